@@ -1,0 +1,52 @@
+// admin/content.ts: stored bytes on the wire: whole, as one range, or as a digest.
+//
+// Promises: a single byte range is answered as RFC 9110 §14 says (206 with Content-Range, 416 with the length); bytes are
+// streamed, never held whole.
+// Must not know: where the bytes lie.
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { AppError } from '../errors.ts';
+
+export interface Content {
+  readonly bytes: number;
+  read(range?: { start: number; length: number }): AsyncIterable<Buffer>;
+}
+
+export function sendContent(request: FastifyRequest, reply: FastifyReply, content: Content): FastifyReply {
+  const range = parseRange(request.headers.range, content.bytes, reply);
+  reply.type('application/octet-stream').header('accept-ranges', 'bytes').header('cache-control', 'no-store');
+  if (range === null)
+    return reply.header('content-length', content.bytes).send(Readable.from(content.read()));
+  const { start, length } = range;
+  return reply
+    .code(206)
+    .header('content-range', `bytes ${start}-${start + length - 1}/${content.bytes}`)
+    .header('content-length', length)
+    .send(Readable.from(content.read(range)));
+}
+
+export async function sha256Of(content: Content): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const piece of content.read()) hash.update(piece);
+  return hash.digest('hex');
+}
+
+/** Null: the whole content. A header that is no single byte range is ignored, as the RFC wants. */
+function parseRange(
+  header: string | undefined,
+  bytes: number,
+  reply: FastifyReply,
+): { start: number; length: number } | null {
+  const [, first, last] = /^bytes=(\d*)-(\d*)$/.exec(header ?? '') ?? [];
+  if (first === undefined || last === undefined || first + last === '') return null;
+  const start = first === '' ? Math.max(bytes - Number(last), 0) : Number(first);
+  const end = first === '' || last === '' ? bytes - 1 : Math.min(Number(last), bytes - 1);
+  if (start <= end) return { start, length: end - start + 1 };
+  reply.header('content-range', `bytes */${bytes}`);
+  throw new AppError(
+    'range_not_satisfiable',
+    `the range ${header} lies outside the ${bytes} bytes that are stored`,
+    { bytes },
+  );
+}

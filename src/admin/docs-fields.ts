@@ -1,0 +1,69 @@
+// admin/docs-fields.ts: a schema as flat rows for a table: `data.exists`, its type, its limits, whether it is required.
+//
+// Promises: pure; every property that the schema names by itself, by composition or inside JSON text has a row.
+// Must not know: HTML.
+
+import type { Schema } from '../contract-document.ts';
+
+export interface FieldRow {
+  /** The path from the body's root: `data.currentSize`, `[].name`. Empty for the body itself. */
+  readonly name: string;
+  readonly type: string;
+  readonly isRequired: boolean;
+  readonly schema: Schema;
+}
+
+export function fieldRows(schema: Schema, prefix = ''): readonly FieldRow[] {
+  const required = new Set(partsOf(schema).flatMap((part) => part.required ?? []));
+  const properties = new Map(partsOf(schema).flatMap((part) => Object.entries(part.properties ?? {})));
+  const own = [...properties].flatMap(([key, property]) => {
+    const name = prefix === '' ? key : `${prefix}.${key}`;
+    const row = { name, type: typeText(property), isRequired: required.has(key), schema: property };
+    return [row, ...fieldRows(property, name)];
+  });
+  const inText = schema.contentSchema === undefined ? [] : fieldRows(schema.contentSchema, prefix);
+  return [...own, ...itemRows(schema.items, `${prefix}[]`), ...inText];
+}
+
+/** Items that are objects: one row for the object, which may say something of its own, and its fields. */
+function itemRows(items: Schema | undefined, name: string): readonly FieldRow[] {
+  if (items?.properties === undefined) return [];
+  return [{ name, type: typeText(items), isRequired: false, schema: items }, ...fieldRows(items, name)];
+}
+
+/** The schema and what it is composed of. Of alternatives for one value, those that have fields show them all. */
+export function partsOf(schema: Schema): readonly Schema[] {
+  const { allOf = [], anyOf = [], properties } = schema;
+  const alternatives = properties === undefined ? anyOf : [];
+  return [schema, ...allOf.flatMap(partsOf), ...alternatives.flatMap(partsOf)];
+}
+
+/** More values than these are told, not listed. */
+const MAX_LISTED = 8;
+
+export function typeText(schema: Schema): string {
+  const { anyOf, allOf, enum: values, contentSchema, contentMediaType } = schema;
+  if (contentSchema !== undefined) return `JSON text: ${typeText(contentSchema)}`;
+  if (contentMediaType === 'application/octet-stream') return 'file';
+  if (contentMediaType === 'application/json') return 'JSON text';
+  if ('const' in schema) return JSON.stringify(schema['const']);
+  if (values !== undefined && values.length > MAX_LISTED) return `one of ${values.length} values`;
+  if (values !== undefined) return values.map((value) => JSON.stringify(value)).join(' | ');
+  const options = anyOf ?? allOf;
+  if (schema.type === undefined && options !== undefined) return options.map(typeText).join(' or ');
+  if (schema.type === 'array') return `array of ${typeText(schema.items ?? {})}`;
+  return [[schema.type ?? 'any'].flat().join(' or '), limitsText(schema)].filter(Boolean).join(', ');
+}
+
+function limitsText(schema: Schema): string {
+  const span = (low: string, high: string, unit: string): string => {
+    const [from, to] = [schema[low], schema[high]];
+    if (from === undefined && to === undefined) return '';
+    if (to === undefined) return unit !== '' && from === 1 ? 'not empty' : `at least ${String(from)}${unit}`;
+    return from === undefined ? `at most ${String(to)}${unit}` : `${String(from)} to ${String(to)}${unit}`;
+  };
+  const format = typeof schema['format'] === 'string' ? schema['format'] : '';
+  return [format, span('minimum', 'maximum', ''), span('minLength', 'maxLength', ' characters')]
+    .filter(Boolean)
+    .join(', ');
+}

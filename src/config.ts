@@ -1,0 +1,277 @@
+// config.ts: every setting, in one zod schema: its type, default and sentence. Flags, environment names, --help,
+// --print-config, the config file and the README's table are all made from it (test: config.test.ts).
+//
+// Promises: flags > environment > config file > defaults; an unknown key or a bad value is a ConfigError that names the
+// key, where it came from, what was got and what was expected. The result is frozen.
+// Must not know: anything of ours. It is a leaf; it reads no environment and no file itself.
+import { z } from 'zod';
+import { duration, size } from './units.ts';
+
+/** A setting that cannot be used. The message is for the person who typed it; the command exits with 2. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+const flag = z.union([z.boolean(), z.enum(['true', 'false'])]).transform((value) => String(value) === 'true');
+
+const list = z
+  .union([z.array(z.string()), z.string()])
+  .transform((value) =>
+    (typeof value === 'string' ? value.split(',') : value)
+      .map((item) => item.trim())
+      .filter((item) => item !== ''),
+  );
+
+const count = z.coerce.number({ error: 'expected a whole number' }).int('expected a whole number');
+const text = z.string().min(1, 'expected some text, got none');
+
+interface Setting<T extends z.ZodType> {
+  readonly type: T;
+  /** As a person would type it. Empty: not set. */
+  readonly default: string;
+  readonly sentence: string;
+  readonly placeholder: string;
+  readonly isSecret: boolean;
+}
+
+function setting<T extends z.ZodType>(
+  type: T,
+  about: { default?: string; sentence: string; placeholder: string; secret?: boolean },
+): Setting<T> {
+  const { sentence, placeholder } = about;
+  return { type, default: about.default ?? '', sentence, placeholder, isSecret: about.secret ?? false };
+}
+
+export const SETTINGS = {
+  host: setting(text, { default: '127.0.0.1', placeholder: 'ADDRESS', sentence: 'Address to listen on.' }),
+  port: setting(count.min(0).max(65_535), {
+    default: '4310',
+    placeholder: 'PORT',
+    sentence: 'Port to listen on; 0 takes a free one.',
+  }),
+  storage: setting(z.enum(['disk', 'memory']), {
+    default: 'disk',
+    placeholder: 'KIND',
+    sentence: '`disk` survives restarts, `memory` leaves nothing behind.',
+  }),
+  dataDir: setting(text, {
+    default: './.xenonflare-mock',
+    placeholder: 'FOLDER',
+    sentence: 'Folder of the disk storage. One process owns it.',
+  }),
+  durability: setting(z.enum(['fsync', 'none']), {
+    default: 'fsync',
+    placeholder: 'MODE',
+    sentence:
+      '`fsync`: acknowledged chunks survive power loss. `none`: they survive the death of the process only; faster.',
+  }),
+  chunkOrder: setting(z.enum(['sequential', 'any']), {
+    default: 'sequential',
+    placeholder: 'ORDER',
+    sentence: '`sequential`: a gap is refused. `any`: chunks may come in any order and in parallel.',
+  }),
+  maxFileSize: setting(size, {
+    default: '5GiB',
+    placeholder: 'SIZE',
+    sentence: 'The most bytes one file may have.',
+  }),
+  maxStoredBytes: setting(size.optional(), {
+    placeholder: 'SIZE',
+    sentence:
+      'The most bytes the server holds in all; beyond it, 507. Not set: the disk decides, or 1GiB in memory.',
+  }),
+  maxOpenUploads: setting(count.min(1), {
+    default: '10000',
+    placeholder: 'COUNT',
+    sentence: 'Unfinished uploads that one key may have.',
+  }),
+  uploadTtl: setting(duration, {
+    default: '24h',
+    placeholder: 'DURATION',
+    sentence: 'An upload expires this long after its last stored chunk.',
+  }),
+  takeoverAfter: setting(duration, {
+    default: '3s',
+    placeholder: 'DURATION',
+    sentence: 'A request that sent no byte for this long gives way to a newer one for the same chunk.',
+  }),
+  headerTimeout: setting(duration, {
+    default: '60s',
+    placeholder: 'DURATION',
+    sentence: 'A request must have sent its headers within this time.',
+  }),
+  idleTimeout: setting(duration, {
+    default: '60s',
+    placeholder: 'DURATION',
+    sentence: 'A body that is silent for this long ends with 408. There is no limit on the total time.',
+  }),
+  keepAliveTimeout: setting(duration, {
+    default: '72s',
+    placeholder: 'DURATION',
+    sentence: 'An unused connection is closed after this time.',
+  }),
+  grace: setting(duration, {
+    default: '10s',
+    placeholder: 'DURATION',
+    sentence: 'On SIGTERM, requests in flight have this long to end.',
+  }),
+  maxParts: setting(count.min(4), {
+    default: '100',
+    placeholder: 'COUNT',
+    sentence: 'Parts that one form may have.',
+  }),
+  maxPartHeaderBytes: setting(size, {
+    default: '16KiB',
+    placeholder: 'SIZE',
+    sentence: 'Bytes that the headers of one part may have.',
+  }),
+  maxFieldBytes: setting(size, {
+    default: '64KiB',
+    placeholder: 'SIZE',
+    sentence: 'Bytes that one form field may have; also the limit of a JSON or urlencoded body.',
+  }),
+  spoolMemory: setting(size, {
+    default: '16MiB',
+    placeholder: 'SIZE',
+    sentence:
+      'Memory for chunks whose `file` part comes before their fields, all together; beyond it they go to a temporary file.',
+  }),
+  drainLimit: setting(size, {
+    default: '64MiB',
+    placeholder: 'SIZE',
+    sentence: 'After a refusal, this much of the body is still read, so that the client can read the answer.',
+  }),
+  apiKeys: setting(list, {
+    placeholder: 'KEY,KEY',
+    secret: true,
+    sentence: 'Only these API keys are accepted. Not set: any key is, each with its own uploads.',
+  }),
+  apiKeysFile: setting(text.optional(), {
+    placeholder: 'FILE',
+    sentence: 'As --api-keys, one key a line; lines that begin with # are ignored.',
+  }),
+  fixtures: setting(text.optional(), {
+    placeholder: 'FILE',
+    sentence: 'JSON file with the `channels` and `profiles` that the server gives out.',
+  }),
+  strict: setting(flag, {
+    default: 'false',
+    placeholder: '',
+    sentence: 'Media endpoints take multipart forms only, as the document says, and no JSON.',
+  }),
+  mediaCheck: setting(z.enum(['name', 'content', 'off']), {
+    default: 'name',
+    placeholder: 'CHECK',
+    sentence:
+      '`name`: the extension of a direct upload; `content`: the first bytes of every file, too; `off`: nothing.',
+  }),
+  pendingTime: setting(duration, {
+    default: '200ms',
+    placeholder: 'DURATION',
+    sentence: 'How long a media entry is `pending` before it is `processing` (assumed).',
+  }),
+  processingTime: setting(duration, {
+    default: '800ms',
+    placeholder: 'DURATION',
+    sentence: 'How long a media entry is `processing` before it is `completed` (assumed).',
+  }),
+  corsOrigin: setting(list, {
+    default: '*',
+    placeholder: 'ORIGIN,…',
+    sentence: 'Origins whose pages may call the contract routes; `*` for every one.',
+  }),
+  adminToken: setting(text.optional(), {
+    placeholder: 'TOKEN',
+    secret: true,
+    sentence: 'Token of the admin plane. Needed to have it on a port that other machines reach.',
+  }),
+  adminPort: setting(count.min(0).max(65_535).optional(), {
+    placeholder: 'PORT',
+    sentence: 'Serves the admin plane on this port of the loopback address, and only there.',
+  }),
+  logLevel: setting(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']), {
+    default: 'info',
+    placeholder: 'LEVEL',
+    sentence: 'Least level of log lines. Logs go to stderr.',
+  }),
+} as const;
+
+export type SettingName = keyof typeof SETTINGS;
+export type Config = Readonly<{ [Name in SettingName]: z.output<(typeof SETTINGS)[Name]['type']> }>;
+/** What a program may pass: real values, or what a person would type. */
+export type ConfigInput = {
+  readonly [Name in SettingName]?: z.input<(typeof SETTINGS)[Name]['type']> | undefined;
+};
+export type Source = 'flag' | 'environment' | 'config file' | 'option' | 'default';
+
+/** Values by setting name, and what to call their place in an error. */
+export interface Layer {
+  readonly source: Source;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+export const SETTING_NAMES = Object.keys(SETTINGS) as SettingName[];
+
+export function flagOf(name: SettingName): string {
+  return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+export function environmentOf(name: SettingName): string {
+  return `XENONFLARE_MOCK_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
+/** What a setting is called where it came from: what the person has to look for. */
+function nameIn(source: Source, name: SettingName): string {
+  if (source === 'flag') return flagOf(name);
+  return source === 'environment' ? environmentOf(name) : name;
+}
+
+/**
+ * The first layer that has a value wins.
+ * @throws ConfigError
+ */
+export function resolveConfig(layers: readonly Layer[]): {
+  config: Config;
+  sources: Record<SettingName, Source>;
+} {
+  for (const layer of layers) refuseUnknown(layer);
+  const config: Record<string, unknown> = {};
+  const sources: Record<string, Source> = {};
+  for (const name of SETTING_NAMES) {
+    const layer = layers.find(({ values }) => values[name] !== undefined);
+    const fallback = SETTINGS[name].default;
+    const value = layer === undefined && fallback === '' ? emptyOf(name) : (layer?.values[name] ?? fallback);
+    sources[name] = layer?.source ?? 'default';
+    config[name] = parseSetting(name, value, sources[name]);
+  }
+  return { config: Object.freeze(config) as Config, sources: sources as Record<SettingName, Source> };
+}
+
+function emptyOf(name: SettingName): unknown {
+  return SETTINGS[name].type === list ? [] : undefined;
+}
+
+function refuseUnknown({ source, values }: Layer): void {
+  for (const key of Object.keys(values)) {
+    if (Object.hasOwn(SETTINGS, key)) continue;
+    throw new ConfigError(
+      `unknown setting ${JSON.stringify(key)} (${source}); see --help for those that exist`,
+    );
+  }
+}
+
+function parseSetting(name: SettingName, value: unknown, source: Source): unknown {
+  const { type, isSecret } = SETTINGS[name];
+  const result = type.safeParse(value);
+  if (result.success) return result.data;
+  const got = isSecret ? 'a value' : JSON.stringify(value);
+  const expected = result.error.issues.map((issue) => issue.message).join('; ');
+  throw new ConfigError(`${nameIn(source, name)} (${source}): got ${got}; ${expected}`);
+}
+
+/** The value as `--print-config` and `/__admin/config` may show it: secrets are not. */
+export function shownValue(config: Config, name: SettingName): unknown {
+  const value = config[name] ?? null;
+  if (!SETTINGS[name].isSecret) return value;
+  return Array.isArray(value) ? value.map(() => '[redacted]') : value && '[redacted]';
+}

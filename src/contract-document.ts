@@ -1,0 +1,109 @@
+// contract-document.ts: openapi.yaml as an object: the part of OpenAPI 3.1 it uses, as types, and its loading.
+//
+// Promises: `$ref`s are replaced, so that every schema stands alone; equal refs give the same object; the file is
+// found from src/ and from dist/.
+// Must not know: what is checked against it (contract.ts), how it is shown. It imports nothing of ours.
+
+import { readFileSync } from 'node:fs';
+import { parse } from 'yaml';
+
+export type Named<T> = Readonly<Record<string, T>>;
+
+/** Whatever the vendor's pages leave open is marked; the reason is there whenever the mark is. */
+export interface Assumable {
+  readonly description?: string;
+  readonly 'x-assumed'?: boolean;
+  readonly 'x-assumed-reason'?: string;
+}
+
+/** JSON Schema 2020-12; the keywords that are read by name, here or by the docs page. */
+export interface Schema extends Assumable {
+  readonly type?: string | readonly string[];
+  readonly properties?: Named<Schema>;
+  readonly required?: readonly string[];
+  readonly items?: Schema;
+  readonly allOf?: readonly Schema[];
+  readonly anyOf?: readonly Schema[];
+  readonly oneOf?: readonly Schema[];
+  readonly enum?: readonly unknown[];
+  readonly contentSchema?: Schema;
+  readonly 'x-enumDescriptions'?: Named<string>;
+  readonly 'x-retryable'?: readonly string[];
+  readonly [keyword: string]: unknown;
+}
+
+export interface MediaType extends Assumable {
+  readonly schema: Schema;
+  readonly examples?: Named<Assumable & { readonly summary?: string; readonly value: unknown }>;
+}
+
+export interface Header extends Assumable {
+  readonly required?: boolean;
+  readonly schema: Schema;
+}
+
+export interface ResponseObject extends Assumable {
+  readonly headers?: Named<Header>;
+  readonly content: Named<MediaType>;
+}
+
+export interface OperationObject extends Assumable {
+  readonly operationId: string;
+  readonly tags: readonly string[];
+  readonly summary: string;
+  readonly 'x-rules'?: readonly (Assumable & { readonly id: string; readonly text: string })[];
+  readonly security?: readonly Named<unknown>[];
+  readonly parameters?: readonly (Header & {
+    readonly name: string;
+    readonly in: string;
+    readonly example: string;
+  })[];
+  readonly requestBody?: { readonly content: Named<MediaType> };
+  readonly responses: Named<ResponseObject>;
+}
+
+/** openapi.yaml with its `$ref`s replaced. */
+export interface OpenApiDocument {
+  readonly info: Assumable & { readonly title: string; readonly version: string; readonly summary: string };
+  readonly servers: readonly (Assumable & { readonly url: string })[];
+  readonly tags: readonly (Assumable & { readonly name: string })[];
+  readonly paths: Named<Named<OperationObject>>;
+  readonly components: {
+    readonly schemas: Named<Schema>;
+    readonly securitySchemes: Named<Assumable & { readonly name?: string }>;
+  };
+}
+
+/** src/ and dist/ both lie beside the document. */
+const DOCUMENT_URL = new URL('../openapi.yaml', import.meta.url);
+
+export function readDocument(): { readonly text: string; readonly document: OpenApiDocument } {
+  const text = readFileSync(DOCUMENT_URL, 'utf8');
+  // The type is the document's promise; the linter and test/contract.test.ts hold it to that.
+  return { text, document: resolveRefs(parse(text)) as OpenApiDocument };
+}
+
+/** The same object for the same ref lets each schema be compiled once. The document has no cycles. */
+function resolveRefs(root: unknown): unknown {
+  const known = new Map<string, unknown>();
+  const lookUp = (ref: string): unknown => {
+    const keys = ref
+      .slice(2)
+      .split('/')
+      .map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~'));
+    if (!known.has(ref))
+      known.set(ref, resolve(keys.reduce((node, key) => Reflect.get(Object(node), key), root)));
+    return known.get(ref);
+  };
+  const resolve = (node: unknown): unknown => {
+    if (Array.isArray(node)) return node.map(resolve);
+    if (!isRecord(node)) return node;
+    if (typeof node['$ref'] === 'string') return lookUp(node['$ref']);
+    return Object.fromEntries(Object.entries(node).map(([key, value]) => [key, resolve(value)]));
+  };
+  return resolve(root);
+}
+
+export function isRecord(value: unknown): value is Named<unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,277 @@
+// contract.ts: holds exchanges against openapi.yaml: operations, their statuses and codes, checks of live traffic.
+//
+// Promises: the document is the only source; a check never throws on what a client or the server sent and never
+// sees a file's bytes; each validator is compiled once, when it is first needed.
+// Must not know: routes, services, the error table. Beside the document's own file it imports nothing of ours.
+
+import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
+import ajvFormats from 'ajv-formats';
+import {
+  isRecord,
+  readDocument,
+  type Header,
+  type MediaType,
+  type Named,
+  type OpenApiDocument,
+  type OperationObject,
+  type ResponseObject,
+  type Schema,
+} from './contract-document.ts';
+
+export interface StatusContract {
+  /** The error codes that may stand under this status; empty for a success. */
+  readonly codes: readonly string[];
+  readonly schema: Schema;
+  readonly response: ResponseObject;
+}
+
+export interface Operation extends OperationObject {
+  /** In upper case. */
+  readonly method: string;
+  /** As in the document, without the server's prefix: `/media/videos/{id}`. */
+  readonly path: string;
+  readonly isKeyOptional: boolean;
+  readonly statuses: ReadonlyMap<number, StatusContract>;
+}
+
+export interface OperationMatch {
+  readonly operation: Operation;
+  /** The `url` of the server entry that the path came under: `/` or `/api/v1`. */
+  readonly prefix: string;
+}
+
+export interface ResponseFacts {
+  readonly operationId: string;
+  readonly status: number;
+  readonly contentType: string | undefined;
+  /** Names in lower case, as Node gives them. Left out: headers are not checked. */
+  readonly headers?: Named<unknown>;
+  /** The JSON value, or its text. */
+  readonly body: unknown;
+}
+
+/** One part of a form. A file part has no `value`: its bytes are not looked at. */
+export interface FormPart {
+  readonly name: string;
+  readonly value?: string;
+}
+
+export interface RequestFacts {
+  readonly operationId: string;
+  readonly query?: Named<unknown>;
+  /** Names in lower case. Left out: the key is not checked. */
+  readonly headers?: Named<unknown>;
+  readonly contentType?: string | undefined;
+  /** Of a multipart or urlencoded body, in the order sent. */
+  readonly fields?: readonly FormPart[];
+  /** Of a JSON body: the value. */
+  readonly body?: unknown;
+}
+
+export interface Contract {
+  /** openapi.yaml as it is, for serving. */
+  readonly text: string;
+  readonly document: OpenApiDocument;
+  readonly operations: readonly Operation[];
+  /** The operation behind a method and a path (a query is ignored), or null. */
+  match(method: string, url: string): OperationMatch | null;
+  /** What the answer breaks, one sentence each; empty when it keeps the contract. */
+  checkResponse(response: ResponseFacts): string[];
+  /** What the request breaks. The server may be more lenient and accept it all the same. */
+  checkRequest(request: RequestFacts): string[];
+}
+
+type Validate = (schema: Schema, value: unknown, what: string) => string[];
+
+let loaded: Contract | undefined;
+
+/** Parsing costs some 0.2 s, so it happens once per process. The contract has no state that callers could share. */
+export function loadContract(): Contract {
+  loaded ??= createContract();
+  return loaded;
+}
+
+function createContract(): Contract {
+  const { text, document } = readDocument();
+  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => toOperation(path, method, operation)),
+  );
+  const byId = new Map(operations.map((operation) => [operation.operationId, operation]));
+  const validate = createValidate();
+  return {
+    text,
+    document,
+    operations,
+    match: createMatch(document, operations),
+    checkResponse(facts) {
+      const violations = responseViolations(byId.get(facts.operationId), facts, validate);
+      return violations.map((violation) => `${facts.operationId} ${facts.status}: ${violation}`);
+    },
+    checkRequest(facts) {
+      const violations = requestViolations(byId.get(facts.operationId), facts, validate);
+      return violations.map((violation) => `${facts.operationId}: ${violation}`);
+    },
+  };
+}
+
+function toOperation(path: string, method: string, operation: OperationObject): Operation {
+  const statuses = Object.entries(operation.responses).flatMap(([status, response]) =>
+    Object.values(response.content).map(
+      ({ schema }) => [Number(status), { codes: codesOf(schema), schema, response }] as const,
+    ),
+  );
+  const isKeyOptional = operation.security?.some((schemes) => Object.keys(schemes).length === 0) ?? false;
+  return { ...operation, method: method.toUpperCase(), path, isKeyOptional, statuses: new Map(statuses) };
+}
+
+/** An error response is the envelope and, beside it, the codes of its status. */
+function codesOf({ allOf = [] }: Schema): readonly string[] {
+  const enums = allOf.map((part) => part.properties?.['error']?.properties?.['code']?.enum ?? []);
+  const [first = [], ...others] = enums;
+  return first.filter((code) => others.every((codes) => codes.includes(code))).map(String);
+}
+
+function createMatch({ servers }: OpenApiDocument, operations: readonly Operation[]): Contract['match'] {
+  const candidates = servers.flatMap(({ url: prefix }) =>
+    operations.map((operation) => {
+      const path = `${prefix === '/' ? '' : prefix}${operation.path}`.replaceAll(/\{\w+\}/g, '[^/]+');
+      return { operation, prefix, pattern: new RegExp(`^${path}$`) };
+    }),
+  );
+  return (method, url) => {
+    const [path = ''] = url.split('?', 1);
+    const found = candidates.find(
+      ({ operation, pattern }) => operation.method === method && pattern.test(path),
+    );
+    return found === undefined ? null : { operation: found.operation, prefix: found.prefix };
+  };
+}
+
+function createValidate(): Validate {
+  // Not `allErrors`: a hostile body could make as many errors as it has values. Not `strict`: it refuses `x-…`.
+  const ajv = new Ajv2020({ strict: false, allErrors: false });
+  ajvFormats.default(ajv);
+  return (schema, value, what) => {
+    // Compiled at the first call; from then on ajv knows the schema object.
+    const isValid = ajv.compile(schema);
+    if (isValid(value)) return [];
+    return (isValid.errors ?? [])
+      .filter(({ keyword }) => keyword !== 'if')
+      .map((error) => sentence(what, error));
+  };
+}
+
+function sentence(what: string, { instancePath, message, params }: ErrorObject): string {
+  const expected: unknown = params['allowedValues'] ?? params['allowedValue'] ?? params['additionalProperty'];
+  const detail = expected === undefined ? '' : ` (${JSON.stringify(expected)})`;
+  return `${what}${instancePath} ${message ?? 'is invalid'}${detail}`;
+}
+
+/** The media type's entry, or a sentence. Own keys only: a client may call its type `constructor`. */
+function findMediaType(content: Named<MediaType>, contentType: string | undefined): MediaType | string {
+  const name = (contentType ?? '').split(';', 1).join('').trim().toLowerCase();
+  const mediaType = Object.hasOwn(content, name) ? content[name] : undefined;
+  return mediaType ?? `content type is "${name}", expected ${Object.keys(content).join(' or ')}`;
+}
+
+function responseViolations(
+  operation: Operation | undefined,
+  facts: ResponseFacts,
+  validate: Validate,
+): string[] {
+  if (operation === undefined) return ['the operation is not in the contract'];
+  const status = operation.statuses.get(facts.status);
+  if (status === undefined) return ['the status is not in the contract'];
+  const { content, headers = {} } = status.response;
+  const mediaType = findMediaType(content, facts.contentType);
+  const inBody =
+    typeof mediaType === 'string' ? [mediaType] : validate(mediaType.schema, jsonOf(facts.body), 'body');
+  if (facts.headers === undefined) return inBody;
+  const expected = Object.entries(headers).map(([name, header]) => ({ ...header, name: name.toLowerCase() }));
+  return [...valueViolations(expected, facts.headers, validate), ...inBody];
+}
+
+function jsonOf(body: unknown): unknown {
+  if (typeof body !== 'string') return body;
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Headers of an answer, parameters of a query: text, by name. */
+function valueViolations(
+  expected: readonly (Header & { readonly name: string })[],
+  got: Named<unknown>,
+  validate: Validate,
+): string[] {
+  return expected.flatMap(({ name, required, schema }) => {
+    const value = got[name];
+    if (value === undefined) return required === true ? [`${name} is missing`] : [];
+    return validate(schema, typeof value === 'number' ? String(value) : value, name);
+  });
+}
+
+function requestViolations(
+  operation: Operation | undefined,
+  facts: RequestFacts,
+  validate: Validate,
+): string[] {
+  if (operation === undefined) return ['the operation is not in the contract'];
+  const { parameters = [], requestBody } = operation;
+  const expected = parameters.filter((parameter) => parameter.in === 'query');
+  const violations = [
+    ...keyViolations(operation, facts),
+    ...valueViolations(expected, facts.query ?? {}, validate),
+  ];
+  if (requestBody === undefined) return violations;
+  const mediaType = findMediaType(requestBody.content, facts.contentType);
+  return typeof mediaType === 'string'
+    ? [...violations, mediaType]
+    : [...violations, ...bodyViolations(mediaType, facts, validate)];
+}
+
+function keyViolations({ isKeyOptional }: Operation, { headers }: RequestFacts): string[] {
+  if (isKeyOptional || headers === undefined) return [];
+  const hasKey = Boolean(headers['x-api-key']) || /^bearer +\S/i.test(String(headers['authorization'] ?? ''));
+  return hasKey ? [] : ['X-API-Key is missing, and so is a Bearer key'];
+}
+
+function bodyViolations({ schema }: MediaType, facts: RequestFacts, validate: Validate): string[] {
+  const { fields, body } = facts;
+  if (fields === undefined) return validate(schema, withoutNulls(jsonOf(body), SETTINGS_DEPTH), 'body');
+  const known = new Map(propertiesOf(schema));
+  const seen = new Set<string>();
+  const violations: string[] = [];
+  const values = fields.map(({ name, value = '' }) => {
+    const field = known.get(name);
+    if (field !== undefined && seen.has(name)) violations.push(`the field ${name} is given twice`);
+    seen.add(name);
+    // `contentSchema` is only an annotation to a validator, so the JSON inside a field is looked at here.
+    if (field?.contentSchema !== undefined) {
+      violations.push(...validate(field.contentSchema, withoutNulls(jsonOf(value), SETTINGS_DEPTH), name));
+    }
+    return [name, formValue(field, value)] as const;
+  });
+  return [...violations, ...validate(schema, Object.fromEntries(values), 'form')];
+}
+
+/** Bounded, since a body may be nested deeper than the stack. Fields, and the settings inside them, have this depth. */
+const SETTINGS_DEPTH = 2;
+
+/** A JSON field that is null counts as not given (rule F3, assumed). */
+function withoutNulls(value: unknown, depth: number): unknown {
+  if (!isRecord(value) || depth === 0) return value;
+  const given = Object.entries(value).filter(([, item]) => item !== null);
+  return Object.fromEntries(given.map(([key, item]) => [key, withoutNulls(item, depth - 1)]));
+}
+
+function propertiesOf({ allOf = [], properties = {} }: Schema): (readonly [string, Schema])[] {
+  return [...allOf.flatMap(propertiesOf), ...Object.entries(properties)];
+}
+
+/** A form carries text: a whole number is its plain decimal digits (rule C4). */
+function formValue(schema: Schema | undefined, text: string): unknown {
+  return schema?.type === 'integer' && /^(0|[1-9]\d*)$/.test(text) ? Number(text) : text;
+}

@@ -1,0 +1,181 @@
+// errors.ts: every refusal the server can give, in one table: code → status, meaning, retryable.
+//
+// Promises: nothing else in the project decides a status code; openapi.yaml and the README's table hold
+// exactly these codes (tests: contract.test.ts, readme.test.ts). An AppError's message is for a person:
+// what was got, what was expected, what to do.
+// Must not know: HTTP, uploads or storage. It is a leaf and imports nothing of ours.
+
+interface ErrorSpec {
+  readonly status: number;
+  /** True when sending the same request again later can succeed without any other change. */
+  readonly retryable: boolean;
+  /** One sentence for the error table of the README and the contract. */
+  readonly meaning: string;
+}
+
+export const ERRORS = {
+  invalid_request: {
+    status: 400,
+    retryable: false,
+    meaning: 'A field is missing or has a wrong value; `details.fields` names each one.',
+  },
+  malformed_multipart: {
+    status: 400,
+    retryable: false,
+    meaning:
+      'The multipart body is broken: no boundary, truncated, bare line feeds, or a part over its limits.',
+  },
+  malformed_json: {
+    status: 400,
+    retryable: false,
+    meaning: 'The body says JSON or urlencoded but cannot be parsed as such.',
+  },
+  empty_chunk: {
+    status: 400,
+    retryable: false,
+    meaning: 'A chunk without bytes; only chunk 0 of 1 (an empty file) may be empty.',
+  },
+  api_key_missing: {
+    status: 401,
+    retryable: false,
+    meaning: 'The route needs an API key: `X-API-Key: <key>` or `Authorization: Bearer <key>`.',
+  },
+  api_key_invalid: { status: 401, retryable: false, meaning: 'The API key is not one of those configured.' },
+  admin_token_invalid: {
+    status: 401,
+    retryable: false,
+    meaning: 'The admin plane needs its token: `Authorization: Bearer <admin token>`.',
+  },
+  not_found: { status: 404, retryable: false, meaning: 'No such route.' },
+  upload_not_found: {
+    status: 404,
+    retryable: false,
+    meaning: 'No upload with this fileId for this key: never started, expired, or deleted.',
+  },
+  media_not_found: { status: 404, retryable: false, meaning: 'No media entry with this id for this key.' },
+  method_not_allowed: {
+    status: 405,
+    retryable: false,
+    meaning: 'The path exists, the method does not; `Allow` lists those that do.',
+  },
+  request_timeout: {
+    status: 408,
+    retryable: true,
+    meaning: 'The body went silent for longer than the idle time-out; nothing of it was stored.',
+  },
+  chunk_conflict: {
+    status: 409,
+    retryable: false,
+    meaning: 'This chunk is stored already, with other bytes.',
+  },
+  chunk_out_of_order: {
+    status: 409,
+    retryable: false,
+    meaning: 'A gap: `details.expectedChunkIndex` is the chunk to send next.',
+  },
+  chunk_superseded: {
+    status: 409,
+    retryable: true,
+    meaning: 'This request stalled and a newer one for the same chunk took its place.',
+  },
+  total_chunks_mismatch: {
+    status: 409,
+    retryable: false,
+    meaning: 'The upload was started with another `totalChunks`, named in `details`.',
+  },
+  upload_incomplete: {
+    status: 409,
+    retryable: false,
+    meaning: 'Finalise came before every chunk was stored; `details` says where to go on.',
+  },
+  already_finalized: {
+    status: 409,
+    retryable: false,
+    meaning: 'This upload became a media entry already, from another payload or of the other type.',
+  },
+  upload_too_large: {
+    status: 413,
+    retryable: false,
+    meaning: 'More bytes than one file may have; committed chunks are kept.',
+  },
+  body_too_large: {
+    status: 413,
+    retryable: false,
+    meaning: 'A form, JSON or urlencoded body beyond its limit.',
+  },
+  unsupported_media_type: {
+    status: 415,
+    retryable: false,
+    meaning: 'The body has a content type that this route does not take.',
+  },
+  unsupported_media: {
+    status: 415,
+    retryable: false,
+    meaning: 'The file is not of a kind that this endpoint takes.',
+  },
+  range_not_satisfiable: {
+    status: 416,
+    retryable: false,
+    meaning: 'The `Range` asked for lies outside the stored bytes.',
+  },
+  too_many_open_uploads: {
+    status: 429,
+    retryable: true,
+    meaning: 'This key has as many unfinished uploads as it may have.',
+  },
+  headers_too_large: {
+    status: 431,
+    retryable: false,
+    meaning: 'The request line and headers are larger than the server reads.',
+  },
+  internal_error: {
+    status: 500,
+    retryable: true,
+    meaning: 'A defect of this server; the log has the request id.',
+  },
+  upload_damaged: {
+    status: 500,
+    retryable: false,
+    meaning: 'The stored upload fails its checks; it is set aside, nothing was dropped silently.',
+  },
+  shutting_down: {
+    status: 503,
+    retryable: true,
+    meaning: 'The server is ending; try again when it is back.',
+  },
+  insufficient_storage: {
+    status: 507,
+    retryable: true,
+    meaning: 'The disk is full or the configured quota reached; the upload goes on when there is room.',
+  },
+} as const satisfies Record<string, ErrorSpec>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export interface FieldProblem {
+  readonly field: string;
+  readonly message: string;
+}
+
+/** A refusal with a code of the table. Everything else that is thrown is a defect and answers `internal_error`. */
+export class AppError extends Error {
+  override readonly name = 'AppError';
+  readonly code: ErrorCode;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string, details: Readonly<Record<string, unknown>> = {}) {
+    super(message);
+    this.code = code;
+    this.details = details;
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+}
+
+/** A 400 that names every bad field at once, so that a client mends them in one go (rule C4, F3). */
+export function invalidFields(fields: readonly FieldProblem[]): AppError {
+  const summary = fields.map((problem) => `${problem.field}: ${problem.message}`).join('; ');
+  return new AppError('invalid_request', summary, { fields });
+}

@@ -1,0 +1,229 @@
+// http-server.ts: the HTTP side of the composition: one Fastify instance for the contract, and one more for the admin
+// plane when it has a port of its own; their hooks in a fixed order.
+//
+// Promises: one log line and one count per request; no time-out on a request's total time; the admin plane is only
+// where §9 allows it.
+// Must not know: storage, how the process starts and ends.
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import Fastify, { type FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { adminRoutes, probeRoutes, type AdminOptions, type ServerState } from './admin/plane.ts';
+import type { Config } from './config.ts';
+import { loadContract } from './contract.ts';
+import { FeedBudget } from './http/body-feed.ts';
+import { SpoolBudget } from './http/chunk-intake.ts';
+import { contractRoutes, type ContractRoutesOptions } from './http/contract-routes.ts';
+import { operationOf } from './http/exchange.ts';
+import { InFlight } from './http/in-flight.ts';
+import { Keys } from './http/keys.ts';
+import { lingerAfter } from './http/linger.ts';
+import { answerClientError, installReplies } from './http/replies.ts';
+import type { Fixtures } from './media/accounts.ts';
+import type { Media } from './media/media.ts';
+import type { Metrics } from './telemetry.ts';
+import type { Storage } from './uploads/ports.ts';
+import type { Uploads } from './uploads/uploads.ts';
+
+const FEED_MEMORY = 16 * 1024 * 1024;
+const LINGER_SILENCE_MS = 5_000;
+
+export interface HttpOptions {
+  readonly config: Config;
+  readonly fixtures: Fixtures;
+  readonly logger: Logger;
+  readonly version: string;
+  readonly storage: Storage;
+  readonly metrics: Metrics;
+  readonly uploads: Uploads;
+  readonly media: Media;
+}
+
+export class HttpServer {
+  readonly #options: HttpOptions;
+  readonly #main: FastifyInstance;
+  readonly #admin: FastifyInstance | null;
+  readonly #inFlight = new InFlight();
+  readonly #isAdminOnMain: boolean;
+  #isDraining = false;
+
+  constructor(options: HttpOptions) {
+    this.#options = options;
+    const { config } = options;
+    const admin = this.#adminOptions();
+    this.#main = this.#createApp();
+    const contract = contractOptions(options, this.#inFlight);
+    for (const prefix of ['', '/api/v1']) void this.#main.register(contractRoutes, { ...contract, prefix });
+    void this.#main.register(probeRoutes, admin);
+    this.#admin = config.adminPort === undefined ? null : this.#createApp();
+    if (this.#admin !== null) void this.#admin.register(probeRoutes, admin);
+    this.#isAdminOnMain =
+      this.#admin === null && (isLoopback(config.host) || config.adminToken !== undefined);
+    const home = this.#admin ?? (this.#isAdminOnMain ? this.#main : null);
+    if (home !== null) void home.register(adminRoutes, admin);
+  }
+
+  get url(): string {
+    return urlOf(this.#main, this.#options.config.host);
+  }
+
+  get adminUrl(): string | null {
+    if (this.#admin !== null) return `${urlOf(this.#admin, '127.0.0.1')}/__admin`;
+    return this.#isAdminOnMain ? `${this.url}/__admin` : null;
+  }
+
+  async listen(): Promise<void> {
+    const { host, port, adminPort } = this.#options.config;
+    await this.#main.listen({ host, port });
+    if (this.#admin !== null && adminPort !== undefined)
+      await this.#admin.listen({ host: '127.0.0.1', port: adminPort });
+  }
+
+  async drain(graceMs: number): Promise<void> {
+    this.#isDraining = true; // `ready` says so first; then no new connection is taken.
+    this.#main.server.close();
+    this.#main.server.closeIdleConnections();
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise((resolve) => {
+      timer = setTimeout(resolve, graceMs);
+    });
+    await Promise.race([this.#inFlight.settled(), patience]);
+    clearTimeout(timer);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#main.close(), this.#admin?.close()]);
+    await this.#inFlight.settled();
+  }
+
+  #createApp(): FastifyInstance {
+    const { config, logger, metrics } = this.#options;
+    const app = Fastify({
+      logger: false,
+      forceCloseConnections: true,
+      return503OnClosing: false,
+      requestTimeout: 0, // A slow upload is legal however long it takes (§7); silence is what ends it.
+      keepAliveTimeout: config.keepAliveTimeout,
+      http: {
+        headersTimeout: config.headerTimeout,
+        connectionsCheckingInterval: Math.min(config.headerTimeout, 5_000),
+      },
+      genReqId: requestIdOf,
+      routerOptions: { maxParamLength: 2_048 },
+      clientErrorHandler: answerClientError,
+    });
+    app.decorateRequest('caller', null);
+    app.decorateRequest('errorCode', '');
+    app.decorateRequest('facts', null as never);
+    installReplies(app, { logger, onAborted: (operation) => metrics.requestAborted(operation) });
+    this.#observe(app);
+    return app;
+  }
+
+  #observe(app: FastifyInstance): void {
+    const { config, logger, metrics } = this.#options;
+    const waitsForContinue = answerExpectations(app);
+    app.addHook('onRequest', async (request, reply) => {
+      request.facts = {};
+      reply.header('x-request-id', request.id);
+      if (this.#isDraining) reply.header('connection', 'close');
+    });
+    app.addHook('onSend', async (request, reply) => {
+      // Without the 100 it waits for, the client sends no body: there is nothing to read, and the connection ends.
+      if (waitsForContinue.has(request.raw)) reply.header('connection', 'close');
+      else
+        lingerAfter(request.raw, reply.raw, { limitBytes: config.drainLimit, silenceMs: LINGER_SILENCE_MS });
+    });
+    app.addHook('onResponse', async (request, reply) => {
+      const operation = operationOf(request);
+      const facts = { operation, status: reply.statusCode, code: request.errorCode };
+      metrics.requestEnded({ ...facts, seconds: reply.elapsedTime / 1000 });
+      const namespace = request.caller?.namespace;
+      const ms = Math.round(reply.elapsedTime * 10) / 10;
+      logger.info(
+        { reqId: request.id, method: request.method, ...facts, namespace, ...request.facts, ms },
+        'request',
+      );
+    });
+  }
+
+  #adminOptions(): AdminOptions {
+    const { config, metrics, uploads, media, storage, version } = this.#options;
+    const state: ServerState = {
+      version,
+      startedAt: Date.now(),
+      storage: config.storage,
+      durability: config.durability,
+      isDraining: () => this.#isDraining,
+    };
+    return {
+      uploads,
+      media,
+      keys: new Keys([]),
+      metrics,
+      contract: loadContract,
+      readBytes: (place, extents, range) => storage.bytes.read(place, extents, range),
+      token: config.adminToken ?? null,
+      uploadTtlMs: config.uploadTtl,
+      state,
+    };
+  }
+}
+
+function contractOptions(options: HttpOptions, inFlight: InFlight): ContractRoutesOptions {
+  const { config, storage, metrics, uploads, media, fixtures } = options;
+  const { maxParts, maxPartHeaderBytes, maxFieldBytes, maxFileSize: maxFileBytes } = config;
+  return {
+    uploads,
+    media,
+    fixtures,
+    metrics,
+    inFlight,
+    keys: new Keys(config.apiKeys),
+    corsOrigin: config.corsOrigin,
+    mediaCheck: config.mediaCheck,
+    isStrict: config.strict,
+    maxFileBytes,
+    limits: { maxParts, maxPartHeaderBytes, maxFieldBytes },
+    body: { idleMs: config.idleTimeout, budget: new FeedBudget(FEED_MEMORY) },
+    readBytes: (place, extents, range) => storage.bytes.read(place, extents, range),
+    intake: {
+      uploads,
+      maxFileBytes,
+      openSpool: () => storage.bytes.spool(),
+      spoolBudget: new SpoolBudget(config.spoolMemory),
+    },
+  };
+}
+
+/**
+ * `Expect: 100-continue`: the client is told to go on only when its headers have passed the key check, so a refusal
+ * costs it no upload (rule C11). Returns the requests that have not been told yet.
+ */
+function answerExpectations(app: FastifyInstance): WeakSet<IncomingMessage> {
+  const waiting = new WeakSet<IncomingMessage>();
+  app.server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    waiting.add(request);
+    app.server.emit('request', request, response);
+  });
+  app.addHook('preParsing', async (request, reply) => {
+    if (waiting.delete(request.raw)) reply.raw.writeContinue();
+  });
+  return waiting;
+}
+
+/** A proxy's request id is kept, if it is short and harmless in a log line. */
+function requestIdOf(request: { headers: IncomingMessage['headers'] }): string {
+  const given = request.headers['x-request-id'];
+  return typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID();
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+function urlOf(app: FastifyInstance, host: string): string {
+  const { port } = app.server.address() as AddressInfo;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}

@@ -1,0 +1,178 @@
+// http/body-feed.ts: the body of a request in batches, with back-pressure to the socket.
+//
+// Promises: while the caller stores one batch the next is being read; what waits in memory is bounded, and less the
+// more requests there are; silence of the client for `idleMs` is an error, silence of the caller is not (§7: no limit
+// on a request's total time).
+// Must not know: what is in the body.
+import type { IncomingMessage } from 'node:http';
+import { AppError } from '../errors.ts';
+
+/** The client went away before its body was whole. Nobody reads an answer; it is thrown to unwind, and logged. */
+export class ClientGone extends Error {
+  override readonly name = 'ClientGone';
+
+  constructor() {
+    super('the client closed the connection before its body was complete');
+  }
+}
+
+/** Memory that all bodies in flight share. */
+export class FeedBudget {
+  readonly #totalBytes: number;
+  #feeds = 0;
+
+  constructor(totalBytes: number) {
+    this.#totalBytes = totalBytes;
+  }
+
+  enter(): void {
+    this.#feeds += 1;
+  }
+
+  leave(): void {
+    this.#feeds -= 1;
+  }
+
+  /** Bytes that one feed may hold now. At least one socket read, at most what makes writes efficient. */
+  get share(): number {
+    return Math.min(MAX_SHARE_BYTES, Math.max(MIN_SHARE_BYTES, this.#totalBytes / Math.max(this.#feeds, 1)));
+  }
+}
+
+const MIN_SHARE_BYTES = 64 * 1024;
+const MAX_SHARE_BYTES = 512 * 1024;
+
+export class BodyFeed {
+  readonly #request: IncomingMessage;
+  readonly #budget: FeedBudget;
+  readonly #idle: NodeJS.Timeout;
+  readonly #abort = new AbortController();
+  #pieces: Buffer[] = [];
+  #bytes = 0;
+  #received = 0;
+  #lastReadAt = Date.now();
+  #isPaused = false;
+  #hasEnded = false;
+  #isClosed = false;
+  #wantedBytes = 0;
+  #wake: (() => void) | null = null;
+
+  constructor(request: IncomingMessage, idleMs: number, budget: FeedBudget) {
+    this.#request = request;
+    this.#budget = budget;
+    budget.enter();
+    this.#idle = setTimeout(() => this.#onIdle(idleMs), idleMs);
+    request
+      .on('data', this.#onData)
+      .on('end', this.#onEnd)
+      .on('close', this.#onGone)
+      .on('error', this.#onGone);
+  }
+
+  /** Aborted, with the reason, when no more of the body will come. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  get receivedBytes(): number {
+    return this.#received;
+  }
+
+  /** Milliseconds for which the client has sent nothing although it could. */
+  silentMs(): number {
+    return this.#isPaused || this.#hasEnded ? 0 : Date.now() - this.#lastReadAt;
+  }
+
+  /** Ends the feed from outside: the next `next` rejects with this. */
+  fail(error: Error): void {
+    if (!this.#abort.signal.aborted) this.#abort.abort(error);
+    this.#wakeUp();
+  }
+
+  /**
+   * What has come, once that is at least `wantedBytes` or a batch worth writing; null after the end of the body.
+   * @throws ClientGone; AppError `request_timeout`; whatever `fail` was given
+   */
+  async next(wantedBytes = this.#budget.share / 2): Promise<Buffer[] | null> {
+    this.#wantedBytes = Math.min(wantedBytes, this.#budget.share / 2);
+    if (!this.#isReady) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    this.#abort.signal.throwIfAborted();
+    if (this.#pieces.length === 0) return null;
+    const pieces = this.#pieces;
+    this.#pieces = [];
+    this.#bytes = 0;
+    this.#resume();
+    return pieces;
+  }
+
+  /** Lets go of the request. What is left of the body is the answer's business (linger.ts). */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearTimeout(this.#idle);
+    this.#budget.leave();
+    this.#request.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onGone);
+    if (!this.#hasEnded) this.#request.pause();
+  }
+
+  get #isReady(): boolean {
+    return (
+      this.#hasEnded || this.#abort.signal.aborted || (this.#bytes > 0 && this.#bytes >= this.#wantedBytes)
+    );
+  }
+
+  readonly #onData = (piece: Buffer): void => {
+    this.#pieces.push(piece);
+    this.#bytes += piece.length;
+    this.#received += piece.length;
+    this.#lastReadAt = Date.now();
+    this.#idle.refresh();
+    if (this.#bytes >= this.#budget.share) {
+      this.#isPaused = true;
+      this.#request.pause();
+    }
+    if (this.#isReady) this.#wakeUp();
+  };
+
+  readonly #onEnd = (): void => {
+    this.#hasEnded = true;
+    clearTimeout(this.#idle);
+    this.#wakeUp();
+  };
+
+  /** `close` comes after a whole body, too; an error of the socket always comes with it. */
+  readonly #onGone = (): void => {
+    if (!this.#hasEnded) this.fail(new ClientGone());
+  };
+
+  #onIdle(idleMs: number): void {
+    if (this.#isPaused) {
+      this.#idle.refresh(); // It is us who are not reading.
+      return;
+    }
+    this.fail(
+      new AppError(
+        'request_timeout',
+        `no byte of the body came for ${idleMs} ms; nothing of this request was stored, send it again`,
+      ),
+    );
+  }
+
+  #resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#lastReadAt = Date.now();
+    this.#idle.refresh();
+    this.#request.resume();
+  }
+
+  #wakeUp(): void {
+    const wake = this.#wake;
+    this.#wake = null;
+    wake?.();
+  }
+}

@@ -1,0 +1,181 @@
+// http/chunk-form.ts: the four parts of a chunk, whatever their order (rules C4, C10).
+//
+// Promises: fields are bounded; the part named `file` is the file whatever its headers say; our parts given twice are
+// refused, parts of others are ignored. File bytes are only queued here, their CRC-32 is counted as they come.
+// Must not know: sockets, uploads.
+import { crc32 } from 'node:zlib';
+import { AppError, invalidFields, type FieldProblem } from '../errors.ts';
+import { MAX_TOTAL_CHUNKS, type ChunkClaim, type ChunkDigest } from '../uploads/upload.ts';
+import { malformed, type PartHandler } from './multipart-reader.ts';
+import type { PartHead } from './part-head.ts';
+
+const FIELD_NAMES = ['fileId', 'chunkIndex', 'totalChunks'] as const;
+type FieldName = (typeof FIELD_NAMES)[number];
+
+export const MAX_FILE_ID_CHARACTERS = 256;
+
+export interface ChunkIdentity {
+  readonly fileId: string;
+  readonly claim: ChunkClaim;
+}
+
+export class ChunkForm implements PartHandler {
+  readonly #maxFieldBytes: number;
+  readonly #fields = new Map<FieldName, string>();
+  #current: 'file' | FieldName | null = null;
+  #fieldPieces: Buffer[] = [];
+  #fieldBytes = 0;
+  #queue: Buffer[] = [];
+  #hasFile = false;
+  #bytes = 0;
+  #crc32 = 0;
+  #identity: ChunkIdentity | null = null;
+
+  constructor(maxFieldBytes: number) {
+    this.#maxFieldBytes = maxFieldBytes;
+  }
+
+  partStarts({ name }: PartHead): void {
+    this.#current = name === 'file' || isFieldName(name) ? name : null;
+    if (this.#current === null) return;
+    const isSecond = this.#current === 'file' ? this.#hasFile : this.#fields.has(this.#current);
+    if (isSecond)
+      throw invalidFields([{ field: this.#current, message: 'given twice; send each part once' }]);
+    if (this.#current === 'file') this.#hasFile = true;
+  }
+
+  partBytes(bytes: Buffer): void {
+    if (this.#current === 'file') {
+      this.#queue.push(bytes);
+      this.#bytes += bytes.length;
+      this.#crc32 = crc32(bytes, this.#crc32);
+    } else if (this.#current !== null) this.#fieldBytesCame(this.#current, bytes);
+  }
+
+  partEnds(): void {
+    if (this.#current !== null && this.#current !== 'file') {
+      this.#fields.set(this.#current, decodeText(this.#current, Buffer.concat(this.#fieldPieces)));
+      this.#fieldPieces = [];
+      this.#fieldBytes = 0;
+    }
+    this.#current = null;
+  }
+
+  /** File bytes that came since the last call. */
+  takeQueued(): Buffer[] {
+    const queue = this.#queue;
+    this.#queue = [];
+    return queue;
+  }
+
+  get digest(): ChunkDigest {
+    return { bytes: this.#bytes, crc32: this.#crc32 };
+  }
+
+  get hasFile(): boolean {
+    return this.#hasFile;
+  }
+
+  /** Null until all three fields have come. @throws AppError `invalid_request` naming each bad one */
+  get identity(): ChunkIdentity | null {
+    if (this.#identity === null && this.#fields.size === FIELD_NAMES.length)
+      this.#identity = parseIdentity(this.#fields);
+    return this.#identity;
+  }
+
+  /** For the log: what has been understood so far. Never throws. */
+  get knownIdentity(): { fileId?: string; chunkIndex?: number; totalChunks?: number } {
+    return this.#identity === null ? {} : { fileId: this.#identity.fileId, ...this.#identity.claim };
+  }
+
+  /** To be called at the end of the form. @throws AppError `invalid_request` naming each missing or bad part */
+  complete(): ChunkIdentity {
+    const missing: string[] = FIELD_NAMES.filter((name) => !this.#fields.has(name));
+    if (!this.#hasFile) missing.push('file');
+    if (missing.length > 0) {
+      throw invalidFields(
+        missing.map((field) => ({ field, message: 'missing; a chunk needs this form part' })),
+      );
+    }
+    return this.identity ?? parseIdentity(this.#fields);
+  }
+
+  #fieldBytesCame(name: FieldName, bytes: Buffer): void {
+    this.#fieldBytes += bytes.length;
+    if (this.#fieldBytes > this.#maxFieldBytes) {
+      throw malformed(`the field ${name} is larger than ${this.#maxFieldBytes} bytes`);
+    }
+    this.#fieldPieces.push(Buffer.copyBytesFrom(bytes)); // A slice would keep a whole network read alive.
+  }
+}
+
+function isFieldName(name: string | null): name is FieldName {
+  return FIELD_NAMES.some((known) => known === name);
+}
+
+function decodeText(field: string, bytes: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw invalidFields([{ field, message: 'not UTF-8 text' }]);
+  }
+}
+
+function parseIdentity(fields: ReadonlyMap<FieldName, string>): ChunkIdentity {
+  const problems: FieldProblem[] = [];
+  const fileId = fields.get('fileId') ?? '';
+  const fileIdProblem = problemOfFileId(fileId);
+  if (fileIdProblem !== null) problems.push({ field: 'fileId', message: fileIdProblem });
+  const readCount = (field: FieldName, from: number, to: number): number => {
+    const count = parseCount(fields.get(field));
+    if (count !== null && count >= from && count <= to) return count;
+    const message = `got ${quote(fields.get(field))}, expected a whole number from ${from} to ${to}`;
+    problems.push({ field, message });
+    return Number.NaN;
+  };
+  const totalChunks = readCount('totalChunks', 1, MAX_TOTAL_CHUNKS);
+  // `chunkIndex` is held against a good `totalChunks` only: one wrong value gets one complaint.
+  const chunkIndex = readCount(
+    'chunkIndex',
+    0,
+    (Number.isNaN(totalChunks) ? MAX_TOTAL_CHUNKS : totalChunks) - 1,
+  );
+  if (problems.length > 0) throw invalidFields(problems);
+  return { fileId, claim: { chunkIndex, totalChunks } };
+}
+
+/** Plain decimal digits only: no sign, space, exponent or leading zero (rule C4). */
+function parseCount(text: string | undefined): number | null {
+  return /^(0|[1-9]\d{0,9})$/.test(text ?? '') ? Number(text) : null;
+}
+
+/** Null when it is a good fileId. */
+export function problemOfFileId(fileId: string): string | null {
+  const length = Array.from(fileId.slice(0, MAX_FILE_ID_CHARACTERS * 2 + 1)).length; // Characters, not UTF-16 units.
+  if (length < 1 || length > MAX_FILE_ID_CHARACTERS) {
+    return `got ${length === 0 ? 'an empty one' : `more than ${MAX_FILE_ID_CHARACTERS} characters`}, expected 1 to ${MAX_FILE_ID_CHARACTERS} characters`;
+  }
+  return /\p{Cc}/u.test(fileId)
+    ? 'has a control character; use printable ones, such as those of a UUID'
+    : null;
+}
+
+/** A client's text inside our message: short, and with nothing in it that could break a line of a log. */
+function quote(text: string | undefined): string {
+  const shown = text ?? '';
+  return JSON.stringify(shown.length > 40 ? `${shown.slice(0, 40)}…` : shown);
+}
+
+/** The fileId of a status query. @throws AppError `invalid_request` */
+export function parseFileId(value: unknown): string {
+  if (typeof value !== 'string') {
+    const message = value === undefined ? 'missing; add ?fileId=<your id>' : 'given twice; send it once';
+    throw invalidFields([{ field: 'fileId', message }]);
+  }
+  const problem = problemOfFileId(value);
+  if (problem !== null)
+    throw new AppError('invalid_request', `fileId: ${problem}`, {
+      fields: [{ field: 'fileId', message: problem }],
+    });
+  return value;
+}

@@ -1,0 +1,148 @@
+// http/chunk-intake.ts: takes one chunk from a request's body to the storage.
+//
+// Promises: fields first: bytes stream to their place as they come. `file` first: they are spooled, in memory while the
+// shared budget lasts, else in a temporary file that becomes part of the upload by a move (rule C10). Nothing counts
+// before the closing delimiter has been read (C3). Whatever happens, the turn with the upload is given back.
+// Must not know: replies, keys, what surrounds the route.
+import type { Uploads, Caller } from '../uploads/uploads.ts';
+import type { ChunkTurn } from '../uploads/chunk-turn.ts';
+import type { Spool, Storage } from '../uploads/ports.ts';
+import { tooLarge, type Receipt } from '../uploads/upload.ts';
+import type { BodyFeed } from './body-feed.ts';
+import type { ChunkForm, ChunkIdentity } from './chunk-form.ts';
+import type { MultipartReader } from './multipart-reader.ts';
+
+/** Memory for spooled chunks, shared by all requests of a server. */
+export class SpoolBudget {
+  #leftBytes: number;
+
+  constructor(totalBytes: number) {
+    this.#leftBytes = totalBytes;
+  }
+
+  take(bytes: number): boolean {
+    if (bytes > this.#leftBytes) return false;
+    this.#leftBytes -= bytes;
+    return true;
+  }
+
+  giveBack(bytes: number): void {
+    this.#leftBytes += bytes;
+  }
+}
+
+export interface IntakeOptions {
+  readonly uploads: Uploads;
+  readonly openSpool: Storage['bytes']['spool'];
+  readonly spoolBudget: SpoolBudget;
+  readonly maxFileBytes: number;
+}
+
+/** A form is its file and little else: more than this beyond the room left, and the length alone tells (rule C13). */
+const FORM_OVERHEAD_BYTES = 1024 * 1024;
+
+export class ChunkIntake {
+  readonly #options: IntakeOptions;
+  readonly #caller: Caller;
+  readonly #feed: BodyFeed;
+  readonly #form: ChunkForm;
+  readonly #declaredBytes: number;
+  #turn: ChunkTurn | null = null;
+  #memory: Buffer[] = [];
+  #memoryBytes = 0;
+  #spool: Spool | null = null;
+
+  /** @param declaredBytes the Content-Length; 0 when the length is not known */
+  constructor(
+    options: IntakeOptions,
+    caller: Caller,
+    body: { feed: BodyFeed; form: ChunkForm; declaredBytes: number },
+  ) {
+    this.#options = options;
+    this.#caller = caller;
+    this.#feed = body.feed;
+    this.#form = body.form;
+    this.#declaredBytes = body.declaredBytes;
+  }
+
+  /** @throws AppError every refusal of a chunk; ClientGone */
+  async receive(reader: MultipartReader): Promise<{ receipt: Receipt; identity: ChunkIdentity }> {
+    const { maxFileBytes } = this.#options;
+    try {
+      if (this.#declaredBytes - FORM_OVERHEAD_BYTES > maxFileBytes) throw tooLarge(null, maxFileBytes);
+      // The first batch at once: it holds the fields of most forms, and with them the reason to refuse the rest.
+      for (let pieces = await this.#feed.next(1); pieces !== null; pieces = await this.#feed.next()) {
+        for (const piece of pieces) reader.push(piece);
+        await this.#store(this.#form.takeQueued());
+      }
+      reader.end();
+      const identity = this.#form.complete();
+      return { identity, receipt: await this.#finish(identity) };
+    } finally {
+      await this.#letGo();
+    }
+  }
+
+  async #store(buffers: Buffer[]): Promise<void> {
+    const { identity, hasFile } = this.#form;
+    if (identity !== null && hasFile && this.#turn === null) await this.#claim(identity);
+    if (this.#turn === null) await this.#keepAside(buffers);
+    else if (buffers.length > 0 && this.#turn.work.kind === 'write') await this.#turn.work.write(buffers);
+  }
+
+  async #claim(identity: ChunkIdentity): Promise<void> {
+    const { signal } = this.#feed;
+    const turn = await this.#options.uploads.claimChunk(
+      { caller: this.#caller, fileId: identity.fileId },
+      identity.claim,
+      { signal, isSpooled: this.#spool !== null, silentMs: () => this.#feed.silentMs() },
+    );
+    this.#turn = turn;
+    if (turn.work.kind === 'compare') return;
+    turn.work.onSuperseded((error) => this.#feed.fail(error));
+    if (this.#declaredBytes - FORM_OVERHEAD_BYTES > turn.work.room) throw turn.work.tooLarge();
+    if (this.#memory.length === 0) return;
+    await turn.work.write(this.#memory);
+    this.#forgetMemory();
+  }
+
+  async #finish(identity: ChunkIdentity): Promise<Receipt> {
+    if (this.#turn === null) await this.#claim(identity);
+    const work = this.#turn?.work;
+    if (work === undefined) throw new Error('a chunk without a turn');
+    const { digest } = this.#form;
+    if (work.kind === 'compare') return work.finish(digest);
+    return work.commit(digest, this.#spool ?? undefined);
+  }
+
+  /** The upload is not known yet. */
+  async #keepAside(buffers: Buffer[]): Promise<void> {
+    if (buffers.length === 0) return;
+    if (this.#form.digest.bytes > this.#options.maxFileBytes)
+      throw tooLarge(null, this.#options.maxFileBytes);
+    let bytes = 0;
+    for (const buffer of buffers) bytes += buffer.length;
+    if (this.#spool === null && this.#options.spoolBudget.take(bytes)) {
+      this.#memory.push(...buffers);
+      this.#memoryBytes += bytes;
+      return;
+    }
+    this.#spool ??= await this.#options.openSpool();
+    if (this.#memory.length > 0) await this.#spool.append(this.#memory);
+    this.#forgetMemory();
+    await this.#spool.append(buffers);
+  }
+
+  #forgetMemory(): void {
+    this.#options.spoolBudget.giveBack(this.#memoryBytes);
+    this.#memory = [];
+    this.#memoryBytes = 0;
+  }
+
+  async #letGo(): Promise<void> {
+    this.#feed.close();
+    this.#forgetMemory();
+    await this.#turn?.end();
+    await this.#spool?.discard();
+  }
+}

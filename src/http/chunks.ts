@@ -1,0 +1,61 @@
+// http/chunks.ts: the two chunk operations on the wire.
+//
+// Must not know: what surrounds them (keys, faults, journal, metrics), how a chunk is stored.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Metrics } from '../telemetry.ts';
+import type { Uploads } from '../uploads/uploads.ts';
+import { ChunkForm, parseFileId } from './chunk-form.ts';
+import { ChunkIntake, type IntakeOptions } from './chunk-intake.ts';
+import { callerOf, forbidCaching, openForm, type BodyRules } from './exchange.ts';
+import type { InFlight } from './in-flight.ts';
+import { MultipartReader, type FormLimits } from './multipart-reader.ts';
+import { chunkBody, uploadStatusBody } from './schemas.ts';
+
+export interface ChunkRoutesOptions {
+  readonly uploads: Uploads;
+  readonly intake: IntakeOptions;
+  readonly body: BodyRules;
+  readonly limits: FormLimits & { readonly maxFieldBytes: number };
+  readonly metrics: Metrics;
+  readonly inFlight: InFlight;
+}
+
+export async function chunkRoutes(app: FastifyInstance, options: ChunkRoutesOptions): Promise<void> {
+  // The body is read by the handler, as a stream: no parser of Fastify's may touch it, whatever it says it is.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
+  app.get(
+    '/media/chunks',
+    { config: { operationId: 'getUploadStatus', isKeyOptional: true } },
+    (request, reply) => getUploadStatus(request, reply, options),
+  );
+  app.post('/media/chunks', { config: { operationId: 'uploadChunk', isKeyOptional: true } }, (request) =>
+    options.inFlight.track(uploadChunk(request, options)),
+  );
+}
+
+async function getUploadStatus(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { uploads }: ChunkRoutesOptions,
+): Promise<unknown> {
+  const { fileId: asked } = request.query as { fileId?: unknown };
+  const fileId = parseFileId(asked);
+  request.facts = { fileId };
+  forbidCaching(reply);
+  return uploadStatusBody(fileId, await uploads.status({ caller: callerOf(request), fileId }));
+}
+
+async function uploadChunk(request: FastifyRequest, options: ChunkRoutesOptions): Promise<unknown> {
+  const { limits, metrics } = options;
+  const { boundary, feed, declaredBytes } = openForm(request, options.body);
+  const form = new ChunkForm(limits.maxFieldBytes);
+  const intake = new ChunkIntake(options.intake, callerOf(request), { feed, form, declaredBytes });
+  try {
+    const { receipt, identity } = await intake.receive(new MultipartReader(boundary, limits, form));
+    return chunkBody(identity.fileId, receipt);
+  } finally {
+    metrics.bytesReceived('uploadChunk', feed.receivedBytes);
+    request.facts = { ...form.knownIdentity, bytes: form.digest.bytes };
+  }
+}

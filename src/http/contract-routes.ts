@@ -1,0 +1,39 @@
+// http/contract-routes.ts: the eight operations of openapi.yaml, at `/` and at `/api/v1`, behind CORS and keys.
+//
+// Must not know: storage, config files, the admin plane.
+import cors from '@fastify/cors';
+import type { FastifyInstance } from 'fastify';
+import { accountRoutes } from './accounts.ts';
+import { chunkRoutes, type ChunkRoutesOptions } from './chunks.ts';
+import type { Keys } from './keys.ts';
+import { mediaRoutes, type MediaRoutesOptions } from './media.ts';
+
+export interface ContractRoutesOptions extends MediaRoutesOptions, ChunkRoutesOptions {
+  readonly keys: Keys;
+  readonly corsOrigin: readonly string[];
+}
+
+/** Browsers keep the answer to a preflight for this long. */
+const PREFLIGHT_SECONDS = 600;
+const EXPOSED_HEADERS = ['X-Request-Id', 'Retry-After', 'Allow'];
+
+export async function contractRoutes(app: FastifyInstance, options: ContractRoutesOptions): Promise<void> {
+  await app.register(cors, {
+    origin: options.corsOrigin.includes('*') ? '*' : [...options.corsOrigin],
+    methods: ['GET', 'POST', 'OPTIONS'],
+    exposedHeaders: EXPOSED_HEADERS,
+    maxAge: PREFLIGHT_SECONDS,
+  });
+  app.addHook('onRequest', async (request) => {
+    const { operationId, isKeyOptional } = request.routeOptions.config;
+    if (operationId === undefined) return; // A preflight carries no key.
+    request.caller =
+      isKeyOptional === true
+        ? options.keys.callerOrPublic(request.headers)
+        : options.keys.caller(request.headers);
+  });
+  // Each in a scope of its own: they read bodies in different ways.
+  await app.register(chunkRoutes, options);
+  await app.register(mediaRoutes, options);
+  await app.register(accountRoutes, options);
+}

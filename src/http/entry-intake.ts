@@ -1,0 +1,111 @@
+// http/entry-intake.ts: takes the multipart form of a media endpoint: its fields, and a direct `file` if there is one.
+//
+// Promises: file bytes stream to the storage, never held whole (rule F8); a broken form leaves nothing behind.
+// The reader is the chunk path's own: one parser, with one set of limits, time-outs and truncation rules.
+// Must not know: what the fields mean.
+import { AppError, invalidFields } from '../errors.ts';
+import type { DirectUpload } from '../media/media.ts';
+import type { BodyFeed } from './body-feed.ts';
+import { malformed, type MultipartReader, type PartHandler } from './multipart-reader.ts';
+import type { PartHead } from './part-head.ts';
+
+export interface DirectFile {
+  readonly upload: DirectUpload;
+  readonly filename: string;
+}
+
+export interface EntryForm {
+  readonly fields: ReadonlyMap<string, string>;
+  readonly file: DirectFile | null;
+}
+
+interface EntryIntakeOptions {
+  readonly maxFieldBytes: number;
+  readonly maxFileBytes: number;
+  readonly openDirect: () => DirectUpload;
+}
+
+/** All fields of a form together may be this many times as large as one. */
+const FIELDS_FACTOR = 4;
+
+export class EntryIntake implements PartHandler {
+  readonly #options: EntryIntakeOptions;
+  readonly #fields = new Map<string, string>();
+  #name: string | null = null;
+  #pieces: Buffer[] = [];
+  #fieldBytes = 0;
+  #allFieldBytes = 0;
+  #queue: Buffer[] = [];
+  #fileBytes = 0;
+  #file: DirectFile | null = null;
+
+  constructor(options: EntryIntakeOptions) {
+    this.#options = options;
+  }
+
+  partStarts({ name, filename }: PartHead): void {
+    this.#name = name;
+    if (name === null) return;
+    const isSecond = name === 'file' ? this.#file !== null : this.#fields.has(name);
+    if (isSecond) throw invalidFields([{ field: name, message: 'given twice; send each part once' }]);
+    if (name === 'file') this.#file = { upload: this.#options.openDirect(), filename: filename ?? '' };
+  }
+
+  partBytes(bytes: Buffer): void {
+    if (this.#name === 'file') {
+      this.#queue.push(bytes);
+      this.#fileBytes += bytes.length;
+      if (this.#fileBytes > this.#options.maxFileBytes) throw directTooLarge(this.#options.maxFileBytes);
+    } else if (this.#name !== null) this.#fieldBytesCame(this.#name, bytes);
+  }
+
+  partEnds(): void {
+    if (this.#name !== null && this.#name !== 'file') {
+      this.#fields.set(this.#name, Buffer.concat(this.#pieces).toString('utf8'));
+      this.#pieces = [];
+      this.#fieldBytes = 0;
+    }
+    this.#name = null;
+  }
+
+  /** @throws AppError the refusals of the reader and the storage; ClientGone. Nothing is left behind then. */
+  async receive(reader: MultipartReader, feed: BodyFeed): Promise<EntryForm> {
+    try {
+      for (let pieces = await feed.next(1); pieces !== null; pieces = await feed.next()) {
+        for (const piece of pieces) reader.push(piece);
+        await this.#store();
+      }
+      reader.end();
+      return { fields: this.#fields, file: this.#file };
+    } catch (error) {
+      await this.#file?.upload.discard();
+      throw error;
+    } finally {
+      feed.close();
+    }
+  }
+
+  async #store(): Promise<void> {
+    if (this.#queue.length === 0) return;
+    const buffers = this.#queue;
+    this.#queue = [];
+    await this.#file?.upload.write(buffers);
+  }
+
+  #fieldBytesCame(name: string, bytes: Buffer): void {
+    this.#fieldBytes += bytes.length;
+    this.#allFieldBytes += bytes.length;
+    const { maxFieldBytes } = this.#options;
+    if (this.#fieldBytes > maxFieldBytes || this.#allFieldBytes > maxFieldBytes * FIELDS_FACTOR) {
+      throw malformed(
+        `the field ${JSON.stringify(name.slice(0, 40))} takes the form beyond ${maxFieldBytes} bytes a field`,
+      );
+    }
+    this.#pieces.push(Buffer.copyBytesFrom(bytes)); // A slice would keep a whole network read alive.
+  }
+}
+
+export function directTooLarge(maxBytes: number): AppError {
+  const message = `the file is larger than ${maxBytes} bytes, the most one file may have; nothing of it was stored`;
+  return new AppError('upload_too_large', message, { maxBytes, currentSize: 0 });
+}

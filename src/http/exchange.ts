@@ -1,0 +1,76 @@
+// http/exchange.ts: what the plugins of this folder attach to a request, and how a form's body is opened.
+//
+// Promises: `request.operation` is a contract operationId or the pattern of another route: a bounded set, fit for a metric.
+// Must not know: uploads, media.
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { AppError } from '../errors.ts';
+import type { Caller } from '../uploads/uploads.ts';
+import { BodyFeed, type FeedBudget } from './body-feed.ts';
+import { malformed } from './multipart-reader.ts';
+import { boundaryOf } from './part-head.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Of openapi.yaml. Absent on routes that are not part of the contract. */
+    operationId?: string;
+    /** The chunk operations work without a key in mode `open` (rule K3). */
+    isKeyOptional?: boolean;
+  }
+  interface FastifyRequest {
+    /** Set before a contract route's handler runs. */
+    caller: Caller | null;
+    errorCode: string;
+    /** What the log line says of the exchange beyond status and time. */
+    facts: Record<string, unknown>;
+  }
+}
+
+export function operationOf(request: FastifyRequest): string {
+  return request.routeOptions.config.operationId ?? request.routeOptions.url ?? 'unknown';
+}
+
+/** The caller that the key hook found. */
+export function callerOf(request: FastifyRequest): Caller {
+  if (request.caller === null) throw new Error('the key hook did not run');
+  return request.caller;
+}
+
+export interface FormBody {
+  readonly boundary: string;
+  readonly feed: BodyFeed;
+  /** 0: not declared. */
+  readonly declaredBytes: number;
+}
+
+export interface BodyRules {
+  readonly idleMs: number;
+  readonly budget: FeedBudget;
+}
+
+/** @throws AppError `unsupported_media_type`, `malformed_multipart` */
+export function openForm(request: FastifyRequest, rules: BodyRules): FormBody {
+  const contentType = request.headers['content-type'] ?? '';
+  if (!isMultipart(contentType)) {
+    throw new AppError(
+      'unsupported_media_type',
+      `the body is ${contentType === '' ? 'without a Content-Type' : JSON.stringify(contentType.slice(0, 80))}; send multipart/form-data`,
+    );
+  }
+  const boundary = boundaryOf(contentType);
+  if (boundary === null) {
+    throw malformed(
+      'the Content-Type has no usable boundary; let the HTTP library set this header for the form',
+    );
+  }
+  const declaredBytes = Number(request.headers['content-length'] ?? 0);
+  return { boundary, feed: new BodyFeed(request.raw, rules.idleMs, rules.budget), declaredBytes };
+}
+
+export function isMultipart(contentType: string): boolean {
+  return /^multipart\/form-data\s*(;|$)/i.test(contentType);
+}
+
+/** State that changes must not be served from a cache (§1). */
+export function forbidCaching(reply: FastifyReply): void {
+  reply.header('cache-control', 'no-store');
+}

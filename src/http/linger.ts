@@ -1,0 +1,58 @@
+// http/linger.ts: lets a client read an answer that came before its body had ended.
+//
+// A server that closes a socket with unread bytes in it sends RST, and the client may lose the answer that was on its
+// way. So the whole answer is sent first, then the rest of the body is read and dropped, then the exchange ends (rule C13,
+// §7). Bounded: bodies with more left than `limitBytes` are told `Connection: close`, read up to that limit, and cut.
+// Promises: the next request on a connection that stays open starts at its first byte.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+export interface LingerLimits {
+  readonly limitBytes: number;
+  /** A client that sends nothing for this long has stopped: there is nothing to wait for. */
+  readonly silenceMs: number;
+}
+
+/** To be called before the answer's headers are written. Does nothing when the body is whole. */
+export function lingerAfter(request: IncomingMessage, response: ServerResponse, limits: LingerLimits): void {
+  if (request.complete || !hasBody(request)) return;
+  const declared = Number(request.headers['content-length'] ?? Number.POSITIVE_INFINITY);
+  const mustClose = declared > limits.limitBytes;
+  if (mustClose) response.setHeader('connection', 'close');
+  const end = response.end.bind(response);
+  response.end = ((body?: unknown) => {
+    if (typeof body === 'string' || body instanceof Uint8Array) response.write(body);
+    void drained(request, limits).then((isWhole) => {
+      end();
+      if (!isWhole) request.socket.destroySoon();
+    });
+    return response;
+  }) as typeof response.end;
+}
+
+function hasBody(request: IncomingMessage): boolean {
+  const length = request.headers['content-length'];
+  return request.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+}
+
+/** Reads and drops. True when the body came to its end. */
+function drained(request: IncomingMessage, limits: LingerLimits): Promise<boolean> {
+  return new Promise((resolve) => {
+    let bytes = 0;
+    const settle = (isWhole: boolean): void => {
+      clearTimeout(timer);
+      request.off('data', onData);
+      resolve(isWhole);
+    };
+    const timer = setTimeout(() => settle(false), limits.silenceMs);
+    const onData = (piece: Buffer): void => {
+      bytes += piece.length;
+      timer.refresh();
+      if (bytes > limits.limitBytes) settle(false);
+    };
+    request
+      .on('data', onData)
+      .once('end', () => settle(true))
+      .once('close', () => settle(request.complete));
+    request.resume();
+  });
+}

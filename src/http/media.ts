@@ -1,0 +1,208 @@
+// http/media.ts: the media operations on the wire: create (finalise or direct), read.
+//
+// Videos and images are one set of routes over one life cycle; they differ by what media/platforms.ts says.
+// Must not know: how entries are stored, what surrounds the routes.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { AppError, invalidFields } from '../errors.ts';
+import type { Fixtures } from '../media/accounts.ts';
+import type { Entry } from '../media/entry.ts';
+import { parseEntryRequest, specFingerprint, type EntrySpec } from '../media/entry-form.ts';
+import { checkContent, checkName, SNIFF_BYTES, type MediaCheck } from '../media/media-check.ts';
+import type { Media } from '../media/media.ts';
+import type { Metrics } from '../telemetry.ts';
+import type { Bytes, Extent, Place } from '../uploads/ports.ts';
+import type { FinalizedContent, Uploads } from '../uploads/uploads.ts';
+import { EntryIntake, type DirectFile } from './entry-intake.ts';
+import { callerOf, forbidCaching, isMultipart, openForm, operationOf, type BodyRules } from './exchange.ts';
+import type { InFlight } from './in-flight.ts';
+import { MultipartReader, type FormLimits } from './multipart-reader.ts';
+
+export interface MediaRoutesOptions {
+  readonly uploads: Uploads;
+  readonly media: Media;
+  readonly readBytes: Bytes['read'];
+  readonly fixtures: Fixtures;
+  readonly mediaCheck: MediaCheck;
+  readonly isStrict: boolean;
+  readonly maxFileBytes: number;
+  readonly body: BodyRules;
+  readonly limits: FormLimits & { readonly maxFieldBytes: number };
+  readonly metrics: Metrics;
+  readonly inFlight: InFlight;
+}
+
+const KINDS = [
+  {
+    type: 'video',
+    path: '/media/videos',
+    create: 'createVideo',
+    read: 'getVideo',
+    message: 'Video uploaded',
+  },
+  {
+    type: 'image',
+    path: '/media/images',
+    create: 'createImage',
+    read: 'getImage',
+    message: 'Image uploaded',
+  },
+] as const;
+
+export async function mediaRoutes(app: FastifyInstance, options: MediaRoutesOptions): Promise<void> {
+  if (options.isStrict) app.removeContentTypeParser('application/json');
+  else addUrlencodedParser(app, options.limits.maxFieldBytes);
+  app.addContentTypeParser('multipart/form-data', (_request, _payload, done) => done(null));
+  for (const kind of KINDS) {
+    const { maxFieldBytes: bodyLimit } = options.limits;
+    app.post(kind.path, { config: { operationId: kind.create }, bodyLimit }, (request, reply) =>
+      options.inFlight.track(createEntry(request, reply, { ...options, kind })),
+    );
+    app.get(`${kind.path}/:id`, { config: { operationId: kind.read } }, (request, reply) =>
+      getEntry(request, reply, { ...options, kind }),
+    );
+  }
+}
+
+type KindOptions = MediaRoutesOptions & { readonly kind: (typeof KINDS)[number] };
+
+/** Real uploaders finalise with a urlencoded body, too (rule F1). */
+function addUrlencodedParser(app: FastifyInstance, bodyLimit: number): void {
+  const type = 'application/x-www-form-urlencoded';
+  app.addContentTypeParser(type, { parseAs: 'string', bodyLimit }, (_request, body, done) => {
+    const fields = new URLSearchParams(body.toString());
+    for (const name of fields.keys()) {
+      if (fields.getAll(name).length > 1)
+        done(invalidFields([{ field: name, message: 'given twice; send it once' }]));
+    }
+    done(null, Object.fromEntries(fields));
+  });
+}
+
+async function createEntry(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  options: KindOptions,
+): Promise<unknown> {
+  const { fields, file } = await readRequest(request, options);
+  try {
+    const { entry, isNew } = await entryFrom(request, { fields, file }, options);
+    request.facts = { mediaId: entry.id, fileId: entry.spec.fileId };
+    reply.code(isNew ? 201 : 200);
+    forbidCaching(reply);
+    return { success: true, data: options.media.view(entry), message: options.kind.message };
+  } catch (error) {
+    await file?.upload.discard();
+    throw error;
+  }
+}
+
+interface EntryRequest {
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly file: DirectFile | null;
+}
+
+async function readRequest(request: FastifyRequest, options: KindOptions): Promise<EntryRequest> {
+  if (!isMultipart(request.headers['content-type'] ?? ''))
+    return { fields: bodyFields(request.body), file: null };
+  const { boundary, feed } = openForm(request, options.body);
+  const { maxFieldBytes } = options.limits;
+  const { namespace } = callerOf(request);
+  const openDirect = (): DirectFile['upload'] => options.media.openDirect(namespace);
+  const intake = new EntryIntake({ maxFieldBytes, maxFileBytes: options.maxFileBytes, openDirect });
+  try {
+    const form = await intake.receive(new MultipartReader(boundary, options.limits, intake), feed);
+    return { fields: Object.fromEntries(form.fields), file: form.file };
+  } finally {
+    options.metrics.bytesReceived(operationOf(request), feed.receivedBytes);
+  }
+}
+
+function bodyFields(body: unknown): Readonly<Record<string, unknown>> {
+  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return { ...body };
+  throw new AppError('malformed_json', 'the body is not a JSON object with the fields of an entry');
+}
+
+async function entryFrom(
+  request: FastifyRequest,
+  { fields, file }: EntryRequest,
+  options: KindOptions,
+): Promise<{ entry: Entry; isNew: boolean }> {
+  const spec = parseEntryRequest(fields, options.kind.type, options.fixtures);
+  if (file === null && spec.fileId === undefined) {
+    throw invalidFields([
+      { field: 'fileId', message: 'missing; send the fileId of a complete upload, or a file' },
+    ]);
+  }
+  if (file !== null && spec.fileId !== undefined) {
+    throw invalidFields([{ field: 'fileId', message: 'sent together with a file; send one of them' }]);
+  }
+  return file === null ? finalize(request, spec, options) : createDirect(file, spec, options);
+}
+
+async function finalize(
+  request: FastifyRequest,
+  spec: EntrySpec,
+  { uploads, media, mediaCheck, readBytes }: KindOptions,
+): Promise<{ entry: Entry; isNew: boolean }> {
+  const ref = { caller: callerOf(request), fileId: spec.fileId ?? '' };
+  const check = async (content: { place: Place; extents: readonly Extent[] }): Promise<void> => {
+    if (mediaCheck !== 'content') return;
+    await checkContent(
+      spec.type,
+      await headOf(readBytes(content.place, content.extents, { start: 0, length: SNIFF_BYTES })),
+    );
+  };
+  const asked = { fingerprint: specFingerprint(spec), spec: { ...spec }, check };
+  const finalized = await uploads.finalize(ref, asked);
+  return { entry: await ensureEntry(media, finalized), isNew: finalized.isNew };
+}
+
+/** The entry of a finalised upload: made now, or made before, whatever a crash left half done (rule F6). */
+export function ensureEntry(
+  media: Media,
+  { finalization, place, extents, bytes }: FinalizedContent,
+): Promise<Entry> {
+  const { mediaId, namespace, at } = finalization;
+  // The ledger gives back what `finalize` above put in.
+  const spec = finalization.spec as unknown as EntrySpec;
+  return media.ensure({ mediaId, namespace, spec, at, bytes, extents, from: place });
+}
+
+async function createDirect(
+  file: DirectFile,
+  spec: EntrySpec,
+  { media, mediaCheck, readBytes }: KindOptions,
+): Promise<{ entry: Entry; isNew: boolean }> {
+  if (mediaCheck !== 'off') checkName(spec.type, file.filename);
+  if (mediaCheck === 'content') {
+    const extents = await file.upload.sync();
+    await checkContent(
+      spec.type,
+      await headOf(readBytes(file.upload.place, extents, { start: 0, length: SNIFF_BYTES })),
+    );
+  }
+  return { entry: await media.createDirect(file.upload, spec), isNew: true };
+}
+
+async function headOf(content: AsyncIterable<Buffer>): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for await (const piece of content) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
+
+async function getEntry(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  options: KindOptions,
+): Promise<unknown> {
+  const { id } = request.params as { id: string };
+  const stored = await options.media.find(callerOf(request).namespace, id);
+  if (stored?.entry.spec.type !== options.kind.type) {
+    throw new AppError(
+      'media_not_found',
+      `no ${options.kind.type} ${JSON.stringify(id.slice(0, 80))} for this API key; check the id and the key that created it`,
+    );
+  }
+  forbidCaching(reply);
+  return { success: true, data: options.media.view(stored.entry) };
+}

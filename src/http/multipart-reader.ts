@@ -1,0 +1,212 @@
+// http/multipart-reader.ts: reads one multipart/form-data body (RFC 7578, RFC 2046 §5.1), piece by piece.
+//
+// Promises: bytes of a part are handed on as slices of what came in, never copied but for a delimiter's length at a
+// seam; memory is bounded by the header limit whatever comes; a body without its closing delimiter is refused, so
+// a truncated form never looks whole (rules C3, C11). The result is the same however the body is cut into pieces.
+// Must not know: which parts a route wants, sockets, time.
+import { AppError } from '../errors.ts';
+import { parsePartHead, type PartHead } from './part-head.ts';
+
+export interface PartHandler {
+  partStarts(head: PartHead): void;
+  /** A slice of the body, valid for as long as the caller keeps it. */
+  partBytes(bytes: Buffer): void;
+  partEnds(): void;
+}
+
+export interface FormLimits {
+  readonly maxParts: number;
+  readonly maxPartHeaderBytes: number;
+}
+
+const CR = 0x0d;
+const LF = 0x0a;
+const DASH = 0x2d;
+const SPACE = 0x20;
+const TAB = 0x09;
+const HEAD_END = Buffer.from('\r\n\r\n');
+const EMPTY = Buffer.alloc(0);
+
+type State = 'preamble' | 'after-delimiter' | 'head' | 'body' | 'epilogue';
+
+export class MultipartReader {
+  readonly #handler: PartHandler;
+  readonly #limits: FormLimits;
+  readonly #delimiter: Buffer;
+  #state: State = 'preamble';
+  /** Bytes of an unfinished token: the start of a delimiter, a delimiter's line, or a part's head. */
+  #held: Buffer = Buffer.from('\r\n'); // So that a delimiter at the very start looks like every other.
+  #parts = 0;
+  #skipped = 0;
+
+  constructor(boundary: string, limits: FormLimits, handler: PartHandler) {
+    this.#delimiter = Buffer.from(`\r\n--${boundary}`, 'latin1');
+    this.#limits = limits;
+    this.#handler = handler;
+  }
+
+  /** @throws AppError `malformed_multipart`, and whatever the handler throws */
+  push(piece: Buffer): void {
+    let rest = piece;
+    // Every step either consumes bytes or holds them until more come.
+    while (rest.length > 0 && this.#state !== 'epilogue') rest = this.#step(rest);
+  }
+
+  /** The body has ended. @throws AppError `malformed_multipart` when the form has not */
+  end(): void {
+    if (this.#state === 'epilogue') return;
+    throw malformed(
+      this.#state === 'preamble'
+        ? 'the body has no delimiter line: its boundary is not the one in the Content-Type header, or its lines end in LF instead of CRLF'
+        : 'the body ends before its closing delimiter: it was cut off; send the whole request again',
+    );
+  }
+
+  #step(rest: Buffer): Buffer {
+    switch (this.#state) {
+      case 'preamble':
+      case 'body':
+        return this.#scan(rest);
+      case 'after-delimiter':
+        return this.#afterDelimiter(rest);
+      case 'head':
+        return this.#head(rest);
+      case 'epilogue':
+        return EMPTY;
+    }
+  }
+
+  /** Looks for the next delimiter. What comes before it belongs to the part (or is preamble). */
+  #scan(piece: Buffer): Buffer {
+    const delimiter = this.#delimiter;
+    let from = 0;
+    if (this.#held.length > 0) {
+      const seam = this.#scanSeam(piece);
+      if (seam === null) return EMPTY;
+      if (seam >= 0) return this.#found(piece.subarray(seam));
+      from = 0;
+    }
+    const at = piece.indexOf(delimiter, from);
+    if (at !== -1) {
+      this.#emit(at === 0 ? EMPTY : piece.subarray(0, at));
+      return this.#found(piece.subarray(at + delimiter.length));
+    }
+    const tail = partialMatch(piece, delimiter);
+    this.#emit(tail === 0 ? piece : piece.subarray(0, piece.length - tail));
+    // A copy: a slice would keep the whole piece alive while a slow client is silent.
+    this.#held = tail === 0 ? EMPTY : Buffer.copyBytesFrom(piece, piece.length - tail);
+    return EMPTY;
+  }
+
+  /**
+   * A delimiter may have begun in the piece before. Returns how many bytes of this piece it ends at, -1 when none
+   * began there (what was held has been handed on), null when that is still open (all is held).
+   */
+  #scanSeam(piece: Buffer): number | null {
+    const held = this.#held;
+    const delimiter = this.#delimiter;
+    const joint = Buffer.concat([held, piece.subarray(0, delimiter.length - 1)]);
+    const at = joint.indexOf(delimiter);
+    if (at !== -1 && at < held.length) {
+      this.#held = EMPTY;
+      this.#emit(joint.subarray(0, at));
+      return at + delimiter.length - held.length;
+    }
+    if (piece.length >= delimiter.length - 1) {
+      this.#held = EMPTY;
+      this.#emit(held);
+      return -1;
+    }
+    const tail = partialMatch(joint, delimiter);
+    this.#emit(joint.subarray(0, joint.length - tail));
+    this.#held = joint.subarray(joint.length - tail);
+    return null;
+  }
+
+  #found(rest: Buffer): Buffer {
+    if (this.#state === 'body') this.#handler.partEnds();
+    this.#state = 'after-delimiter';
+    return rest;
+  }
+
+  #emit(bytes: Buffer): void {
+    if (bytes.length === 0) return;
+    if (this.#state === 'body') this.#handler.partBytes(bytes);
+    else this.#skip(bytes.length);
+  }
+
+  /** Text before the first delimiter is legal and ignored, up to the size that a part's head may have. */
+  #skip(bytes: number): void {
+    this.#skipped += bytes;
+    if (this.#skipped <= this.#limits.maxPartHeaderBytes) return;
+    throw malformed(`no delimiter line in the first ${this.#limits.maxPartHeaderBytes} bytes of the body`);
+  }
+
+  /** `--` closes the form; spaces and CRLF begin a part; anything else is not a delimiter line. */
+  #afterDelimiter(rest: Buffer): Buffer {
+    const line = this.#hold(rest);
+    const kind = delimiterLine(line);
+    if (kind === 'open') return this.#waitFor(line);
+    this.#held = EMPTY;
+    if (kind === 'closing') {
+      this.#state = 'epilogue';
+      return EMPTY;
+    }
+    if (kind === 'broken') {
+      throw malformed('a delimiter line must end in CRLF; here it is followed by something else (bare LF?)');
+    }
+    this.#parts += 1;
+    if (this.#parts > this.#limits.maxParts) throw malformed(`more than ${this.#limits.maxParts} parts`);
+    this.#state = 'head';
+    // The CRLF stays: a part without headers is CRLF CRLF, and so is the end of every other head.
+    return line.subarray(kind.at);
+  }
+
+  #head(rest: Buffer): Buffer {
+    const seen = this.#hold(rest);
+    const end = seen.indexOf(HEAD_END);
+    const length = end === -1 ? seen.length : end;
+    if (length > this.#limits.maxPartHeaderBytes) {
+      throw malformed(`the headers of a part are larger than ${this.#limits.maxPartHeaderBytes} bytes`);
+    }
+    if (end === -1) return this.#waitFor(seen);
+    this.#held = EMPTY;
+    this.#state = 'body';
+    this.#handler.partStarts(parsePartHead(seen.subarray(0, end)));
+    // An empty part is a delimiter right after its head: the CRLF that ends the head may begin it (RFC 2046 §5.1.1
+    // wants an own CRLF, and so do all senders seen).
+    return seen.subarray(end + HEAD_END.length);
+  }
+
+  #hold(rest: Buffer): Buffer {
+    return this.#held.length === 0 ? rest : Buffer.concat([this.#held, rest]);
+  }
+
+  #waitFor(seen: Buffer): Buffer {
+    this.#held = Buffer.copyBytesFrom(seen);
+    return EMPTY;
+  }
+}
+
+/** What follows a delimiter. `at`: where the CRLF is that ends its line. `open`: more must come to tell. */
+function delimiterLine(line: Buffer): 'closing' | 'open' | 'broken' | { at: number } {
+  if (line[0] === DASH && (line.length === 1 || line[1] === DASH))
+    return line.length === 1 ? 'open' : 'closing';
+  let at = 0;
+  while (line[at] === SPACE || line[at] === TAB) at += 1;
+  if (line.length === at || (line[at] === CR && line.length === at + 1)) return 'open';
+  return line[at] === CR && line[at + 1] === LF ? { at } : 'broken';
+}
+
+/** Length of the longest end of `bytes` that a delimiter could begin with. Looks at no more than a delimiter's length. */
+function partialMatch(bytes: Buffer, delimiter: Buffer): number {
+  const from = Math.max(bytes.length - delimiter.length + 1, 0);
+  for (let at = bytes.indexOf(CR, from); at !== -1; at = bytes.indexOf(CR, at + 1)) {
+    if (bytes.compare(delimiter, 0, bytes.length - at, at) === 0) return bytes.length - at;
+  }
+  return 0;
+}
+
+export function malformed(message: string): AppError {
+  return new AppError('malformed_multipart', message);
+}

@@ -1,0 +1,56 @@
+// http/part-head.ts: the headers of one part and the boundary of a form, as real senders write them (RFC 7578 §4.2).
+//
+// Promises: quoted and unquoted parameters, `\"` and `%22` in names, `filename*`, folded lines and any order of headers
+// are understood; what is not understood leaves a part without a name, which no route wants.
+// Must not know: bodies, routes.
+
+export interface PartHead {
+  /** Null when the part has no usable name: it is ignored, like every part that nobody asked for. */
+  readonly name: string | null;
+  readonly filename: string | undefined;
+  readonly contentType: string | undefined;
+}
+
+/** `head` begins with the CRLF of the delimiter line and ends before the empty line. */
+export function parsePartHead(head: Buffer): PartHead {
+  let disposition: string | undefined;
+  let contentType: string | undefined;
+  // A line that begins with a space continues the one before (obs-fold).
+  const lines = head
+    .toString('utf8')
+    .replaceAll(/\r\n[ \t]+/g, ' ')
+    .split('\r\n');
+  for (const line of lines) {
+    const colon = line.indexOf(':');
+    const field = line.slice(0, colon).trim().toLowerCase();
+    const value = line.slice(colon + 1).trim();
+    if (field === 'content-disposition') disposition = value;
+    else if (field === 'content-type') contentType = value;
+  }
+  const parameters = parseParameters(disposition ?? '');
+  const isFormData = /^form-data\s*(;|$)/i.test(disposition ?? '');
+  return {
+    name: isFormData ? (parameters.get('name') ?? null) : null,
+    filename: parameters.get('filename') ?? parameters.get('filename*'),
+    contentType,
+  };
+}
+
+/** The boundary of a `multipart/form-data` content type; null when there is none that RFC 2046 allows. */
+export function boundaryOf(contentType: string): string | null {
+  const boundary = parseParameters(contentType).get('boundary');
+  return boundary !== undefined && /^[\x20-\x7e]{1,200}$/.test(boundary) ? boundary : null;
+}
+
+/** `; name=value` and `; name="quoted value"` after the first token. The first of a name counts. */
+function parseParameters(value: string): Map<string, string> {
+  const parameters = new Map<string, string>();
+  for (const [, name, quoted, token] of value.matchAll(
+    /;\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))/gs,
+  )) {
+    const key = (name ?? '').toLowerCase();
+    if (parameters.has(key)) continue;
+    parameters.set(key, quoted === undefined ? (token ?? '') : quoted.replaceAll(/\\(["\\])/g, '$1'));
+  }
+  return parameters;
+}

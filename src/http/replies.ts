@@ -1,0 +1,145 @@
+// http/replies.ts: how everything that goes wrong looks on the wire: one envelope, one table (errors.ts).
+//
+// Promises: a refusal keeps its code and status; an error of a library is mapped here and nowhere else; an unexpected error
+// answers `internal_error` without a word of its text, which goes to the log. A client that left gets no answer.
+// Must not know: what routes do.
+import type { Socket } from 'node:net';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import { AppError, ERRORS, type ErrorCode } from '../errors.ts';
+import { ClientGone } from './body-feed.ts';
+import { operationOf } from './exchange.ts';
+import { errorBody } from './schemas.ts';
+
+/** Seconds after which a retryable refusal is worth another try. */
+const RETRY_AFTER_SECONDS = 1;
+
+export interface RepliesOptions {
+  readonly logger: Logger;
+  readonly onAborted: (operation: string) => void;
+}
+
+export function installReplies(app: FastifyInstance, options: RepliesOptions): void {
+  const served: { method: string; pattern: RegExp }[] = [];
+  app.addHook('onRoute', ({ method, url }) => {
+    if (url.includes('*')) return; // The wildcard of the CORS preflight.
+    const pattern = new RegExp(`^${url.replaceAll(/:\w+/g, '[^/]+')}$`);
+    for (const one of [method].flat()) served.push({ method: one, pattern });
+  });
+  app.setErrorHandler((error: FastifyError, request, reply) =>
+    answerError(error, request, { reply, ...options }),
+  );
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?', 1)[0] ?? '';
+    const methods = new Set(served.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method));
+    throw methods.size === 0 ? noRoute(request, path) : wrongMethod(request, reply, [...methods]);
+  });
+}
+
+function noRoute(request: FastifyRequest, path: string): AppError {
+  return new AppError(
+    'not_found',
+    `no route ${request.method} ${JSON.stringify(path.slice(0, 120))}; the contract is at /__admin/docs and /__admin/openapi.yaml`,
+  );
+}
+
+function wrongMethod(request: FastifyRequest, reply: FastifyReply, methods: string[]): AppError {
+  reply.header('allow', methods.join(', '));
+  return new AppError(
+    'method_not_allowed',
+    `${request.method} is not for this path; it takes ${methods.join(', ')}`,
+    {
+      allow: methods,
+    },
+  );
+}
+
+async function answerError(
+  error: unknown,
+  request: FastifyRequest,
+  { reply, logger, onAborted }: RepliesOptions & { reply: FastifyReply },
+): Promise<unknown> {
+  if (error instanceof ClientGone) {
+    onAborted(operationOf(request));
+    logger.info({ reqId: request.id, operation: operationOf(request), ...request.facts }, error.message);
+    reply.hijack();
+    reply.raw.destroy();
+    return undefined;
+  }
+  const refusal = asAppError(error);
+  if (refusal.code === 'internal_error' || refusal.code === 'upload_damaged') {
+    logger.error({ reqId: request.id, operation: operationOf(request), err: error }, refusal.code);
+  }
+  request.errorCode = refusal.code;
+  if (ERRORS[refusal.code].retryable && refusal.status >= 429)
+    reply.header('retry-after', RETRY_AFTER_SECONDS);
+  reply.code(refusal.status).header('cache-control', 'no-store');
+  return reply.send(errorBody(refusal, request.id));
+}
+
+const FOREIGN: Readonly<Record<string, { code: ErrorCode; message: string }>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: {
+    code: 'unsupported_media_type',
+    message: 'this route does not take a body of this Content-Type; send multipart/form-data',
+  },
+  FST_ERR_CTP_BODY_TOO_LARGE: {
+    code: 'body_too_large',
+    message:
+      'a JSON or urlencoded body must fit into --max-field-bytes; send large values as multipart/form-data',
+  },
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
+    code: 'malformed_json',
+    message: 'the body is not as long as Content-Length said; send the whole request again',
+  },
+  FST_ERR_CTP_EMPTY_JSON_BODY: { code: 'malformed_json', message: 'the body says JSON and is empty' },
+  FST_ERR_CTP_INVALID_JSON_BODY: {
+    code: 'malformed_json',
+    message: 'the body says JSON and cannot be read as JSON',
+  },
+  FST_ERR_BAD_URL: { code: 'invalid_request', message: 'the path has a broken percent-encoding' },
+};
+
+function asAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const foreign = FOREIGN[code];
+  if (foreign !== undefined) return new AppError(foreign.code, foreign.message);
+  if (error instanceof SyntaxError)
+    return new AppError('malformed_json', 'the body says JSON and cannot be read as JSON');
+  return new AppError(
+    'internal_error',
+    'the server failed on this request; its log has the details under this requestId',
+  );
+}
+
+/** What is not HTTP at all never reaches a route: the answer is written by hand, then the connection ends. */
+export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const refusal = clientErrorOf(error.code ?? '');
+  const body = JSON.stringify(errorBody(refusal, 'none'));
+  const reason =
+    refusal.status === 408 ? 'Request Timeout' : refusal.status === 431 ? 'Headers Too Large' : 'Bad Request';
+  socket.end(
+    `HTTP/1.1 ${refusal.status} ${reason}\r\nContent-Type: application/json; charset=utf-8\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}
+
+function clientErrorOf(code: string): AppError {
+  if (code === 'HPE_HEADER_OVERFLOW') {
+    return new AppError(
+      'headers_too_large',
+      'the request line and headers are larger than 16 KiB; send fewer or shorter ones',
+    );
+  }
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    return new AppError('request_timeout', 'the headers did not come in time; send the request again');
+  }
+  return new AppError(
+    'invalid_request',
+    'what came is not an HTTP/1.1 request that can be read; check what the client or a proxy sends',
+  );
+}

@@ -1,0 +1,76 @@
+// index.ts: the server inside your own process: `const server = await startServer({ port: 0 })`.
+//
+// Promises: options are those of the command line, by their camelCase name; the defaults suit tests: a free port, memory
+// storage and no log. Nothing is read from the environment or from a config file.
+import { createRequire } from 'node:module';
+import { readFile } from 'node:fs/promises';
+import { pino } from 'pino';
+import { openServer, randomIds, systemClock, type Server } from './app.ts';
+import { ConfigError, resolveConfig, type Config, type ConfigInput } from './config.ts';
+import { DEFAULT_FIXTURES, parseFixtures, type Fixtures } from './media/accounts.ts';
+import { createLogger } from './telemetry.ts';
+
+export type { Server } from './app.ts';
+export type { ConfigInput } from './config.ts';
+
+export const version = (createRequire(import.meta.url)('../package.json') as { version: string }).version;
+
+const TEST_DEFAULTS: ConfigInput = { port: 0, storage: 'memory', logLevel: 'silent' };
+
+/**
+ * Starts a server that answers when the promise resolves.
+ * @throws ConfigError for an option that cannot be used; Error when the port or the data folder is taken
+ */
+export async function startServer(options: ConfigInput = {}): Promise<Server> {
+  const { config } = resolveConfig([
+    { source: 'option', values: options },
+    { source: 'default', values: TEST_DEFAULTS },
+  ]);
+  const destination = pino.destination({ fd: 2, sync: true });
+  return startWith(config, createLogger(config.logLevel, destination));
+}
+
+/** As `startServer`, for a configuration that is resolved already. */
+export async function startWith(config: Config, logger: ReturnType<typeof createLogger>): Promise<Server> {
+  const fixtures = await readFixtures(config.fixtures);
+  const apiKeys = [...config.apiKeys, ...(await readKeys(config.apiKeysFile))];
+  return openServer({
+    config: { ...config, apiKeys },
+    fixtures,
+    logger,
+    version,
+    clock: systemClock,
+    ids: randomIds,
+  });
+}
+
+async function readFixtures(path: string | undefined): Promise<Fixtures> {
+  if (path === undefined) return DEFAULT_FIXTURES;
+  const text = await readSettingFile(path, 'fixtures');
+  try {
+    return parseFixtures(JSON.parse(text), path);
+  } catch (error) {
+    throw new ConfigError(
+      error instanceof SyntaxError
+        ? `fixtures: ${path} is not JSON: ${error.message}`
+        : String((error as Error).message),
+    );
+  }
+}
+
+async function readKeys(path: string | undefined): Promise<string[]> {
+  if (path === undefined) return [];
+  const lines = (await readSettingFile(path, 'apiKeysFile')).split('\n').map((line) => line.trim());
+  const keys = lines.filter((line) => line !== '' && !line.startsWith('#'));
+  // An empty file must not open the server to every key.
+  if (keys.length === 0) throw new ConfigError(`apiKeysFile: ${path} holds no key; put one a line`);
+  return keys;
+}
+
+async function readSettingFile(path: string, setting: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`${setting}: ${path} cannot be read: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,34 @@
+#!/usr/bin/env node
+// main.ts: argv → command. With cli/ the only part that touches `process`.
+import { helpText, printedConfig, readInvocation } from './cli/arguments.ts';
+import { serve } from './cli/serve.ts';
+import { ConfigError } from './config.ts';
+import { version } from './index.ts';
+
+/** What a person typed cannot be used: the same code for every command (§8). */
+const EXIT_USAGE = 2;
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+async function run(): Promise<void> {
+  const invocation = await readInvocation(process.argv.slice(2), process.env);
+  if (invocation.wants === 'help') return print(helpText());
+  if (invocation.wants === 'version') return print(version);
+  if (invocation.wants === 'print-config') return print(printedConfig(invocation));
+  if (invocation.command !== 'serve') {
+    throw new ConfigError(`unknown command ${JSON.stringify(invocation.command)}; there is: serve`);
+  }
+  return serve(invocation.config, { isTTY: process.stdout.isTTY, print });
+}
+
+try {
+  await run();
+} catch (error) {
+  const isUsage = error instanceof ConfigError;
+  process.stderr.write(
+    `xenonflare-mock: ${isUsage ? error.message : String((error as Error).stack ?? error)}\n`,
+  );
+  process.exitCode = isUsage ? EXIT_USAGE : 1;
+}

@@ -1,0 +1,90 @@
+// media/form-values.ts: reads the loose values that forms and JSON bodies carry: JSON text, ISO 8601 instants.
+//
+// Promises: nothing here throws on text or on what JSON can hold; what cannot be read is undefined, and the caller names the
+// field. A copied object has no `__proto__` key at any level and a bounded depth, so that later merging,
+// stringifying and hashing of it are harmless.
+// Must not know: which fields exist or what they mean.
+
+const MAX_SHOWN_CHARACTERS = 60;
+
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Array.isArray would make its items `any`. */
+export function isArray(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value);
+}
+
+/** A short description for an error message. Structures are only named: printing a deep one could overflow the stack. */
+export function describeValue(value: unknown): string {
+  if (typeof value === 'string') {
+    const shown = JSON.stringify(value.slice(0, MAX_SHOWN_CHARACTERS));
+    return value.length > MAX_SHOWN_CHARACTERS ? `${shown}…` : shown;
+  }
+  if (Array.isArray(value)) return 'an array';
+  if (isObject(value)) return 'an object';
+  return value === undefined ? 'nothing' : JSON.stringify(value);
+}
+
+/** Counts code points, as `maxLength` of the contract does; only a text that may be within is taken apart. */
+export function isWithin(text: string, maxCharacters: number): boolean {
+  if (text.length <= maxCharacters) return true;
+  return text.length <= 2 * maxCharacters && Array.from(text).length <= maxCharacters;
+}
+
+/** A form sends JSON as text, a JSON body sends the value itself: both give the value; broken text gives undefined. */
+export function jsonValue(value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  try {
+    return JSON.parse(value) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A copy without `__proto__` keys (they would survive into `Object.assign`), or undefined when nested deeper than `maxDepth`. */
+export function cleanCopy(value: unknown, maxDepth: number): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (maxDepth === 0) return undefined;
+  const entries = Object.entries(value)
+    .filter(([key]) => key !== '__proto__')
+    .map(([key, item]) => [key, cleanCopy(item, maxDepth - 1)] as const);
+  // JSON has no undefined: one here can only come from the depth limit, and makes the whole copy undefined.
+  if (entries.some(([, item]) => item === undefined)) return undefined;
+  return Array.isArray(value) ? entries.map(([, item]) => item) : Object.fromEntries(entries);
+}
+
+const INSTANT =
+  /^(\d{4}-\d{2}-\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d+))?)?(?:Z|([+-])(\d{2})(?::?(\d{2}))?)?)?$/i;
+
+// An offset can carry an instant out of the four-digit years, where no answer could show it as it came.
+const FIRST_INSTANT = Date.parse('0000-01-01T00:00:00.000Z');
+const LAST_INSTANT = Date.parse('9999-12-31T23:59:59.999Z');
+
+/**
+ * ISO 8601 date, or date and time with `Z`, an offset (`+02:00`, `+0200`, `+02`) or none, as epoch milliseconds
+ * (finer fractions are cut). Without an offset, and for a bare date, UTC is meant (assumed: the pages say only
+ * "ISO 8601"). Undefined when it is none of these or names a day or time that does not exist.
+ */
+export function parseInstant(text: string): number | undefined {
+  const match = INSTANT.exec(text);
+  if (match === null) return undefined;
+  const [, date = '', hours = '00', minutes = '00', seconds = '00', fraction = '', ...offset] = match;
+  const local = `${date}T${hours}:${minutes}:${seconds}.${fraction.slice(0, 3).padEnd(3, '0')}Z`;
+  const instant = utcOf(local) - offsetOf(offset);
+  return instant >= FIRST_INSTANT && instant <= LAST_INSTANT ? instant : undefined;
+}
+
+/** NaN, which no comparison lets through, for a day or a time that does not exist. */
+function utcOf(iso: string): number {
+  const epochMs = Date.parse(iso);
+  // Date.parse rolls 30 February over to 2 March, and takes 24:00; the round trip refuses both.
+  return !Number.isNaN(epochMs) && new Date(epochMs).toISOString() === iso ? epochMs : Number.NaN;
+}
+
+/** NaN for an offset that no clock has. */
+function offsetOf([sign, hours = '00', minutes = '00']: readonly (string | undefined)[]): number {
+  if (Number(hours) > 23 || Number(minutes) > 59) return Number.NaN;
+  return (sign === '-' ? -60_000 : 60_000) * (Number(hours) * 60 + Number(minutes));
+}

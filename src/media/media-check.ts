@@ -1,0 +1,46 @@
+// media/media-check.ts: is this file of a kind that the endpoint takes? (rule F8; the image kinds are assumed)
+//
+// Must not know: where the bytes come from, HTTP.
+import { fileTypeFromBuffer } from 'file-type';
+import { AppError } from '../errors.ts';
+import type { MediaType } from './platforms.ts';
+
+export type MediaCheck = 'name' | 'content' | 'off';
+
+/** Enough for every kind below; what the library itself reads at most from a stream. */
+export const SNIFF_BYTES = 4_100;
+
+const EXTENSIONS: Readonly<Record<MediaType, readonly string[]>> = {
+  video: ['mp4', 'mov'],
+  image: ['jpg', 'jpeg', 'png', 'webp', 'gif'],
+};
+
+/** As the library names them: it has a name of its own for each flavour of the ISO container. */
+const KINDS: Readonly<Record<MediaType, readonly string[]>> = {
+  video: ['mp4', 'mov', 'm4v', 'qt'],
+  image: ['jpg', 'png', 'webp', 'gif'],
+};
+
+/** @throws AppError `unsupported_media` */
+export function checkName(type: MediaType, filename: string): void {
+  const extension = /\.([A-Za-z0-9]+)$/.exec(filename)?.[1]?.toLowerCase();
+  if (extension !== undefined && EXTENSIONS[type].includes(extension)) return;
+  throw unsupported(
+    type,
+    `the filename ${JSON.stringify(filename.slice(0, 80))} does not end in one of them`,
+  );
+}
+
+/** @param head the first bytes of the content, up to SNIFF_BYTES. @throws AppError `unsupported_media` */
+export async function checkContent(type: MediaType, head: Buffer): Promise<void> {
+  const found = await fileTypeFromBuffer(head);
+  if (found === undefined || !KINDS[type].includes(found.ext))
+    throw unsupported(type, `the content looks like ${found?.mime ?? 'none of them'}`);
+}
+
+function unsupported(type: MediaType, why: string): AppError {
+  const kinds = EXTENSIONS[type].map((extension) => `.${extension}`).join(', ');
+  return new AppError('unsupported_media', `this endpoint takes ${kinds}; ${why}`, {
+    expected: EXTENSIONS[type],
+  });
+}

@@ -1,0 +1,223 @@
+// media/media.ts: the media entries of all namespaces as a service: made from an upload or from direct bytes, read, listed.
+//
+// Promises: an entry exists if and only if its ledger does, and then its bytes are at its own place, moved there and
+// never copied (rule F7); making the entry of a finalised upload again does nothing (F6). One namespace never sees
+// another's entries (K4).
+// Must not know: HTTP, uploads (it is handed a place and extents), why a platform fails.
+import type { Bytes, Clock, Extent, Ids, LedgerRecord, Place, Storage } from '../uploads/ports.ts';
+import type { EntrySpec } from './entry-form.ts';
+import { evolve, viewEntry, type Entry, type EntryEvent, type EntryTiming, type EntryView } from './entry.ts';
+
+/** Where an entry's content lies. The second record of its ledger. */
+type ContentRecord = { readonly type: 'content'; readonly extents: readonly Extent[] };
+
+export interface StoredEntry {
+  readonly entry: Entry;
+  readonly extents: readonly Extent[];
+}
+
+/** Bytes and intent from which an entry is made. `from`: where the bytes are now; null when they are in place. */
+export interface EntrySource {
+  readonly mediaId: string;
+  readonly namespace: string;
+  readonly spec: EntrySpec;
+  readonly at: number;
+  readonly bytes: number;
+  readonly extents: readonly Extent[];
+  readonly from: Place | null;
+}
+
+export interface MediaOptions {
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly timing: EntryTiming;
+  readonly onCreated: (entry: Entry) => void;
+}
+
+const SEGMENT = 'main';
+const MAX_CACHED = 1_000;
+/** Ids are made by us, but come back from clients: nothing else ever reaches the storage. */
+const ID_SHAPE = /^[0-9a-f]{24}$/;
+
+export class Media {
+  readonly #options: MediaOptions;
+  /** In order of last use. */
+  readonly #cache = new Map<string, StoredEntry>();
+  readonly #making = new Map<string, Promise<Entry>>();
+  /** Ids of direct uploads on their way. */
+  readonly #direct = new Set<string>();
+
+  constructor(options: MediaOptions) {
+    this.#options = options;
+  }
+
+  /** The entry of this source: made if it is not there, whatever a crash left half done. */
+  ensure(source: EntrySource): Promise<Entry> {
+    const running = this.#making.get(source.mediaId);
+    if (running !== undefined) return running;
+    const making = this.#ensure(source).finally(() => this.#making.delete(source.mediaId));
+    this.#making.set(source.mediaId, making);
+    return making;
+  }
+
+  /** Null when this namespace has no such entry. */
+  async find(namespace: string, id: string): Promise<StoredEntry | null> {
+    if (!ID_SHAPE.test(id)) return null;
+    const place = placeOf(namespace, id);
+    const key = `${namespace}/${id}`;
+    const stored = this.#cache.get(key) ?? (await this.#read(place));
+    if (stored !== null) this.#remember(key, stored);
+    return stored;
+  }
+
+  async *list(namespace: string): AsyncIterable<StoredEntry> {
+    for await (const { place } of this.#options.storage.ledgers.list('media', namespace)) {
+      const stored = await this.find(namespace, place.name);
+      if (stored !== null) yield stored;
+    }
+  }
+
+  /** The entry as it is now on its namespace's clock (behaviour §5). */
+  view(entry: Entry): EntryView {
+    return viewEntry(entry, this.#options.clock.now(entry.namespace), this.#options.timing);
+  }
+
+  content({ entry, extents }: StoredEntry, range?: { start: number; length: number }): AsyncIterable<Buffer> {
+    return this.#options.storage.bytes.read(placeOf(entry.namespace, entry.id), extents, range);
+  }
+
+  /** Begins a direct upload (rule F8): its bytes stream to the entry's own place. */
+  openDirect(namespace: string): DirectUpload {
+    const id = this.#options.ids.next(namespace);
+    this.#direct.add(id);
+    return new DirectUpload(this.#options.storage.bytes, placeOf(namespace, id), () =>
+      this.#direct.delete(id),
+    );
+  }
+
+  /** The bytes of a direct upload become an entry. */
+  async createDirect(direct: DirectUpload, spec: EntrySpec): Promise<Entry> {
+    const extents = await direct.sync();
+    const { namespace, name } = direct.place;
+    const at = this.#options.clock.now(namespace);
+    const entry = await this.ensure({
+      mediaId: name,
+      namespace,
+      spec,
+      at,
+      bytes: direct.bytes,
+      extents,
+      from: null,
+    });
+    direct.onEnd();
+    return entry;
+  }
+
+  /** Entries by status, now. Reads every one that is not in memory: for metrics, not for a request's path. */
+  async countByStatus(): Promise<Map<string, number>> {
+    const counts = new Map<string, number>();
+    for await (const { place } of this.#options.storage.ledgers.list('media')) {
+      const stored = this.#cache.get(`${place.namespace}/${place.name}`) ?? (await this.#read(place));
+      if (stored === null) continue;
+      const { status } = this.view(stored.entry);
+      counts.set(status, (counts.get(status) ?? 0) + 1);
+    }
+    return counts;
+  }
+
+  /** Removes bytes that never became an entry: of a direct upload whose process died (rule C15). */
+  async collect(olderThanMs: number): Promise<void> {
+    const { bytes, ledgers } = this.#options.storage;
+    for await (const { place, modifiedAt } of bytes.list('media')) {
+      if (Date.now() < modifiedAt + olderThanMs || this.#direct.has(place.name)) continue;
+      const opened = await ledgers.open(place);
+      if (opened === null) await bytes.remove(place);
+      else await opened.ledger.close();
+    }
+  }
+
+  async #ensure(source: EntrySource): Promise<Entry> {
+    const { storage, onCreated } = this.#options;
+    const existing = await this.find(source.namespace, source.mediaId);
+    if (existing !== null) return existing.entry;
+    const { mediaId: id, namespace, spec, at, bytes, extents } = source;
+    const place = placeOf(namespace, id);
+    // The ledger comes last: with it the entry exists, and a crash before it is mended by doing all of this again.
+    if (source.from !== null) await storage.bytes.move(source.from, place);
+    const created: EntryEvent = { type: 'entry-created', at, id, namespace, spec, bytes };
+    const content: ContentRecord = { type: 'content', extents };
+    const ledger = await storage.ledgers.create(place, [created, content]);
+    await ledger.close();
+    await storage.bytes.release(place);
+    const stored = { entry: evolve(null, created), extents };
+    this.#remember(`${namespace}/${id}`, stored);
+    onCreated(stored.entry);
+    return stored.entry;
+  }
+
+  async #read(place: Place): Promise<StoredEntry | null> {
+    const opened = await this.#options.storage.ledgers.open(place);
+    if (opened === null) return null;
+    await opened.ledger.close();
+    return foldEntry(opened.records);
+  }
+
+  #remember(key: string, stored: StoredEntry): void {
+    this.#cache.delete(key);
+    this.#cache.set(key, stored);
+    if (this.#cache.size <= MAX_CACHED) return;
+    const [oldest] = this.#cache.keys();
+    if (oldest !== undefined) this.#cache.delete(oldest);
+  }
+}
+
+/** Bytes of a direct upload on their way. Without `createDirect` they are to be discarded. */
+export class DirectUpload {
+  readonly place: Place;
+  readonly #bytes: Bytes;
+  readonly onEnd: () => void;
+  #written = 0;
+
+  constructor(bytes: Bytes, place: Place, onEnd: () => void) {
+    this.#bytes = bytes;
+    this.place = place;
+    this.onEnd = onEnd;
+  }
+
+  get bytes(): number {
+    return this.#written;
+  }
+
+  async write(buffers: readonly Buffer[]): Promise<void> {
+    await this.#bytes.write(this.place, { segment: SEGMENT, offset: this.#written }, buffers);
+    for (const buffer of buffers) this.#written += buffer.length;
+  }
+
+  async sync(): Promise<Extent[]> {
+    if (this.#written === 0) return [];
+    await this.#bytes.sync(this.place, SEGMENT);
+    return [{ segment: SEGMENT, offset: 0, bytes: this.#written }];
+  }
+
+  async discard(): Promise<void> {
+    await this.#bytes.remove(this.place);
+    this.onEnd();
+  }
+}
+
+function foldEntry(records: readonly LedgerRecord[]): StoredEntry | null {
+  let entry: Entry | null = null;
+  let extents: readonly Extent[] = [];
+  for (const record of records) {
+    // The ledger's checksums vouch that these are the records this code wrote.
+    const event = record as unknown as EntryEvent | ContentRecord;
+    if (event.type === 'content') extents = event.extents;
+    else entry = evolve(entry, event);
+  }
+  return entry && { entry, extents };
+}
+
+function placeOf(namespace: string, id: string): Place {
+  return { kind: 'media', namespace, name: id };
+}

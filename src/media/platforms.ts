@@ -1,0 +1,195 @@
+// media/platforms.ts: the platforms, which media each takes, and the settings each knows (api-facts §5.3, §5.4).
+//
+// Promises: settings come out nested, whether they were sent nested or under the flat keys of the older
+// pages; a known key has a checked value, an unknown key is kept as sent, a null known key is not there at
+// all (assumed); every problem names the field as the client wrote it.
+// Must not know: accounts and profiles (accounts.ts), the rest of the form (entry-form.ts), HTTP.
+
+import { z } from 'zod';
+import type { FieldProblem } from '../errors.ts';
+import { cleanCopy, describeValue, isObject, isWithin, jsonValue } from './form-values.ts';
+
+export const PLATFORMS = ['youtube', 'instagram', 'tiktok', 'linkedin', 'pinterest'] as const;
+export type Platform = (typeof PLATFORMS)[number];
+
+export type MediaType = 'video' | 'image';
+
+/** The image pages list every platform but YouTube; sending it there is a 400 (rule F3, assumed). */
+const TAKERS: Readonly<Record<MediaType, readonly Platform[]>> = {
+  video: PLATFORMS,
+  image: PLATFORMS.filter((platform) => platform !== 'youtube'),
+};
+
+/** The nested key that selects accounts by their native ids (api-facts §5.3). */
+export const ACCOUNT_KEY: Readonly<Record<Platform, 'channels' | 'accounts'>> = {
+  youtube: 'channels',
+  instagram: 'accounts',
+  tiktok: 'accounts',
+  linkedin: 'accounts',
+  pinterest: 'accounts',
+};
+
+/** Nested settings of one platform: known keys checked, unknown keys as sent, plain JSON all through. */
+export type PlatformSettings = Readonly<Record<string, unknown>>;
+
+// Limits are assumed and generous: the pages give none. They bound what an entry can make the server keep.
+export const MAX_TITLE_LENGTH = 1_000;
+export const MAX_TEXT_LENGTH = 10_000;
+export const MAX_ID_LENGTH = 256;
+const MAX_ACCOUNTS = 100;
+const MAX_DEPTH = 32;
+
+const text = (maxLength: number) =>
+  z
+    .string({ error: 'must be a string' })
+    .refine((value) => isWithin(value, maxLength), { error: `must have at most ${maxLength} characters` })
+    .optional();
+const flag = z.boolean({ error: 'must be true or false (inside JSON without quotes)' }).optional();
+const oneOf = (values: readonly [string, ...string[]]) =>
+  z.enum(values, { error: `must be one of ${values.join(', ')}` }).optional();
+const id = z
+  .string({ error: 'must be a string' })
+  .min(1, { error: 'must not be empty' })
+  .refine((value) => isWithin(value, MAX_ID_LENGTH), {
+    error: `must have at most ${MAX_ID_LENGTH} characters`,
+  });
+// The length comes first: a list of a million wrong ids is one problem and not a million.
+const ids = z
+  .array(z.unknown(), { error: 'must be an array of account ids' })
+  .max(MAX_ACCOUNTS, { error: `must have at most ${MAX_ACCOUNTS} ids` })
+  .pipe(z.array(id))
+  .optional();
+
+// Assumed for all five: a `profileId` inside the settings (api-facts §10, contradiction 12), and an
+// `autoPublish` also where no page shows one (linkedin, pinterest). The life cycle gives `autoPublish: false`
+// a meaning, so a misspelt value must be refused and not pass for "publish".
+const common = { autoPublish: flag, profileId: id.optional() };
+
+const SETTINGS_SCHEMAS = {
+  youtube: z.looseObject({
+    ...common,
+    title: text(MAX_TITLE_LENGTH),
+    description: text(MAX_TEXT_LENGTH),
+    privacy: oneOf(['public', 'private', 'unlisted']),
+    channels: ids,
+  }),
+  instagram: z.looseObject({ ...common, caption: text(MAX_TEXT_LENGTH), accounts: ids }),
+  tiktok: z.looseObject({
+    ...common,
+    caption: text(MAX_TEXT_LENGTH),
+    privacy: oneOf(['PUBLIC_TO_EVERYONE', 'MUTUAL_FOLLOW_FRIENDS', 'SELF_ONLY']),
+    disableComment: flag,
+    accounts: ids,
+  }),
+  linkedin: z.looseObject({ ...common, accounts: ids }),
+  pinterest: z.looseObject({ ...common, accounts: ids }),
+} as const satisfies Record<Platform, z.ZodObject>;
+
+type FlatKind = 'text' | 'flag' | 'list';
+interface FlatKey {
+  readonly key: string;
+  readonly flatKey: string;
+  readonly kind: FlatKind;
+}
+
+const flat = (key: string, flatKey: string, kind: FlatKind = 'text'): FlatKey => ({ key, flatKey, kind });
+
+/** The flat keys of the older pages. None is documented for LinkedIn and Pinterest, so none is invented. */
+const FLAT_KEYS: Readonly<Record<Platform, readonly FlatKey[]>> = {
+  youtube: [
+    flat('title', 'youtubeTitle'),
+    flat('description', 'youtubeDescription'),
+    flat('privacy', 'youtubePrivacy'),
+    flat('autoPublish', 'youtubeAutoPublish', 'flag'),
+    flat('channels', 'selectedYoutubeChannels', 'list'),
+  ],
+  instagram: [
+    flat('caption', 'instagramCaption'),
+    flat('autoPublish', 'instagramAutoPublish', 'flag'),
+    flat('accounts', 'selectedInstagramAccounts', 'list'),
+  ],
+  tiktok: [
+    flat('caption', 'tiktokCaption'),
+    flat('privacy', 'tiktokPrivacy'),
+    flat('autoPublish', 'tiktokAutoPublish', 'flag'),
+    flat('accounts', 'selectedTiktokAccounts', 'list'),
+    flat('disableComment', 'tiktokDisableComment', 'flag'),
+  ],
+  linkedin: [],
+  pinterest: [],
+};
+
+export function isPlatform(value: unknown): value is Platform {
+  return PLATFORMS.some((platform) => platform === value);
+}
+
+export function platformsTaking(type: MediaType): readonly Platform[] {
+  return TAKERS[type];
+}
+
+/**
+ * What one way of writing settings gave. `settings` holds the values even where `problems` refuses them, so
+ * that a later check (account ids) can still name its own bad fields in the same answer (rule F3).
+ */
+export interface SettingsReading {
+  readonly settings: PlatformSettings;
+  readonly problems: readonly FieldProblem[];
+  /** The client's own name for a nested key: `youtube.channels` or `selectedYoutubeChannels`. */
+  readonly fieldOf: (key: string) => string;
+}
+
+/** Reads `youtube={"title": …}`: `value` is JSON text of a form, an object of a JSON body, or not there. */
+export function readNestedSettings(platform: Platform, value: unknown): SettingsReading {
+  const fieldOf = (key: string): string => `${platform}.${key}`;
+  const refuse = (message: string): SettingsReading => ({
+    settings: {},
+    problems: [{ field: platform, message }],
+    fieldOf,
+  });
+  if (value === undefined || value === null) return { settings: {}, problems: [], fieldOf };
+  const parsed = jsonValue(value);
+  if (!isObject(parsed))
+    return refuse(`must be a JSON object like {"autoPublish": true}; got ${describeValue(value)}`);
+  const copy = cleanCopy(parsed, MAX_DEPTH);
+  if (!isObject(copy)) return refuse(`must be nested at most ${MAX_DEPTH} levels deep`);
+  return check(platform, copy, fieldOf);
+}
+
+/** Reads `youtubeTitle=…` and its peers through `get`, which gives a top-level field or undefined. */
+export function readFlatSettings(platform: Platform, get: (field: string) => unknown): SettingsReading {
+  const keys = FLAT_KEYS[platform];
+  const source = Object.fromEntries(
+    keys.map(({ key, flatKey, kind }) => [key, fromForm(get(flatKey), kind)]),
+  );
+  const names = new Map(keys.map(({ key, flatKey }) => [key, flatKey]));
+  return check(platform, source, (key) => names.get(key) ?? key);
+}
+
+/** A value that does not convert is left as it is: the schema then refuses it, naming what was sent. */
+function fromForm(value: unknown, kind: FlatKind): unknown {
+  if (typeof value !== 'string') return value;
+  if (kind === 'flag' && (value === 'true' || value === 'false')) return value === 'true';
+  if (kind === 'list') return value.trimStart().startsWith('[') ? (jsonValue(value) ?? value) : [value];
+  return value;
+}
+
+function check(
+  platform: Platform,
+  source: Readonly<Record<string, unknown>>,
+  fieldOf: (key: string) => string,
+): SettingsReading {
+  const schema = SETTINGS_SCHEMAS[platform];
+  const settings = Object.fromEntries(
+    Object.entries(source).filter(([key, value]) => !(isMissing(value) && Object.hasOwn(schema.shape, key))),
+  );
+  const issues = schema.safeParse(settings, { reportInput: true }).error?.issues ?? [];
+  const problems = issues.map(({ path: [key, ...rest], message, input }) => ({
+    field: [fieldOf(String(key)), ...rest].map(String).join('.'),
+    message: `${message}; got ${describeValue(input)}`,
+  }));
+  return { settings, problems, fieldOf };
+}
+
+function isMissing(value: unknown): boolean {
+  return value === undefined || value === null;
+}

@@ -1,0 +1,206 @@
+// storage/disk-ledger.ts: the Ledgers port on a local disk: one append-only text file per upload or entry.
+//
+// A line is valid if and only if it is `<crc> <number> <json>\n` where
+//   (1) <crc> is the CRC-32 of everything after it up to the newline, in 8 hexadecimal digits,
+//   (2) <number> is one more than the line before (the first is 1), and
+//   (3) <json> is a JSON object.
+//
+// The first line that is not valid ends the ledger. Is it the last one, and without its newline or holding NUL
+// bytes, it is a write that the process or the machine did not live to finish: it is cut off and reported as torn. Anything
+// else is damage: somebody was told that those records are stored. Opening refuses, the file stays as it is, and every
+// other ledger goes on (rule D2; tests: storage/disk-ledger.test.ts).
+//
+// Promises: an append is whole or not at all; with `fsync` it is synced, and so is the name of a new file (D1).
+import { open, readFile, rm, truncate, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { AppError } from '../errors.ts';
+import type { Ledger, LedgerRecord, Ledgers, OpenedLedger, Place } from '../uploads/ports.ts';
+import {
+  asRefusal,
+  ensureFolder,
+  hasCode,
+  modifiedAt,
+  placePath,
+  placesIn,
+  syncFolder,
+  type Durability,
+} from './disk-paths.ts';
+
+export class DiskLedgers implements Ledgers {
+  readonly #root: string;
+  readonly #durability: Durability;
+
+  constructor(root: string, durability: Durability) {
+    this.#root = root;
+    this.#durability = durability;
+  }
+
+  async open(place: Place): Promise<OpenedLedger | null> {
+    const path = this.#path(place);
+    const content = await readFile(path).catch((error: unknown) => {
+      if (hasCode(error, 'ENOENT')) return null;
+      throw error;
+    });
+    if (content === null) return null;
+    const { records, validBytes } = readLedger(content, place);
+    const torn = content.length - validBytes;
+    if (torn > 0) await truncate(path, validBytes);
+    if (records.length === 0) {
+      await rm(path, { force: true }); // The very first write never finished: there is no such ledger.
+      return null;
+    }
+    const file = await open(path, 'r+');
+    const ledger = new DiskLedger(file, { bytes: validBytes, lines: records.length }, this.#durability);
+    return torn > 0 ? { ledger, records, torn: { bytes: torn } } : { ledger, records };
+  }
+
+  async create(place: Place, records: readonly object[]): Promise<Ledger> {
+    const path = this.#path(place);
+    try {
+      const file = await this.#createFile(path);
+      const ledger = new DiskLedger(file, { bytes: 0, lines: 0 }, this.#durability);
+      try {
+        await ledger.append(records);
+        if (this.#durability === 'fsync') await syncFolder(dirname(path));
+      } catch (error) {
+        await ledger.close();
+        await rm(path, { force: true });
+        throw error;
+      }
+      return ledger;
+    } catch (error) {
+      throw asRefusal(error);
+    }
+  }
+
+  async remove(place: Place): Promise<void> {
+    await rm(this.#path(place), { force: true });
+  }
+
+  async *list(kind: Place['kind'], namespace?: string): AsyncIterable<{ place: Place; modifiedAt: number }> {
+    for await (const { place, path } of placesIn(this.#root, kind, namespace)) {
+      const at = await modifiedAt(path);
+      if (at !== undefined) yield { place, modifiedAt: at };
+    }
+  }
+
+  #path(place: Place): string {
+    return `${placePath(this.#root, place)}.log`;
+  }
+
+  /** Most ledgers are made in a folder that is there: it is made only when the file cannot be. */
+  async #createFile(path: string): Promise<FileHandle> {
+    for (;;) {
+      try {
+        return await open(path, 'wx');
+      } catch (error) {
+        if (!hasCode(error, 'ENOENT')) throw error;
+        await ensureFolder(dirname(path), this.#durability);
+      }
+    }
+  }
+}
+
+class DiskLedger implements Ledger {
+  readonly #file: FileHandle;
+  readonly #durability: Durability;
+  #bytes: number;
+  #lines: number;
+  /** Set when a failed append could not be undone: appending after it would make damage of it. */
+  #broken: Error | null = null;
+
+  constructor(file: FileHandle, end: { bytes: number; lines: number }, durability: Durability) {
+    this.#file = file;
+    this.#bytes = end.bytes;
+    this.#lines = end.lines;
+    this.#durability = durability;
+  }
+
+  async append(records: readonly object[]): Promise<void> {
+    if (this.#broken !== null) throw this.#broken;
+    let number = this.#lines;
+    const lines = records.map((record) => encodeLine((number += 1), record)).join('');
+    const buffer = Buffer.from(lines);
+    try {
+      await writeWhole(this.#file, buffer, this.#bytes);
+      if (this.#durability === 'fsync') await this.#file.datasync();
+    } catch (error) {
+      await this.#undo();
+      throw asRefusal(error);
+    }
+    this.#bytes += buffer.length;
+    this.#lines = number;
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+
+  async #undo(): Promise<void> {
+    try {
+      await this.#file.truncate(this.#bytes);
+    } catch (cause) {
+      this.#broken = new Error('the ledger could not be restored after a failed append', { cause });
+    }
+  }
+}
+
+async function writeWhole(file: FileHandle, buffer: Buffer, position: number): Promise<void> {
+  let written = 0;
+  while (written < buffer.length) {
+    const { bytesWritten } = await file.write(buffer, written, buffer.length - written, position + written);
+    written += bytesWritten;
+  }
+}
+
+const CRC_DIGITS = 8;
+const NEWLINE = 0x0a;
+
+function encodeLine(number: number, record: object): string {
+  const rest = `${number} ${JSON.stringify(record)}`;
+  return `${crc32(rest).toString(16).padStart(CRC_DIGITS, '0')} ${rest}\n`;
+}
+
+function readLedger(content: Buffer, place: Place): { records: LedgerRecord[]; validBytes: number } {
+  const records: LedgerRecord[] = [];
+  let start = 0;
+  while (start < content.length) {
+    const end = content.indexOf(NEWLINE, start);
+    const line = content.subarray(start, end === -1 ? content.length : end);
+    const record = end === -1 ? null : decodeLine(line, records.length + 1);
+    if (record === null) {
+      if (isTorn(content.subarray(start))) break;
+      throw damaged(place, records.length + 1, start);
+    }
+    records.push(record);
+    start = end + 1;
+  }
+  return { records, validBytes: start };
+}
+
+function decodeLine(line: Buffer, number: number): LedgerRecord | null {
+  const rest = line.subarray(CRC_DIGITS + 1);
+  if (line.toString('latin1', 0, CRC_DIGITS + 1) !== `${crc32(rest).toString(16).padStart(CRC_DIGITS, '0')} `)
+    return null;
+  const text = rest.toString();
+  const prefix = `${number} `;
+  // With a right checksum these are the bytes that were written: what fails below is not damage but a defect.
+  return text.startsWith(prefix) ? (JSON.parse(text.slice(prefix.length)) as LedgerRecord) : null;
+}
+
+/** A tail that was being written: unfinished, or a hole where the size was stored before the data. */
+function isTorn(tail: Buffer): boolean {
+  const newline = tail.indexOf(NEWLINE);
+  const isLastLine = newline === -1 || newline === tail.length - 1;
+  return isLastLine && (newline === -1 || tail.includes(0));
+}
+
+function damaged(place: Place, line: number, byte: number): AppError {
+  return new AppError(
+    'upload_damaged',
+    `line ${line} (byte ${byte}) of the ledger fails its checksum; nothing was changed: restore the data folder from a ` +
+      'backup, or delete the upload and send it again',
+    { kind: place.kind, name: place.name, line, byte },
+  );
+}

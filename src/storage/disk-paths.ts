@@ -1,0 +1,87 @@
+// storage/disk-paths.ts: the folder of a disk storage, and the few things that both of its ports do with paths.
+//
+//   <data>/lock                                        who owns the folder (folder-lock.ts)
+//   <data>/ledgers/<kind>/<namespace>/<ab>/<name>.log  a ledger (disk-ledger.ts)
+//   <data>/bytes/<kind>/<namespace>/<ab>/<name>/<segment>   its bytes (disk-bytes.ts)
+//   <data>/spool/<n>                                   bytes whose owner is not known yet; emptied at start
+//
+// Promises: every name in a path is ours (a hash, an id, `public` or `ns_…`). A folder exists, its name synced, before
+// a file is made in it.
+import { mkdir, open, opendir, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Dirent } from 'node:fs';
+import { AppError } from '../errors.ts';
+import type { Place } from '../uploads/ports.ts';
+
+export type Durability = 'fsync' | 'none';
+
+/** `<namespace>/<ab>/<name>`: spread, because a folder with 100,000 names is slow to list. */
+export function placePath(root: string, place: Place): string {
+  return join(root, place.kind, place.namespace, place.name.slice(0, 2), place.name);
+}
+
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** The folder exists afterwards; with `fsync`, so it does after a power loss (rule D1). */
+export async function ensureFolder(path: string, durability: Durability): Promise<void> {
+  const first = await mkdir(path, { recursive: true });
+  if (first === undefined || durability === 'none') return;
+  for (let made = path; made !== dirname(first); made = dirname(made)) await syncFolder(dirname(made));
+}
+
+export function hasCode(error: unknown, ...codes: string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+}
+
+/** A full disk is a refusal that the client can wait out (C16); every other file error is a defect. */
+export function asRefusal(error: unknown): unknown {
+  if (!hasCode(error, 'ENOSPC', 'EDQUOT')) return error;
+  return new AppError(
+    'insufficient_storage',
+    'the disk of the server is full; nothing of this request was stored, send it again when there is room',
+  );
+}
+
+/** Entries of a folder; none when there is no such folder. */
+export async function* entriesOf(path: string): AsyncIterable<Dirent> {
+  const folder = await opendir(path).catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT')) return null;
+    throw error;
+  });
+  if (folder !== null) yield* folder;
+}
+
+/** Every file or folder that stands for a place of this kind. */
+export async function* placesIn(
+  root: string,
+  kind: Place['kind'],
+  only?: string,
+): AsyncIterable<{ place: Place; path: string }> {
+  const kindPath = join(root, kind);
+  for await (const namespace of entriesOf(kindPath)) {
+    if (only !== undefined && namespace.name !== only) continue;
+    for await (const shard of entriesOf(join(kindPath, namespace.name))) {
+      const shardPath = join(kindPath, namespace.name, shard.name);
+      for await (const entry of entriesOf(shardPath)) {
+        const name = entry.name.replace(/\.log$/, '');
+        yield { place: { kind, namespace: namespace.name, name }, path: join(shardPath, entry.name) };
+      }
+    }
+  }
+}
+
+/** Milliseconds since 1970 when the file was last written; undefined when it is gone. */
+export async function modifiedAt(path: string): Promise<number | undefined> {
+  const found = await stat(path).catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  });
+  return found?.mtimeMs;
+}

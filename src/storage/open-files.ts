@@ -1,0 +1,91 @@
+// storage/open-files.ts: the segment files that are open right now.
+//
+// Promises: opening costs once per segment, not once per write; at most `maxOpen` descriptors are kept, the longest
+// unused ones go first; a file in use is never closed under its user.
+// Must not know: what is in the files.
+import { close, open } from 'node:fs';
+import { promisify } from 'node:util';
+
+const openFd = promisify(open);
+const closeFd = promisify(close);
+
+interface OpenFile {
+  readonly path: string;
+  readonly fd: Promise<number>;
+  users: number;
+  /** Set when it was asked to close while in use: the last user closes it. */
+  whenFree: (() => void) | null;
+}
+
+export class OpenFiles {
+  readonly #maxOpen: number;
+  /** In order of last use. */
+  readonly #files = new Map<string, OpenFile>();
+
+  constructor(maxOpen: number) {
+    this.#maxOpen = maxOpen;
+  }
+
+  has(path: string): boolean {
+    return this.#files.has(path);
+  }
+
+  /** Runs `work` with the file open for reading and writing. @throws ENOENT unless `create` */
+  async use<T>(path: string, create: boolean, work: (fd: number) => Promise<T>): Promise<T> {
+    const file = this.#take(path, create);
+    file.users += 1;
+    try {
+      return await work(await file.fd);
+    } finally {
+      file.users -= 1;
+      if (file.users === 0) file.whenFree?.();
+    }
+  }
+
+  /** Closes the file if it is open. Resolves when it is closed. */
+  async close(path: string): Promise<void> {
+    const file = this.#files.get(path);
+    if (file === undefined) return;
+    this.#files.delete(path);
+    if (file.users > 0) {
+      await new Promise<void>((resolve) => {
+        file.whenFree = resolve;
+      });
+    }
+    await closeFd(await file.fd);
+  }
+
+  /** Closes every open file in this folder. */
+  async closeFolder(folder: string): Promise<void> {
+    const paths = [...this.#files.keys()].filter((path) => path.startsWith(`${folder}/`));
+    await Promise.all(paths.map((path) => this.close(path)));
+  }
+
+  async closeAll(): Promise<void> {
+    await Promise.all([...this.#files.keys()].map((path) => this.close(path)));
+  }
+
+  #take(path: string, create: boolean): OpenFile {
+    const known = this.#files.get(path);
+    if (known !== undefined) {
+      this.#files.delete(path);
+      this.#files.set(path, known);
+      return known;
+    }
+    const file: OpenFile = { path, fd: openFd(path, create ? 'wx+' : 'r+'), users: 0, whenFree: null };
+    file.fd.catch(() => {
+      if (this.#files.get(path) === file) this.#files.delete(path);
+    });
+    this.#files.set(path, file);
+    this.#closeUnused();
+    return file;
+  }
+
+  #closeUnused(): void {
+    for (const file of this.#files.values()) {
+      if (this.#files.size <= this.#maxOpen) return;
+      // A descriptor that cannot be closed is gone all the same: the kernel frees it whatever close(2) says.
+      if (file.users === 0) void this.close(file.path).catch(() => undefined);
+    }
+  }
+}

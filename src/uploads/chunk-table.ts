@@ -1,0 +1,122 @@
+// uploads/chunk-table.ts: the chunks of one upload, in columns.
+//
+// Promises: adding and finding a chunk cost the same at the 10th and at the 1,000,000th chunk, and a chunk
+// costs about 40 bytes, whatever its index: a lone chunk 999,999 allocates no room for those before it.
+// Must not know: the rules of uploads. It keeps what it is given.
+import type { Extent } from './ports.ts';
+
+/** One stored chunk. `at`: epoch milliseconds on the namespace's clock. `segment` as in ports.ts. */
+export interface ChunkRecord {
+  readonly index: number;
+  readonly segment: string;
+  readonly offset: number;
+  readonly bytes: number;
+  readonly crc32: number;
+  readonly at: number;
+}
+
+/** The segment that a sequential upload fills from its start. */
+export const MAIN_SEGMENT = 'main';
+
+/** The segment of a chunk that could not go to the main one. The name is ours: safe in a path. */
+export function ownSegment(index: number): string {
+  return `c${index}`;
+}
+
+const FIRST_CAPACITY = 8;
+
+export class ChunkTable {
+  #count = 0;
+  /** Chunks 0..prefix-1 arrived in this order: their row is their index and needs no look-up. */
+  #prefix = 0;
+  readonly #rowOf = new Map<number, number>();
+  #index = new Float64Array(FIRST_CAPACITY);
+  #offset = new Float64Array(FIRST_CAPACITY);
+  #bytes = new Float64Array(FIRST_CAPACITY);
+  #at = new Float64Array(FIRST_CAPACITY);
+  #crc32 = new Uint32Array(FIRST_CAPACITY);
+  #inMain = new Uint8Array(FIRST_CAPACITY);
+
+  get count(): number {
+    return this.#count;
+  }
+
+  has(index: number): boolean {
+    return index < this.#prefix || this.#rowOf.has(index);
+  }
+
+  /** The caller guarantees that `record.index` is not in the table. */
+  add(record: ChunkRecord): void {
+    if (this.#count === this.#index.length) this.#grow();
+    const row = this.#count;
+    this.#index[row] = record.index;
+    this.#offset[row] = record.offset;
+    this.#bytes[row] = record.bytes;
+    this.#at[row] = record.at;
+    this.#crc32[row] = record.crc32;
+    this.#inMain[row] = record.segment === MAIN_SEGMENT ? 1 : 0;
+    this.#count += 1;
+    if (record.index === row && this.#prefix === row) this.#prefix += 1;
+    else this.#rowOf.set(record.index, row);
+  }
+
+  get(index: number): ChunkRecord | undefined {
+    const row = index < this.#prefix ? index : this.#rowOf.get(index);
+    return row === undefined ? undefined : this.#record(row);
+  }
+
+  /** In the order of their index. */
+  *[Symbol.iterator](): IterableIterator<ChunkRecord> {
+    for (let row = 0; row < this.#prefix; row += 1) yield this.#record(row);
+    const others = [...this.#rowOf.keys()].toSorted((a, b) => a - b);
+    for (const index of others) {
+      const record = this.get(index);
+      if (record !== undefined) yield record;
+    }
+  }
+
+  /** Where chunks 0..end-1 lie, those present: neighbours that touch are one extent, so a sequential upload has one. */
+  extents(end = Number.POSITIVE_INFINITY): Extent[] {
+    const extents: { segment: string; offset: number; bytes: number }[] = [];
+    for (const chunk of this) {
+      if (chunk.index >= end) break;
+      const last = extents.at(-1);
+      if (last?.segment === chunk.segment && last.offset + last.bytes === chunk.offset)
+        last.bytes += chunk.bytes;
+      else if (chunk.bytes > 0)
+        extents.push({ segment: chunk.segment, offset: chunk.offset, bytes: chunk.bytes });
+    }
+    return extents;
+  }
+
+  #record(row: number): ChunkRecord {
+    const index = this.#index[row] ?? 0;
+    return {
+      index,
+      segment: this.#inMain[row] === 1 ? MAIN_SEGMENT : ownSegment(index),
+      offset: this.#offset[row] ?? 0,
+      bytes: this.#bytes[row] ?? 0,
+      crc32: this.#crc32[row] ?? 0,
+      at: this.#at[row] ?? 0,
+    };
+  }
+
+  #grow(): void {
+    const capacity = this.#index.length * 2;
+    const wider = (column: Float64Array): Float64Array<ArrayBuffer> => {
+      const copy = new Float64Array(capacity);
+      copy.set(column);
+      return copy;
+    };
+    this.#index = wider(this.#index);
+    this.#offset = wider(this.#offset);
+    this.#bytes = wider(this.#bytes);
+    this.#at = wider(this.#at);
+    const crc32 = new Uint32Array(capacity);
+    crc32.set(this.#crc32);
+    this.#crc32 = crc32;
+    const inMain = new Uint8Array(capacity);
+    inMain.set(this.#inMain);
+    this.#inMain = inMain;
+  }
+}

@@ -1,0 +1,137 @@
+// uploads/chunk-turn.ts: whose turn it is with a chunk.
+//
+// Promises: identical chunks in flight cost one write, and each of their senders gets an answer; a holder that goes
+// silent gives way after `takeoverMs`, so a dead socket never blocks a resume for longer (rule C12).
+// Must not know: HTTP, how uploads are opened and closed.
+import { AppError } from '../errors.ts';
+import { ChunkWriter } from './chunk-writer.ts';
+import type { OpenUpload } from './open-upload.ts';
+import type { Clock, Place } from './ports.ts';
+import type { Unfinished } from './unfinished.ts';
+import {
+  compareResent,
+  decideChunk,
+  receiptOf,
+  refuseEmpty,
+  type ChunkClaim,
+  type ChunkDigest,
+  type ChunkOrder,
+  type Receipt,
+} from './upload.ts';
+
+/** A chunk that is stored already: its bytes are only compared, never written (rules C6, C7). */
+export interface ChunkComparison {
+  readonly kind: 'compare';
+  /** @throws AppError `chunk_conflict` */
+  finish(sent: ChunkDigest): Receipt;
+}
+
+/** What a request may do with its bytes. `end` is called once, whatever happened, and never rejects. */
+export interface ChunkTurn {
+  readonly work: ChunkWriter | ChunkComparison;
+  end(): Promise<void>;
+}
+
+export interface ClaimOptions {
+  /** Aborted when the client has gone. */
+  readonly signal: AbortSignal;
+  /** The bytes are in a spool already. */
+  readonly isSpooled: boolean;
+  /** Milliseconds for which the client has sent nothing although it could. */
+  readonly silentMs: () => number;
+}
+
+export interface ChunkRules {
+  readonly order: ChunkOrder;
+  readonly maxBytes: number;
+  readonly takeoverMs: number;
+  readonly clock: Clock;
+  readonly unfinished: Unfinished;
+  readonly onCompleted: (place: Place) => void;
+}
+
+interface Asked {
+  readonly upload: OpenUpload;
+  readonly claim: ChunkClaim;
+  readonly fileId: string;
+  readonly release: () => void;
+}
+
+/** @throws AppError the refusals of `decideChunk`, `too_many_open_uploads`; the abort reason of the signal */
+export async function claimChunk(asked: Asked, options: ClaimOptions, rules: ChunkRules): Promise<ChunkTurn> {
+  for (;;) {
+    options.signal.throwIfAborted();
+    const turn = await asked.upload.inTurn(() => Promise.resolve(tryTurn(asked, options, rules)));
+    if (turn !== null) return turn;
+    const holder = asked.upload.writers.get(asked.claim.chunkIndex);
+    if (holder !== undefined) await holderEnds(holder, rules.takeoverMs, options.signal);
+  }
+}
+
+/** Null: another request is sending this very chunk. */
+function tryTurn(asked: Asked, options: ClaimOptions, rules: ChunkRules): ChunkTurn | null {
+  const { upload, claim, fileId, release } = asked;
+  const { order, maxBytes, clock, unfinished } = rules;
+  const decision = decideChunk(upload.state, claim, order);
+  if (decision.kind === 'compare')
+    return { work: comparison(upload, claim), end: () => Promise.resolve(release()) };
+  if (upload.writers.has(claim.chunkIndex)) return null;
+  if (upload.state === null) unfinished.begin(upload.place);
+  const now = (): number => clock.now(upload.place.namespace);
+  const writer = new ChunkWriter(upload, claim, { order, maxBytes, fileId, now, ...options });
+  return { work: writer, end: () => endWriter(asked, writer, rules) };
+}
+
+async function endWriter(asked: Asked, writer: ChunkWriter, rules: ChunkRules): Promise<void> {
+  const { upload, release } = asked;
+  await writer.abort(); // Does nothing after a commit.
+  if (upload.state === null && upload.writers.size === 0) rules.unfinished.remove(upload.place);
+  if (writer.receipt?.completed === true) rules.onCompleted(upload.place);
+  release();
+}
+
+function comparison(upload: OpenUpload, claim: ChunkClaim): ChunkComparison {
+  return {
+    kind: 'compare',
+    finish(sent) {
+      refuseEmpty(claim, sent.bytes);
+      const { state } = upload;
+      const stored = state?.chunks.get(claim.chunkIndex);
+      if (state === null || stored === undefined) {
+        throw new AppError(
+          'upload_not_found',
+          'the upload was deleted while this chunk was being sent; start again',
+        );
+      }
+      compareResent(stored, sent);
+      return receiptOf(state, claim.chunkIndex);
+    },
+  };
+}
+
+/** Resolves when the holder has ended: by itself, or because it was silent for too long and had to. */
+async function holderEnds(holder: ChunkWriter, takeoverMs: number, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const patienceMs = Math.max(takeoverMs - holder.silentMs(), 1);
+    if (await endsWithin(holder, patienceMs, signal)) return;
+    if (holder.silentMs() >= takeoverMs && holder.supersede()) {
+      await holder.ended;
+      return;
+    }
+  }
+}
+
+/** @throws the abort reason of the signal */
+function endsWithin(holder: ChunkWriter, ms: number, signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => settle(() => resolve(false)), ms);
+    const onAbort = (): void => settle(() => reject(signal.reason));
+    const settle = (outcome: () => void): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+      outcome();
+    };
+    signal.addEventListener('abort', onAbort);
+    void holder.ended.then(() => settle(() => resolve(true)));
+  });
+}

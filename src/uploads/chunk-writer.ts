@@ -1,0 +1,191 @@
+// uploads/chunk-writer.ts: one request's way of one new chunk into the storage.
+//
+// Promises: until `commit` resolves the upload is as if the chunk had never come (C3); after it the chunk is as
+// durable as the mode says (D1). A writer that went silent can be superseded by a newer request (C12); from then
+// on it can only end.
+// Must not know: multipart, HTTP, how waiting requests are queued (uploads.ts).
+import { AppError } from '../errors.ts';
+import { MAIN_SEGMENT, ownSegment } from './chunk-table.ts';
+import type { OpenUpload } from './open-upload.ts';
+import type { Spool } from './ports.ts';
+import {
+  decideChunk,
+  receiptOf,
+  refuseEmpty,
+  tooLarge,
+  type ChunkClaim,
+  type ChunkDigest,
+  type ChunkOrder,
+  type Receipt,
+  type UploadEvent,
+} from './upload.ts';
+
+interface WriterRules {
+  readonly order: ChunkOrder;
+  readonly maxBytes: number;
+  /** The upload's own name as the client gave it, for the ledger's first record. */
+  readonly fileId: string;
+  /** Milliseconds since 1970 on the namespace's clock. */
+  readonly now: () => number;
+  /** The bytes lie in a spool already and will become a segment of their own. */
+  readonly isSpooled: boolean;
+  readonly silentMs: () => number;
+}
+
+export class ChunkWriter {
+  readonly kind = 'write';
+  /** Resolves when this writer has committed or given up, and never rejects. */
+  readonly ended: Promise<void>;
+  /** Null until the chunk is stored. */
+  receipt: Receipt | null = null;
+  readonly #upload: OpenUpload;
+  readonly #claim: ChunkClaim;
+  readonly #rules: WriterRules;
+  readonly #segment: string;
+  readonly #start: number;
+  #written = 0;
+  #phase: 'receiving' | 'committing' | 'ended' = 'receiving';
+  #supersededBy: AppError | null = null;
+  #onSuperseded: (error: AppError) => void = () => undefined;
+  #resolveEnded: () => void = () => undefined;
+
+  /** The caller guarantees that `decideChunk` said `write` and that no other writer has this chunk. */
+  constructor(upload: OpenUpload, claim: ChunkClaim, rules: WriterRules) {
+    this.#upload = upload;
+    this.#claim = claim;
+    this.#rules = rules;
+    this.#segment = !rules.isSpooled && upload.takeMain() ? MAIN_SEGMENT : ownSegment(claim.chunkIndex);
+    this.#start = upload.committedBytes(this.#segment);
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+    upload.writers.set(claim.chunkIndex, this);
+  }
+
+  /** Bytes the file may still grow by before it is over the limit (C13). */
+  get room(): number {
+    return this.#rules.maxBytes - (this.#upload.state?.receivedBytes ?? 0) - this.#written;
+  }
+
+  /** The refusal of a file that would have more than its room (C13). */
+  tooLarge(): AppError {
+    return tooLarge(this.#upload.state, this.#rules.maxBytes);
+  }
+
+  /** Milliseconds for which the client sent nothing. A writer in its commit never counts as silent. */
+  silentMs(): number {
+    return this.#phase === 'receiving' ? this.#rules.silentMs() : 0;
+  }
+
+  onSuperseded(listener: (error: AppError) => void): void {
+    this.#onSuperseded = listener;
+    if (this.#supersededBy !== null) listener(this.#supersededBy);
+  }
+
+  /** A newer request wants the place of a silent one (C12). False: too late, the commit has begun. */
+  supersede(): boolean {
+    if (this.#phase !== 'receiving') return false;
+    if (this.#supersededBy === null) {
+      this.#supersededBy = new AppError(
+        'chunk_superseded',
+        `no byte of chunk ${this.#claim.chunkIndex} came for ${this.silentMs()} ms and a newer request for it took over; ask for the status and go on from there`,
+        { chunkIndex: this.#claim.chunkIndex },
+      );
+      this.#onSuperseded(this.#supersededBy);
+    }
+    return true;
+  }
+
+  /**
+   * The next bytes of the chunk, in order. The caller awaits each call before the next.
+   * @throws AppError `upload_too_large`, `insufficient_storage`, `chunk_superseded`
+   */
+  async write(buffers: readonly Buffer[]): Promise<void> {
+    this.#refuseSuperseded();
+    let bytes = 0;
+    for (const buffer of buffers) bytes += buffer.length;
+    if (bytes > this.room) throw this.tooLarge();
+    const at = { segment: this.#segment, offset: this.#start + this.#written };
+    await this.#upload.storage.bytes.write(this.#upload.place, at, buffers);
+    this.#written += bytes;
+  }
+
+  /**
+   * Stores the chunk. All its bytes were written, or lie in `spooled`, which becomes a segment by a move.
+   * @throws AppError the refusals of `write`, `empty_chunk`, and those of `decideChunk` for what happened meanwhile
+   */
+  async commit(digest: ChunkDigest, spooled?: Spool): Promise<Receipt> {
+    this.#refuseSuperseded();
+    this.#phase = 'committing';
+    refuseEmpty(this.#claim, digest.bytes);
+    const { place, storage } = this.#upload;
+    if (spooled !== undefined) await this.#adopt(spooled, digest.bytes);
+    if (digest.bytes > 0) await storage.bytes.sync(place, this.#segment);
+    this.receipt = await this.#upload.inTurn(() => this.#record(digest));
+    return this.receipt;
+  }
+
+  async #adopt(spooled: Spool, bytes: number): Promise<void> {
+    if (bytes > this.room) throw this.tooLarge();
+    await this.#upload.storage.bytes.adopt(spooled, this.#upload.place, this.#segment);
+    this.#written = bytes;
+  }
+
+  async #record(chunk: ChunkDigest): Promise<Receipt> {
+    const { chunkIndex, totalChunks } = this.#claim;
+    const { state } = this.#upload;
+    // Chunks of one upload can come in parallel: what was right when the body began may be wrong now.
+    const decision = decideChunk(state, this.#claim, this.#rules.order);
+    if (decision.kind === 'compare') throw new Error(`chunk ${chunkIndex} had two writers`);
+    if ((state?.receivedBytes ?? 0) + chunk.bytes > this.#rules.maxBytes) throw this.tooLarge();
+    const at = this.#rules.now();
+    const { bytes, crc32 } = chunk;
+    const event: UploadEvent = {
+      type: 'chunk',
+      index: chunkIndex,
+      segment: this.#segment,
+      offset: this.#start,
+      bytes,
+      crc32,
+      at,
+    };
+    const first: UploadEvent = { type: 'started', format: 1, fileId: this.#rules.fileId, totalChunks, at };
+    const stored = await this.#upload.store(state === null ? [first, event] : [event]);
+    // The end of the main segment moved: the next writer must start behind this chunk.
+    this.#end();
+    return receiptOf(stored, chunkIndex);
+  }
+
+  /** Ends a writer that did not commit: its bytes are cut off. Never rejects, does nothing after a commit. */
+  async abort(): Promise<void> {
+    if (this.#phase === 'ended') return;
+    this.#phase = 'committing'; // From here on it is not to be superseded: it ends by itself.
+    await this.#upload.inTurn(async () => {
+      await this.#cutOff();
+      this.#end();
+    });
+  }
+
+  async #cutOff(): Promise<void> {
+    const { state, storage, place, writers } = this.#upload;
+    try {
+      if (state === null && writers.size === 1) await storage.bytes.remove(place);
+      else if (this.#written > 0) await storage.bytes.truncate(place, this.#segment, this.#start);
+    } catch {
+      // Bytes beyond the ledger do not exist (D2): the next writer starts at the same place, and opening cuts them.
+    }
+  }
+
+  #end(): void {
+    if (this.#phase === 'ended') return;
+    this.#phase = 'ended';
+    if (this.#segment === MAIN_SEGMENT) this.#upload.giveMain();
+    this.#upload.writers.delete(this.#claim.chunkIndex);
+    this.#resolveEnded();
+  }
+
+  #refuseSuperseded(): void {
+    if (this.#supersededBy !== null) throw this.#supersededBy;
+    if (this.#phase !== 'receiving') throw new Error('this chunk writer has ended');
+  }
+}

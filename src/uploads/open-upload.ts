@@ -1,0 +1,81 @@
+// uploads/open-upload.ts: one upload while somebody works on it: its folded state, its ledger, who writes which chunk.
+//
+// Promises: what `store` resolved with is in the ledger and in the state, in this order (rule D1); records of
+// one upload are decided and appended one at a time; a chunk has at most one writer (rule C12).
+// Must not know: HTTP, other uploads, when this one is opened or forgotten (open-uploads.ts).
+import type { Ledger, Place, Storage } from './ports.ts';
+import { evolve, type UploadEvent, type UploadState } from './upload.ts';
+import { MAIN_SEGMENT } from './chunk-table.ts';
+import type { ChunkWriter } from './chunk-writer.ts';
+
+export class OpenUpload {
+  readonly place: Place;
+  readonly storage: Storage;
+  /** Null until the first chunk is stored: an upload without a chunk does not exist (rule C3). */
+  state: UploadState | null = null;
+  /** Requests in flight. The collector and the cache leave an upload alone while there are any (rule C15). */
+  users = 0;
+  /** By chunk index: the request whose bytes are on their way to the storage. */
+  readonly writers = new Map<number, ChunkWriter>();
+  #ledger: Ledger | null = null;
+  #mainIsTaken = false;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(place: Place, storage: Storage) {
+    this.place = place;
+    this.storage = storage;
+  }
+
+  /** The stored records, in order: what the storage's `open` gave. */
+  restore(ledger: Ledger, events: readonly UploadEvent[]): void {
+    this.#ledger = ledger;
+    for (const event of events) this.state = evolve(this.state, event);
+  }
+
+  /** One at a time: nothing else of this upload is decided or appended while `work` runs. */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => undefined); // The caller of `work` gets the error; the next in turn must still run.
+    return result;
+  }
+
+  /** Appends, then folds. Called in turn. When it rejects, the state is as before. */
+  async store(events: readonly UploadEvent[]): Promise<UploadState> {
+    if (this.#ledger === null) this.#ledger = await this.storage.ledgers.create(this.place, events);
+    else await this.#ledger.append(events);
+    for (const event of events) this.state = evolve(this.state, event);
+    if (this.state === null) throw new Error('no event was stored');
+    return this.state;
+  }
+
+  /** Reserves the end of the main segment for one writer. False: another writes there. */
+  takeMain(): boolean {
+    if (this.#mainIsTaken) return false;
+    this.#mainIsTaken = true;
+    return true;
+  }
+
+  giveMain(): void {
+    this.#mainIsTaken = false;
+  }
+
+  /** Ledger and bytes are gone; the fileId is free again. Called in turn, with no other user. */
+  async erase(): Promise<void> {
+    await this.closeFiles();
+    await this.storage.ledgers.remove(this.place);
+    await this.storage.bytes.remove(this.place);
+    this.state = null;
+  }
+
+  async closeFiles(): Promise<void> {
+    const ledger = this.#ledger;
+    this.#ledger = null;
+    await ledger?.close();
+    await this.storage.bytes.release(this.place);
+  }
+
+  /** Bytes that a segment must hold for the ledger to be true. The rest of it is not part of the upload. */
+  committedBytes(segment: string): number {
+    return segment === MAIN_SEGMENT ? (this.state?.mainBytes ?? 0) : 0;
+  }
+}

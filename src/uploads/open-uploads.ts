@@ -1,0 +1,165 @@
+// uploads/open-uploads.ts: which uploads are open right now, and how one is opened, expired and forgotten.
+//
+// Promises: an upload is read when it is first touched, never at start-up (D2); requests for one upload share one
+// OpenUpload; idle ones are closed beyond `maxIdle`, so memory and descriptors do not grow with the number of
+// uploads; an expired one is erased before anybody sees it (C15).
+// Must not know: chunks, HTTP.
+import { AppError } from '../errors.ts';
+import { OpenUpload } from './open-upload.ts';
+import type { Clock, Place, Storage } from './ports.ts';
+import { isExpired, type Finalization, type UploadEvent, type UploadState } from './upload.ts';
+
+export interface Repair {
+  readonly place: Place;
+  readonly fileId: string;
+  /** Bytes of ledger that were a write which never finished. */
+  readonly tornLedgerBytes: number;
+  /** Bytes beyond what the ledger speaks of. */
+  readonly strayBytes: number;
+}
+
+export interface OpenUploadsOptions {
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly ttlMs: number;
+  /** Open uploads kept for the next request when nobody uses them. */
+  readonly maxIdle: number;
+  /** An unfinished upload was read from the storage. */
+  readonly onOpened: (place: Place) => void;
+  readonly onRepair: (repair: Repair) => void;
+  readonly onExpired: (place: Place, state: UploadState) => void;
+  /** A file could not be closed: nothing is lost (every record is stored before it counts), but it wants a look. */
+  readonly onCloseError: (error: unknown) => void;
+  /** An upload that became an entry is about to go: its bytes must be the entry's by the time this resolves. */
+  readonly settle: (place: Place, finalization: Finalization, state: UploadState) => Promise<void>;
+}
+
+export class OpenUploads {
+  readonly #options: OpenUploadsOptions;
+  /** In order of last use: the first is the one idle for longest. */
+  readonly #open = new Map<string, Promise<OpenUpload>>();
+  /** Files that are being closed: the same upload must not be opened before they are. */
+  readonly #closing = new Map<string, Promise<void>>();
+
+  constructor(options: OpenUploadsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Runs `work` with the upload open. Its `state` is null when there is none.
+   * @throws AppError `upload_damaged` when the stored upload fails its checks
+   */
+  async use<T>(place: Place, work: (upload: OpenUpload) => Promise<T>): Promise<T> {
+    const upload = await this.acquire(place);
+    try {
+      return await work(upload);
+    } finally {
+      this.release(upload);
+    }
+  }
+
+  /** As `use`, for work that outlives a call. Each `acquire` is followed by one `release`. */
+  async acquire(place: Place): Promise<OpenUpload> {
+    const key = keyOf(place);
+    const opening = this.#open.get(key) ?? this.#load(place, key);
+    this.#open.delete(key);
+    this.#open.set(key, opening);
+    const upload = await opening;
+    // Between the await and here the cache may have closed it: whoever is first counts again.
+    if (this.#open.get(key) !== opening) return this.acquire(place);
+    upload.users += 1;
+    if (upload.users === 1) await this.#expire(upload);
+    return upload;
+  }
+
+  release(upload: OpenUpload): void {
+    upload.users -= 1;
+    if (upload.users > 0) return;
+    if (upload.state === null) this.#forget(upload);
+    else if (this.#open.size > this.#options.maxIdle) this.#closeIdle();
+  }
+
+  /** Closes every file. The caller guarantees that no request is in flight. */
+  async close(): Promise<void> {
+    const all = [...this.#open.values()];
+    this.#open.clear();
+    await Promise.allSettled(all.map(async (opening) => (await opening).closeFiles()));
+    await Promise.all(this.#closing.values());
+  }
+
+  #load(place: Place, key: string): Promise<OpenUpload> {
+    const loading = (this.#closing.get(key) ?? Promise.resolve()).then(() => this.#read(place));
+    loading.catch(() => this.#open.delete(key)); // The next request tries again and gets the same clear error.
+    return loading;
+  }
+
+  async #read(place: Place): Promise<OpenUpload> {
+    const { storage, onRepair } = this.#options;
+    const upload = new OpenUpload(place, storage);
+    const opened = await storage.ledgers.open(place);
+    if (opened === null) return upload;
+    // The ledger's checksums vouch that these are the records this code wrote.
+    upload.restore(opened.ledger, opened.records as unknown as UploadEvent[]);
+    const strayBytes = await this.#reconcile(upload);
+    const tornLedgerBytes = opened.torn?.bytes ?? 0;
+    const fileId = upload.state?.fileId ?? '';
+    if (upload.state?.finalization === null) this.#options.onOpened(place);
+    if (tornLedgerBytes + strayBytes > 0) onRepair({ place, fileId, tornLedgerBytes, strayBytes });
+    return upload;
+  }
+
+  /** Cuts what the ledger does not know of; refuses what it knows of and is not there (D2). */
+  async #reconcile(upload: OpenUpload): Promise<number> {
+    const { state, place } = upload;
+    if (state === null || state.finalization !== null) return 0; // Finalised: the bytes are the entry's now.
+    const expected = new Map<string, number>();
+    for (const extent of state.chunks.extents()) {
+      expected.set(extent.segment, Math.max(expected.get(extent.segment) ?? 0, extent.offset + extent.bytes));
+    }
+    const { strayBytes, missing } = await this.#options.storage.bytes.reconcile(place, expected);
+    if (missing.length === 0) return strayBytes;
+    await upload.closeFiles();
+    throw new AppError(
+      'upload_damaged',
+      `the ledger of this upload speaks of bytes that are not stored (${missing.join(', ')}); nothing was changed: ` +
+        'restore the data folder from a backup, or delete the upload and send it again',
+      { missing },
+    );
+  }
+
+  async #expire(upload: OpenUpload): Promise<void> {
+    const { clock, ttlMs, onExpired, settle } = this.#options;
+    const isDue = upload.state !== null && isExpired(upload.state, clock.now(upload.place.namespace), ttlMs);
+    if (!isDue) return;
+    await upload.inTurn(async () => {
+      const { state, place } = upload;
+      if (state === null || !isExpired(state, clock.now(place.namespace), ttlMs)) return;
+      if (state.finalization !== null) await settle(place, state.finalization, state);
+      await upload.erase();
+      onExpired(place, state);
+    });
+  }
+
+  #closeIdle(): void {
+    for (const [key, opening] of this.#open) {
+      if (this.#open.size <= this.#options.maxIdle) return;
+      void opening.then((upload) => {
+        if (upload.users === 0 && this.#open.get(key) === opening) this.#forget(upload);
+      });
+    }
+  }
+
+  #forget(upload: OpenUpload): void {
+    const key = keyOf(upload.place);
+    this.#open.delete(key);
+    const closed = upload
+      .inTurn(() => upload.closeFiles())
+      .catch(this.#options.onCloseError)
+      .finally(() => this.#closing.delete(key));
+    this.#closing.set(key, closed);
+  }
+}
+
+function keyOf(place: Place): string {
+  return `${place.namespace}/${place.name}`;
+}

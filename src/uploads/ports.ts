@@ -1,0 +1,124 @@
+// uploads/ports.ts: what the services need from the outside world: Ledgers, Bytes, Clock.
+//
+// Each port says what the caller guarantees and what it must get back. The storages under storage/
+// implement the first two and pass one suite (test/helpers/storage-suite.ts); S3 and PostgreSQL are meant
+// to fit behind the same two without a change here.
+// Must not know: HTTP, files, Fastify.
+
+/** Where a ledger and its bytes live. `name` is made by us (a hash or an id): never a client's string. */
+export interface Place {
+  readonly kind: 'uploads' | 'media';
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** A record as it comes back: the JSON object that was appended, stored whole or not at all. */
+export type LedgerRecord = Readonly<Record<string, unknown>>;
+
+/** What an opened ledger held, and what had to be cut off to open it (rule D2). */
+export interface OpenedLedger {
+  readonly ledger: Ledger;
+  readonly records: readonly LedgerRecord[];
+  /** A write that never finished: `bytes` were dropped from the end. Absent when the ledger was clean. */
+  readonly torn?: { readonly bytes: number };
+}
+
+/**
+ * The append-only log of one upload or entry.
+ *
+ * The caller serialises `append` per ledger. When it resolves, the records are as durable as the storage's
+ * mode promises (rule D1) and will be given back, in order, by the next `open`. When it rejects, none of
+ * them will be: the storage restores the end of the log or refuses every later append.
+ */
+export interface Ledger {
+  append(records: readonly object[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Ledgers {
+  /** Resolves to null when there is none. Throws AppError `upload_damaged` when it fails its checks before the end. */
+  open(place: Place): Promise<OpenedLedger | null>;
+  /** The caller guarantees that there is none at this place. All records are there when it resolves, or none ever. */
+  create(place: Place, records: readonly object[]): Promise<Ledger>;
+  /** Resolves also when there was none. The caller has closed it. */
+  remove(place: Place): Promise<void>;
+  /** Every ledger of a kind (of one namespace when given) with the time of its last append, without reading any. */
+  list(kind: Place['kind'], namespace?: string): AsyncIterable<{ place: Place; modifiedAt: number }>;
+}
+
+/**
+ * A run of bytes inside one segment. Bytes stay where they arrived; the order of the extents is the order of the
+ * content. A sequential upload is one extent of segment `main`; a chunk that came out of order, or was
+ * spooled to the disk before its identity was known, is a segment of its own. So nothing is ever copied together.
+ */
+export interface Extent {
+  readonly segment: string;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** Bytes kept aside until it is known whose they are (rule C10: `file` may come first). */
+export interface Spool {
+  /** The caller awaits each call before the next. */
+  append(buffers: readonly Buffer[]): Promise<void>;
+  /** Ends the spool unless it was adopted. Never rejects; safe to call twice. */
+  discard(): Promise<void>;
+}
+
+export interface Bytes {
+  /**
+   * Writes at `offset` of a segment, creating place and segment as needed. The caller guarantees that no two
+   * writes overlap and that `offset` lies at or below the segment's end of committed bytes plus what
+   * this writer wrote. Throws AppError `insufficient_storage` when there is no room.
+   */
+  write(place: Place, extent: { segment: string; offset: number }, buffers: readonly Buffer[]): Promise<void>;
+  /** When it resolves, every byte written to the segment is as durable as the mode promises, its name included. */
+  sync(place: Place, segment: string): Promise<void>;
+  spool(): Promise<Spool>;
+  /** The spooled bytes become `segment`, by a move: no byte is copied. Durable after `sync`. */
+  adopt(spool: Spool, place: Place, segment: string): Promise<void>;
+  /**
+   * Makes the place hold what the ledger says: segments that are not expected are gone, longer ones are cut
+   * (`strayBytes` in all). Shorter or absent ones are only named: they are damage, and nothing is changed then.
+   */
+  reconcile(
+    place: Place,
+    expected: ReadonlyMap<string, number>,
+  ): Promise<{ readonly strayBytes: number; readonly missing: readonly string[] }>;
+  /** Everything beyond `bytes` of the segment is gone. */
+  truncate(place: Place, segment: string, bytes: number): Promise<void>;
+  /** All segments of `from` are at `to` afterwards, by a move (rule F7). Nothing at `from`: resolves, nothing done. */
+  move(from: Place, to: Place): Promise<void>;
+  /** Resolves also when there was nothing. */
+  remove(place: Place): Promise<void>;
+  /** Closes what is kept open for the place, so that an idle one costs nothing. */
+  release(place: Place): Promise<void>;
+  /** The content in order, from `start` for `length` bytes. Throws when bytes are missing. */
+  read(
+    place: Place,
+    extents: readonly Extent[],
+    range?: { start: number; length: number },
+  ): AsyncIterable<Buffer>;
+  /** Places of a kind that hold bytes, whether or not a ledger speaks of them, with the time they were last changed. */
+  list(kind: Place['kind']): AsyncIterable<{ place: Place; modifiedAt: number }>;
+  /** Bytes held by all places together, spools included. */
+  usage(): Promise<number>;
+}
+
+export interface Storage {
+  readonly ledgers: Ledgers;
+  readonly bytes: Bytes;
+  /** Resolves when every file is closed and the place can be opened by another process. */
+  close(): Promise<void>;
+}
+
+/** Time as one namespace sees it. Idle time-outs use the machine's own time, never this. */
+export interface Clock {
+  /** Milliseconds since 1970-01-01T00:00:00Z. */
+  now(namespace: string): number;
+}
+
+/** Ids as one namespace sees them: 24 lower-case hexadecimal digits, never given twice. */
+export interface Ids {
+  next(namespace: string): string;
+}

@@ -1,0 +1,47 @@
+// uploads/unfinished.ts: how many uploads each namespace has begun and not finished, and how many it may have.
+//
+// Promises: counts what this process has seen: uploads of an earlier run count from their first touch on, because
+// start-up reads none (rule D2).
+import { AppError } from '../errors.ts';
+import type { Place } from './ports.ts';
+
+export class Unfinished {
+  readonly #maxPerNamespace: number;
+  readonly #names = new Map<string, Set<string>>();
+
+  constructor(maxPerNamespace: number) {
+    this.#maxPerNamespace = maxPerNamespace;
+  }
+
+  get count(): number {
+    let count = 0;
+    for (const names of this.#names.values()) count += names.size;
+    return count;
+  }
+
+  /** @throws AppError `too_many_open_uploads` */
+  begin(place: Place): void {
+    const names = this.#names.get(place.namespace);
+    const limit = this.#maxPerNamespace;
+    if (names !== undefined && names.size >= limit && !names.has(place.name)) {
+      throw new AppError(
+        'too_many_open_uploads',
+        `this key has ${names.size} unfinished uploads, the most it may have; finish or delete some, or wait until they expire`,
+        { maxOpenUploads: limit },
+      );
+    }
+    this.add(place);
+  }
+
+  /** An upload that exists already: it counts, and is never refused. */
+  add(place: Place): void {
+    const names = this.#names.get(place.namespace) ?? new Set();
+    this.#names.set(place.namespace, names.add(place.name));
+  }
+
+  remove(place: Place): void {
+    const names = this.#names.get(place.namespace);
+    names?.delete(place.name);
+    if (names?.size === 0) this.#names.delete(place.namespace);
+  }
+}

@@ -1,0 +1,223 @@
+// uploads/upload.ts: one upload as a fold of its ledger: `decide…` says what may happen, `evolve` what it means.
+//
+// Promises: pure and without a clock, a disk or HTTP; the same records give the same state (rules C1-C16, F4, F6).
+// `evolve` changes the state it is given and returns it: a copy per chunk would cost more as an upload grows.
+// Must not know: who asks, where bytes lie, how an answer looks on the wire.
+import { AppError } from '../errors.ts';
+import { ChunkTable, MAIN_SEGMENT, type ChunkRecord } from './chunk-table.ts';
+
+/** The most chunks an upload may have (rule C4). */
+export const MAX_TOTAL_CHUNKS = 1_000_000;
+
+export type ChunkOrder = 'sequential' | 'any';
+
+/** The records of an upload's ledger. The first is always `started`. */
+export type UploadEvent =
+  | {
+      readonly type: 'started';
+      readonly format: 1;
+      readonly fileId: string;
+      readonly totalChunks: number;
+      readonly at: number;
+    }
+  | ({ readonly type: 'chunk' } & ChunkRecord)
+  | ({ readonly type: 'finalized' } & Finalization);
+
+/** That the upload became an entry, and everything needed to make that entry once more after a crash (rule F6). */
+export interface Finalization {
+  readonly mediaId: string;
+  /** The namespace of the key that finalised: with a keyless upload it differs from the upload's own. */
+  readonly namespace: string;
+  /** Equal for two requests if and only if they ask for the same entry. */
+  readonly fingerprint: string;
+  readonly spec: Readonly<Record<string, unknown>>;
+  readonly at: number;
+}
+
+export interface UploadState {
+  readonly fileId: string;
+  readonly totalChunks: number;
+  readonly chunks: ChunkTable;
+  /** The first chunk that is not there: the next one in sequential order. */
+  nextIndex: number;
+  /** Bytes of chunks 0..nextIndex-1 (rule C2). */
+  currentSize: number;
+  /** Bytes of all chunks, those beyond a gap included. */
+  receivedBytes: number;
+  /** Bytes of the main segment that the ledger speaks of. */
+  mainBytes: number;
+  /** The chunk that made the set whole. Its answer says `completed: true`, also when it is re-sent (rule C6). */
+  completedBy: number | null;
+  finalization: Finalization | null;
+  /** Epoch milliseconds of the last record: the upload expires a time-to-live after it (rule C15). */
+  lastActivityAt: number;
+}
+
+export interface ChunkClaim {
+  readonly chunkIndex: number;
+  readonly totalChunks: number;
+}
+
+export interface ChunkDigest {
+  readonly bytes: number;
+  readonly crc32: number;
+}
+
+/** What the answer to a stored chunk says (rule C5). */
+export interface Receipt {
+  readonly completed: boolean;
+  readonly chunkIndex: number;
+}
+
+export function evolve(state: UploadState | null, event: UploadEvent): UploadState {
+  if (event.type === 'started') return started(event);
+  if (state === null) throw new Error(`a ledger starts with "started", not with "${event.type}"`);
+  if (event.type === 'chunk') addChunk(state, event);
+  else state.finalization = event;
+  state.lastActivityAt = event.at;
+  return state;
+}
+
+function started(event: Extract<UploadEvent, { type: 'started' }>): UploadState {
+  return {
+    fileId: event.fileId,
+    totalChunks: event.totalChunks,
+    chunks: new ChunkTable(),
+    nextIndex: 0,
+    currentSize: 0,
+    receivedBytes: 0,
+    mainBytes: 0,
+    completedBy: null,
+    finalization: null,
+    lastActivityAt: event.at,
+  };
+}
+
+function addChunk(state: UploadState, chunk: ChunkRecord): void {
+  state.chunks.add(chunk);
+  state.receivedBytes += chunk.bytes;
+  if (chunk.segment === MAIN_SEGMENT) state.mainBytes = chunk.offset + chunk.bytes;
+  if (chunk.index === state.nextIndex) {
+    state.nextIndex += 1;
+    state.currentSize += chunk.bytes;
+    passWhatWaits(state);
+  }
+  if (state.chunks.count === state.totalChunks) state.completedBy = chunk.index;
+}
+
+/** Chunks that came before their turn count as soon as the gap before them closes. */
+function passWhatWaits(state: UploadState): void {
+  while (state.chunks.count > state.nextIndex) {
+    const next = state.chunks.get(state.nextIndex);
+    if (next === undefined) return;
+    state.nextIndex += 1;
+    state.currentSize += next.bytes;
+  }
+}
+
+/**
+ * May this chunk be sent now? `write`: it is new. `compare`: it is stored, the bytes must be the same (C6, C7).
+ * @throws AppError `total_chunks_mismatch` (C9), `chunk_out_of_order` (C8)
+ */
+export function decideChunk(
+  state: UploadState | null,
+  claim: ChunkClaim,
+  order: ChunkOrder,
+): { kind: 'write' } | { kind: 'compare'; stored: ChunkRecord } {
+  if (state === null)
+    return claim.chunkIndex === 0 || order === 'any' ? { kind: 'write' } : refuseGap(claim, 0, 0);
+  if (state.totalChunks !== claim.totalChunks) throw otherTotal(state, claim);
+  const stored = state.chunks.get(claim.chunkIndex);
+  if (stored !== undefined) return { kind: 'compare', stored };
+  const isNext = claim.chunkIndex === state.nextIndex || order === 'any';
+  return isNext ? { kind: 'write' } : refuseGap(claim, state.nextIndex, state.currentSize);
+}
+
+function otherTotal({ totalChunks }: UploadState, claim: ChunkClaim): AppError {
+  return new AppError(
+    'total_chunks_mismatch',
+    `totalChunks is ${claim.totalChunks}, but this upload was started with ${totalChunks}; ` +
+      `send ${totalChunks}, or use a new fileId for another file`,
+    { totalChunks },
+  );
+}
+
+function refuseGap(claim: ChunkClaim, expectedChunkIndex: number, currentSize: number): never {
+  throw new AppError(
+    'chunk_out_of_order',
+    `chunk ${claim.chunkIndex} came, chunk ${expectedChunkIndex} is next; go on with it from byte ${currentSize}`,
+    { expectedChunkIndex, currentSize },
+  );
+}
+
+/** @throws AppError `empty_chunk`: only an empty file, chunk 0 of 1, has no bytes (C14) */
+export function refuseEmpty(claim: ChunkClaim, bytes: number): void {
+  if (bytes > 0 || claim.totalChunks === 1) return;
+  throw new AppError(
+    'empty_chunk',
+    `chunk ${claim.chunkIndex} of ${claim.totalChunks} has no bytes; every chunk of a file in several chunks needs at least one`,
+  );
+}
+
+/** The file that would come of it is larger than a file may be (C13). @param state null while the upload is not known */
+export function tooLarge(state: UploadState | null, maxBytes: number): AppError {
+  const limit = `the file would be larger than ${maxBytes} bytes, the most one upload may have`;
+  if (state === null) return new AppError('upload_too_large', limit, { maxBytes, currentSize: 0 });
+  const { currentSize } = state;
+  const message = `${limit}; ${currentSize} bytes are stored and stay`;
+  return new AppError('upload_too_large', message, { maxBytes, currentSize });
+}
+
+/** @throws AppError `chunk_conflict` when the re-sent bytes are others (C7) */
+export function compareResent(stored: ChunkRecord, sent: ChunkDigest): void {
+  if (stored.bytes === sent.bytes && stored.crc32 === sent.crc32) return;
+  throw new AppError(
+    'chunk_conflict',
+    `chunk ${stored.index} is stored with ${stored.bytes} bytes (CRC-32 ${hex32(stored.crc32)}), the one sent has ` +
+      `${sent.bytes} bytes (CRC-32 ${hex32(sent.crc32)}); use a new fileId for another file`,
+    { chunkIndex: stored.index, storedBytes: stored.bytes, sentBytes: sent.bytes },
+  );
+}
+
+/** The answer to a chunk, the same each time it is sent (C5, C6). */
+export function receiptOf(state: UploadState, chunkIndex: number): Receipt {
+  return { completed: state.completedBy === chunkIndex, chunkIndex };
+}
+
+/**
+ * May this upload become the entry asked for? `existing`: it did already, by the same request (F6).
+ * @throws AppError `upload_incomplete` (F4), `already_finalized` (F6)
+ */
+export function decideFinalize(
+  state: UploadState,
+  asked: { fingerprint: string; namespace: string },
+): { kind: 'create' } | { kind: 'existing'; finalization: Finalization } {
+  const { finalization } = state;
+  if (finalization === null) {
+    if (state.completedBy !== null) return { kind: 'create' };
+    const { nextIndex, currentSize, totalChunks } = state;
+    throw new AppError(
+      'upload_incomplete',
+      `${state.chunks.count} of ${totalChunks} chunks are stored; send chunk ${nextIndex} from byte ${currentSize}, then finalise`,
+      { expectedChunkIndex: nextIndex, currentSize, totalChunks },
+    );
+  }
+  const isOwn = finalization.namespace === asked.namespace;
+  if (isOwn && finalization.fingerprint === asked.fingerprint) return { kind: 'existing', finalization };
+  // A keyless upload can be finalised by any key; the entry then belongs to that key alone (K4).
+  throw new AppError(
+    'already_finalized',
+    isOwn
+      ? `this upload became media ${finalization.mediaId} from another request; read that entry, or upload under a new fileId`
+      : 'this upload was finalised with another API key; upload under a new fileId',
+    isOwn ? { mediaId: finalization.mediaId } : {},
+  );
+}
+
+export function isExpired(state: UploadState, now: number, ttlMs: number): boolean {
+  return now >= state.lastActivityAt + ttlMs;
+}
+
+export function hex32(value: number): string {
+  return value.toString(16).padStart(8, '0');
+}

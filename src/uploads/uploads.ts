@@ -1,0 +1,253 @@
+// uploads/uploads.ts: the uploads of all namespaces as a service: status, chunks, finalise, expiry.
+//
+// Promises: the rules C1-C16, F4 and F6 of the behaviour page, whatever runs at the same time; one namespace never
+// sees another's uploads (K4).
+// Must not know: HTTP, where bytes lie, what a media entry is (it hands over a place and its extents).
+import { AppError } from '../errors.ts';
+import { claimChunk, type ChunkRules, type ChunkTurn, type ClaimOptions } from './chunk-turn.ts';
+import { OpenUploads, type OpenUploadsOptions } from './open-uploads.ts';
+import type { OpenUpload } from './open-upload.ts';
+import { placeOf } from './place.ts';
+import type { Extent, Ids, Place } from './ports.ts';
+import { Unfinished } from './unfinished.ts';
+import {
+  decideFinalize,
+  type ChunkClaim,
+  type ChunkOrder,
+  type Finalization,
+  type UploadState,
+} from './upload.ts';
+
+/** Whose request it is. `fallback`: where a fileId is looked for that the own namespace lacks (rule K3). */
+export interface Caller {
+  readonly namespace: string;
+  readonly fallback: string | null;
+}
+
+export interface UploadRef {
+  readonly caller: Caller;
+  readonly fileId: string;
+}
+
+export interface UploadStatus {
+  readonly exists: boolean;
+  readonly currentSize: number;
+}
+
+export interface FinalizeRequest {
+  /** Equal for two requests if and only if they ask for the same entry. */
+  readonly fingerprint: string;
+  readonly spec: Finalization['spec'];
+  /** A last look at the content. What it throws is the refusal, and nothing has changed. */
+  readonly check: (content: { place: Place; extents: readonly Extent[] }) => Promise<void>;
+}
+
+/** A finalised upload, for the media service to make the entry of. */
+export interface FinalizedContent {
+  readonly finalization: Finalization;
+  readonly place: Place;
+  readonly extents: readonly Extent[];
+  readonly bytes: number;
+}
+
+export interface FinalizedUpload extends FinalizedContent {
+  /** False: the same request was answered before (rule F6). */
+  readonly isNew: boolean;
+}
+
+export interface UploadsOptions extends Omit<OpenUploadsOptions, 'settle' | 'onOpened'> {
+  readonly ids: Ids;
+  readonly order: ChunkOrder;
+  readonly maxBytes: number;
+  /** A writer silent for longer gives way to a newer request for its chunk (rule C12). */
+  readonly takeoverMs: number;
+  readonly maxOpenPerNamespace: number;
+  readonly onCompleted: (place: Place) => void;
+  /** Makes the entry of a finalised upload unless it is there: see `OpenUploadsOptions.settle`. */
+  readonly settle: (finalized: FinalizedContent) => Promise<void>;
+}
+
+export class Uploads {
+  readonly #options: UploadsOptions;
+  readonly #open: OpenUploads;
+  readonly #unfinished: Unfinished;
+  readonly #chunkRules: ChunkRules;
+
+  constructor(options: UploadsOptions) {
+    this.#options = options;
+    this.#unfinished = new Unfinished(options.maxOpenPerNamespace);
+    this.#chunkRules = { ...options, unfinished: this.#unfinished };
+    this.#open = new OpenUploads({
+      ...options,
+      onOpened: (place) => this.#unfinished.add(place),
+      settle: (place, finalization, state) => options.settle(handOver(place, finalization, state)),
+      onExpired: (place, state) => {
+        this.#unfinished.remove(place);
+        options.onExpired(place, state);
+      },
+    });
+  }
+
+  /** Rules C1, C2. Without side effects but one: an expired upload is gone. */
+  async status(ref: UploadRef): Promise<UploadStatus> {
+    const state = await this.inspect(ref);
+    return state === null
+      ? { exists: false, currentSize: 0 }
+      : { exists: true, currentSize: state.currentSize };
+  }
+
+  /** The whole state, for the admin plane. Not to be changed or kept. */
+  async inspect(ref: UploadRef): Promise<UploadState | null> {
+    return this.#open.use(await this.#locate(ref), (upload) => Promise.resolve(upload.state));
+  }
+
+  /**
+   * Asks for a turn with a chunk: waits while another request is sending the same one, takes over from a silent one.
+   * @param wait aborted when the client has gone: its place in the queue is given up
+   * @throws AppError the refusals of `decideChunk`; `too_many_open_uploads`; the abort reason of `wait`
+   */
+  async claimChunk(ref: UploadRef, claim: ChunkClaim, wait: ClaimOptions): Promise<ChunkTurn> {
+    const upload = await this.#open.acquire(await this.#locate(ref));
+    const release = (): void => this.#open.release(upload);
+    try {
+      return await claimChunk({ upload, claim, fileId: ref.fileId, release }, wait, this.#chunkRules);
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  /**
+   * Turns a complete upload into an entry, exactly once (rules F4, F6).
+   * @throws AppError `upload_not_found`, `upload_incomplete`, `already_finalized`
+   */
+  async finalize(ref: UploadRef, asked: FinalizeRequest): Promise<FinalizedUpload> {
+    const { namespace } = ref.caller;
+    const { fingerprint, spec } = asked;
+    return this.#open.use(await this.#locate(ref), (upload) =>
+      upload.inTurn(async () => {
+        const { state, place } = upload;
+        if (state === null) throw notFound(ref.fileId);
+        const decision = decideFinalize(state, { fingerprint, namespace });
+        if (decision.kind === 'existing')
+          return { ...handOver(place, decision.finalization, state), isNew: false };
+        await asked.check({ place, extents: state.chunks.extents() });
+        const at = this.#options.clock.now(place.namespace);
+        const finalization = { mediaId: this.#options.ids.next(namespace), namespace, fingerprint, spec, at };
+        const stored = await upload.store([{ type: 'finalized', ...finalization }]);
+        // The entry's bytes are moved away: nothing of them may be kept open here.
+        await upload.storage.bytes.release(place);
+        this.#unfinished.remove(place);
+        return { ...handOver(place, finalization, stored), isNew: true };
+      }),
+    );
+  }
+
+  /** The content of an unfinalised upload: where its first `currentSize` bytes lie. Null: no such upload. */
+  async content(
+    ref: UploadRef,
+  ): Promise<{ place: Place; extents: Extent[]; finalization: Finalization | null } | null> {
+    const place = await this.#locate(ref);
+    return this.#open.use(place, ({ state }) =>
+      Promise.resolve(
+        state && { place, extents: state.chunks.extents(state.nextIndex), finalization: state.finalization },
+      ),
+    );
+  }
+
+  /** Forgets an upload, its bytes included; an entry made of it stays. False: there was none. */
+  async remove(ref: UploadRef): Promise<boolean> {
+    const place = await this.#locate(ref);
+    const upload = await this.#open.acquire(place).catch((error: unknown) => {
+      if (error instanceof AppError && error.code === 'upload_damaged') return null;
+      throw error;
+    });
+    if (upload === null) {
+      await this.#options.storage.ledgers.remove(place);
+      await this.#options.storage.bytes.remove(place);
+      return true;
+    }
+    try {
+      for (const writer of upload.writers.values()) writer.supersede();
+      await Promise.all([...upload.writers.values()].map((writer) => writer.ended));
+      return await upload.inTurn(async () => {
+        const { state } = upload;
+        if (state === null) return false;
+        if (state.finalization !== null)
+          await this.#options.settle(handOver(place, state.finalization, state));
+        await upload.erase();
+        this.#unfinished.remove(place);
+        return true;
+      });
+    } finally {
+      this.#open.release(upload);
+    }
+  }
+
+  /** Every upload of a namespace. Reads each one: for the admin plane, not for the chunk path. */
+  async *list(namespace: string): AsyncIterable<UploadState> {
+    for await (const { place } of this.#options.storage.ledgers.list('uploads', namespace)) {
+      const state = await this.#open.use(place, (upload) => Promise.resolve(upload.state));
+      if (state !== null) yield state;
+    }
+  }
+
+  /** Uploads begun and not yet finalised, as far as this process has seen them. */
+  get unfinishedCount(): number {
+    return this.#unfinished.count;
+  }
+
+  /**
+   * Erases what has expired, and bytes that no ledger speaks of (rule C15). Touching an upload expires it, so only
+   * those that nobody touched for a time-to-live are opened at all.
+   */
+  async collect(onError: (error: unknown, place: Place) => void): Promise<void> {
+    const { storage, ttlMs, clock } = this.#options;
+    const touch = async (place: Place): Promise<void> => {
+      try {
+        await this.#open.use(place, (upload) => this.#eraseUnknown(upload));
+      } catch (error) {
+        onError(error, place);
+      }
+    };
+    for await (const { place, modifiedAt } of storage.ledgers.list('uploads')) {
+      if (clock.now(place.namespace) >= modifiedAt + ttlMs) await touch(place);
+    }
+    for await (const { place, modifiedAt } of storage.bytes.list('uploads')) {
+      if (Date.now() >= modifiedAt + ttlMs) await touch(place);
+    }
+  }
+
+  /** Closes every file. The caller guarantees that no request is in flight. */
+  close(): Promise<void> {
+    return this.#open.close();
+  }
+
+  async #eraseUnknown(upload: OpenUpload): Promise<void> {
+    await upload.inTurn(async () => {
+      if (upload.state === null && upload.users === 1) await upload.erase();
+    });
+  }
+
+  /** The upload's place: in the own namespace, or in the fallback when only that one has it (rule K3). */
+  async #locate({ caller, fileId }: UploadRef): Promise<Place> {
+    const own = placeOf(caller.namespace, fileId);
+    if (caller.fallback === null || caller.fallback === caller.namespace) return own;
+    const exists = (place: Place): Promise<boolean> =>
+      this.#open.use(place, (upload) => Promise.resolve(upload.state !== null));
+    if (await exists(own)) return own;
+    const shared = placeOf(caller.fallback, fileId);
+    return (await exists(shared)) ? shared : own;
+  }
+}
+
+function notFound(fileId: string): AppError {
+  return new AppError(
+    'upload_not_found',
+    `no upload ${JSON.stringify(fileId)} for this API key: it was never started, has expired or was deleted; send its chunks first`,
+  );
+}
+
+function handOver(place: Place, finalization: Finalization, state: UploadState): FinalizedContent {
+  return { finalization, place, extents: state.chunks.extents(), bytes: state.receivedBytes };
+}

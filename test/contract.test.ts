@@ -1,0 +1,258 @@
+// contract.test.ts: openapi.yaml is valid, says what the error table and the zod schemas say, marks what is assumed.
+//
+// What the checks of live exchanges find stands in contract-checks.test.ts, the page in admin/docs-page.test.ts.
+
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { loadContract, type FormPart, type Operation } from '../src/contract.ts';
+import { ERRORS, type ErrorCode } from '../src/errors.ts';
+import {
+  channelsAnswerSchema,
+  entryAnswerSchema,
+  entryCreatedSchema,
+  profilesAnswerSchema,
+} from '../src/http/schemas-media.ts';
+import {
+  chunkReceivedSchema,
+  errorSchema,
+  uploadCompleteSchema,
+  uploadStatusSchema,
+} from '../src/http/schemas.ts';
+import { schemaDifferences } from './helpers/schema-diff.ts';
+
+const contract = loadContract();
+const { schemas } = contract.document.components;
+
+/** Codes that no contract route answers with: the first two are the admin plane's. */
+const ADMIN_ONLY: readonly string[] = ['admin_token_invalid', 'range_not_satisfiable'];
+const ON_ANY_PATH: readonly string[] = ['not_found', 'method_not_allowed', 'headers_too_large'];
+
+const answers = contract.operations.flatMap((operation) =>
+  [...operation.statuses].map(([status, answer]) => ({
+    operation,
+    operationId: operation.operationId,
+    status,
+    ...answer,
+  })),
+);
+
+function isKnown(code: string): code is ErrorCode {
+  return Object.hasOwn(ERRORS, code);
+}
+
+describe('the document', () => {
+  it('is valid OpenAPI and keeps the lint rules', async () => {
+    const root = fileURLToPath(new URL('..', import.meta.url));
+    const redocly = fileURLToPath(new URL('../node_modules/@redocly/cli/bin/cli.js', import.meta.url));
+    const env = { ...process.env, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' };
+    const lint = promisify(execFile)(process.execPath, [redocly, 'lint', 'openapi.yaml'], { cwd: root, env });
+    // A failed lint exits non-zero: the rejection carries its findings.
+    await expect(
+      lint.catch(({ stdout, stderr }: { stdout: string; stderr: string }) => stdout + stderr),
+    ).resolves.toMatchObject({
+      stderr: expect.stringContaining('Your API description is valid'),
+    });
+  }, 30_000);
+
+  it('has the eight operations, each with its success', () => {
+    const successes = answers
+      .filter(({ status }) => status < 300)
+      .map(({ operationId, status }) => `${operationId} ${status}`);
+    expect(successes.toSorted()).toEqual([
+      'createImage 200',
+      'createImage 201',
+      'createVideo 200',
+      'createVideo 201',
+      'getImage 200',
+      'getUploadStatus 200',
+      'getVideo 200',
+      'listChannels 200',
+      'listProfiles 200',
+      'uploadChunk 200',
+    ]);
+  });
+
+  it('gives a reason for everything assumed, and no reason without the mark', () => {
+    const marks = marksIn(contract.document);
+    expect(marks.length).toBeGreaterThan(50);
+    expect(marks.filter(({ isAssumed, reason }) => isAssumed !== true || !isSentence(reason))).toEqual([]);
+  });
+
+  it('marks every error answer as assumed: the vendor documents none', () => {
+    const errors = answers.filter(({ status }) => status >= 400);
+    expect(errors.filter(({ response }) => response['x-assumed'] !== true)).toEqual([]);
+  });
+});
+
+function marksIn(node: unknown): { isAssumed: unknown; reason: unknown }[] {
+  if (typeof node !== 'object' || node === null) return [];
+  const inside = Object.values(node).flatMap(marksIn);
+  if (!('x-assumed' in node) && !('x-assumed-reason' in node)) return inside;
+  const { 'x-assumed': isAssumed, 'x-assumed-reason': reason } = {
+    'x-assumed': null,
+    'x-assumed-reason': null,
+    ...node,
+  };
+  return [{ isAssumed, reason }, ...inside];
+}
+
+function isSentence(reason: unknown): boolean {
+  return typeof reason === 'string' && /^[A-Z`].{15,}\.$/s.test(reason.trim());
+}
+
+describe('the error codes', () => {
+  it('stand under the very status that the error table gives them', () => {
+    const inContract = answers.flatMap(({ status, codes }) => codes.map((code) => ({ code, status })));
+    const inTable = inContract.map(({ code }) => ({
+      code,
+      status: isKnown(code) ? ERRORS[code].status : null,
+    }));
+    expect(inContract).toEqual(inTable);
+  });
+
+  it('are all there, apart from those of the admin plane and of any path', () => {
+    const promised = new Set<string>(answers.flatMap(({ codes }) => codes));
+    const absent = Object.keys(ERRORS).filter((code) => !promised.has(code));
+    expect(absent.toSorted()).toEqual([...ADMIN_ONLY, ...ON_ANY_PATH].toSorted());
+  });
+
+  it('are listed with the meaning and the retryability of the error table', () => {
+    const rows = Object.entries(ERRORS).filter(([code]) => !ADMIN_ONLY.includes(code));
+    const listed = schemas['ErrorCode'];
+    expect(listed?.enum).toEqual(rows.map(([code]) => code));
+    expect(listed?.['x-enumDescriptions']).toEqual(
+      Object.fromEntries(rows.map(([code, { meaning }]) => [code, meaning])),
+    );
+    expect(listed?.['x-retryable']).toEqual(
+      rows.filter(([, { retryable }]) => retryable).map(([code]) => code),
+    );
+  });
+
+  it('have one example each, under their own name', () => {
+    for (const { codes, response } of answers.filter((answer) => answer.codes.length > 0)) {
+      const examples = Object.values(response.content).flatMap(({ examples: named = {} }) =>
+        Object.entries(named),
+      );
+      expect(examples.map(([name]) => name)).toEqual(codes);
+      expect(examples.map(([, { value }]) => value)).toMatchObject(
+        codes.map((code) => ({ error: { code } })),
+      );
+    }
+  });
+});
+
+describe('the examples', () => {
+  const shown = answers.flatMap(({ operationId, status, response }) =>
+    Object.entries(response.content).flatMap(([contentType, { examples = {} }]) =>
+      Object.entries(examples).map(([name, { value }]) => ({
+        operationId,
+        status,
+        contentType,
+        name,
+        body: value,
+      })),
+    ),
+  );
+
+  it.each(shown)('of the answer $operationId $status ($name) keeps the contract', ({ name: _, ...facts }) => {
+    expect(contract.checkResponse(facts)).toEqual([]);
+  });
+
+  const sent = contract.operations.flatMap(({ operationId, requestBody }) =>
+    Object.entries(requestBody?.content ?? {}).flatMap(([contentType, { examples = {} }]) =>
+      Object.entries(examples).map(([name, { value }]) => ({ operationId, contentType, name, value })),
+    ),
+  );
+
+  it.each(sent)(
+    'of the request $operationId $contentType ($name) keeps it',
+    ({ operationId, contentType, value }) => {
+      const carried = contentType.includes('json') ? { body: value } : { fields: partsOf(value) };
+      expect(contract.checkRequest({ operationId, contentType, ...carried })).toEqual([]);
+    },
+  );
+
+  it('are the vendor’s own where the vendor shows one', () => {
+    const status = {
+      success: true,
+      data: { exists: true, currentSize: 10485760, fileId: 'your-unique-file-id' },
+    };
+    const received = { success: true, data: { completed: false, chunkIndex: 0 }, message: 'Chunk received' };
+    const complete = {
+      success: true,
+      data: { completed: true, fileId: 'your-unique-file-id' },
+      message: 'Upload complete',
+    };
+    const finalise = {
+      fileId: 'your-unique-file-id',
+      platforms: '["youtube"]',
+      youtube: '{"title": "My Chunked Video"}',
+    };
+    const bodies = shown.map(({ body }) => body);
+    for (const body of [status, received, complete]) expect(bodies).toContainEqual(body);
+    expect(sent.map(({ value }) => value)).toContainEqual(finalise);
+  });
+});
+
+function partsOf(value: unknown): FormPart[] {
+  return Object.entries(Object(value)).map(([name, text]) =>
+    name === 'file' ? { name } : { name, value: String(text) },
+  );
+}
+
+describe('the success bodies', () => {
+  it.each<[string, z.ZodType]>([
+    ['UploadStatus', uploadStatusSchema],
+    ['ChunkReceived', chunkReceivedSchema],
+    ['UploadComplete', uploadCompleteSchema],
+    ['MediaStatus', entryAnswerSchema],
+    ['MediaCreated', entryCreatedSchema],
+    ['Channels', channelsAnswerSchema],
+    ['Profiles', profilesAnswerSchema],
+  ])('%s is what the server’s schema says', (name, zod) => {
+    expect(schemaDifferences(schemas[name] ?? {}, z.toJSONSchema(zod))).toEqual([]);
+  });
+
+  it('the error envelope has the keys of the server’s schema; the contract says more of what is in them', () => {
+    const differences = schemaDifferences(schemas['Error'] ?? {}, z.toJSONSchema(errorSchema));
+    const ofKeys = differences.filter((difference) => /required|closed|only in/.test(difference));
+    expect(ofKeys.filter((difference) => !difference.startsWith('body.error.details'))).toEqual([]);
+  });
+
+  const successes = answers.filter(({ status }) => status < 300);
+
+  it.each(successes)(
+    '$operationId $status takes no key that is not documented, at any depth',
+    ({ operation, status }) => {
+      for (const body of withOneKeyMore(exampleOf(operation, status))) {
+        expect(
+          contract.checkResponse({
+            operationId: operation.operationId,
+            status,
+            contentType: 'application/json',
+            body,
+          }),
+        ).not.toEqual([]);
+      }
+    },
+  );
+});
+
+function exampleOf(operation: Operation, status: number): unknown {
+  const [{ examples = {} } = {}] = Object.values(operation.statuses.get(status)?.response.content ?? {});
+  return Object.values(examples)[0]?.value;
+}
+
+/** A copy for each object in it, in which that object has an unknown key. */
+function withOneKeyMore(value: unknown): unknown[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const inside = Object.entries(value).flatMap(([key, item]) =>
+    withOneKeyMore(item).map((changed) =>
+      Array.isArray(value) ? value.with(Number(key), changed) : { ...value, [key]: changed },
+    ),
+  );
+  return Array.isArray(value) ? inside : [{ ...value, notDocumented: 1 }, ...inside];
+}

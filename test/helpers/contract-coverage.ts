@@ -1,0 +1,62 @@
+// helpers/contract-coverage.ts: which promised answers the tests have really seen, and which of them broke the contract.
+//
+// Test processes run side by side, so each writes a file of its own into XFM_EXCHANGES_DIR; after the last of them
+// `summarise` reads them all. Without that variable nothing is written.
+// Format: a file `*.jsonl` is valid if and only if each of its lines is one exchange as JSON.
+
+import { randomUUID } from 'node:crypto';
+import { appendFileSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Contract } from '../../src/contract.ts';
+
+export interface RecordedExchange {
+  readonly operationId: string;
+  readonly status: number;
+  /** The error code of the answer, if it had one. */
+  readonly code?: string | undefined;
+  readonly violations: readonly string[];
+}
+
+export interface Coverage {
+  /** Promised and never seen: `uploadChunk 507`. */
+  readonly missing: string[];
+  /** The same for the codes of each status: `uploadChunk 409 chunk_superseded`. */
+  readonly missingCodes: string[];
+  /** Each once, however often it was seen. */
+  readonly violations: string[];
+}
+
+const FILE_NAME = `exchanges-${randomUUID()}.jsonl`;
+
+export function recordExchange({ operationId, status, code, violations }: RecordedExchange): void {
+  const dir = process.env['XFM_EXCHANGES_DIR'];
+  if (dir === undefined || dir === '') return;
+  mkdirSync(dir, { recursive: true });
+  // Synchronous, since a worker can be ended at any time after its last test; a line is too short to be torn.
+  appendFileSync(join(dir, FILE_NAME), `${JSON.stringify({ operationId, status, code, violations })}\n`);
+}
+
+export function summarise(dir: string, contract: Contract): Coverage {
+  const exchanges = readExchanges(dir);
+  const seen = new Set(
+    exchanges.flatMap(({ operationId, status, code }) => [
+      `${operationId} ${status}`,
+      `${operationId} ${status} ${code}`,
+    ]),
+  );
+  const promised = contract.operations.flatMap(({ operationId, statuses }) =>
+    [...statuses].map(([status, { codes }]) => ({ answer: `${operationId} ${status}`, codes })),
+  );
+  const promisedCodes = promised.flatMap(({ answer, codes }) => codes.map((code) => `${answer} ${code}`));
+  return {
+    missing: promised.map(({ answer }) => answer).filter((answer) => !seen.has(answer)),
+    missingCodes: promisedCodes.filter((answer) => !seen.has(answer)),
+    violations: [...new Set(exchanges.flatMap(({ violations }) => violations))],
+  };
+}
+
+function readExchanges(dir: string): readonly RecordedExchange[] {
+  const files = readdirSync(dir).filter((name) => name.endsWith('.jsonl'));
+  const lines = files.flatMap((name) => readFileSync(join(dir, name), 'utf8').split('\n').filter(Boolean));
+  return lines.map((line) => JSON.parse(line) as RecordedExchange);
+}

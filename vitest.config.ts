@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    // Two files at a time: some of them start servers of their own and measure memory.
+    maxWorkers: 2,
+    coverage: { include: ['src/**'], reporter: ['text', 'json-summary'] },
+  },
+});
