@@ -26,7 +26,14 @@ export interface Schema extends Assumable {
   readonly anyOf?: readonly Schema[];
   readonly oneOf?: readonly Schema[];
   readonly enum?: readonly unknown[];
+  readonly format?: string;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly minLength?: number;
+  readonly maxLength?: number;
+  readonly contentMediaType?: string;
   readonly contentSchema?: Schema;
+  readonly deprecated?: boolean;
   readonly 'x-enumDescriptions'?: Named<string>;
   readonly 'x-retryable'?: readonly string[];
   readonly [keyword: string]: unknown;

@@ -234,7 +234,9 @@ function requestViolations(
 
 function keyViolations({ isKeyOptional }: Operation, { headers }: RequestFacts): string[] {
   if (isKeyOptional || headers === undefined) return [];
-  const hasKey = Boolean(headers['x-api-key']) || /^bearer +\S/i.test(String(headers['authorization'] ?? ''));
+  const { 'x-api-key': apiKey, authorization } = headers;
+  const hasBearer = typeof authorization === 'string' && /^bearer +\S/i.test(authorization);
+  const hasKey = hasBearer || (typeof apiKey === 'string' && apiKey !== '');
   return hasKey ? [] : ['X-API-Key is missing, and so is a Bearer key'];
 }
 

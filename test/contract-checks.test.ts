@@ -15,7 +15,7 @@ describe('match', () => {
     ['GET', '/api/v1/media/videos/67b0?x=/media/images/1', 'getVideo', '/api/v1'],
     ['GET', '/media/images/a%2Fb', 'getImage', '/'],
     ['GET', '/profiles', 'listProfiles', '/'],
-  ])('%s %s is %s under %s', (method, url, operationId, prefix) => {
+  ])('%s %s is %s under %s', (...[method, url, operationId, prefix]) => {
     expect(contract.match(method, url)).toMatchObject({ operation: { operationId }, prefix });
   });
 

@@ -42,28 +42,38 @@ export function partsOf(schema: Schema): readonly Schema[] {
 const MAX_LISTED = 8;
 
 export function typeText(schema: Schema): string {
-  const { anyOf, allOf, enum: values, contentSchema, contentMediaType } = schema;
-  if (contentSchema !== undefined) return `JSON text: ${typeText(contentSchema)}`;
-  if (contentMediaType === 'application/octet-stream') return 'file';
-  if (contentMediaType === 'application/json') return 'JSON text';
-  if ('const' in schema) return JSON.stringify(schema['const']);
-  if (values !== undefined && values.length > MAX_LISTED) return `one of ${values.length} values`;
-  if (values !== undefined) return values.map((value) => JSON.stringify(value)).join(' | ');
+  const { anyOf, allOf, type, items = {} } = schema;
+  const special = contentText(schema) ?? valuesText(schema);
+  if (special !== undefined) return special;
   const options = anyOf ?? allOf;
-  if (schema.type === undefined && options !== undefined) return options.map(typeText).join(' or ');
-  if (schema.type === 'array') return `array of ${typeText(schema.items ?? {})}`;
-  return [[schema.type ?? 'any'].flat().join(' or '), limitsText(schema)].filter(Boolean).join(', ');
+  if (type === undefined && options !== undefined) return options.map(typeText).join(' or ');
+  if (type === 'array') return `array of ${typeText(items)}`;
+  return [[type ?? 'any'].flat().join(' or '), ...limitTexts(schema)].join(', ');
 }
 
-function limitsText(schema: Schema): string {
-  const span = (low: string, high: string, unit: string): string => {
-    const [from, to] = [schema[low], schema[high]];
-    if (from === undefined && to === undefined) return '';
-    if (to === undefined) return unit !== '' && from === 1 ? 'not empty' : `at least ${String(from)}${unit}`;
-    return from === undefined ? `at most ${String(to)}${unit}` : `${String(from)} to ${String(to)}${unit}`;
-  };
-  const format = typeof schema['format'] === 'string' ? schema['format'] : '';
-  return [format, span('minimum', 'maximum', ''), span('minLength', 'maxLength', ' characters')]
-    .filter(Boolean)
-    .join(', ');
+/** Text or bytes that hold something else. */
+function contentText({ contentSchema, contentMediaType }: Schema): string | undefined {
+  if (contentSchema !== undefined) return `JSON text: ${typeText(contentSchema)}`;
+  if (contentMediaType === 'application/json') return 'JSON text';
+  return contentMediaType === undefined ? undefined : 'file';
+}
+
+function valuesText(schema: Schema): string | undefined {
+  const { enum: values } = schema;
+  if ('const' in schema) return JSON.stringify(schema['const']);
+  if (values === undefined) return undefined;
+  return values.length > MAX_LISTED
+    ? `one of ${values.length} values`
+    : values.map((value) => JSON.stringify(value)).join(' | ');
+}
+
+function limitTexts({ format, minimum, maximum, minLength, maxLength }: Schema): readonly string[] {
+  const length =
+    minLength === 1 && maxLength === undefined ? 'not empty' : rangeText(minLength, maxLength, ' characters');
+  return [format, rangeText(minimum, maximum), length].filter((text) => text !== undefined);
+}
+
+function rangeText(from: number | undefined, to: number | undefined, unit = ''): string | undefined {
+  if (to === undefined) return from === undefined ? undefined : `at least ${from}${unit}`;
+  return from === undefined ? `at most ${to}${unit}` : `${from} to ${to}${unit}`;
 }

@@ -13,9 +13,9 @@ import { html, inline, page, prose, table, type Content, type Html } from './doc
 export function renderDocs(contract: Contract): string {
   const { info, tags, components } = contract.document;
   const { ErrorCode: errorCode = {} } = components.schemas;
-  const sections = tags.map((tag) => ({
-    ...tag,
-    operations: contract.operations.filter((operation) => operation.tags.includes(tag.name)),
+  const sections = tags.map((section) => ({
+    ...section,
+    operations: contract.operations.filter((operation) => operation.tags.includes(section.name)),
   }));
   return page({
     title: info.title,
@@ -161,7 +161,7 @@ function bodySchema(schema: Schema): Html {
 /** The deprecated fields stand apart: they are many, and nobody starting today needs them. */
 function fieldTable(schema: Schema): Html {
   const rows = fieldRows(schema);
-  const older = rows.filter((row) => row.schema['deprecated'] === true);
+  const older = rows.filter((row) => row.schema.deprecated === true);
   const current = rows.filter((row) => !older.includes(row));
   const heads = ['Field', 'Type', 'Meaning'];
   if (older.length === 0) return table({ heads, rows: current.map(fieldCells) });
@@ -204,11 +204,18 @@ function operationSection(errorCode: Schema, operation: Operation): Html {
     ${content.map(([name, mediaType], index) => requestBody(name, mediaType, index === 0))}
     <h4>Answers</h4>
     ${[...operation.statuses].map(([status, answer]) => answerBox(status, answer, errorCode))}
-    ${rules.length > 0 ? html`<h4>Rules</h4>` : undefined}
-    <ul class="rules">
-      ${rules.map((rule) => html`<li><b>${rule.id}</b><span>${inline(rule.text)}${assumed(rule)}</span></li>`)}
-    </ul>
+    ${rules.length > 0 ? ruleList(rules) : undefined}
   </section>`;
+}
+
+function ruleList(rules: NonNullable<Operation['x-rules']>): Html {
+  const items = rules.map(
+    (rule) => html`<li><b>${rule.id}</b><span>${inline(rule.text)}${assumed(rule)}</span></li>`,
+  );
+  return html`<h4>Rules</h4>
+    <ul class="rules">
+      ${items}
+    </ul>`;
 }
 
 function requestBody(name: string, mediaType: MediaType, isFirst: boolean): Html {
@@ -256,22 +263,18 @@ function examples({ examples: named = {} }: MediaType): Content {
 }
 
 /** The first example of each operation as a command: what a reader wants to copy. */
-function curl({ method, path, parameters = [], requestBody: body, isKeyOptional }: Operation): Html {
-  const query = parameters
-    .filter((parameter) => parameter.in === 'query')
-    .map(({ name, example }) => `${name}=${example}`);
-  const [, mediaType] = Object.entries(body?.content ?? {})[0] ?? [];
+function curl({ method, path, parameters = [], requestBody, isKeyOptional }: Operation): Html {
+  const url = parameters.reduce(
+    (whole, { name, example, in: where }) =>
+      where === 'path' ? whole.replace(`{${name}}`, example) : `${whole}?${name}=${example}`,
+    path,
+  );
+  const [mediaType] = Object.values(requestBody?.content ?? {});
   const [example] = Object.values(mediaType?.examples ?? {});
   const fields = Object.entries(example?.value ?? {}).map(([name, value]) =>
     name === 'file' ? `-F 'file=@chunk.bin'` : `-F '${name}=${value}'`,
   );
-  const url = [path.replace('{id}', String(parameters[0]?.example)), query.join('&')]
-    .filter(Boolean)
-    .join('?');
-  const parts = [
-    `curl ${method === 'GET' ? '' : `-X ${method} `}"$URL${url}"`,
-    ...(isKeyOptional ? [] : [`-H 'X-API-Key: your_api_key'`]),
-    ...fields,
-  ];
-  return html`<pre><code>${parts.join(' \\\n  ')}</code></pre>`;
+  const key = isKeyOptional ? [] : [`-H 'X-API-Key: your_api_key'`];
+  const command = method === 'GET' ? 'curl' : `curl -X ${method}`;
+  return html`<pre><code>${[`${command} "$URL${url}"`, ...key, ...fields].join(' \\\n  ')}</code></pre>`;
 }

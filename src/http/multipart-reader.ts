@@ -20,10 +20,8 @@ export interface FormLimits {
 }
 
 const CR = 0x0d;
-const LF = 0x0a;
-const DASH = 0x2d;
-const SPACE = 0x20;
-const TAB = 0x09;
+/** Spaces that may follow a delimiter (RFC 2046 allows them; nobody sends many). */
+const MAX_PADDING = 64;
 const HEAD_END = Buffer.from('\r\n\r\n');
 const EMPTY = Buffer.alloc(0);
 
@@ -190,12 +188,13 @@ export class MultipartReader {
 
 /** What follows a delimiter. `at`: where the CRLF is that ends its line. `open`: more must come to tell. */
 function delimiterLine(line: Buffer): 'closing' | 'open' | 'broken' | { at: number } {
-  if (line[0] === DASH && (line.length === 1 || line[1] === DASH))
-    return line.length === 1 ? 'open' : 'closing';
-  let at = 0;
-  while (line[at] === SPACE || line[at] === TAB) at += 1;
-  if (line.length === at || (line[at] === CR && line.length === at + 1)) return 'open';
-  return line[at] === CR && line[at + 1] === LF ? { at } : 'broken';
+  const text = line.toString('latin1', 0, MAX_PADDING + 2);
+  if (text.startsWith('--')) return 'closing';
+  const padding = /^[ \t]*/.exec(text)?.[0].length ?? 0;
+  const rest = text.slice(padding);
+  if (rest.startsWith('\r\n')) return { at: padding };
+  const isOpen = padding <= MAX_PADDING && (rest === '' || rest === '\r' || text === '-');
+  return isOpen ? 'open' : 'broken';
 }
 
 /** Length of the longest end of `bytes` that a delimiter could begin with. Looks at no more than a delimiter's length. */

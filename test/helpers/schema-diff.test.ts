@@ -108,7 +108,7 @@ describe('a difference is named with its place', () => {
       z.array(z.string()),
       ['body[]: type is absent in the contract, "string" in zod'],
     ],
-  ])('%s', (_name, contract, zod, expected) => {
+  ])('%s', (...[, contract, zod, expected]) => {
     expect(compare(contract, zod)).toEqual(expected);
   });
 

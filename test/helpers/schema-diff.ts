@@ -146,7 +146,9 @@ function strings(value: unknown): readonly string[] {
 }
 
 function nameOf(schema: Node): string {
-  return 'const' in schema ? JSON.stringify(schema['const']) : String(schema['type'] ?? 'anything');
+  const { type } = schema;
+  if ('const' in schema) return JSON.stringify(schema['const']);
+  return typeof type === 'string' ? type : 'anything';
 }
 
 function show(value: unknown): string {
