@@ -5,12 +5,12 @@
 // before the closing delimiter has been read (C3). Whatever happens, the turn with the upload is given back.
 // Must not know: replies, keys, what surrounds the route.
 import type { Uploads, Caller } from '../uploads/uploads.ts';
-import type { ChunkTurn } from '../uploads/chunk-turn.ts';
+import type { ChunkComparison, ChunkTurn } from '../uploads/chunk-turn.ts';
 import type { Spool, Storage } from '../uploads/ports.ts';
 import { tooLarge, type Receipt } from '../uploads/upload.ts';
 import type { BodyFeed } from './body-feed.ts';
 import type { ChunkForm, ChunkIdentity } from './chunk-form.ts';
-import type { MultipartReader } from './multipart-reader.ts';
+import { malformed, type MultipartReader } from './multipart-reader.ts';
 
 /** Memory for spooled chunks, shared by all requests of a server. */
 export class SpoolBudget {
@@ -37,6 +37,9 @@ export interface IntakeOptions {
   readonly spoolBudget: SpoolBudget;
   readonly maxFileBytes: number;
 }
+
+/** Parts of others are ignored, and so are their bytes, up to here: nobody's uploader adds more. */
+const MAX_OTHER_BYTES = 16 * 1024 * 1024;
 
 /** A form is its file and little else: more than this beyond the room left, and the length alone tells (rule C13). */
 const FORM_OVERHEAD_BYTES = 1024 * 1024;
@@ -74,6 +77,7 @@ export class ChunkIntake {
       for (let pieces = await this.#feed.next(1); pieces !== null; pieces = await this.#feed.next()) {
         for (const piece of pieces) reader.push(piece);
         await this.#store(this.#form.takeQueued());
+        this.#refuseStuffing();
       }
       reader.end();
       const identity = this.#form.complete();
@@ -86,8 +90,22 @@ export class ChunkIntake {
   async #store(buffers: Buffer[]): Promise<void> {
     const { identity, hasFile } = this.#form;
     if (identity !== null && hasFile && this.#turn === null) await this.#claim(identity);
-    if (this.#turn === null) await this.#keepAside(buffers);
-    else if (buffers.length > 0 && this.#turn.work.kind === 'write') await this.#turn.work.write(buffers);
+    const work = this.#turn?.work;
+    if (work === undefined) await this.#keepAside(buffers);
+    else if (work.kind === 'compare') this.#refuseLonger(work);
+    else if (buffers.length > 0) await work.write(buffers);
+  }
+
+  /** A re-sent chunk that is longer than the stored one is another: the rest of it need not be read. */
+  #refuseLonger(work: ChunkComparison): void {
+    if (this.#form.digest.bytes > work.bytes) work.finish(this.#form.digest);
+  }
+
+  #refuseStuffing(): void {
+    if (this.#feed.receivedBytes - this.#form.digest.bytes <= MAX_OTHER_BYTES) return;
+    throw malformed(
+      `everything beside the file part takes more than ${MAX_OTHER_BYTES} bytes; send the file and its three fields`,
+    );
   }
 
   async #claim(identity: ChunkIdentity): Promise<void> {

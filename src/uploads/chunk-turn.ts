@@ -4,6 +4,7 @@
 // silent gives way after `takeoverMs`, so a dead socket never blocks a resume for longer (rule C12).
 // Must not know: HTTP, how uploads are opened and closed.
 import { AppError } from '../errors.ts';
+import type { ChunkRecord } from './chunk-table.ts';
 import { ChunkWriter } from './chunk-writer.ts';
 import type { OpenUpload } from './open-upload.ts';
 import type { Clock, Place } from './ports.ts';
@@ -22,6 +23,8 @@ import {
 /** A chunk that is stored already: its bytes are only compared, never written (rules C6, C7). */
 export interface ChunkComparison {
   readonly kind: 'compare';
+  /** Bytes of the stored chunk: one byte more, and the rest need not be read to know that it is another. */
+  readonly bytes: number;
   /** @throws AppError `chunk_conflict` */
   finish(sent: ChunkDigest): Receipt;
 }
@@ -74,7 +77,7 @@ function tryTurn(asked: Asked, options: ClaimOptions, rules: ChunkRules): ChunkT
   const { order, maxBytes, clock, unfinished } = rules;
   const decision = decideChunk(upload.state, claim, order);
   if (decision.kind === 'compare')
-    return { work: comparison(upload, claim), end: () => Promise.resolve(release()) };
+    return { work: comparison(upload, claim, decision.stored), end: () => Promise.resolve(release()) };
   if (upload.writers.has(claim.chunkIndex)) return null;
   if (upload.state === null) unfinished.begin(upload.place);
   const now = (): number => clock.now(upload.place.namespace);
@@ -90,18 +93,17 @@ async function endWriter(asked: Asked, writer: ChunkWriter, rules: ChunkRules): 
   release();
 }
 
-function comparison(upload: OpenUpload, claim: ChunkClaim): ChunkComparison {
+function comparison(upload: OpenUpload, claim: ChunkClaim, stored: ChunkRecord): ChunkComparison {
   return {
     kind: 'compare',
+    bytes: stored.bytes,
     finish(sent) {
       refuseEmpty(claim, sent.bytes);
       const { state } = upload;
-      const stored = state?.chunks.get(claim.chunkIndex);
-      if (state === null || stored === undefined) {
-        throw new AppError(
-          'upload_not_found',
-          'the upload was deleted while this chunk was being sent; start again',
-        );
+      if (state === null) {
+        const message =
+          'the upload was deleted while this chunk was being sent; ask for the status and go on from there';
+        throw new AppError('chunk_superseded', message, { chunkIndex: claim.chunkIndex });
       }
       compareResent(stored, sent);
       return receiptOf(state, claim.chunkIndex);

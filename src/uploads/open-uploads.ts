@@ -141,8 +141,10 @@ export class OpenUploads {
   }
 
   #closeIdle(): void {
+    let excess = this.#open.size - this.#options.maxIdle;
     for (const [key, opening] of this.#open) {
-      if (this.#open.size <= this.#options.maxIdle) return;
+      if (excess <= 0) return;
+      excess -= 1; // One in use counts, too: its own release comes back here.
       void opening.then((upload) => {
         if (upload.users === 0 && this.#open.get(key) === opening) this.#forget(upload);
       });
