@@ -114,6 +114,7 @@ export class HttpServer {
       clientErrorHandler: answerClientError,
     });
     app.decorateRequest('caller', null);
+    app.decorateRequest('observer', null);
     app.decorateRequest('errorCode', '');
     app.decorateRequest('facts', null as never);
     installReplies(app, { logger, onAborted: (operation) => metrics.requestAborted(operation) });

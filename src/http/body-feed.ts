@@ -6,9 +6,10 @@
 // Must not know: what is in the body.
 import type { IncomingMessage } from 'node:http';
 import { AppError } from '../errors.ts';
+import { NoAnswer } from './observer.ts';
 
 /** The client went away before its body was whole. Nobody reads an answer; it is thrown to unwind, and logged. */
-export class ClientGone extends Error {
+export class ClientGone extends NoAnswer {
   override readonly name = 'ClientGone';
 
   constructor() {

@@ -7,7 +7,9 @@ import { crc32 } from 'node:zlib';
 import { AppError, invalidFields, type FieldProblem } from '../errors.ts';
 import { MAX_TOTAL_CHUNKS, type ChunkClaim, type ChunkDigest } from '../uploads/upload.ts';
 import { malformed, type PartHandler } from './multipart-reader.ts';
+import type { BodyFacts } from './observer.ts';
 import type { PartHead } from './part-head.ts';
+import { PartLog } from './part-log.ts';
 
 const FIELD_NAMES = ['fileId', 'chunkIndex', 'totalChunks'] as const;
 type FieldName = (typeof FIELD_NAMES)[number];
@@ -30,26 +32,43 @@ export class ChunkForm implements PartHandler {
   #bytes = 0;
   #crc32 = 0;
   #identity: ChunkIdentity | null = null;
+  readonly #marks: readonly number[];
+  /** CRC-32 of the file up to each mark that has been passed. */
+  readonly #crcAtMark = new Map<number, number>();
+  readonly #log = new PartLog();
+  #fileOffset = 0;
+  #partsBeforeFile = 0;
 
-  constructor(maxFieldBytes: number) {
+  /** @param marks byte counts of the file at which `bodyAt` can be asked, beside its end */
+  constructor(maxFieldBytes: number, marks: readonly number[] = []) {
     this.#maxFieldBytes = maxFieldBytes;
+    this.#marks = marks;
   }
 
-  partStarts({ name }: PartHead): void {
+  partStarts(head: PartHead, offset: number): void {
+    const { name } = head;
+    this.#log.begin(head);
     this.#current = name === 'file' || isFieldName(name) ? name : null;
     if (this.#current === null) return;
     const isSecond = this.#current === 'file' ? this.#hasFile : this.#fields.has(this.#current);
     if (isSecond)
       throw invalidFields([{ field: this.#current, message: 'given twice; send each part once' }]);
-    if (this.#current === 'file') this.#hasFile = true;
+    if (this.#current !== 'file') return;
+    this.#hasFile = true;
+    this.#fileOffset = offset;
+    this.#partsBeforeFile = this.#log.parts.length - 1;
   }
 
   partBytes(bytes: Buffer): void {
     if (this.#current === 'file') {
       this.#queue.push(bytes);
+      this.#passMarks(bytes);
       this.#bytes += bytes.length;
       this.#crc32 = crc32(bytes, this.#crc32);
-    } else if (this.#current !== null) this.#fieldBytesCame(this.#current, bytes);
+      return;
+    }
+    this.#log.count(bytes);
+    if (this.#current !== null) this.#fieldBytesCame(this.#current, bytes);
   }
 
   partEnds(): void {
@@ -70,6 +89,31 @@ export class ChunkForm implements PartHandler {
 
   get digest(): ChunkDigest {
     return { bytes: this.#bytes, crc32: this.#crc32 };
+  }
+
+  /**
+   * What had come when the file had `fileBytes` bytes: one of the marks, or all that has come.
+   * @param receivedBytes bytes of the body that have come until now
+   */
+  bodyAt(fileBytes: number, receivedBytes: number): BodyFacts {
+    const isInside = fileBytes < this.#bytes;
+    const file = { bytes: fileBytes, crc32: isInside ? (this.#crcAtMark.get(fileBytes) ?? 0) : this.#crc32 };
+    const parts = this.#log.parts.slice(0, isInside ? this.#partsBeforeFile + 1 : undefined);
+    return {
+      fileBytes,
+      receivedBytes: isInside ? this.#fileOffset + fileBytes : receivedBytes,
+      parts: parts.map((part, i) =>
+        this.#hasFile && i === this.#partsBeforeFile ? { ...part, ...file } : part,
+      ),
+    };
+  }
+
+  #passMarks(bytes: Buffer): void {
+    for (const mark of this.#marks) {
+      const inside = mark - this.#bytes;
+      if (inside >= 0 && inside <= bytes.length)
+        this.#crcAtMark.set(mark, crc32(bytes.subarray(0, inside), this.#crc32));
+    }
   }
 
   get hasFile(): boolean {

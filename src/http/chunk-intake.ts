@@ -11,6 +11,7 @@ import { tooLarge, type Receipt } from '../uploads/upload.ts';
 import type { BodyFeed } from './body-feed.ts';
 import type { ChunkForm, ChunkIdentity } from './chunk-form.ts';
 import { malformed, type MultipartReader } from './multipart-reader.ts';
+import type { BodyFacts, Committed, Observer } from './observer.ts';
 
 /** Memory for spooled chunks, shared by all requests of a server. */
 export class SpoolBudget {
@@ -44,8 +45,16 @@ const MAX_OTHER_BYTES = 16 * 1024 * 1024;
 /** A form is its file and little else: more than this beyond the room left, and the length alone tells (rule C13). */
 const FORM_OVERHEAD_BYTES = 1024 * 1024;
 
+interface IntakeBody {
+  readonly feed: BodyFeed;
+  readonly form: ChunkForm;
+  /** The Content-Length; 0 when the length is not known. */
+  readonly declaredBytes: number;
+}
+
 export class ChunkIntake {
   readonly #options: IntakeOptions;
+  readonly #observer: Observer;
   readonly #caller: Caller;
   readonly #feed: BodyFeed;
   readonly #form: ChunkForm;
@@ -54,21 +63,20 @@ export class ChunkIntake {
   #memory: Buffer[] = [];
   #memoryBytes = 0;
   #spool: Spool | null = null;
+  #isAnnounced = false;
+  #mustKeepAside = false;
+  #isDeferred = false;
 
-  /** @param declaredBytes the Content-Length; 0 when the length is not known */
-  constructor(
-    options: IntakeOptions,
-    caller: Caller,
-    body: { feed: BodyFeed; form: ChunkForm; declaredBytes: number },
-  ) {
+  constructor(options: IntakeOptions, about: { caller: Caller; observer: Observer }, body: IntakeBody) {
     this.#options = options;
-    this.#caller = caller;
+    this.#observer = about.observer;
+    this.#caller = about.caller;
     this.#feed = body.feed;
     this.#form = body.form;
     this.#declaredBytes = body.declaredBytes;
   }
 
-  /** @throws AppError every refusal of a chunk; ClientGone */
+  /** @throws AppError every refusal of a chunk; ClientGone; whatever the observer throws */
   async receive(reader: MultipartReader): Promise<{ receipt: Receipt; identity: ChunkIdentity }> {
     const { maxFileBytes } = this.#options;
     try {
@@ -76,20 +84,43 @@ export class ChunkIntake {
       // The first batch at once: it holds the fields of most forms, and with them the reason to refuse the rest.
       for (let pieces = await this.#feed.next(1); pieces !== null; pieces = await this.#feed.next()) {
         for (const piece of pieces) reader.push(piece);
-        await this.#store(this.#form.takeQueued());
-        this.#refuseStuffing();
+        await this.#take(this.#form.takeQueued());
       }
       reader.end();
       const identity = this.#form.complete();
-      return { identity, receipt: await this.#finish(identity) };
+      await this.#announce(identity);
+      const change = { run: () => this.#commit(identity), defer: () => this.#defer(identity) };
+      return { identity, receipt: await this.#observer.commit(change, this.#bodyNow()) };
     } finally {
-      await this.#letGo();
+      this.#feed.close();
+      if (!this.#isDeferred) await this.#letGo();
     }
   }
 
-  async #store(buffers: Buffer[]): Promise<void> {
+  /** What has come of the body until now. */
+  #bodyNow(): BodyFacts {
+    return this.#form.bodyAt(this.#form.digest.bytes, this.#feed.receivedBytes);
+  }
+
+  async #announce(identity: ChunkIdentity): Promise<void> {
+    if (this.#isAnnounced) return;
+    this.#isAnnounced = true;
+    const { keepAside } = await this.#observer.identified({ fileId: identity.fileId, ...identity.claim });
+    this.#mustKeepAside = keepAside;
+  }
+
+  async #take(buffers: Buffer[]): Promise<void> {
     const { identity, hasFile } = this.#form;
-    if (identity !== null && hasFile && this.#turn === null) await this.#claim(identity);
+    if (identity !== null) await this.#announce(identity);
+    const at = (fileBytes: number): BodyFacts => this.#form.bodyAt(fileBytes, this.#feed.receivedBytes);
+    await this.#observer.fileBytes(this.#form.digest.bytes, at);
+    if (identity !== null && hasFile && this.#turn === null && !this.#mustKeepAside)
+      await this.#claim(identity);
+    await this.#store(buffers);
+    this.#refuseStuffing();
+  }
+
+  async #store(buffers: Buffer[]): Promise<void> {
     const work = this.#turn?.work;
     if (work === undefined) await this.#keepAside(buffers);
     else if (work.kind === 'compare') this.#refuseLonger(work);
@@ -124,16 +155,31 @@ export class ChunkIntake {
     this.#forgetMemory();
   }
 
-  async #finish(identity: ChunkIdentity): Promise<Receipt> {
+  async #commit(identity: ChunkIdentity): Promise<{ result: Receipt; committed: Committed }> {
     if (this.#turn === null) await this.#claim(identity);
     const work = this.#turn?.work;
     if (work === undefined) throw new Error('a chunk without a turn');
     const { digest } = this.#form;
-    if (work.kind === 'compare') return work.finish(digest);
-    return work.commit(digest, this.#spool ?? undefined);
+    if (work.kind === 'compare') return { result: work.finish(digest), committed: null };
+    const result = await work.commit(digest, this.#spool ?? undefined);
+    return { result, committed: { offset: work.contentOffset, bytes: digest.bytes } };
   }
 
-  /** The upload is not known yet. */
+  /** The caller takes over: what is kept aside stays until the function it is given has run. */
+  #defer(identity: ChunkIdentity): () => Promise<void> {
+    this.#isDeferred = true;
+    return async () => {
+      try {
+        await this.#commit(identity);
+      } catch {
+        // The client has its answer: that the chunk could not be stored late is what it was told.
+      } finally {
+        await this.#letGo();
+      }
+    };
+  }
+
+  /** The upload is not known yet, or must not be touched yet. */
   async #keepAside(buffers: Buffer[]): Promise<void> {
     if (buffers.length === 0) return;
     if (this.#form.digest.bytes > this.#options.maxFileBytes)
@@ -158,7 +204,6 @@ export class ChunkIntake {
   }
 
   async #letGo(): Promise<void> {
-    this.#feed.close();
     this.#forgetMemory();
     await this.#turn?.end();
     await this.#spool?.discard();

@@ -9,6 +9,7 @@ import { ChunkIntake, type IntakeOptions } from './chunk-intake.ts';
 import { callerOf, forbidCaching, openForm, type BodyRules } from './exchange.ts';
 import type { InFlight } from './in-flight.ts';
 import { MultipartReader, type FormLimits } from './multipart-reader.ts';
+import { observerOf } from './observer.ts';
 import { chunkBody, uploadStatusBody } from './schemas.ts';
 
 export interface ChunkRoutesOptions {
@@ -42,6 +43,7 @@ async function getUploadStatus(
   const { fileId: asked } = request.query as { fileId?: unknown };
   const fileId = parseFileId(asked);
   request.facts = { fileId };
+  await observerOf(request).identified({ fileId });
   forbidCaching(reply);
   return uploadStatusBody(fileId, await uploads.status({ caller: callerOf(request), fileId }));
 }
@@ -49,8 +51,13 @@ async function getUploadStatus(
 async function uploadChunk(request: FastifyRequest, options: ChunkRoutesOptions): Promise<unknown> {
   const { limits, metrics } = options;
   const { boundary, feed, declaredBytes } = openForm(request, options.body);
-  const form = new ChunkForm(limits.maxFieldBytes);
-  const intake = new ChunkIntake(options.intake, callerOf(request), { feed, form, declaredBytes });
+  const observer = observerOf(request);
+  const form = new ChunkForm(limits.maxFieldBytes, observer.marks);
+  const intake = new ChunkIntake(
+    options.intake,
+    { caller: callerOf(request), observer },
+    { feed, form, declaredBytes },
+  );
   try {
     const { receipt, identity } = await intake.receive(new MultipartReader(boundary, limits, form));
     return chunkBody(identity.fileId, receipt);

@@ -7,7 +7,9 @@ import { AppError, invalidFields } from '../errors.ts';
 import type { DirectUpload } from '../media/media.ts';
 import type { BodyFeed } from './body-feed.ts';
 import { malformed, type MultipartReader, type PartHandler } from './multipart-reader.ts';
+import type { BodyFacts, Observer } from './observer.ts';
 import type { PartHead } from './part-head.ts';
+import { PartLog } from './part-log.ts';
 
 export interface DirectFile {
   readonly upload: DirectUpload;
@@ -17,12 +19,14 @@ export interface DirectFile {
 export interface EntryForm {
   readonly fields: ReadonlyMap<string, string>;
   readonly file: DirectFile | null;
+  readonly body: BodyFacts;
 }
 
 interface EntryIntakeOptions {
   readonly maxFieldBytes: number;
   readonly maxFileBytes: number;
   readonly openDirect: () => DirectUpload;
+  readonly observer: Observer;
 }
 
 /** All fields of a form together may be this many times as large as one. */
@@ -38,12 +42,15 @@ export class EntryIntake implements PartHandler {
   #queue: Buffer[] = [];
   #fileBytes = 0;
   #file: DirectFile | null = null;
+  readonly #log = new PartLog();
 
   constructor(options: EntryIntakeOptions) {
     this.#options = options;
   }
 
-  partStarts({ name, filename }: PartHead): void {
+  partStarts(head: PartHead): void {
+    const { name, filename } = head;
+    this.#log.begin(head);
     this.#name = name;
     if (name === null) return;
     const isSecond = name === 'file' ? this.#file !== null : this.#fields.has(name);
@@ -52,6 +59,7 @@ export class EntryIntake implements PartHandler {
   }
 
   partBytes(bytes: Buffer): void {
+    this.#log.count(bytes);
     if (this.#name === 'file') {
       this.#queue.push(bytes);
       this.#fileBytes += bytes.length;
@@ -73,16 +81,21 @@ export class EntryIntake implements PartHandler {
     try {
       for (let pieces = await feed.next(1); pieces !== null; pieces = await feed.next()) {
         for (const piece of pieces) reader.push(piece);
+        await this.#options.observer.fileBytes(this.#fileBytes, () => this.#bodyNow(feed));
         await this.#store();
       }
       reader.end();
-      return { fields: this.#fields, file: this.#file };
+      return { fields: this.#fields, file: this.#file, body: this.#bodyNow(feed) };
     } catch (error) {
       await this.#file?.upload.discard();
       throw error;
     } finally {
       feed.close();
     }
+  }
+
+  #bodyNow(feed: BodyFeed): BodyFacts {
+    return { receivedBytes: feed.receivedBytes, fileBytes: this.#fileBytes, parts: this.#log.parts };
   }
 
   async #store(): Promise<void> {

@@ -16,6 +16,7 @@ import { EntryIntake, type DirectFile } from './entry-intake.ts';
 import { callerOf, forbidCaching, isMultipart, openForm, operationOf, type BodyRules } from './exchange.ts';
 import type { InFlight } from './in-flight.ts';
 import { MultipartReader, type FormLimits } from './multipart-reader.ts';
+import { observerOf, type BodyFacts, type Committed } from './observer.ts';
 
 export interface MediaRoutesOptions {
   readonly uploads: Uploads;
@@ -83,35 +84,89 @@ async function createEntry(
   reply: FastifyReply,
   options: KindOptions,
 ): Promise<unknown> {
-  const { fields, file } = await readRequest(request, options);
+  const { fields, file, body } = await readRequest(request, options);
+  const pending = new PendingFile(file);
   try {
-    const { entry, isNew } = await entryFrom(request, { fields, file }, options);
+    const spec = parseEntryRequest(fields, options.kind.type, options.fixtures);
+    refuseUnlessOne(spec, file);
+    const observer = observerOf(request);
+    await observer.identified({ fileId: spec.fileId, mediaType: options.kind.type });
+    const run = async (): Promise<{ result: MadeEntry; committed: Committed }> => {
+      const made = await (file === null
+        ? finalize(request, spec, options)
+        : createDirect(file, spec, options));
+      pending.keep();
+      return { result: made, committed: made.isNew ? { offset: 0, bytes: made.entry.bytes } : null };
+    };
+    const { entry, isNew } = await observer.commit({ run, defer: () => pending.defer(run) }, body);
     request.facts = { mediaId: entry.id, fileId: entry.spec.fileId };
     reply.code(isNew ? 201 : 200);
     forbidCaching(reply);
     return { success: true, data: options.media.view(entry), message: options.kind.message };
-  } catch (error) {
-    await file?.upload.discard();
-    throw error;
+  } finally {
+    await pending.discard();
+  }
+}
+
+interface MadeEntry {
+  readonly entry: Entry;
+  readonly isNew: boolean;
+}
+
+/** The bytes of a direct upload until they are an entry's: discarded unless somebody keeps them. */
+class PendingFile {
+  #file: DirectFile | null;
+
+  constructor(file: DirectFile | null) {
+    this.#file = file;
+  }
+
+  keep(): void {
+    this.#file = null;
+  }
+
+  /** The change will be made later, by who calls the function. */
+  defer(run: () => Promise<unknown>): () => Promise<void> {
+    const late = new PendingFile(this.#file);
+    this.keep();
+    return async () => {
+      try {
+        await run();
+        late.keep();
+      } catch {
+        // The client has its answer: that the entry could not be made late is what it was told.
+      } finally {
+        await late.discard();
+      }
+    };
+  }
+
+  async discard(): Promise<void> {
+    await this.#file?.upload.discard();
   }
 }
 
 interface EntryRequest {
   readonly fields: Readonly<Record<string, unknown>>;
   readonly file: DirectFile | null;
+  readonly body: BodyFacts;
 }
 
 async function readRequest(request: FastifyRequest, options: KindOptions): Promise<EntryRequest> {
-  if (!isMultipart(request.headers['content-type'] ?? ''))
-    return { fields: bodyFields(request.body), file: null };
+  if (!isMultipart(request.headers['content-type'] ?? '')) {
+    const receivedBytes = Number(request.headers['content-length'] ?? 0);
+    return { fields: bodyFields(request.body), file: null, body: { receivedBytes, fileBytes: 0, parts: [] } };
+  }
   const { boundary, feed } = openForm(request, options.body);
-  const { maxFieldBytes } = options.limits;
-  const { namespace } = callerOf(request);
-  const openDirect = (): DirectFile['upload'] => options.media.openDirect(namespace);
-  const intake = new EntryIntake({ maxFieldBytes, maxFileBytes: options.maxFileBytes, openDirect });
+  const intake = new EntryIntake({
+    maxFieldBytes: options.limits.maxFieldBytes,
+    maxFileBytes: options.maxFileBytes,
+    openDirect: () => options.media.openDirect(callerOf(request).namespace),
+    observer: observerOf(request),
+  });
   try {
     const form = await intake.receive(new MultipartReader(boundary, options.limits, intake), feed);
-    return { fields: Object.fromEntries(form.fields), file: form.file };
+    return { ...form, fields: Object.fromEntries(form.fields) };
   } finally {
     options.metrics.bytesReceived(operationOf(request), feed.receivedBytes);
   }
@@ -122,12 +177,8 @@ function bodyFields(body: unknown): Readonly<Record<string, unknown>> {
   throw new AppError('malformed_json', 'the body is not a JSON object with the fields of an entry');
 }
 
-async function entryFrom(
-  request: FastifyRequest,
-  { fields, file }: EntryRequest,
-  options: KindOptions,
-): Promise<{ entry: Entry; isNew: boolean }> {
-  const spec = parseEntryRequest(fields, options.kind.type, options.fixtures);
+/** Rule F2. @throws AppError `invalid_request` */
+function refuseUnlessOne(spec: EntrySpec, file: DirectFile | null): void {
   if (file === null && spec.fileId === undefined) {
     throw invalidFields([
       { field: 'fileId', message: 'missing; send the fileId of a complete upload, or a file' },
@@ -136,14 +187,13 @@ async function entryFrom(
   if (file !== null && spec.fileId !== undefined) {
     throw invalidFields([{ field: 'fileId', message: 'sent together with a file; send one of them' }]);
   }
-  return file === null ? finalize(request, spec, options) : createDirect(file, spec, options);
 }
 
 async function finalize(
   request: FastifyRequest,
   spec: EntrySpec,
   { uploads, media, mediaCheck, readBytes }: KindOptions,
-): Promise<{ entry: Entry; isNew: boolean }> {
+): Promise<MadeEntry> {
   const ref = { caller: callerOf(request), fileId: spec.fileId ?? '' };
   const check = async (content: { place: Place; extents: readonly Extent[] }): Promise<void> => {
     if (mediaCheck !== 'content') return;
@@ -172,7 +222,7 @@ async function createDirect(
   file: DirectFile,
   spec: EntrySpec,
   { media, mediaCheck, readBytes }: KindOptions,
-): Promise<{ entry: Entry; isNew: boolean }> {
+): Promise<MadeEntry> {
   if (mediaCheck !== 'off') checkName(spec.type, file.filename);
   if (mediaCheck === 'content') {
     const extents = await file.upload.sync();
@@ -196,6 +246,7 @@ async function getEntry(
   options: KindOptions,
 ): Promise<unknown> {
   const { id } = request.params as { id: string };
+  await observerOf(request).identified({ mediaType: options.kind.type });
   const stored = await options.media.find(callerOf(request).namespace, id);
   if (stored?.entry.spec.type !== options.kind.type) {
     throw new AppError(

@@ -8,7 +8,8 @@ import { AppError } from '../errors.ts';
 import { parsePartHead, type PartHead } from './part-head.ts';
 
 export interface PartHandler {
-  partStarts(head: PartHead): void;
+  /** `offset`: where in the body the part's content begins. */
+  partStarts(head: PartHead, offset: number): void;
   /** A slice of the body, valid for as long as the caller keeps it. */
   partBytes(bytes: Buffer): void;
   partEnds(): void;
@@ -36,6 +37,7 @@ export class MultipartReader {
   #held: Buffer = Buffer.from('\r\n'); // So that a delimiter at the very start looks like every other.
   #parts = 0;
   #skipped = 0;
+  #pushed = 0;
 
   constructor(boundary: string, limits: FormLimits, handler: PartHandler) {
     this.#delimiter = Buffer.from(`\r\n--${boundary}`, 'latin1');
@@ -46,6 +48,7 @@ export class MultipartReader {
   /** @throws AppError `malformed_multipart`, and whatever the handler throws */
   push(piece: Buffer): void {
     let rest = piece;
+    this.#pushed += piece.length;
     // Every step either consumes bytes or holds them until more come.
     while (rest.length > 0 && this.#state !== 'epilogue') rest = this.#step(rest);
   }
@@ -170,10 +173,10 @@ export class MultipartReader {
     if (end === -1) return this.#waitFor(seen);
     this.#held = EMPTY;
     this.#state = 'body';
-    this.#handler.partStarts(parsePartHead(seen.subarray(0, end)));
-    // An empty part is a delimiter right after its head: the CRLF that ends the head may begin it (RFC 2046 §5.1.1
-    // wants an own CRLF, and so do all senders seen).
-    return seen.subarray(end + HEAD_END.length);
+    // An empty part is a delimiter right after its head, with a CRLF of its own (RFC 2046 §5.1.1).
+    const content = seen.subarray(end + HEAD_END.length);
+    this.#handler.partStarts(parsePartHead(seen.subarray(0, end)), this.#pushed - content.length);
+    return content;
   }
 
   #hold(rest: Buffer): Buffer {

@@ -9,6 +9,7 @@ import type { Logger } from 'pino';
 import { AppError, ERRORS, type ErrorCode } from '../errors.ts';
 import { ClientGone } from './body-feed.ts';
 import { operationOf } from './exchange.ts';
+import { AnswerInstead, NoAnswer } from './observer.ts';
 import { errorBody } from './schemas.ts';
 
 /** Seconds after which a retryable refusal is worth another try. */
@@ -59,13 +60,8 @@ async function answerError(
   request: FastifyRequest,
   { reply, logger, onAborted }: RepliesOptions & { reply: FastifyReply },
 ): Promise<unknown> {
-  if (error instanceof ClientGone) {
-    onAborted(operationOf(request));
-    logger.info({ reqId: request.id, operation: operationOf(request), ...request.facts }, error.message);
-    reply.hijack();
-    reply.raw.destroy();
-    return undefined;
-  }
+  if (error instanceof NoAnswer) return leaveUnanswered(error, request, { reply, logger, onAborted });
+  if (error instanceof AnswerInstead) return reply.code(error.status).headers(error.headers).send(error.body);
   const refusal = asAppError(error);
   if (refusal.code === 'internal_error' || refusal.code === 'upload_damaged') {
     logger.error({ reqId: request.id, operation: operationOf(request), err: error }, refusal.code);
@@ -75,6 +71,19 @@ async function answerError(
     reply.header('retry-after', RETRY_AFTER_SECONDS);
   reply.code(refusal.status).header('cache-control', 'no-store');
   return reply.send(errorBody(refusal, request.id));
+}
+
+function leaveUnanswered(
+  error: NoAnswer,
+  request: FastifyRequest,
+  { reply, logger, onAborted }: RepliesOptions & { reply: FastifyReply },
+): undefined {
+  const operation = operationOf(request);
+  logger.info({ reqId: request.id, operation, ...request.facts }, error.message);
+  reply.hijack();
+  if (!(error instanceof ClientGone)) return;
+  onAborted(operation);
+  reply.raw.destroy();
 }
 
 const FOREIGN: Readonly<Record<string, { code: ErrorCode; message: string }>> = {

@@ -32,12 +32,16 @@ interface WriterRules {
   readonly silentMs: () => number;
 }
 
+const NOTHING_STORED = { receivedBytes: 0, nextIndex: 0, currentSize: 0 };
+
 export class ChunkWriter {
   readonly kind = 'write';
   /** Resolves when this writer has committed or given up, and never rejects. */
   readonly ended: Promise<void>;
   /** Null until the chunk is stored. */
   receipt: Receipt | null = null;
+  /** Where the stored chunk begins in the content; null while that is open, or beyond a gap. */
+  contentOffset: number | null = null;
   readonly #upload: OpenUpload;
   readonly #claim: ChunkClaim;
   readonly #rules: WriterRules;
@@ -131,26 +135,20 @@ export class ChunkWriter {
     this.#written = bytes;
   }
 
-  async #record(chunk: ChunkDigest): Promise<Receipt> {
+  async #record({ bytes, crc32 }: ChunkDigest): Promise<Receipt> {
     const { chunkIndex, totalChunks } = this.#claim;
     const { state } = this.#upload;
     // Chunks of one upload can come in parallel: what was right when the body began may be wrong now.
     const decision = decideChunk(state, this.#claim, this.#rules.order);
     if (decision.kind === 'compare') throw new Error(`chunk ${chunkIndex} had two writers`);
-    if ((state?.receivedBytes ?? 0) + chunk.bytes > this.#rules.maxBytes) throw this.tooLarge();
+    const { receivedBytes, nextIndex, currentSize } = state ?? NOTHING_STORED;
+    if (receivedBytes + bytes > this.#rules.maxBytes) throw this.tooLarge();
     const at = this.#rules.now();
-    const { bytes, crc32 } = chunk;
-    const event: UploadEvent = {
-      type: 'chunk',
-      index: chunkIndex,
-      segment: this.#segment,
-      offset: this.#start,
-      bytes,
-      crc32,
-      at,
-    };
+    const place = { segment: this.#segment, offset: this.#start };
+    const event: UploadEvent = { type: 'chunk', index: chunkIndex, ...place, bytes, crc32, at };
     const first: UploadEvent = { type: 'started', format: 1, fileId: this.#rules.fileId, totalChunks, at };
     const stored = await this.#upload.store(state === null ? [first, event] : [event]);
+    this.contentOffset = chunkIndex === nextIndex ? currentSize : null;
     // The end of the main segment moved: the next writer must start behind this chunk.
     this.#end();
     return receiptOf(stored, chunkIndex);

@@ -1,0 +1,95 @@
+// http/observer.ts: the places of an exchange where what surrounds a route may look on, wait or interfere.
+//
+// A route announces these places and knows nothing of who listens; without a listener each costs a call that does
+// nothing. A listener may let time pass before it resolves, or throw: an AppError is a refusal like any other,
+// `AnswerInstead` an answer in the route's place, `NoAnswer` the end of a connection that has been dealt with.
+// Must not know: faults, journal.
+import type { FastifyRequest } from 'fastify';
+
+/** What the request is about, as far as the operation has it. */
+export interface Subject {
+  readonly fileId?: string | undefined;
+  readonly chunkIndex?: number | undefined;
+  readonly totalChunks?: number | undefined;
+  readonly mediaType?: 'video' | 'image' | undefined;
+}
+
+/** A part of the request's form, as it came. */
+export interface PartFacts {
+  readonly name: string;
+  readonly filename?: string | undefined;
+  readonly bytes: number;
+  readonly crc32: number;
+}
+
+/** The body up to some byte of its `file` part. */
+export interface BodyFacts {
+  /** Bytes of the request's body. */
+  readonly receivedBytes: number;
+  /** Bytes of the `file` part. */
+  readonly fileBytes: number;
+  readonly parts: readonly PartFacts[];
+}
+
+/** Where the bytes of a chunk came to lie in the content; null: they were there before (rule C6). */
+export type Committed = { readonly offset: number | null; readonly bytes: number } | null;
+
+/** The change that a request is about to make. */
+export interface Change<T> {
+  /** Makes it, durably. */
+  run(): Promise<{ result: T; committed: Committed }>;
+  /** Hands the change over: the route lets go of it, and who calls the function makes it later. Never rejects. */
+  defer(): () => Promise<void>;
+}
+
+export interface Observer {
+  /** Counts of file bytes at which `fileBytes` must be able to say what had come (rule: exact at `body:N`). */
+  readonly marks: readonly number[];
+  /** The request is understood. `keepAside`: nothing of it may touch the upload before `commit`. */
+  identified(subject: Subject): Promise<{ readonly keepAside: boolean }>;
+  /** More of the file has come. `at(n)` says what had come when the file had n bytes, for the `marks` and the end. */
+  fileBytes(bytes: number, at: (fileBytes: number) => BodyFacts): Promise<void>;
+  /** Surrounds the change. Resolves to its result. */
+  commit<T>(change: Change<T>, body: BodyFacts): Promise<T>;
+}
+
+const GO_ON = Promise.resolve({ keepAside: false });
+const DONE = Promise.resolve();
+
+export const NO_OBSERVER: Observer = {
+  marks: [],
+  identified: () => GO_ON,
+  fileBytes: () => DONE,
+  commit: async (change) => (await change.run()).result,
+};
+
+/** The connection has been dealt with: there is nobody to answer. */
+export class NoAnswer extends Error {
+  override readonly name: string = 'NoAnswer';
+}
+
+/** What surrounds the route answers in its place. */
+export class AnswerInstead extends Error {
+  override readonly name = 'AnswerInstead';
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+
+  constructor(answer: { status: number; headers: Readonly<Record<string, string>>; body: string }) {
+    super(`answered ${answer.status} in the place of the route`);
+    this.status = answer.status;
+    this.headers = answer.headers;
+    this.body = answer.body;
+  }
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set by what surrounds the routes; null where nothing does. */
+    observer: Observer | null;
+  }
+}
+
+export function observerOf(request: FastifyRequest): Observer {
+  return request.observer ?? NO_OBSERVER;
+}
