@@ -31,6 +31,9 @@ interface Due {
   readonly work: () => Promise<void>;
 }
 
+/** The clock of every namespace that has none of its own. */
+const EVERYBODY = '*';
+
 /** Node cannot wait longer; a timer that fires early looks at the clock and waits again. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -46,29 +49,41 @@ export class Clocks implements Clock {
   }
 
   now(namespace: string): number {
-    const reading = this.#readings.get(namespace);
+    const reading = this.#readingOf(namespace);
     if (reading === undefined) return this.#machine();
     return reading.mode === 'frozen' ? reading.at : this.#machine() + reading.aheadMs;
   }
 
   view(namespace: string): ClockView {
     const now = this.now(namespace);
-    const mode = this.#readings.get(namespace)?.mode ?? 'real';
+    const mode = this.#readingOf(namespace)?.mode ?? 'real';
     return { mode, now: new Date(now).toISOString(), offsetMs: mode === 'real' ? 0 : now - this.#machine() };
   }
 
   /** Sets the clock, then does everything that has become due. Resolves to how much of `schedule`'s work that was. */
-  async change(namespace: string, { mode, now, advanceMs = 0 }: ClockChange): Promise<number> {
-    const current = this.#readings.get(namespace)?.mode ?? 'real';
-    const target = (now ?? this.now(namespace)) + advanceMs;
-    // To set or move a real clock is to give it an offset: it goes on from there.
-    const moved = current === 'real' && (now !== undefined || advanceMs !== 0) ? 'offset' : current;
-    this.#set(namespace, mode ?? moved, target);
-    return this.settle(namespace);
+  async change(namespace: string, change: ClockChange): Promise<number> {
+    const target = (change.now ?? this.now(namespace)) + (change.advanceMs ?? 0);
+    this.#set(namespace, change.mode ?? this.#modeAfter(namespace, change), target);
+    if (namespace !== EVERYBODY) return this.settle(namespace);
+    let done = 0;
+    for (const name of this.#due.keys()) done += await this.settle(name);
+    return done;
+  }
+
+  /** To set or move a real clock is to give it an offset: it goes on from there. */
+  #modeAfter(namespace: string, { now, advanceMs }: ClockChange): ClockMode {
+    const current = this.#readingOf(namespace)?.mode ?? 'real';
+    return current === 'real' && (now !== undefined || advanceMs !== undefined) ? 'offset' : current;
   }
 
   /** Back to the machine's time. What is scheduled is forgotten. */
   reset(namespace: string): void {
+    if (namespace === EVERYBODY)
+      for (const name of [...this.#readings.keys(), ...this.#due.keys()]) this.#forget(name);
+    this.#forget(namespace);
+  }
+
+  #forget(namespace: string): void {
     this.#readings.delete(namespace);
     this.#due.delete(namespace);
     this.#arm(namespace);
@@ -100,6 +115,11 @@ export class Clocks implements Clock {
     this.#due.clear();
   }
 
+  /** A clock of its own, or that of everybody. */
+  #readingOf(namespace: string): Reading | undefined {
+    return this.#readings.get(namespace) ?? this.#readings.get(EVERYBODY);
+  }
+
   #set(namespace: string, mode: ClockMode, target: number): void {
     if (mode === 'real') this.#readings.delete(namespace);
     else if (mode === 'frozen') this.#readings.set(namespace, { mode, at: target });
@@ -118,7 +138,7 @@ export class Clocks implements Clock {
     clearTimeout(this.#timers.get(namespace));
     this.#timers.delete(namespace);
     const first = firstOf(this.#due.get(namespace));
-    if (first === null || this.#isClosed || this.#readings.get(namespace)?.mode === 'frozen') return;
+    if (first === null || this.#isClosed || this.#readingOf(namespace)?.mode === 'frozen') return;
     const waitMs = Math.min(Math.max(first.at - this.now(namespace), 0), MAX_TIMER_MS);
     const timer = setTimeout(() => void this.settle(namespace), waitMs);
     timer.unref();

@@ -32,21 +32,28 @@ export async function sha256Of(content: Content): Promise<string> {
   return hash.digest('hex');
 }
 
-/** Null: the whole content. A header that is no single byte range is ignored, as the RFC wants. */
+/** Null: the whole content. A header that is no single, valid byte range is ignored, as the RFC wants. */
 function parseRange(
   header: string | undefined,
   bytes: number,
   reply: FastifyReply,
 ): { start: number; length: number } | null {
   const [, first, last] = /^bytes=(\d*)-(\d*)$/.exec(header ?? '') ?? [];
-  if (first === undefined || last === undefined || first + last === '') return null;
-  const start = first === '' ? Math.max(bytes - Number(last), 0) : Number(first);
-  const end = first === '' || last === '' ? bytes - 1 : Math.min(Number(last), bytes - 1);
-  if (start <= end) return { start, length: end - start + 1 };
+  const asked = first === undefined || last === undefined ? null : boundsOf(first, last, bytes);
+  if (asked === null) return null;
+  const end = Math.min(asked.end, bytes - 1);
+  if (asked.start <= end) return { start: asked.start, length: end - asked.start + 1 };
   reply.header('content-range', `bytes */${bytes}`);
   throw new AppError(
     'range_not_satisfiable',
     `the range ${header} lies outside the ${bytes} bytes that are stored`,
     { bytes },
   );
+}
+
+/** `1-3`, `5-`, `-4` (the last four). Null: no valid range. */
+function boundsOf(first: string, last: string, bytes: number): { start: number; end: number } | null {
+  if (first === '') return last === '' ? null : { start: Math.max(bytes - Number(last), 0), end: bytes - 1 };
+  const [start, end] = [Number(first), last === '' ? bytes - 1 : Number(last)];
+  return last !== '' && end < start ? null : { start, end };
 }

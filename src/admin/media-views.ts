@@ -4,6 +4,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AppError } from '../errors.ts';
 import type { Media, StoredEntry } from '../media/media.ts';
+import type { Place } from '../uploads/ports.ts';
 import { sendContent, sha256Of, type Content } from './content.ts';
 
 interface MediaViewsOptions {
@@ -15,8 +16,10 @@ export async function mediaViews(app: FastifyInstance, options: MediaViewsOption
   const { media, namespaceOf } = options;
   app.get('/__admin/media', async (request) => {
     const views: object[] = [];
-    for await (const stored of media.list(namespaceOf(request))) views.push(viewOf(stored, media));
-    return { media: views, meta: { total: views.length } };
+    const damaged: object[] = [];
+    const onDamaged = ({ message }: Error, { name: id }: Place): unknown => damaged.push({ id, message });
+    for await (const stored of media.list(namespaceOf(request), onDamaged)) views.push(viewOf(stored, media));
+    return { media: views, damaged, meta: { total: views.length } };
   });
   app.get('/__admin/media/:id', async (request) => {
     const stored = await find(request, options);

@@ -8,11 +8,16 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Contract } from '../contract.ts';
 import { AppError } from '../errors.ts';
 import { bearerIn, isSameSecret, PUBLIC_NAMESPACE, type Keys } from '../http/keys.ts';
+import type { Journal } from '../journal/journal.ts';
 import type { Media } from '../media/media.ts';
 import type { Metrics } from '../telemetry.ts';
 import type { Bytes } from '../uploads/ports.ts';
 import type { Uploads } from '../uploads/uploads.ts';
 import { renderDocs } from './docs-page.ts';
+import { clockRoutes } from './clock-routes.ts';
+import { controlRoutes } from './control-routes.ts';
+import type { Controls } from './controls.ts';
+import { journalRoutes } from './journal-routes.ts';
 import { mediaViews } from './media-views.ts';
 import { uploadViews } from './upload-views.ts';
 
@@ -28,6 +33,11 @@ export interface AdminOptions {
   readonly token: string | null;
   readonly uploadTtlMs: number;
   readonly state: ServerState;
+  readonly controls: Controls;
+  readonly journal: Journal | null;
+  /** Every setting with its value and source, secrets redacted. */
+  readonly shownConfig: () => object;
+  readonly corsOrigin: readonly string[];
 }
 
 /** What health, ready and version say. */
@@ -79,8 +89,22 @@ export async function adminRoutes(app: FastifyInstance, options: AdminOptions): 
     return reply.type('text/html; charset=utf-8').send(page);
   });
   const namespaceOf = (request: FastifyRequest): string => askedNamespace(request, options);
+  const { controls, journal } = options;
+  app.get('/__admin/config', () => Promise.resolve(options.shownConfig()));
   await app.register(uploadViews, { ...options, namespaceOf });
   await app.register(mediaViews, { ...options, namespaceOf });
+  await app.register(controlRoutes, { controls, namespaceOf });
+  await app.register(clockRoutes, {
+    namespaceOf,
+    clockOf: (namespace) => controls.clock(namespace),
+    changeClock: (namespace, change) => controls.changeClock(namespace, change),
+  });
+  await app.register(journalRoutes, {
+    journal,
+    namespaceOf,
+    version: state.version,
+    unfiredRules: (namespace) => controls.unfiredRules(namespace),
+  });
 }
 
 function checkToken(request: FastifyRequest, token: string): void {
@@ -94,7 +118,7 @@ function checkToken(request: FastifyRequest, token: string): void {
 
 function askedNamespace(request: FastifyRequest, { keys, token }: AdminOptions): string {
   const { namespace } = request.query as { namespace?: unknown };
-  if (typeof namespace === 'string' && token !== null) return namespace;
+  if (typeof namespace === 'string') return namespace; // Who gets this far may see every namespace (§9).
   // The Authorization header may hold the admin token: here only X-API-Key names a namespace then.
   const { 'x-api-key': key, authorization } = request.headers;
   const headers = token === null ? { 'x-api-key': key, authorization } : { 'x-api-key': key };

@@ -4,7 +4,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AppError } from '../errors.ts';
 import type { Media } from '../media/media.ts';
-import type { Bytes } from '../uploads/ports.ts';
+import type { Bytes, Place } from '../uploads/ports.ts';
 import { hex32, type UploadState } from '../uploads/upload.ts';
 import type { Uploads, UploadRef } from '../uploads/uploads.ts';
 import { sendContent, sha256Of, type Content } from './content.ts';
@@ -22,8 +22,11 @@ export async function uploadViews(app: FastifyInstance, options: UploadViewsOpti
   app.get('/__admin/uploads', async (request) => {
     const namespace = namespaceOf(request);
     const views: object[] = [];
-    for await (const state of uploads.list(namespace)) views.push(summaryOf(state, namespace, options));
-    return { uploads: views, meta: { total: views.length } };
+    const damaged: object[] = [];
+    const onDamaged = ({ message }: Error, { name }: Place): number => damaged.push({ name, message });
+    for await (const { namespace: own, state } of uploads.list(namespace, onDamaged))
+      views.push(summaryOf(state, own, options));
+    return { uploads: views, damaged, meta: { total: views.length } };
   });
   app.get('/__admin/uploads/:fileId', async (request) => {
     const ref = refOf(request, options);

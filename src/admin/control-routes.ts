@@ -1,0 +1,60 @@
+// admin/control-routes.ts: rules, state and reset over HTTP (behaviour §9-§11).
+//
+// Must not know: what rules do.
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { AppError } from '../errors.ts';
+import { RESET_SCOPES, type Controls } from './controls.ts';
+
+export interface ControlRoutesOptions {
+  readonly controls: Controls;
+  readonly namespaceOf: (request: FastifyRequest) => string;
+}
+
+/** A state with bytes in it is large; everything else fits many times over. */
+const MAX_STATE_BYTES = 256 * 1024 * 1024;
+
+const resetSchema = z.strictObject({ scope: z.array(z.enum(RESET_SCOPES)).min(1).optional() });
+
+export async function controlRoutes(app: FastifyInstance, options: ControlRoutesOptions): Promise<void> {
+  const { controls, namespaceOf } = options;
+  app.get('/__admin/rules', async (request) => ({ rules: controls.rules(namespaceOf(request)) }));
+  app.put('/__admin/rules', async (request) => ({
+    rules: controls.replaceRules(namespaceOf(request), request.body),
+  }));
+  app.post('/__admin/rules', async (request, reply) => {
+    const rules = controls.addRules(namespaceOf(request), request.body);
+    reply.code(201);
+    return { rules };
+  });
+  app.delete('/__admin/rules', async (request) => {
+    controls.clearRules(namespaceOf(request));
+    return { deleted: true };
+  });
+  app.get('/__admin/rules/:id', async (request) => controls.rule(namespaceOf(request), idOf(request)));
+  app.delete('/__admin/rules/:id', async (request) => {
+    controls.removeRule(namespaceOf(request), idOf(request));
+    return { deleted: true };
+  });
+  app.get('/__admin/state', async (request) => {
+    const { bytes } = request.query as { bytes?: unknown };
+    return controls.states.export(namespaceOf(request), bytes === 'base64');
+  });
+  app.put('/__admin/state', { bodyLimit: MAX_STATE_BYTES }, async (request) =>
+    controls.states.import(namespaceOf(request), request.body),
+  );
+  app.post('/__admin/reset', async (request) => {
+    const parsed = resetSchema.safeParse(request.body ?? {});
+    if (!parsed.success) throw badScope(z.prettifyError(parsed.error));
+    return { reset: await controls.reset(namespaceOf(request), parsed.data.scope) };
+  });
+}
+
+function idOf(request: FastifyRequest): string {
+  return (request.params as { id: string }).id;
+}
+
+function badScope(why: string): AppError {
+  const message = `reset takes {} or {"scope": [some of ${RESET_SCOPES.join(', ')}]}: ${why}`;
+  return new AppError('invalid_request', message, { fields: [{ field: 'scope', message: why }] });
+}

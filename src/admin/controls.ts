@@ -1,0 +1,186 @@
+// admin/controls.ts: what can be done to a namespace from outside its traffic: rules, clock, state, reset. The admin routes
+// and the in-process API are two faces of it.
+//
+// Promises: everything is for one namespace; what moving a clock makes due is done before the promise resolves.
+// Must not know: HTTP.
+import type { ClockChange, Clocks, ClockView } from '../clock.ts';
+import { AppError } from '../errors.ts';
+import type { FaultActions } from '../faults/injection.ts';
+import type { RuleBook } from '../faults/rule-book.ts';
+import type { RuleView } from '../faults/rule-set.ts';
+import { parseRules } from '../faults/rules.ts';
+import type { Subject } from '../http/observer.ts';
+import { uploadStatusBody } from '../http/schemas.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { UnfiredRule } from '../journal/verify.ts';
+import type { Media } from '../media/media.ts';
+import { isPlatform } from '../media/platforms.ts';
+import type { UploadRef, Uploads } from '../uploads/uploads.ts';
+import type { Settled } from './clock-routes.ts';
+import type { NamespaceStates } from './state.ts';
+
+/** In the order in which they are done. */
+export const RESET_SCOPES = ['rules', 'uploads', 'media', 'journal', 'clock'] as const;
+export type ResetScope = (typeof RESET_SCOPES)[number];
+
+export interface ControlsOptions {
+  readonly rules: RuleBook;
+  readonly journal: Journal | null;
+  readonly clocks: Clocks;
+  readonly uploads: Uploads;
+  readonly media: Media;
+  readonly states: NamespaceStates;
+  readonly newRuleId: () => string;
+  /** A server that others reach takes only rules that end by themselves. */
+  readonly isTtlNeeded: boolean;
+  readonly onReset: (namespace: string) => void;
+}
+
+export class Controls {
+  readonly #options: ControlsOptions;
+
+  constructor(options: ControlsOptions) {
+    this.#options = options;
+  }
+
+  get states(): NamespaceStates {
+    return this.#options.states;
+  }
+
+  rules(namespace: string): RuleView[] {
+    return this.#options.rules.list(namespace);
+  }
+
+  /** @throws AppError `rule_not_found` */
+  rule(namespace: string, id: string): RuleView {
+    const view = this.#options.rules.get(namespace, id);
+    if (view === null) throw noRule(id);
+    return view;
+  }
+
+  /** @param json a rule, or an array of them. @throws AppError `invalid_rule` */
+  addRules(namespace: string, json: unknown): RuleView[] {
+    const rules = this.#parse(json);
+    this.#options.rules.add(namespace, rules);
+    return rules.map(({ id }) => this.rule(namespace, id));
+  }
+
+  /** @throws AppError `invalid_rule`; the rules are as before then */
+  replaceRules(namespace: string, json: unknown): RuleView[] {
+    this.#options.rules.replace(namespace, this.#parse(json));
+    return this.rules(namespace);
+  }
+
+  clearRules(namespace: string): void {
+    this.#options.rules.rulesOf(namespace).clear();
+  }
+
+  /** @throws AppError `rule_not_found` */
+  removeRule(namespace: string, id: string): void {
+    if (!this.#options.rules.rulesOf(namespace).remove(id)) throw noRule(id);
+  }
+
+  unfiredRules(namespace: string): UnfiredRule[] {
+    const unfired = this.rules(namespace).filter(({ fired }) => fired === 0);
+    return unfired.map(({ id, explain }) => ({ ruleId: id, explain }));
+  }
+
+  clock(namespace: string): ClockView {
+    return this.#options.clocks.view(namespace);
+  }
+
+  async changeClock(namespace: string, change: ClockChange): Promise<Settled> {
+    const { clocks, uploads } = this.#options;
+    const before = await this.#statuses(namespace);
+    const lateCommits = await clocks.change(namespace, change);
+    const uploadsExpired = await uploads.expire(namespace);
+    const after = await this.#statuses(namespace);
+    const entriesChanged = [...after].filter(([id, status]) => before.get(id) !== status).length;
+    return { uploadsExpired, entriesChanged, lateCommits };
+  }
+
+  resetClock(namespace: string): void {
+    this.#options.clocks.reset(namespace);
+  }
+
+  /** Forgets what the scopes name, all of it by default, of this namespace only. Says how much that was. */
+  async reset(
+    namespace: string,
+    scopes: readonly ResetScope[] = RESET_SCOPES,
+  ): Promise<Record<string, number>> {
+    const { states, rules, journal, clocks, onReset } = this.#options;
+    const resets: Readonly<Record<ResetScope, () => number | Promise<number>>> = {
+      // Rules first: clearing must not meet them.
+      rules: () => {
+        const { length } = this.rules(namespace);
+        rules.reset(namespace);
+        return length;
+      },
+      uploads: () => states.clearUploads(namespace),
+      media: () => states.clearMedia(namespace),
+      journal: () => {
+        const count = journal?.count(namespace) ?? 0;
+        journal?.clear(namespace);
+        return count;
+      },
+      clock: () => {
+        clocks.reset(namespace);
+        return 1;
+      },
+    };
+    const done: Record<string, number> = {};
+    for (const scope of RESET_SCOPES) if (scopes.includes(scope)) done[scope] = await resets[scope]();
+    if (scopes.length === RESET_SCOPES.length) onReset(namespace);
+    return done;
+  }
+
+  /** What faults do to state. */
+  actionsOf(namespace: string): FaultActions {
+    const { uploads, media, clocks } = this.#options;
+    return {
+      forget: async ({ fileId }) => {
+        if (fileId !== undefined) await uploads.remove(refOf(namespace, fileId));
+      },
+      staleStatus: (subject) => this.#staleStatus(namespace, subject),
+      failPublish: async (mediaId, { platform, reason }) => {
+        if (!isPlatform(platform)) return;
+        await media.failPublish(namespace, mediaId, { platform, ...(reason !== undefined && { reason }) });
+      },
+      later: (ms, work) => clocks.schedule(namespace, clocks.now(namespace) + ms, work),
+    };
+  }
+
+  #parse(json: unknown): ReturnType<typeof parseRules> {
+    const { newRuleId, isTtlNeeded } = this.#options;
+    return parseRules(json, newRuleId, { isTtlNeeded });
+  }
+
+  async #staleStatus(namespace: string, { fileId = '' }: Subject): Promise<string> {
+    const state = await this.#options.uploads.inspect(refOf(namespace, fileId));
+    const last = state?.chunks.get(state.nextIndex - 1);
+    const currentSize = (state?.currentSize ?? 0) - (last?.bytes ?? 0);
+    const exists = state !== null && state.nextIndex > 1;
+    return JSON.stringify(uploadStatusBody(fileId, { exists, currentSize: exists ? currentSize : 0 }));
+  }
+
+  async #statuses(namespace: string): Promise<Map<string, string>> {
+    const statuses = new Map<string, string>();
+    for await (const { entry } of this.#options.media.list(namespace)) {
+      statuses.set(entry.id, this.#options.media.view(entry).status);
+    }
+    return statuses;
+  }
+}
+
+/** As a request with this namespace's key would find it, the keyless uploads included (rule K3). */
+function refOf(namespace: string, fileId: string): UploadRef {
+  return { caller: { namespace, fallback: 'public' }, fileId };
+}
+
+function noRule(id: string): AppError {
+  const name = JSON.stringify(id.slice(0, 80));
+  return new AppError(
+    'rule_not_found',
+    `no rule ${name} is armed for this key; GET /__admin/rules lists those that are`,
+  );
+}

@@ -1,0 +1,292 @@
+// exchange-observer.ts: what surrounds the routes: it records each exchange in the journal and carries the faults of rules
+// out, at the places that the routes announce (http/observer.ts).
+//
+// Promises: an exchange is in the journal before the last byte of its answer is sent, or before its connection ends;
+// every answer that a rule touched carries `X-Mock-Fault: <rule id>`.
+// Must not know: what the routes do.
+import { createHash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Clocks } from './clock.ts';
+import type { Contract } from './contract.ts';
+import { Injection, type Ending, type FaultActions } from './faults/injection.ts';
+import type { RuleBook } from './faults/rule-book.ts';
+import type { Claim } from './faults/rule-set.ts';
+import { isMultipart, operationOf } from './http/exchange.ts';
+import { PUBLIC_NAMESPACE } from './http/keys.ts';
+import type { BodyFacts, Change, Observer, Subject } from './http/observer.ts';
+import type { Exchange, Outcome } from './journal/exchange.ts';
+import type { Journal } from './journal/journal.ts';
+import { Recording } from './journal/recording.ts';
+
+export interface SurroundOptions {
+  readonly rules: RuleBook;
+  /** Null: `--no-journal`. */
+  readonly journal: Journal | null;
+  readonly clocks: Clocks;
+  readonly contract: () => Contract;
+  readonly actionsOf: (namespace: string) => FaultActions;
+}
+
+/** Registers the hooks. To be called before the routes are. */
+export function surround(app: FastifyInstance, options: SurroundOptions): void {
+  const observers = new WeakMap<FastifyRequest, ExchangeObserver>();
+  const connections = new Connections();
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.url.startsWith('/__admin') || request.method === 'OPTIONS') return;
+    const observer = new ExchangeObserver(options, {
+      request,
+      reply,
+      connection: connections.next(request.raw.socket),
+    });
+    observers.set(request, observer);
+    request.observer = observer;
+  });
+  // After the keys have been checked, and before anything of the body is asked for.
+  app.addHook('preParsing', async (request) => observers.get(request)?.begin());
+  app.addHook(
+    'onSend',
+    async (request, _reply, payload) => observers.get(request)?.answer(payload) ?? payload,
+  );
+}
+
+/** Numbers connections, and the exchanges on each. */
+class Connections {
+  readonly #known = new WeakMap<Socket, { id: number; exchanges: number }>();
+  #lastId = 0;
+
+  next(socket: Socket): Exchange['connection'] {
+    const connection = this.#known.get(socket) ?? { id: (this.#lastId += 1), exchanges: 0 };
+    this.#known.set(socket, connection);
+    connection.exchanges += 1;
+    return { id: connection.id, exchange: connection.exchanges, reused: connection.exchanges > 1 };
+  }
+}
+
+interface Parties {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly connection: Exchange['connection'];
+}
+
+class ExchangeObserver implements Observer {
+  readonly #options: SurroundOptions;
+  readonly #request: FastifyRequest;
+  readonly #reply: FastifyReply;
+  readonly #recording: Recording | null;
+  readonly #operation: string;
+  #injection: Injection | null = null;
+  #hasClaimed = false;
+  #subject: Subject = {};
+  #claim: Claim | null = null;
+  #seq: number | null = null;
+
+  constructor(options: SurroundOptions, { request, reply, connection }: Parties) {
+    this.#options = options;
+    this.#request = request;
+    this.#reply = reply;
+    this.#operation = operationOf(request);
+    this.#recording = options.journal === null ? null : this.#record(connection);
+    reply.raw.once('close', () => this.#closed());
+  }
+
+  get marks(): readonly number[] {
+    return this.#options.rules.marks(this.#namespace, this.#operation);
+  }
+
+  /** The key is known, the body is not. */
+  async begin(): Promise<void> {
+    if (this.#options.rules.needsIdentity(this.#namespace, this.#operation)) return;
+    await this.#ask();
+  }
+
+  async identified(subject: Subject): Promise<{ keepAside: boolean }> {
+    this.#subject = subject;
+    const { fileId, chunkIndex } = subject;
+    const attempt = this.#options.rules.attempt(
+      this.#namespace,
+      JSON.stringify([this.#operation, fileId ?? this.#request.url, chunkIndex]),
+    );
+    if (this.#recording !== null && fileId !== undefined) {
+      this.#recording.upload = { fileId, chunkIndex: chunkIndex ?? null, attempt };
+    }
+    await this.#ask(attempt);
+    return { keepAside: this.#injection?.keepAside ?? false };
+  }
+
+  async fileBytes(bytes: number, at: (fileBytes: number) => BodyFacts): Promise<void> {
+    if (this.#recording !== null) {
+      this.#recording.bytesCame();
+      this.#recording.body = () => at(this.#cutAt(bytes) ?? bytes);
+    }
+    await this.#injection?.body(bytes);
+  }
+
+  async commit<T>(change: Change<T>, body: BodyFacts): Promise<T> {
+    const recorded = { ...change, run: () => this.#run(change) };
+    if (this.#recording !== null) {
+      const { body: before } = this.#recording;
+      this.#recording.body = () => (this.#cutAt(body.fileBytes) === null ? body : before());
+    }
+    if (this.#injection === null) return (await recorded.run()).result;
+    return this.#injection.commit(recorded, body);
+  }
+
+  /** The answer is about to be sent: from here on the exchange is on record. */
+  async answer(payload: unknown): Promise<unknown> {
+    const body = typeof payload === 'string' || payload instanceof Uint8Array ? String(payload) : '';
+    const answer = this.#injection === null ? body : await this.#injection.answer(body);
+    const { statusCode: status } = this.#reply;
+    const errorCode = this.#request.errorCode;
+    this.#checkContract(status, answer);
+    const code = errorCode === '' ? {} : { errorCode };
+    const response = { status, ...code, bytes: Buffer.byteLength(answer) };
+    if (this.#seq === null) this.#append(errorCode === '' ? 'answered' : 'refused', response);
+    return answer === body ? payload : answer;
+  }
+
+  get #namespace(): string {
+    return this.#request.caller?.namespace ?? PUBLIC_NAMESPACE;
+  }
+
+  #record(connection: Exchange['connection']): Recording {
+    const { clocks } = this.#options;
+    const { method, url, id, headers } = this.#request;
+    const length = headers['content-length'];
+    return new Recording({
+      requestId: id,
+      connection,
+      operation: this.#operation,
+      method,
+      path: url,
+      declaredBytes: length === undefined ? null : Number(length),
+      at: () => new Date(clocks.now(this.#namespace)).toISOString(),
+      now: () => performance.now(),
+    });
+  }
+
+  /** Which rule this exchange meets: asked once, as soon as enough is known. */
+  async #ask(attempt?: number): Promise<void> {
+    if (this.#hasClaimed) return;
+    this.#hasClaimed = true;
+    const { rules } = this.#options;
+    const claim = rules.claim(this.#namespace, { operation: this.#operation, ...this.#subject, attempt });
+    if (claim === null) return;
+    this.#claim = claim;
+    this.#injection = this.#injectionOf(claim);
+    await this.#injection.headers();
+  }
+
+  #injectionOf(claim: Claim): Injection {
+    const { rules, actionsOf } = this.#options;
+    const namespace = this.#namespace;
+    const options = {
+      wire: { request: this.#request.raw, response: this.#reply.raw },
+      requestId: this.#request.id,
+      draw: () => rules.draw(namespace),
+      actions: actionsOf(namespace),
+      onFired: (fired: Claim) => this.#onFired(fired),
+      onEnded: (ending: Ending, answerBytes: number | null) => this.#onEnded(ending, answerBytes),
+    };
+    return new Injection(options, claim, () => this.#subject);
+  }
+
+  #onFired(claim: Claim): void {
+    const { rule, fault } = claim;
+    const { name: phase, atByte } = fault.phase;
+    const where = atByte === undefined ? {} : { atByte };
+    claim.fired();
+    if (!this.#reply.raw.headersSent) this.#reply.header('x-mock-fault', rule.id);
+    if (this.#recording === null) return;
+    this.#recording.fault = { ruleId: rule.id, phase, effect: fault.effect, ...where };
+    const { journal } = this.#options;
+    journal?.publish(this.#namespace, 'fault', { ruleId: rule.id, phase, effect: fault.effect, ...where });
+  }
+
+  #onEnded(outcome: Ending, answerBytes: number | null): void {
+    const response = answerBytes === null ? null : { status: this.#reply.statusCode, bytes: answerBytes };
+    if (this.#seq === null) this.#append(outcome, response);
+    else this.#options.journal?.amend(this.#seq, { outcome, response });
+  }
+
+  async #run<T>(change: Change<T>): ReturnType<Change<T>['run']> {
+    const outcome = await change.run();
+    if (this.#recording === null || outcome.committed === null) return outcome;
+    this.#recording.committed = outcome.committed;
+    const { fileId, chunkIndex } = this.#subject;
+    const stored = {
+      operation: this.#operation,
+      fileId,
+      chunkIndex,
+      ...outcome.committed,
+      mediaId: outcome.mediaId,
+    };
+    this.#options.journal?.publish(this.#namespace, 'ledger', stored);
+    return outcome;
+  }
+
+  /** Where a body fault cut the file, if it did: what the socket had read beyond it does not count. */
+  #cutAt(bytes: number): number | null {
+    const fault = this.#recording?.fault;
+    return fault?.phase === 'body' && fault.atByte !== undefined && fault.atByte <= bytes
+      ? fault.atByte
+      : null;
+  }
+
+  #append(outcome: Outcome, response: Exchange['response']): void {
+    if (this.#recording === null) return;
+    if (response !== null) this.#recording.answerBegins();
+    const draft = this.#recording.draft(this.#namespace, { outcome, response });
+    this.#seq = this.#options.journal?.append(draft, headMarkOf(this.#request.raw)).seq ?? null;
+    if (this.#recording.fault !== null && this.#seq !== null) this.#claim?.fired(this.#seq);
+  }
+
+  /** After everything: an answer that was not sent whole was left by its client, or cut by a fault. */
+  #closed(): void {
+    this.#injection?.end();
+    if (this.#recording === null) return;
+    const isWhole = this.#reply.raw.writableFinished;
+    if (this.#seq !== null) this.#amendEnd(this.#seq, isWhole, this.#recording.timing());
+    else if (!isWhole) this.#append('client-aborted', null);
+  }
+
+  #amendEnd(seq: number, isWhole: boolean, timing: Exchange['timing']): void {
+    const { journal } = this.#options;
+    const outcome = journal?.get(seq)?.outcome;
+    const hasLeft = !isWhole && (outcome === 'answered' || outcome === 'refused');
+    journal?.amend(seq, hasLeft ? { outcome: 'client-aborted', timing } : { timing });
+  }
+
+  /** What either side broke. An answer that a fault made is no answer of the contract's. */
+  #checkContract(status: number, answer: string): void {
+    if (this.#recording === null || this.#recording.fault !== null) return;
+    const contract = this.#options.contract();
+    const match = contract.match(this.#request.method, this.#request.url);
+    if (match === null) return;
+    const { operationId } = match.operation;
+    const contentType = this.#reply.getHeader('content-type');
+    const type = typeof contentType === 'string' ? contentType : undefined;
+    const response = contract.checkResponse({ operationId, status, contentType: type, body: answer });
+    this.#recording.contract = { request: this.#requestViolations(operationId), response };
+  }
+
+  /** Of a body that was not read to its end, nothing can be said. */
+  #requestViolations(operationId: string): string[] {
+    const { raw, headers, query, body } = this.#request;
+    if (!raw.complete) return [];
+    const contentType = headers['content-type'];
+    const parts = isMultipart(contentType ?? '') ? this.#recording?.body().parts : undefined;
+    const fields = parts?.map(({ name, value }) => (value === undefined ? { name } : { name, value }));
+    const sent = fields === undefined ? { body } : { fields };
+    const queried = query as Readonly<Record<string, unknown>>;
+    return this.#options
+      .contract()
+      .checkRequest({ operationId, query: queried, headers, contentType, ...sent });
+  }
+}
+
+/** Equal for two requests whose heads are the same byte for byte. */
+function headMarkOf(request: IncomingMessage): string {
+  return createHash('sha1').update(request.rawHeaders.join('\n')).digest('base64');
+}

@@ -1,0 +1,229 @@
+// faults/injection.ts: carries one claimed fault out, in the exchange it was claimed for.
+//
+// Promises: a fault acts once, at its place, or its slot is given back; what is cut off before the commit never touched
+// the upload (the change is kept aside until then); a client that leaves ends every wait.
+// Must not know: which rules there are, what is stored, the journal.
+import { STATUS_CODES } from 'node:http';
+import { AnswerInstead, NoAnswer, type BodyFacts, type Change, type Subject } from '../http/observer.ts';
+import type { Fault, FaultOf, PhaseName } from './effects.ts';
+import { nameOfFault } from './fault.ts';
+import type { Claim } from './rule-set.ts';
+import { finish, hold, interceptEnd, reset, stall, trickle, written, type Wire } from './sockets.ts';
+
+/** How the exchange ended, when a fault ended it. */
+export type Ending = 'fault-closed' | 'fault-reset' | 'client-aborted';
+
+export interface InjectionOptions {
+  readonly wire: Wire;
+  readonly requestId: string;
+  /** The next number in [0, 1) of the namespace's seeded sequence. */
+  readonly draw: () => number;
+  /** Called once, when the fault acts, before anything of it can be seen. */
+  readonly onFired: (claim: Claim) => void;
+  /** Called before the connection is ended, with the bytes of the answer's body that were sent. */
+  readonly onEnded: (ending: Ending, answerBytes: number | null) => void;
+  readonly actions: FaultActions;
+}
+
+/** What faults do to state, for one namespace. */
+export interface FaultActions {
+  forget(subject: Subject): Promise<void>;
+  /** The body of the status answer from before the last stored chunk. */
+  staleStatus(subject: Subject): Promise<string>;
+  failPublish(mediaId: string, failure: { platform: string; reason?: string | undefined }): Promise<void>;
+  /** Runs `work` when the namespace's clock has moved on by `ms`. */
+  later(ms: number, work: () => Promise<void>): void;
+}
+
+export class Injection {
+  readonly #options: InjectionOptions;
+  readonly #claim: Claim;
+  readonly #fault: Fault;
+  readonly #subject: () => Subject;
+  readonly #begunMs = performance.now();
+  #hasFired = false;
+
+  /** @param subject what is known of the request when it is asked */
+  constructor(options: InjectionOptions, claim: Claim, subject: () => Subject) {
+    this.#options = options;
+    this.#claim = claim;
+    this.#fault = claim.fault;
+    this.#subject = subject;
+  }
+
+  /** The change must not begin before `commit`: the fault may still undo it, or hold it up without holding up others. */
+  get keepAside(): boolean {
+    const { phase, effect } = this.#fault;
+    return phase.name === 'body' || phase.name === 'pre-commit' || effect === 'throttle';
+  }
+
+  /** Before the body is read, as far as the request had to be read to know that this fault is meant. */
+  async headers(): Promise<void> {
+    if (this.#isAt('headers')) await this.#act();
+  }
+
+  /** The file has `bytes` bytes now. */
+  async body(bytes: number): Promise<void> {
+    if (this.#fault.effect === 'throttle') return this.#pace(this.#fault, bytes);
+    if (this.#isAt('body') && bytes >= (this.#fault.phase.atByte ?? 0)) await this.#act();
+  }
+
+  async commit<T>(change: Change<T>, body: BodyFacts): Promise<T> {
+    await this.body(body.fileBytes);
+    const fault = this.#fault;
+    if (fault.effect === 'late-commit') return this.#commitLate(fault, change);
+    if (this.#isAt('pre-commit')) await this.#act();
+    const { result, mediaId } = await change.run();
+    if (fault.effect === 'fail-publish' && mediaId !== undefined) {
+      this.#fire();
+      const { platform, reason } = fault;
+      await this.#options.actions.failPublish(mediaId, { platform, reason });
+    } else if (this.#isAt('post-commit')) await this.#act();
+    return result;
+  }
+
+  /** The answer is about to be sent. Returns its body, or what it is replaced with. */
+  async answer(body: string): Promise<string> {
+    if (this.#hasFired || this.#fault.phase.name !== 'response') return body;
+    const fault = this.#fault;
+    this.#fire();
+    if (fault.effect === 'stale-status') return this.#options.actions.staleStatus(this.#subject());
+    if (fault.effect === 'empty') return '';
+    if (fault.effect === 'delay' && (fault.phase.atByte ?? 0) === 0) await this.#wait(fault);
+    else this.#interfere(fault, Buffer.byteLength(body));
+    return body;
+  }
+
+  /** The exchange is over. A fault that did not get to act gives its slot back. */
+  end(): void {
+    if (!this.#hasFired) this.#claim.release();
+  }
+
+  #isAt(phase: PhaseName): boolean {
+    return !this.#hasFired && this.#fault.phase.name === phase && this.#fault.effect !== 'throttle';
+  }
+
+  #fire(): void {
+    if (this.#hasFired) return;
+    this.#hasFired = true;
+    this.#options.onFired(this.#claim);
+  }
+
+  async #act(): Promise<void> {
+    const fault = this.#fault;
+    this.#fire();
+    if (fault.effect === 'delay') await this.#wait(fault);
+    else if (fault.effect === 'forget') await this.#options.actions.forget(this.#subject());
+    else if (fault.effect === 'status') throw this.#answerInstead(fault);
+    else await this.#cut(fault);
+  }
+
+  /** The connection ends here, without an answer. Never resolves. */
+  async #cut(fault: Fault): Promise<never> {
+    const { wire, onEnded } = this.#options;
+    if (fault.effect === 'reset') {
+      onEnded('fault-reset', null);
+      reset(wire);
+    } else if (fault.effect === 'stall' && !(await stall(wire, fault.ms ?? null)))
+      onEnded('client-aborted', null);
+    else {
+      onEnded('fault-closed', null);
+      finish(wire);
+    }
+    throw new NoAnswer(`${nameOfFault(fault)} of rule ${this.#claim.rule.id}`);
+  }
+
+  async #wait({ ms, jitterMs }: FaultOf<'delay'>): Promise<void> {
+    const { wire, draw, onEnded } = this.#options;
+    if (await hold(wire, ms + Math.round(jitterMs * draw()))) return;
+    onEnded('client-aborted', null);
+    throw new NoAnswer('the client left while a rule delayed its request');
+  }
+
+  /** Reads no faster than the rate: by now so many bytes may have come. */
+  async #pace({ bytesPerSecond, phase }: FaultOf<'throttle'>, bytes: number): Promise<void> {
+    if (phase.name === 'response' || bytes === 0) return;
+    this.#fire();
+    const dueMs = (bytes / bytesPerSecond) * 1000 - (performance.now() - this.#begunMs);
+    if (dueMs > 0) await this.#wait({ effect: 'delay', phase, ms: dueMs, jitterMs: 0 });
+  }
+
+  #commitLate<T>({ ms, status }: FaultOf<'late-commit'>, change: Change<T>): never {
+    this.#fire();
+    this.#options.actions.later(ms, change.defer());
+    throw this.#answerInstead({
+      effect: 'status',
+      phase: this.#fault.phase,
+      status,
+      html: false,
+      closing: false,
+    });
+  }
+
+  #answerInstead({ status, retryAfter, body, html, closing }: FaultOf<'status'>): AnswerInstead {
+    const headers: Record<string, string> = {
+      'content-type': html ? 'text/html' : 'application/json; charset=utf-8',
+      ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }),
+      ...(closing ? { connection: 'close' } : {}),
+    };
+    return new AnswerInstead({
+      status,
+      headers,
+      body: body ?? (html ? proxyPage(status) : this.#envelope(status)),
+    });
+  }
+
+  #envelope(status: number): string {
+    const details = { ruleId: this.#claim.rule.id };
+    const message = `${STATUS_CODES[status] ?? 'Status'} (injected by rule ${this.#claim.rule.id}, not a real failure)`;
+    const { requestId } = this.#options;
+    return JSON.stringify({ success: false, message, error: { code: 'injected_fault', details }, requestId });
+  }
+
+  /** From here on the answer's head is as it would be; its body is what the fault makes of it. */
+  #interfere(fault: Fault, length: number): void {
+    const { wire, onEnded } = this.#options;
+    const atByte =
+      fault.effect === 'truncate' ? (fault.phase.atByte ?? Math.floor(length / 2)) : fault.phase.atByte;
+    const sent = Math.min(atByte ?? length, length);
+    const isCut = fault.effect === 'close' || fault.effect === 'truncate' || fault.effect === 'garbage';
+    if (fault.effect === 'reset') onEnded('fault-reset', sent);
+    else if (isCut) onEnded('fault-closed', fault.effect === 'garbage' && atByte === undefined ? null : sent);
+    interceptEnd(wire.response, (body, end) => void this.#send(fault, { body, sent, end }));
+  }
+
+  async #send(
+    fault: Fault,
+    { body, sent, end }: { body: Buffer; sent: number; end: (rest: Buffer) => void },
+  ): Promise<void> {
+    const { wire, draw, onEnded } = this.#options;
+    if (fault.effect === 'throttle') {
+      await trickle(wire, body, fault.bytesPerSecond);
+      return end(Buffer.alloc(0));
+    }
+    const isInPlaceOfAll = fault.effect === 'garbage' && fault.phase.atByte === undefined;
+    if (!isInPlaceOfAll) await written(wire.response, body.subarray(0, sent));
+    if (fault.effect === 'reset') return reset(wire);
+    if (fault.effect === 'delay') {
+      await hold(wire, fault.ms + Math.round(fault.jitterMs * draw()));
+      return end(body.subarray(sent));
+    }
+    if (fault.effect === 'stall') {
+      const isHere = await stall(wire, fault.ms ?? null);
+      onEnded(isHere ? 'fault-closed' : 'client-aborted', sent);
+    }
+    if (fault.effect === 'garbage') wire.request.socket.write(noise(fault.bytes, draw));
+    finish(wire);
+  }
+}
+
+/** What a reverse proxy shows when the server behind it is not there. */
+function proxyPage(status: number): string {
+  const title = `${status} ${STATUS_CODES[status] ?? ''}`.trim();
+  return `<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n<center><h1>${title}</h1></center>\r\n<hr><center>proxy</center>\r\n</body>\r\n</html>\r\n`;
+}
+
+/** Bytes that no HTTP parser takes for a status line, a header or a chunk's length. */
+function noise(bytes: number, draw: () => number): Buffer {
+  return Buffer.from(Array.from({ length: bytes }, () => 0x80 + Math.floor(draw() * 0x80)));
+}

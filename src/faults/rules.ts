@@ -1,0 +1,281 @@
+// faults/rules.ts: the wire form of a rule (behaviour §10) and what it means: which exchanges, which of them, what breaks.
+//
+// Promises: a `Rule` has every default filled in and can happen: a fault that its operation does not have, a chunk of a
+// request without one, are refused here and never armed in vain. All that is wrong is named at once, by JSON pointer.
+// MockServer's `succeedFirst: n` is `when.skip`, its `failRequestCount: n` is `times`.
+// Must not know: counters (rule-set.ts), HTTP, time.
+import { z } from 'zod';
+import {
+  milliseconds,
+  OPERATION_NAMES,
+  OPERATIONS,
+  operationsOf,
+  type Fault,
+  type Operation,
+} from './effects.ts';
+import { nameOfFault, readFault } from './fault.ts';
+import { problemsOf, refusalOf, type PlacedProblem } from '../problems.ts';
+
+/** Both ends belong to it; `to` may be Infinity. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface Match {
+  readonly operation: Operation | null;
+  /** `*` stands for any text, also none. Null: any upload, and exchanges without one. */
+  readonly fileId: string | null;
+  readonly chunkIndex: Span | 'last' | null;
+  readonly mediaType: 'video' | 'image' | null;
+}
+
+export interface When {
+  /** Of this chunk, status query or finalise, counted from 1. Null: any. */
+  readonly attempt: readonly Span[] | null;
+  /** Of the exchanges that the rule matched, counted from 1. Null: any. */
+  readonly nth: readonly Span[] | null;
+  /** So many matches pass first. */
+  readonly skip: number;
+  readonly probability: number;
+}
+
+export interface Rule {
+  readonly id: string;
+  /** As it came, with its id. */
+  readonly given: Readonly<Record<string, unknown>>;
+  readonly match: Match;
+  readonly when: When;
+  readonly fault: Fault;
+  /** Infinity: always. */
+  readonly times: number;
+  /** Since it was armed. */
+  readonly ttlMs: number | null;
+  /** Those that it can be about, by what it matches and by what can break there. Never empty. */
+  readonly operations: readonly Operation[];
+}
+
+export interface ParseOptions {
+  /** A server that others reach takes only rules that end by themselves. */
+  readonly isTtlNeeded?: boolean;
+  /** What a refusal names as the source. */
+  readonly fileName?: string;
+}
+
+export const MAX_RULES = 1000;
+const MAX_SPANS = 100;
+const ENDS_FIRST = 'ends before it begins';
+
+const spanSchema = (least: 0 | 1) =>
+  z
+    .strictObject({
+      from: z.int().min(least).default(least),
+      to: z.int().min(least).default(Number.POSITIVE_INFINITY),
+    })
+    .refine(isSpan, ENDS_FIRST);
+
+/** `3`, `"1-3"`, `"4-"`, `{"from":1,"to":3}`, `[1, 3, 5]` */
+const countsSchema = z.union(
+  [
+    z.int().min(1).transform(only),
+    z
+      .string()
+      .regex(/^[1-9]\d{0,8}(?:\s?-\s?(?:[1-9]\d{0,8})?)?$/)
+      .transform((text) => {
+        const [from, to = from] = text.split('-').map((end) => end.trim());
+        return { from: Number(from), to: to === '' ? Number.POSITIVE_INFINITY : Number(to) };
+      })
+      .refine(isSpan, ENDS_FIRST),
+    spanSchema(1),
+    z.array(z.int().min(1).transform(only)).min(1).max(MAX_SPANS),
+  ],
+  { error: 'expected a number from 1 on, such as 2, "1-3", {"from": 1, "to": 3} or [1, 3]' },
+);
+
+function isSpan({ from, to }: Span): boolean {
+  return from <= to;
+}
+
+function only(count: number): Span {
+  return { from: count, to: count };
+}
+
+const chunkSchema = z.union(
+  [
+    z.int().min(0).transform(only),
+    spanSchema(0),
+    z.literal('first').transform(() => only(0)),
+    z.literal('last'),
+  ],
+  { error: 'expected a chunk index such as 2, {"from": 1, "to": 3}, "first" or "last"' },
+);
+
+const matchSchema = z.strictObject({
+  operation: z
+    .enum(OPERATION_NAMES, { error: `expected one of ${OPERATION_NAMES.join(', ')}` })
+    .nullable()
+    .default(null),
+  fileId: z
+    .string()
+    .min(1)
+    .max(512)
+    // Of any upload is not worth reading a form for.
+    .transform((pattern) => (/^\*+$/.test(pattern) ? null : pattern))
+    .nullable()
+    .default(null),
+  chunkIndex: chunkSchema.nullable().default(null),
+  mediaType: z.enum(['video', 'image']).nullable().default(null),
+});
+
+const whenSchema = z.strictObject({
+  attempt: countsSchema.transform(asList).nullable().default(null),
+  nth: countsSchema.transform(asList).nullable().default(null),
+  skip: z.int().min(0).optional(),
+  probability: z.number().gt(0, 'expected more than 0').max(1).default(1),
+});
+
+function asList(spans: Span | Span[]): Span[] {
+  return Array.isArray(spans) ? spans : [spans];
+}
+
+const faultSchema = z.unknown().transform((value, context): Fault => {
+  const reading = readFault(value);
+  if ('fault' in reading) return reading.fault;
+  for (const { path, message } of reading.problems) {
+    context.addIssue({ code: 'custom', path: [...path], message });
+  }
+  return z.NEVER;
+});
+
+const writtenSchema = z.strictObject(
+  {
+    id: z
+      .string()
+      .regex(/^[!-~](?:[ -~]{0,98}[!-~])?$/, 'expected 1 to 100 printable ASCII characters')
+      .optional(),
+    match: matchSchema.prefault({}),
+    when: whenSchema.prefault({}),
+    fault: faultSchema,
+    times: z
+      .union([z.int().min(1), z.literal('always').transform(() => Number.POSITIVE_INFINITY)], {
+        error: 'expected a number from 1 on, or "always"',
+      })
+      .optional(),
+    ttlMs: milliseconds.pipe(z.number().min(1, 'expected at least 1 ms')).nullable().default(null),
+    succeedFirst: z.int().min(0).optional(),
+    failRequestCount: z.int().min(1).optional(),
+  },
+  // For a value that is no object at all; zod's own words for the rest.
+  { error: ({ code }) => (code === 'invalid_type' ? 'expected a rule: {"fault": …}' : undefined) },
+);
+
+const ruleSchema = writtenSchema.transform((written, context) => {
+  const { id, fault, match, ttlMs, when, succeedFirst, times, failRequestCount } = written;
+  const problems = contradictionsOf(written);
+  for (const { path, message } of problems) context.addIssue({ code: 'custom', path: [...path], message });
+  return {
+    id,
+    match,
+    when: { ...when, skip: when.skip ?? succeedFirst ?? 0 },
+    fault,
+    times: times ?? failRequestCount ?? 1,
+    ttlMs,
+    operations: possibleIn(match, fault).operations,
+  };
+});
+
+type Written = Readonly<z.output<typeof writtenSchema>>;
+
+function contradictionsOf({ match, when, fault, ...rest }: Written): PlacedProblem[] {
+  const { problems } = possibleIn(match, fault);
+  if (rest.succeedFirst !== undefined && when.skip !== undefined) {
+    problems.push({ path: ['succeedFirst'], message: 'the same as when.skip; give one of them' });
+  }
+  if (rest.failRequestCount !== undefined && rest.times !== undefined) {
+    problems.push({ path: ['failRequestCount'], message: 'the same as times; give one of them' });
+  }
+  return problems;
+}
+
+/** The operations that the rule can be about; the first thing that leaves none is the problem. */
+function possibleIn(match: Match, fault: Fault): { operations: Operation[]; problems: PlacedProblem[] } {
+  const { operation, fileId, chunkIndex, mediaType } = match;
+  const breakable = operationsOf(fault);
+  const filters: { field: string[]; isOn: boolean; keeps: (name: Operation) => boolean }[] = [
+    { field: ['fault'], isOn: true, keeps: (name) => breakable.includes(name) },
+    {
+      field: ['match', 'chunkIndex'],
+      isOn: chunkIndex !== null,
+      keeps: (name) => name === 'uploadChunk',
+    },
+    { field: ['match', 'fileId'], isOn: fileId !== null, keeps: (name) => OPERATIONS[name].hasUpload },
+    {
+      field: ['match', 'mediaType'],
+      isOn: mediaType !== null,
+      keeps: (name) => OPERATIONS[name].mediaType === mediaType,
+    },
+  ];
+  let operations = operation === null ? OPERATION_NAMES : [operation];
+  for (const { field, isOn, keeps } of filters) {
+    const left = isOn ? operations.filter(keeps) : operations;
+    if (left.length === 0) {
+      const what = field[0] === 'fault' ? nameOfFault(fault) : 'this';
+      const message = `${what} is only possible in ${OPERATION_NAMES.filter(keeps).join(', ')}; the rule is about ${operations.join(', ')}`;
+      return { operations: [], problems: [{ path: field, message }] };
+    }
+    operations = left;
+  }
+  return { operations, problems: [] };
+}
+
+/**
+ * One rule or a list of them. `newId` gives an id to a rule without one, by its place in the list.
+ * @throws AppError `invalid_rule`, its `details.problems` naming every place
+ */
+export function parseRules(json: unknown, newId: (at: number) => string, options: ParseOptions = {}): Rule[] {
+  const list: readonly unknown[] = Array.isArray(json) ? json : [json];
+  if (list.length > MAX_RULES) {
+    throw refusalOf(
+      'invalid_rule',
+      [{ path: [], message: `got ${list.length} rules; at most ${MAX_RULES}` }],
+      options.fileName,
+    );
+  }
+  const problems: PlacedProblem[] = [];
+  const rules: Rule[] = [];
+  const ids = new Set<string>();
+  for (const [at, item] of list.entries()) {
+    const base = Array.isArray(json) ? [at] : [];
+    const found = problemsIn(item, options, ids);
+    problems.push(...found.problems.map(({ path, message }) => ({ path: [...base, ...path], message })));
+    if (found.rule !== null && problems.length === 0) rules.push(withId(found.rule, item, () => newId(at)));
+  }
+  if (problems.length > 0) throw refusalOf('invalid_rule', problems, options.fileName);
+  return rules;
+}
+
+type ParsedRule = z.output<typeof ruleSchema>;
+
+function problemsIn(
+  item: unknown,
+  { isTtlNeeded = false }: ParseOptions,
+  ids: Set<string>,
+): { problems: PlacedProblem[]; rule: ParsedRule | null } {
+  const { success, data, error } = ruleSchema.safeParse(item);
+  if (!success) return { problems: problemsOf(error.issues), rule: null };
+  const problems: PlacedProblem[] = [];
+  if (isTtlNeeded && data.ttlMs === null) {
+    problems.push({ path: ['ttlMs'], message: 'a server that others reach needs it, such as "10m"' });
+  }
+  if (data.id !== undefined && ids.has(data.id)) {
+    problems.push({ path: ['id'], message: `another rule has the id ${JSON.stringify(data.id)} already` });
+  }
+  if (data.id !== undefined) ids.add(data.id);
+  return { problems, rule: data };
+}
+
+function withId(rule: ParsedRule, item: unknown, newId: () => string): Rule {
+  const id = rule.id ?? newId();
+  // A copy: what the caller does to its object later is not a change of the rule.
+  return { ...rule, id, given: { id, ...structuredClone(item as Rule['given']) } };
+}

@@ -1,0 +1,120 @@
+// journal/har.ts: exchanges as an HTTP Archive (HAR 1.2), for the tools that people look at traffic with.
+//
+// Promises: only what is in an exchange, so no header, no body and no secret; what HAR has no word for stands in fields
+// that begin with `_`, as the format asks for. A part's name, size and checksum are shown, its value never was here.
+// Must not know: where exchanges are kept.
+import type { Exchange, Part } from './exchange.ts';
+
+/** HAR wants absolute addresses; an exchange knows no host. */
+const DEFAULT_ORIGIN = 'http://localhost';
+/** In HAR: not known. */
+const UNKNOWN = -1;
+
+export interface Har {
+  readonly log: {
+    readonly version: '1.2';
+    readonly creator: { readonly name: string; readonly version: string };
+    readonly entries: readonly HarEntry[];
+  };
+}
+
+interface HarEntry extends Readonly<Record<`_${string}`, unknown>> {
+  readonly startedDateTime: string;
+  readonly time: number;
+  readonly request: object;
+  readonly response: object;
+  readonly cache: object;
+  readonly timings: { readonly send: number; readonly wait: number; readonly receive: number };
+  readonly connection: string;
+}
+
+/** @param origin such as `http://127.0.0.1:4310` */
+export function toHar(exchanges: readonly Exchange[], creatorVersion: string, origin = DEFAULT_ORIGIN): Har {
+  const creator = { name: 'xenonflare-mock', version: creatorVersion };
+  return {
+    log: { version: '1.2', creator, entries: exchanges.map((exchange) => entryOf(exchange, origin)) },
+  };
+}
+
+function entryOf(exchange: Exchange, origin: string): HarEntry {
+  const timings = timingsOf(exchange);
+  const { send, wait, receive } = timings;
+  return {
+    startedDateTime: exchange.at,
+    time: send + wait + receive,
+    request: requestOf(exchange, origin),
+    response: responseOf(exchange),
+    cache: {},
+    timings,
+    connection: String(exchange.connection.id),
+    ...extrasOf(exchange),
+  };
+}
+
+function requestOf({ method, path, body }: Exchange, origin: string): object {
+  const query = path.includes('?') ? path.slice(path.indexOf('?')) : '';
+  return {
+    method,
+    url: path.startsWith('/') ? `${origin}${path}` : path,
+    httpVersion: 'HTTP/1.1',
+    cookies: [],
+    headers: [],
+    queryString: [...new URLSearchParams(query)].map(([name, value]) => ({ name, value })),
+    ...(body.parts.length === 0 ? {} : { postData: postDataOf(body.parts) }),
+    headersSize: UNKNOWN,
+    bodySize: body.receivedBytes,
+  };
+}
+
+function postDataOf(parts: readonly Part[]): object {
+  const params = parts.map(({ name, filename, bytes, crc32 }) => ({
+    name,
+    ...(filename === undefined ? {} : { fileName: filename }),
+    _bytes: bytes,
+    _crc32: crc32,
+  }));
+  return { mimeType: 'multipart/form-data', params, text: '' };
+}
+
+/** Without an answer the status is 0, as browsers write it. */
+function responseOf({ response }: Exchange): object {
+  const { status = 0, bytes = UNKNOWN } = response ?? {};
+  return {
+    status,
+    statusText: '',
+    httpVersion: response === null ? '' : 'HTTP/1.1',
+    cookies: [],
+    headers: [],
+    content: { size: Math.max(bytes, 0), mimeType: 'x-unknown' },
+    redirectURL: '',
+    headersSize: UNKNOWN,
+    bodySize: bytes,
+  };
+}
+
+/** Each at least 0, although an answer may come before the body is whole. */
+function timingsOf({ timing }: Exchange): HarEntry['timings'] {
+  const { firstByteMs, totalMs } = timing;
+  const sentMs = timing.bodyMs ?? 0;
+  const answeredMs = Math.max(sentMs, firstByteMs ?? totalMs);
+  return { send: sentMs, wait: answeredMs - sentMs, receive: Math.max(totalMs - answeredMs, 0) };
+}
+
+function extrasOf(exchange: Exchange): Readonly<Record<`_${string}`, unknown>> {
+  return {
+    _seq: exchange.seq,
+    _namespace: exchange.namespace,
+    ...(exchange.requestId === undefined ? {} : { _requestId: exchange.requestId }),
+    _operation: exchange.operation,
+    _connection: exchange.connection,
+    _upload: exchange.upload,
+    _body: { declaredBytes: exchange.body.declaredBytes, fileBytes: exchange.body.fileBytes },
+    _committed: exchange.committed,
+    _fault: exchange.fault,
+    _errorCode: exchange.response?.errorCode ?? null,
+    _outcome: exchange.outcome,
+    _suspectedTransportReplay: exchange.suspectedTransportReplay,
+    _contract: exchange.contract,
+    _timing: exchange.timing,
+  };
+}

@@ -1,0 +1,185 @@
+// journal/journal.ts: the recorded exchanges of one server, all namespaces: to be queried, waited for and listened to.
+//
+// Promises: an exchange is found by every query from the moment `append` returns; memory is bounded (records.ts,
+// event-feed.ts, waits.ts). A namespace is a name, or `*` for all of them where something is read.
+// Must not know: HTTP, who observes the exchanges, that rules exist. Off (`--no-journal`) is no Journal at all.
+import { EventFeed, type JournalEvent, type Listener, type Resumption } from './event-feed.ts';
+import { pathWithoutSecrets, type Amendment, type Exchange, type ExchangeDraft } from './exchange.ts';
+import { testOf, type JournalMatcher } from './matcher.ts';
+import { Records, type Bounds, type Entry } from './records.ts';
+import { isTransportReplay, REPLAY_WINDOW_MS } from './transport-replay.ts';
+import { Waits, type WaitOptions, type WaitResult } from './waits.ts';
+
+export interface JournalOptions extends Bounds {
+  /** How many recent events can be resumed from; 1024 unless told. */
+  readonly maxEvents?: number | undefined;
+  /** 1000 unless told. */
+  readonly maxWaits?: number | undefined;
+  /** A longer gap before a re-sent POST is the client's own doing (transport-replay.ts). */
+  readonly replayWindowMs?: number | undefined;
+  /** Milliseconds of a clock that never jumps. */
+  readonly now?: (() => number) | undefined;
+}
+
+export interface FindOptions {
+  /** The first so many where `sinceSeq` is given, here or in the matcher, so that one can page; else the last ones. */
+  readonly limit?: number | undefined;
+  /** Only later ones. */
+  readonly sinceSeq?: number | undefined;
+}
+
+export interface Found {
+  /** In order of `seq`. */
+  readonly exchanges: readonly Exchange[];
+  /** How many match without the limit. */
+  readonly total: number;
+  /** How many exchanges of the namespace are not on record any more, since it was last cleared. */
+  readonly evicted: number;
+}
+
+export class Journal {
+  readonly #records: Records;
+  readonly #feed: EventFeed;
+  readonly #waits: Waits;
+  readonly #replayWindowMs: number;
+  readonly #now: () => number;
+  #lastSeq = 0;
+
+  constructor(options: JournalOptions) {
+    this.#records = new Records(options);
+    this.#feed = new EventFeed(options.maxEvents ?? 1024);
+    this.#waits = new Waits(options.maxWaits ?? 1000);
+    this.#replayWindowMs = options.replayWindowMs ?? REPLAY_WINDOW_MS;
+    this.#now = options.now ?? (() => performance.now());
+  }
+
+  /** Exchanges on record, of all namespaces. */
+  get size(): number {
+    return this.#records.size;
+  }
+
+  /** As `approximateBytes` counts them. */
+  get bytes(): number {
+    return this.#records.bytes;
+  }
+
+  /** The last number given out; 0: none. To be used as `sinceSeq`. */
+  get lastSeq(): number {
+    return this.#lastSeq;
+  }
+
+  /**
+   * To be called before the last byte of the answer is sent, or as the connection ends, with `totalMs` the time so far.
+   * @param headMark equal for two requests whose heads are the same byte for byte: it tells a transport's replay apart
+   */
+  append(draft: ExchangeDraft, headMark?: string): Exchange {
+    this.#lastSeq += 1;
+    const endedMs = this.#now();
+    const path = pathWithoutSecrets(draft.path);
+    const exchange: Exchange = { seq: this.#lastSeq, ...draft, path, suspectedTransportReplay: false };
+    const beganMs = endedMs - draft.timing.totalMs;
+    const entry: Entry = { exchange, beganMs, endedMs, headMark, bytes: 0 };
+    if (this.#isReplay(entry)) entry.exchange = { ...exchange, suspectedTransportReplay: true };
+    this.#records.add(entry);
+    this.#announce(entry.exchange);
+    return entry.exchange;
+  }
+
+  /** Changes what is on record: the client left during the answer, a commit came late. Null: it is not there any more. */
+  amend(seq: number, changes: Amendment): Exchange | null {
+    const entry = this.#records.find(seq);
+    if (entry === null) return null;
+    const exchange = { ...entry.exchange, ...changes };
+    entry.exchange = exchange;
+    if (changes.outcome !== undefined) entry.endedMs = this.#now();
+    this.#records.changed(entry);
+    if (Object.keys(changes).some((field) => field !== 'timing')) this.#announce(exchange);
+    return exchange;
+  }
+
+  get(seq: number): Exchange | null {
+    return this.#records.find(seq)?.exchange ?? null;
+  }
+
+  find(namespace: string, matcher: JournalMatcher = {}, { limit, sinceSeq }: FindOptions = {}): Found {
+    const since = Math.max(sinceSeq ?? 0, matcher.sinceSeq ?? 0);
+    const exchanges: Exchange[] = [];
+    this.#visit(namespace, { ...matcher, sinceSeq: since }, (exchange) => exchanges.push(exchange));
+    const { length: total } = exchanges;
+    const evicted = this.evicted(namespace);
+    if (limit === undefined) return { exchanges, total, evicted };
+    const isPaging = sinceSeq !== undefined || matcher.sinceSeq !== undefined;
+    const from = isPaging ? 0 : Math.max(total - limit, 0);
+    return { exchanges: exchanges.slice(from, from + limit), total, evicted };
+  }
+
+  count(namespace: string, matcher: JournalMatcher = {}): number {
+    let count = 0;
+    this.#visit(namespace, matcher, () => (count += 1));
+    return count;
+  }
+
+  /** Exchanges that had to make room since the namespace was last cleared. */
+  evicted(namespace: string): number {
+    return this.#records.evicted(namespace);
+  }
+
+  /** As if nothing had happened in the namespace; numbers go on, and so do waits and subscriptions. */
+  clear(namespace: string): void {
+    this.#records.clear(namespace);
+    this.#feed.clear(namespace);
+    this.#waits.forget(namespace);
+  }
+
+  /**
+   * Resolves as soon as so many exchanges match, those on record included, or to what was seen until the time-out.
+   * @throws AppError `invalid_matcher` when there are too many waits
+   */
+  wait(namespace: string, matcher: JournalMatcher, options: WaitOptions = {}): Promise<WaitResult> {
+    const { exchanges } = this.find(namespace, matcher);
+    return this.#waits.add({ ...options, namespace, matcher, stored: exchanges });
+  }
+
+  /** Tells listeners of something that is no exchange. */
+  publish(
+    namespace: string,
+    kind: 'ledger' | 'fault',
+    data: Readonly<Record<string, unknown>>,
+  ): JournalEvent {
+    return this.#feed.publish(namespace, { kind, data });
+  }
+
+  /** @returns ends the subscription */
+  subscribe(namespace: string, listener: Listener): () => void {
+    return this.#feed.subscribe(namespace, listener);
+  }
+
+  /** Events after that id (`Last-Event-ID`). With `subscribe` in the same turn of the loop nothing is missed or doubled. */
+  since(namespace: string, eventId: number): Resumption {
+    return this.#feed.since(namespace, eventId);
+  }
+
+  /** Ends every wait, so that none keeps the server from closing. */
+  close(): void {
+    this.#waits.close();
+  }
+
+  #announce(exchange: Exchange): void {
+    this.#waits.offer(exchange);
+    this.#feed.publish(exchange.namespace, { kind: 'exchange', data: exchange });
+  }
+
+  #visit(namespace: string, matcher: JournalMatcher, use: (exchange: Exchange) => void): void {
+    const isMatch = testOf(matcher);
+    this.#records.visit(namespace, matcher.sinceSeq ?? 0, (exchange) => {
+      if (isMatch(exchange)) use(exchange);
+    });
+  }
+
+  #isReplay(entry: Entry): boolean {
+    // Where nothing was lost of late there is nothing to look through: under load the usual case.
+    const sinceMs = entry.beganMs - this.#replayWindowMs;
+    const recent = this.#records.aroundLoss(entry.exchange.namespace, sinceMs);
+    return isTransportReplay(entry, recent, this.#replayWindowMs);
+  }
+}

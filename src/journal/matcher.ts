@@ -1,0 +1,100 @@
+// journal/matcher.ts: which exchanges are meant: a journal matcher of behaviour §11, and how far one is from fitting.
+//
+// A matcher is valid if and only if it is an object of the fields below; an exchange fits when it has the value of
+// every field given. `"*"` as a text stands for any value, but there must be one: `{"ruleId":"*"}` means every exchange
+// that a rule touched. `{}` fits everything. `sinceSeq`: later than that one.
+// Must not know: where exchanges are kept.
+import { z } from 'zod';
+import { OUTCOMES, type Exchange } from './exchange.ts';
+import { parseOrRefuse } from '../problems.ts';
+
+const textSchema = z.string().min(1).max(512);
+const countSchema = z.int().min(0);
+
+export const matcherSchema = z.strictObject({
+  operation: textSchema.optional(),
+  fileId: textSchema.optional(),
+  chunkIndex: countSchema.optional(),
+  attempt: z.int().min(1).optional(),
+  status: z.int().min(100).max(599).optional(),
+  errorCode: textSchema.optional(),
+  outcome: z.enum(OUTCOMES).optional(),
+  ruleId: textSchema.optional(),
+  sinceSeq: countSchema.optional(),
+});
+
+export type JournalMatcher = Readonly<z.infer<typeof matcherSchema>>;
+
+/** A field of a matcher that an exchange does not fit. */
+export interface Difference {
+  readonly field: string;
+  readonly expected: string | number;
+  /** Null: the exchange has no such thing, or it is not known. */
+  readonly actual: string | number | null;
+}
+
+type Field = Exclude<keyof JournalMatcher, 'sinceSeq'>;
+
+const VALUES: { readonly [F in Field]: (exchange: Exchange) => string | number | null } = {
+  operation: (exchange) => exchange.operation,
+  fileId: (exchange) => exchange.upload?.fileId ?? null,
+  chunkIndex: (exchange) => exchange.upload?.chunkIndex ?? null,
+  attempt: (exchange) => exchange.upload?.attempt ?? null,
+  status: (exchange) => exchange.response?.status ?? null,
+  errorCode: (exchange) => exchange.response?.errorCode ?? null,
+  outcome: (exchange) => exchange.outcome,
+  ruleId: (exchange) => exchange.fault?.ruleId ?? null,
+};
+
+const FIELDS = matcherSchema.keyof().exclude(['sinceSeq']).options;
+
+const ANY = '*';
+
+/** @throws AppError `invalid_matcher` naming each bad place */
+export function parseMatcher(value: unknown): JournalMatcher {
+  return parseOrRefuse(matcherSchema, value, 'invalid_matcher');
+}
+
+export function matches(exchange: Exchange, matcher: JournalMatcher): boolean {
+  return testOf(matcher)(exchange);
+}
+
+/** `matches` for many exchanges: the matcher is looked at once. */
+export function testOf(matcher: JournalMatcher): (exchange: Exchange) => boolean {
+  const { sinceSeq = 0 } = matcher;
+  const conditions = FIELDS.flatMap((field) => {
+    const wanted = matcher[field];
+    return wanted === undefined ? [] : [{ valueOf: VALUES[field], wanted }];
+  });
+  return (exchange) => {
+    if (exchange.seq <= sinceSeq) return false;
+    for (const { valueOf, wanted } of conditions) if (!fits(wanted, valueOf(exchange))) return false;
+    return true;
+  };
+}
+
+/** Every field of the matcher that the exchange does not fit; none: it matches. */
+export function distance(exchange: Exchange, matcher: JournalMatcher): Difference[] {
+  const differences: Difference[] = [];
+  for (const field of FIELDS) {
+    const expected = matcher[field];
+    if (expected === undefined) continue;
+    const actual = VALUES[field](exchange);
+    if (!fits(expected, actual)) differences.push({ field, expected, actual });
+  }
+  const { sinceSeq } = matcher;
+  if (sinceSeq !== undefined && exchange.seq <= sinceSeq) {
+    differences.push({ field: 'sinceSeq', expected: sinceSeq, actual: exchange.seq });
+  }
+  return differences;
+}
+
+function fits(wanted: string | number, actual: string | number | null): boolean {
+  return wanted === ANY ? actual !== null : wanted === actual;
+}
+
+/** For a person: `operation uploadChunk, chunkIndex 2`. */
+export function describeMatcher(matcher: JournalMatcher): string {
+  const given = Object.entries(matcher).filter(([, value]) => value !== undefined);
+  return given.length === 0 ? 'any exchange' : given.map(([field, value]) => `${field} ${value}`).join(', ');
+}

@@ -1,0 +1,96 @@
+// journal/recording.ts: one exchange while it runs: facts are put down as they become known, then it is one draft.
+//
+// Promises: what is not known stays null; the draft is complete whenever it is asked for.
+// Must not know: HTTP frameworks, sockets, rules, where the draft goes.
+import type { Connection, Exchange, ExchangeDraft, Outcome, Part } from './exchange.ts';
+
+export interface Beginning {
+  readonly requestId: string;
+  readonly connection: Connection;
+  readonly operation: string;
+  readonly method: string;
+  readonly path: string;
+  readonly declaredBytes: number | null;
+  /** ISO 8601, on the namespace's clock; a function, because the namespace is known only after the key was checked. */
+  readonly at: () => string;
+  /** Milliseconds of the machine's time that never jump. */
+  readonly now: () => number;
+}
+
+export interface SeenBody {
+  readonly receivedBytes: number;
+  readonly fileBytes: number;
+  readonly parts: readonly {
+    readonly name: string;
+    readonly filename?: string | undefined;
+    readonly bytes: number;
+    readonly crc32: number;
+    /** Looked at by a check of the contract, and never kept. */
+    readonly value?: string | undefined;
+  }[];
+}
+
+const NO_BODY: SeenBody = { receivedBytes: 0, fileBytes: 0, parts: [] };
+
+export class Recording {
+  upload: Exchange['upload'] = null;
+  committed: Exchange['committed'] = null;
+  fault: Exchange['fault'] = null;
+  contract: Exchange['contract'] = { request: [], response: [] };
+  /** Asked when the draft is made: a body that is cut off says what had come of it. */
+  body: () => SeenBody = () => NO_BODY;
+  readonly #beginning: Beginning;
+  readonly #begunMs: number;
+  #firstByteMs: number | null = null;
+  #bodyMs: number | null = null;
+
+  constructor(beginning: Beginning) {
+    this.#beginning = beginning;
+    this.#begunMs = beginning.now();
+  }
+
+  /** More of the body has come. */
+  bytesCame(): void {
+    this.#bodyMs = this.#elapsed();
+  }
+
+  /** The answer is about to be sent. */
+  answerBegins(): void {
+    this.#firstByteMs ??= this.#elapsed();
+  }
+
+  draft(namespace: string, end: { outcome: Outcome; response: Exchange['response'] }): ExchangeDraft {
+    const { requestId, connection, operation, method, path, declaredBytes, at } = this.#beginning;
+    const { receivedBytes, fileBytes, parts } = this.body();
+    return {
+      namespace,
+      at: at(),
+      requestId,
+      connection,
+      operation,
+      method,
+      path,
+      upload: this.upload,
+      body: { declaredBytes, receivedBytes, fileBytes, parts: parts.map(partOf) },
+      committed: this.committed,
+      fault: this.fault,
+      response: end.response,
+      outcome: end.outcome,
+      contract: this.contract,
+      timing: this.timing(),
+    };
+  }
+
+  timing(): Exchange['timing'] {
+    return { firstByteMs: this.#firstByteMs, bodyMs: this.#bodyMs, totalMs: this.#elapsed() };
+  }
+
+  #elapsed(): number {
+    return Math.round((this.#beginning.now() - this.#begunMs) * 10) / 10;
+  }
+}
+
+function partOf({ name, filename, bytes, crc32 }: SeenBody['parts'][number]): Part {
+  const named = filename === undefined ? { name } : { name, filename };
+  return { ...named, bytes, crc32: crc32.toString(16).padStart(8, '0') };
+}

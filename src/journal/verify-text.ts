@@ -1,0 +1,80 @@
+// journal/verify-text.ts: a verdict for a person who reads a test's output (`Accept: text/plain`).
+//
+// Promises: says everything that the JSON says but the structure; ends with a line feed.
+// Must not know: how the verdict was found.
+import { describeMatcher } from './matcher.ts';
+import type { NearMiss } from './near-misses.ts';
+import { boundsOf, type Failure, type Verdict } from './verify.ts';
+
+export function asText(verdict: Verdict): string {
+  if (verdict.pass) return 'PASS\n';
+  const { failures } = verdict;
+  const title = `FAIL: ${failures.length} ${failures.length === 1 ? 'check' : 'checks'} failed`;
+  return `${[title, ...failures.map(paragraph)].join('\n\n')}\n`;
+}
+
+function paragraph(failure: Failure): string {
+  const { kind, pointer, nearMisses } = failure;
+  const isUnwanted = nearMisses.some(({ differs }) => differs.length === 0);
+  const heading = isUnwanted ? 'these:' : 'nearest:';
+  const lines = [
+    `${kind} ${pointer}`,
+    `  expected: ${expectedOf(failure)}`,
+    `  actual: ${actualOf(failure)}`,
+  ];
+  if (nearMisses.length > 0) lines.push(`  ${heading}`, ...nearMisses.map(lineOf));
+  return lines.join('\n');
+}
+
+function lineOf({ exchange, differs }: NearMiss): string {
+  const why = differs.map(
+    ({ field, expected, actual }) => `${field} is ${actual ?? 'none'}, not ${expected}`,
+  );
+  return why.length === 0 ? `    ${exchange}` : `    ${exchange}\n      but ${why.join('; ')}`;
+}
+
+function expectedOf(failure: Failure): string {
+  switch (failure.kind) {
+    case 'expect':
+      return `${describeMatcher(failure.expected.match)}: ${timesOf(failure.expected)}`;
+    case 'sequence':
+      return `${describeMatcher(failure.expected.match)}${afterOf(failure.expected.afterSeq)}`;
+    case 'never': {
+      const { never } = failure.expected;
+      return `never: ${typeof never === 'string' ? never : describeMatcher(never)}`;
+    }
+    case 'unfiredRule': {
+      const { ruleId, explain } = failure.expected;
+      return `rule ${ruleId} fires${explain === undefined ? '' : `: ${explain}`}`;
+    }
+  }
+}
+
+function afterOf(seq: number): string {
+  return seq === 0 ? '' : `, after #${seq}`;
+}
+
+function timesOf(expectation: Parameters<typeof boundsOf>[0]): string {
+  const { min, max } = boundsOf(expectation);
+  if (min === max) return `${min} times`;
+  if (max === Infinity) return `at least ${min} times`;
+  return min === 0 ? `at most ${max} times` : `${min} to ${max} times`;
+}
+
+function actualOf(failure: Failure): string {
+  switch (failure.kind) {
+    case 'expect':
+    case 'never':
+      return `${failure.actual.count} times${seqsOf(failure.actual.seqs)}`;
+    case 'sequence':
+      return failure.actual.seqs.length === 0
+        ? 'it never came'
+        : `it did not come after the steps before it${seqsOf(failure.actual.seqs)}`;
+    case 'unfiredRule':
+      return 'it never fired';
+  }
+}
+
+function seqsOf(seqs: readonly number[]): string {
+  return seqs.length === 0 ? '' : ` (${seqs.map((seq) => `#${seq}`).join(', ')})`;
+}

@@ -1,0 +1,200 @@
+// journal/verify.ts: whether the recorded exchanges are those that a test expects (`POST verify`, behaviour §11).
+//
+// A request is valid if and only if it is an object of: `expect`, a list of `{match, count}` or `{match, atLeast, atMost}`
+// (none of them: at least once); `sequence`, matchers that are met in this order, with anything between them; `never`,
+// matchers or names of NEVER_EVENTS; `unfiredRules`. A rule that is armed and never fired fails every verification
+// (behaviour §9) unless `unfiredRules` is false: else a test passes whose fault never came.
+// Must not know: where exchanges and rules are kept.
+import { z } from 'zod';
+import { acknowledgedResent } from './acknowledged.ts';
+import type { Exchange } from './exchange.ts';
+import { matcherSchema, matches, testOf, type JournalMatcher } from './matcher.ts';
+import { MAX_NEAR_MISSES, nearestTo, nearMiss, type NearMiss } from './near-misses.ts';
+import { parseOrRefuse } from '../problems.ts';
+
+const NEVER_EVENTS = ['acknowledged chunk re-sent'] as const;
+
+type NeverEvent = (typeof NEVER_EVENTS)[number];
+
+const countSchema = z.int().min(0);
+
+const expectationSchema = z
+  .strictObject({
+    match: matcherSchema,
+    count: countSchema.optional(),
+    atLeast: countSchema.optional(),
+    atMost: countSchema.optional(),
+  })
+  .refine(({ count, atLeast, atMost }) => count === undefined || (atLeast ?? atMost) === undefined, {
+    message: 'give count, or atLeast and atMost, not both',
+  })
+  .refine(({ atLeast = 0, atMost = Infinity }) => atLeast <= atMost, {
+    message: 'atLeast is more than atMost',
+  });
+
+const neverSchema = z.union([z.enum(NEVER_EVENTS), matcherSchema], {
+  error: `expected a matcher or one of: ${NEVER_EVENTS.join(', ')}`,
+});
+
+/** More in one request would keep the server from its uploads. */
+const MAX_CHECKS = 100;
+
+const requestSchema = z.strictObject({
+  expect: z.array(expectationSchema).max(MAX_CHECKS).default([]),
+  sequence: z.array(matcherSchema).max(MAX_CHECKS).default([]),
+  never: z.array(neverSchema).max(MAX_CHECKS).default([]),
+  unfiredRules: z.boolean().default(true),
+});
+
+export type VerifyRequest = Readonly<z.infer<typeof requestSchema>>;
+type Expectation = Readonly<z.infer<typeof expectationSchema>>;
+
+/** A rule that is armed and has not fired. */
+export interface UnfiredRule {
+  readonly ruleId: string;
+  /** One sentence that says what it waits for. */
+  readonly explain?: string;
+  /** What of its conditions a journal can look for. */
+  readonly match?: JournalMatcher;
+}
+
+export type Failure =
+  | {
+      readonly kind: 'expect';
+      readonly pointer: string;
+      readonly expected: Expectation;
+      readonly actual: { readonly count: number; readonly seqs: readonly number[] };
+      readonly nearMisses: readonly NearMiss[];
+    }
+  | {
+      readonly kind: 'sequence';
+      /** The first step that was not met. */
+      readonly pointer: string;
+      readonly expected: { readonly match: JournalMatcher; readonly afterSeq: number };
+      /** What the steps before it met. */
+      readonly actual: { readonly seqs: readonly number[] };
+      readonly nearMisses: readonly NearMiss[];
+    }
+  | {
+      readonly kind: 'never';
+      readonly pointer: string;
+      readonly expected: { readonly never: JournalMatcher | NeverEvent };
+      readonly actual: { readonly count: number; readonly seqs: readonly number[] };
+      /** The exchanges that should not have been. */
+      readonly nearMisses: readonly NearMiss[];
+    }
+  | {
+      readonly kind: 'unfiredRule';
+      readonly pointer: string;
+      readonly expected: UnfiredRule;
+      readonly actual: { readonly fired: 0 };
+      readonly nearMisses: readonly NearMiss[];
+    };
+
+/** Of several failures `expected`, `actual` and `nearMisses` are those of the first (behaviour §9). */
+export type Verdict =
+  | { readonly pass: true }
+  | ({ readonly pass: false; readonly failures: readonly Failure[] } & Pick<
+      Failure,
+      'expected' | 'actual' | 'nearMisses'
+    >);
+
+/** @throws AppError `invalid_matcher` naming each bad place */
+export function parseVerify(value: unknown): VerifyRequest {
+  return parseOrRefuse(requestSchema, value, 'invalid_matcher');
+}
+
+/** @param exchanges in order of `seq` */
+export function verify(
+  request: VerifyRequest,
+  exchanges: readonly Exchange[],
+  unfiredRules: readonly UnfiredRule[],
+): Verdict {
+  const failures = [
+    ...request.expect.map((expectation, index) => checkCount(expectation, index, exchanges)),
+    checkSequence(request.sequence, exchanges),
+    ...request.never.map((unwanted, index) => checkNever(unwanted, index, exchanges)),
+    ...(request.unfiredRules ? unfiredRules.map((rule) => unfired(rule, exchanges)) : []),
+  ].filter((failure) => failure !== null);
+  const [first] = failures;
+  if (first === undefined) return { pass: true };
+  const { expected, actual, nearMisses } = first;
+  return { pass: false, failures, expected, actual, nearMisses };
+}
+
+export function boundsOf({ count, atLeast, atMost }: Omit<Expectation, 'match'>): {
+  min: number;
+  max: number;
+} {
+  if (count !== undefined) return { min: count, max: count };
+  // `atMost` alone does not ask for any.
+  return { min: atLeast ?? (atMost === undefined ? 1 : 0), max: atMost ?? Infinity };
+}
+
+function checkCount(expected: Expectation, index: number, exchanges: readonly Exchange[]): Failure | null {
+  const { min, max } = boundsOf(expected);
+  const found = exchanges.filter(testOf(expected.match));
+  if (found.length >= min && found.length <= max) return null;
+  return {
+    kind: 'expect',
+    pointer: `/expect/${index}`,
+    expected,
+    actual: countOf(found),
+    nearMisses: found.length < min ? nearestTo(expected.match, exchanges) : unwantedOf(found),
+  };
+}
+
+function checkSequence(sequence: readonly JournalMatcher[], exchanges: readonly Exchange[]): Failure | null {
+  const seqs: number[] = [];
+  for (const exchange of exchanges) {
+    const step = sequence[seqs.length];
+    if (step !== undefined && matches(exchange, step)) seqs.push(exchange.seq);
+  }
+  const missed = sequence[seqs.length];
+  if (missed === undefined) return null;
+  const afterSeq = seqs.at(-1) ?? 0;
+  const tooEarly = ({ seq }: Exchange) =>
+    seq > afterSeq ? [] : [{ field: 'order', expected: `after #${afterSeq}`, actual: seq }];
+  return {
+    kind: 'sequence',
+    pointer: `/sequence/${seqs.length}`,
+    expected: { match: missed, afterSeq },
+    actual: { seqs },
+    nearMisses: nearestTo(missed, exchanges, tooEarly),
+  };
+}
+
+function checkNever(
+  unwanted: JournalMatcher | NeverEvent,
+  index: number,
+  exchanges: readonly Exchange[],
+): Failure | null {
+  const found =
+    typeof unwanted === 'string' ? acknowledgedResent(exchanges) : exchanges.filter(testOf(unwanted));
+  if (found.length === 0) return null;
+  return {
+    kind: 'never',
+    pointer: `/never/${index}`,
+    expected: { never: unwanted },
+    actual: countOf(found),
+    nearMisses: unwantedOf(found),
+  };
+}
+
+function unfired(rule: UnfiredRule, exchanges: readonly Exchange[]): Failure {
+  return {
+    kind: 'unfiredRule',
+    pointer: '/unfiredRules',
+    expected: rule,
+    actual: { fired: 0 },
+    nearMisses: rule.match === undefined ? [] : nearestTo(rule.match, exchanges),
+  };
+}
+
+function countOf(found: readonly Exchange[]): { count: number; seqs: number[] } {
+  return { count: found.length, seqs: found.map(({ seq }) => seq).slice(0, MAX_CHECKS) };
+}
+
+function unwantedOf(found: readonly Exchange[]): NearMiss[] {
+  return found.slice(-MAX_NEAR_MISSES).map((exchange) => nearMiss(exchange));
+}

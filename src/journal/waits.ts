@@ -1,0 +1,147 @@
+// journal/waits.ts: waiting for exchanges instead of sleeping (`POST requests/wait`).
+//
+// Promises: a wait ends inside the very call that puts the last exchange it needs on record, at its time-out or when
+// its signal aborts, and leaves nothing behind; there are never more than `maxWaits` of them.
+// Must not know: where exchanges are kept, HTTP.
+import { z } from 'zod';
+import { ALL_NAMESPACES } from './event-feed.ts';
+import type { Exchange } from './exchange.ts';
+import { matcherSchema, testOf, type JournalMatcher } from './matcher.ts';
+import { parseOrRefuse, refusalOf } from '../problems.ts';
+
+export interface WaitOptions {
+  /** How many exchanges have to match. */
+  readonly count?: number | undefined;
+  /** Of the machine's time. */
+  readonly timeoutMs?: number | undefined;
+  /** Aborted: nobody waits any more; the wait ends as one that timed out. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export type WaitResult =
+  | { readonly timedOut: false; readonly exchanges: readonly Exchange[] }
+  | { readonly timedOut: true; readonly seen: readonly Exchange[] };
+
+const DEFAULT_WAIT_MS = 30_000;
+
+const waitSchema = matcherSchema.extend({
+  count: z.int().min(1).max(100_000).default(1),
+  timeoutMs: z.int().min(0).max(600_000).default(DEFAULT_WAIT_MS),
+});
+
+/** Takes the matcher with `count` and `timeoutMs` beside its fields (§11). @throws AppError `invalid_matcher` */
+export function parseWait(value: unknown): { matcher: JournalMatcher; count: number; timeoutMs: number } {
+  const { count, timeoutMs, ...matcher } = parseOrRefuse(waitSchema, value, 'invalid_matcher');
+  return { matcher, count, timeoutMs };
+}
+
+interface Wait {
+  readonly namespace: string;
+  readonly isMatch: (exchange: Exchange) => boolean;
+  readonly count: number;
+  /** By seq. */
+  readonly found: Map<number, Exchange>;
+  readonly end: (result: WaitResult) => void;
+}
+
+export interface WaitRequest extends WaitOptions {
+  readonly namespace: string;
+  readonly matcher: JournalMatcher;
+  /** What matches already. */
+  readonly stored: readonly Exchange[];
+}
+
+export class Waits {
+  readonly #maxWaits: number;
+  readonly #open = new Map<string, Set<Wait>>();
+  #size = 0;
+
+  constructor(maxWaits: number) {
+    this.#maxWaits = maxWaits;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** @throws AppError `invalid_matcher` when there are too many waits */
+  async add({ namespace, matcher, stored, ...options }: WaitRequest): Promise<WaitResult> {
+    const { count = 1, timeoutMs = DEFAULT_WAIT_MS, signal } = options;
+    if (stored.length >= count) return { timedOut: false, exchanges: stored };
+    if (timeoutMs <= 0 || signal?.aborted === true) return { timedOut: true, seen: stored };
+    if (this.#size >= this.#maxWaits) throw tooMany(this.#maxWaits);
+    return new Promise((resolve) => {
+      const found = new Map(stored.map((exchange) => [exchange.seq, exchange]));
+      const giveUp = (): void => wait.end({ timedOut: true, seen: inOrder(found) });
+      const timer = setTimeout(giveUp, timeoutMs);
+      signal?.addEventListener('abort', giveUp);
+      const end = (result: WaitResult): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', giveUp);
+        this.#remove(wait);
+        resolve(result);
+      };
+      const wait: Wait = { namespace, isMatch: testOf(matcher), count, found, end };
+      this.#insert(wait);
+    });
+  }
+
+  /** An exchange is on record, or on record otherwise than before. */
+  offer(exchange: Exchange): void {
+    if (this.#size === 0) return;
+    this.#offerTo(this.#open.get(exchange.namespace), exchange);
+    this.#offerTo(this.#open.get(ALL_NAMESPACES), exchange);
+  }
+
+  /** What was seen of a namespace does not count any more. */
+  forget(namespace: string): void {
+    for (const [key, waits] of this.#open) {
+      const isTouched = namespace === ALL_NAMESPACES || key === ALL_NAMESPACES || key === namespace;
+      for (const { found } of isTouched ? waits : []) forgetIn(found, namespace);
+    }
+  }
+
+  /** Every wait ends as one that timed out. */
+  close(): void {
+    for (const waits of this.#open.values()) {
+      for (const wait of waits) wait.end({ timedOut: true, seen: inOrder(wait.found) });
+    }
+  }
+
+  #offerTo(waits: ReadonlySet<Wait> | undefined, exchange: Exchange): void {
+    for (const { isMatch, count, found, end } of waits ?? []) {
+      if (!isMatch(exchange)) found.delete(exchange.seq);
+      else if (found.set(exchange.seq, exchange).size >= count)
+        end({ timedOut: false, exchanges: inOrder(found) });
+    }
+  }
+
+  #insert(wait: Wait): void {
+    const waits = this.#open.get(wait.namespace) ?? new Set();
+    this.#open.set(wait.namespace, waits.add(wait));
+    this.#size += 1;
+  }
+
+  #remove(wait: Wait): void {
+    const waits = this.#open.get(wait.namespace);
+    waits?.delete(wait);
+    if (waits?.size === 0) this.#open.delete(wait.namespace);
+    this.#size -= 1;
+  }
+}
+
+function forgetIn(found: Map<number, Exchange>, namespace: string): void {
+  for (const [seq, exchange] of found) {
+    if (namespace === ALL_NAMESPACES || exchange.namespace === namespace) found.delete(seq);
+  }
+}
+
+/** An amended exchange may have come to match after later ones. */
+function inOrder(found: ReadonlyMap<number, Exchange>): Exchange[] {
+  return [...found.values()].toSorted((left, right) => left.seq - right.seq);
+}
+
+function tooMany(maxWaits: number): Error {
+  const message = `${maxWaits} waits are open already, the most there may be; let some end, or poll requests/find`;
+  return refusalOf('invalid_matcher', [{ path: [], message }]);
+}

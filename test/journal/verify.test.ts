@@ -1,0 +1,308 @@
+// verify.test.ts: a verdict is right, and a failed one says what was expected, what was there and what came nearest.
+
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/errors.ts';
+import type { Exchange, ExchangeDraft } from '../../src/journal/exchange.ts';
+import { asText } from '../../src/journal/verify-text.ts';
+import { parseVerify, verify, type UnfiredRule, type Verdict } from '../../src/journal/verify.ts';
+import { chunk, draft, exchange, lostAnswer, statusQuery } from './drafts.ts';
+
+const lostChunk2 = chunk(2, { ...lostAnswer(), upload: { fileId: 'f', chunkIndex: 2, attempt: 1 } });
+const again = (chunkIndex: number): ExchangeDraft =>
+  draft({ upload: { fileId: 'f', chunkIndex, attempt: 2 }, committed: null });
+
+function record(...drafts: ExchangeDraft[]): Exchange[] {
+  return drafts.map((one, index) => exchange(index + 1, one));
+}
+
+/** Chunk 2 loses its answer and is sent again after a status query. */
+const story = record(chunk(0), chunk(1), lostChunk2, statusQuery(), again(2), chunk(3));
+
+function judge(request: unknown, exchanges = story, unfired: UnfiredRule[] = []): Verdict {
+  return verify(parseVerify(request), exchanges, unfired);
+}
+
+function failed(verdict: Verdict): Verdict & { pass: false } {
+  if (verdict.pass) throw new Error('it passed');
+  return verdict;
+}
+
+describe('expect', () => {
+  it.each<[object, boolean]>([
+    [{ match: { chunkIndex: 2 } }, true],
+    [{ match: { chunkIndex: 2 }, count: 2 }, true],
+    [{ match: { chunkIndex: 2 }, count: 1 }, false],
+    [{ match: { chunkIndex: 2 }, count: 3 }, false],
+    [{ match: { chunkIndex: 9 } }, false],
+    [{ match: { chunkIndex: 9 }, count: 0 }, true],
+    [{ match: { chunkIndex: 9 }, atMost: 1 }, true],
+    [{ match: { chunkIndex: 2 }, atLeast: 2 }, true],
+    [{ match: { chunkIndex: 2 }, atLeast: 3 }, false],
+    [{ match: { chunkIndex: 2 }, atMost: 1 }, false],
+    [{ match: { chunkIndex: 2 }, atLeast: 1, atMost: 2 }, true],
+    [{ match: { chunkIndex: 2 }, atLeast: 3, atMost: 4 }, false],
+    [{ match: {}, count: 6 }, true],
+  ])('%j: %s', (expectation, pass) => {
+    expect(judge({ expect: [expectation] }).pass).toBe(pass);
+  });
+
+  it('too few: the nearest come first, each with what keeps it from fitting', () => {
+    const match = { operation: 'uploadChunk', chunkIndex: 2, attempt: 3 };
+    const verdict = failed(judge({ expect: [{ match: { chunkIndex: 2 } }, { match, count: 1 }] }));
+    expect(verdict.failures).toHaveLength(1);
+    expect(verdict).toMatchObject({
+      expected: { match, count: 1 },
+      actual: { count: 0, seqs: [] },
+      nearMisses: [
+        { seq: 5, differs: [{ field: 'attempt', expected: 3, actual: 2 }] },
+        { seq: 3, differs: [{ field: 'attempt', expected: 3, actual: 1 }] },
+        { seq: 6, differs: [{ field: 'chunkIndex', expected: 2, actual: 3 }, { field: 'attempt' }] },
+        { seq: 2 },
+        { seq: 1 },
+      ],
+    });
+    expect(verdict.failures[0]).toMatchObject({ kind: 'expect', pointer: '/expect/1' });
+    expect(verdict.nearMisses[0]?.exchange).toBe(
+      '#5 uploadChunk (POST /media/chunks) of "f" chunk 2 attempt 2: 200, answered',
+    );
+  });
+
+  it('too few: those that fit are no near misses', () => {
+    const { nearMisses } = failed(judge({ expect: [{ match: { chunkIndex: 2 }, count: 3 }] }));
+    expect(nearMisses.map(({ seq }) => seq)).not.toContain(5);
+  });
+
+  it('too many: they are shown', () => {
+    const verdict = failed(judge({ expect: [{ match: { chunkIndex: 2 }, atMost: 1 }] }));
+    expect(verdict).toMatchObject({
+      actual: { count: 2, seqs: [3, 5] },
+      nearMisses: [
+        { seq: 3, differs: [] },
+        { seq: 5, differs: [] },
+      ],
+    });
+  });
+});
+
+describe('sequence', () => {
+  const resend = [{ chunkIndex: 2 }, { operation: 'getUploadStatus' }, { chunkIndex: 2, attempt: 2 }];
+
+  it('is met in order, with anything in between', () => {
+    expect(judge({ sequence: resend, expect: [{ match: { chunkIndex: 2 }, count: 2 }] })).toEqual({
+      pass: true,
+    });
+    expect(judge({ sequence: [{ chunkIndex: 0 }, { chunkIndex: 3 }] }).pass).toBe(true);
+    expect(judge({ sequence: [] }).pass).toBe(true);
+  });
+
+  it('one exchange does not meet two steps', () => {
+    expect(judge({ sequence: [{ chunkIndex: 3 }, { chunkIndex: 3 }] }).pass).toBe(false);
+  });
+
+  it('says which step was missed, and what came too early for it', () => {
+    const verdict = failed(judge({ sequence: [{ operation: 'getUploadStatus' }, { chunkIndex: 1 }] }));
+    expect(verdict.failures).toMatchObject([{ kind: 'sequence', pointer: '/sequence/1' }]);
+    expect(verdict).toMatchObject({
+      expected: { match: { chunkIndex: 1 }, afterSeq: 4 },
+      actual: { seqs: [4] },
+    });
+    expect(verdict.nearMisses.slice(0, 3)).toMatchObject([
+      { seq: 6, differs: [{ field: 'chunkIndex', expected: 1, actual: 3 }] },
+      { seq: 5, differs: [{ field: 'chunkIndex', expected: 1, actual: 2 }] },
+      { seq: 2, differs: [{ field: 'order', expected: 'after #4', actual: 2 }] },
+    ]);
+  });
+});
+
+describe('never', () => {
+  it('a matcher that nothing fits passes, one that something fits does not', () => {
+    expect(judge({ never: [{ status: 500 }, { chunkIndex: 7 }] }).pass).toBe(true);
+    const verdict = failed(judge({ never: [{ status: 500 }, { outcome: 'fault-reset' }] }));
+    expect(verdict.failures).toMatchObject([{ kind: 'never', pointer: '/never/1' }]);
+    expect(verdict).toMatchObject({
+      expected: { never: { outcome: 'fault-reset' } },
+      actual: { count: 1, seqs: [3] },
+      nearMisses: [{ seq: 3, differs: [] }],
+    });
+  });
+
+  it('shows the last few of many', () => {
+    const { actual, nearMisses } = failed(judge({ never: [{}] }));
+    expect(actual).toEqual({ count: 6, seqs: [1, 2, 3, 4, 5, 6] });
+    expect(nearMisses.map(({ seq }) => seq)).toEqual([2, 3, 4, 5, 6]);
+  });
+});
+
+describe('never "acknowledged chunk re-sent"', () => {
+  const never = { never: ['acknowledged chunk re-sent'] };
+
+  it.each<[string, ExchangeDraft[]]>([
+    ['the first answer was lost', [lostAnswer(), again(0)]],
+    ['the first was refused', [draft({ response: { status: 503, bytes: 9 }, outcome: 'refused' }), again(0)]],
+    ['the first was answered 503 by a rule', [draft({ response: { status: 503, bytes: 9 } }), again(0)]],
+    ['the first was redirected', [draft({ response: { status: 199, bytes: 9 } }), again(0)]],
+    ['nothing of the first answer is known', [draft({ response: null }), again(0)]],
+    ['the client left during the first answer', [draft({ outcome: 'client-aborted' }), again(0)]],
+    [
+      'the first answer was empty',
+      [draft({ fault: { ruleId: 'r', phase: 'post-commit', effect: 'empty' } }), again(0)],
+    ],
+    [
+      'the server had forgotten it',
+      [draft(), statusQuery({ fault: { ruleId: 'r', phase: 'headers', effect: 'forget' } }), again(0)],
+    ],
+    ['the server stored it anew', [draft(), draft()]],
+    [
+      'it was of another upload',
+      [draft(), draft({ ...again(0), upload: { fileId: 'g', chunkIndex: 0, attempt: 1 } })],
+    ],
+    ['it was of another namespace', [draft(), { ...again(0), namespace: 'ns_b' }]],
+    ['it was another chunk', [chunk(0), again(1)]],
+    ['it was no chunk', [draft(), statusQuery()]],
+    ['it did not say which', [draft(), { ...again(0), upload: null }]],
+    [
+      'it did not say which upload',
+      [draft(), { ...again(0), upload: { fileId: null, chunkIndex: 0, attempt: null } }],
+    ],
+    [
+      'it did not say which chunk',
+      [draft(), { ...again(0), upload: { fileId: 'f', chunkIndex: null, attempt: null } }],
+    ],
+  ])('passes when %s', (_, drafts) => {
+    expect(judge(never, record(...drafts)).pass).toBe(true);
+  });
+
+  it('fails when the client had been told that it is stored, even if a delay had touched the answer', () => {
+    const slow = draft({ fault: { ruleId: 'r', phase: 'post-commit', effect: 'delay' } });
+    const verdict = failed(judge(never, record(slow, again(0), chunk(1), again(0))));
+    expect(verdict).toMatchObject({
+      expected: { never: 'acknowledged chunk re-sent' },
+      actual: { count: 2, seqs: [2, 4] },
+    });
+  });
+
+  it('fails on every one after the second, and passes the story of a lost answer', () => {
+    expect(judge(never).pass).toBe(true);
+    expect(judge(never, record(lostAnswer(), again(0), again(0))).pass).toBe(false);
+  });
+});
+
+describe('rules that never fired', () => {
+  const rule: UnfiredRule = {
+    ruleId: 'r',
+    explain: 'resets chunk 9 after it is stored',
+    match: { operation: 'uploadChunk', chunkIndex: 9 },
+  };
+
+  it('fail every verification, also the empty one', () => {
+    expect(judge({}).pass).toBe(true);
+    expect(judge({}, story, [rule]).pass).toBe(false);
+    const verdict = failed(
+      judge({ expect: [{ match: {} }], unfiredRules: true }, story, [rule, { ruleId: 's' }]),
+    );
+    expect(verdict).toMatchObject({
+      expected: rule,
+      actual: { fired: 0 },
+      nearMisses: [{ seq: 6, differs: [{ field: 'chunkIndex', expected: 9, actual: 3 }] }, {}, {}, {}, {}],
+    });
+    expect(verdict.failures).toMatchObject([
+      { kind: 'unfiredRule' },
+      { kind: 'unfiredRule', expected: { ruleId: 's' }, nearMisses: [] },
+    ]);
+  });
+
+  it('are left out when asked to', () => {
+    expect(judge({ unfiredRules: false }, story, [rule])).toEqual({ pass: true });
+  });
+});
+
+describe('parseVerify', () => {
+  it.each<[unknown, string[]]>([
+    [[], ['']],
+    [{ expected: [] }, ['/expected']],
+    [{ expect: [{}] }, ['/expect/0/match']],
+    [{ expect: [{ match: { chunk: 1 } }] }, ['/expect/0/match/chunk']],
+    [{ expect: [{ match: {} }, { match: {}, count: 1, atMost: 2 }] }, ['/expect/1']],
+    [{ expect: [{ match: {}, count: 1, atLeast: 0 }] }, ['/expect/0']],
+    [{ expect: [{ match: {}, atLeast: 2, atMost: 1 }] }, ['/expect/0']],
+    [{ expect: [{ match: {}, count: -1 }] }, ['/expect/0/count']],
+    [{ sequence: [{ outcome: 'x' }] }, ['/sequence/0/outcome']],
+    [{ sequence: { chunkIndex: 1 } }, ['/sequence']],
+    [{ never: ['something else'] }, ['/never/0']],
+    [{ never: [{ chunk: 1, status: 1 }] }, ['/never/0/status', '/never/0/chunk']],
+    [{ never: [1] }, ['/never/0']],
+    [{ never: [{ status: 1 }] }, ['/never/0/status']],
+    [{ never: [{ status: '200' }] }, ['/never/0/status']],
+    [{ unfiredRules: 1 }, ['/unfiredRules']],
+    [{ never: Array.from({ length: 101 }, () => ({})) }, ['/never']],
+  ])('%j is refused at %j', (value, pointers) => {
+    const refusal = refusalOf(() => parseVerify(value));
+    expect(refusal.details['problems']).toMatchObject(pointers.map((pointer) => ({ pointer })));
+  });
+
+  it('names the never-events when one is not known', () => {
+    expect(() => parseVerify({ never: ['x'] })).toThrow('acknowledged chunk re-sent');
+  });
+});
+
+function refusalOf(parse: () => unknown): AppError {
+  try {
+    parse();
+  } catch (error) {
+    if (error instanceof AppError) return error;
+    throw error;
+  }
+  throw new Error('it was accepted');
+}
+
+describe('asText', () => {
+  it('a pass is one word', () => {
+    expect(asText({ pass: true })).toBe('PASS\n');
+  });
+
+  it('a failure is readable without the JSON', () => {
+    const text = asText(
+      judge(
+        { expect: [{ match: { operation: 'uploadChunk', chunkIndex: 3 }, count: 2 }] },
+        record(chunk(2), chunk(3)),
+      ),
+    );
+    expect(text).toBe(`FAIL: 1 check failed
+
+expect /expect/0
+  expected: operation uploadChunk, chunkIndex 3: 2 times
+  actual: 1 times (#2)
+  nearest:
+    #1 uploadChunk (POST /media/chunks) of "f" chunk 2 attempt 1: 200, answered
+      but chunkIndex is 2, not 3
+`);
+  });
+
+  it.each<[object, string]>([
+    [{ expect: [{ match: {}, atLeast: 7 }] }, 'any exchange: at least 7 times'],
+    [{ expect: [{ match: {}, atMost: 2 }] }, 'any exchange: at most 2 times'],
+    [{ expect: [{ match: {}, atLeast: 1, atMost: 2 }] }, 'any exchange: 1 to 2 times'],
+    [{ expect: [{ match: { ruleId: 'x' } }] }, 'but ruleId is none, not x'],
+    [{ sequence: [{ chunkIndex: 9 }] }, 'expected: chunkIndex 9\n  actual: it never came'],
+    [
+      { sequence: [{ chunkIndex: 3 }, { chunkIndex: 1 }] },
+      'expected: chunkIndex 1, after #6\n  actual: it did not come after the steps before it (#6)',
+    ],
+    [
+      { never: [{ chunkIndex: 3 }] },
+      'expected: never: chunkIndex 3\n  actual: 1 times (#6)\n  these:\n    #6',
+    ],
+    [{ never: [{ chunkIndex: 3 }], sequence: [{ chunkIndex: 9 }] }, 'FAIL: 2 checks failed'],
+  ])('%j says: %s', (request, sentence) => {
+    expect(asText(judge(request))).toContain(sentence);
+  });
+
+  it('says which acknowledged chunk was sent again, and which rule did not fire', () => {
+    const request = { never: ['acknowledged chunk re-sent'] };
+    const rules = [{ ruleId: 'r', explain: 'resets chunk 9' }, { ruleId: 's' }];
+    const text = asText(judge(request, record(draft(), again(0)), rules));
+    expect(text).toContain('expected: never: acknowledged chunk re-sent\n  actual: 1 times (#2)');
+    expect(text).toContain('expected: rule r fires: resets chunk 9\n  actual: it never fired');
+    expect(text).toContain('expected: rule s fires\n');
+  });
+});
