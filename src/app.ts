@@ -3,18 +3,25 @@
 // Promises: two servers in one process share nothing; `close` resolves within moments, whatever is stalled; `drain` lets
 // requests in flight end first (rule D4).
 // Must not know: argv, the environment, signals.
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
-import type { Config } from './config.ts';
+import { Controls } from './admin/controls.ts';
+import { NamespaceStates } from './admin/state.ts';
+import { Clocks } from './clock.ts';
+import { shownValue, SETTING_NAMES, type Config } from './config.ts';
+import { EVERYBODY, RuleBook } from './faults/rule-book.ts';
+import type { Rule } from './faults/rules.ts';
 import { ensureEntry } from './http/media.ts';
-import { HttpServer } from './http-server.ts';
+import { HttpServer, isLoopback, type AppObserver } from './http-server.ts';
+import { MediaIds } from './ids.ts';
+import { Journal } from './journal/journal.ts';
 import type { Fixtures } from './media/accounts.ts';
 import { Media } from './media/media.ts';
 import { openDiskStorage } from './storage/disk.ts';
 import { createMemoryStorage } from './storage/memory.ts';
 import { withQuota } from './storage/quota.ts';
 import { Metrics } from './telemetry.ts';
-import type { Clock, Ids, Storage } from './uploads/ports.ts';
+import type { Storage } from './uploads/ports.ts';
 import { Uploads } from './uploads/uploads.ts';
 
 export interface ServerOptions {
@@ -22,8 +29,10 @@ export interface ServerOptions {
   readonly fixtures: Fixtures;
   readonly logger: Logger;
   readonly version: string;
-  readonly clock: Clock;
-  readonly ids: Ids;
+  /** Armed at start, for every namespace. */
+  readonly rules?: readonly Rule[];
+  /** For tests that hold every exchange against the contract. */
+  readonly observe?: AppObserver;
 }
 
 export interface Server {
@@ -31,6 +40,11 @@ export interface Server {
   readonly url: string;
   /** Null: the admin plane is off (§9). */
   readonly adminUrl: string | null;
+  readonly controls: Controls;
+  /** Null: the server keeps none. */
+  readonly journal: Journal | null;
+  readonly uploads: Uploads;
+  readonly media: Media;
   /** Stops accepting, lets requests in flight end for at most `graceMs`, then closes. */
   drain(graceMs: number): Promise<void>;
   close(): Promise<void>;
@@ -42,23 +56,30 @@ const MAX_IDLE_UPLOADS = 512;
 const MAX_COLLECT_INTERVAL_MS = 10 * 60_000;
 const MIN_COLLECT_INTERVAL_MS = 1_000;
 
-export const systemClock: Clock = { now: () => Date.now() };
-export const randomIds: Ids = { next: () => randomBytes(12).toString('hex') };
-
 /** Opens everything and listens. @throws FolderInUse; the error of `listen` when the port is taken */
 export async function openServer(options: ServerOptions): Promise<Server> {
   const { config, logger } = options;
   const storage = await openStorage(config);
   const metrics = new Metrics();
-  const { uploads, media } = createServices(options, storage, metrics);
+  const services = createServices(options, storage, metrics);
+  const { uploads, media, clocks } = services;
   metrics.observe({
     openUploads: () => uploads.unfinishedCount,
     storedBytes: () => storage.bytes.usage(),
     entriesByStatus: () => media.countByStatus(),
   });
-  const http = new HttpServer({ ...options, storage, metrics, uploads, media });
+  const double = createDouble(options, services, storage);
+  const http = new HttpServer({
+    ...options,
+    storage,
+    metrics,
+    ...services,
+    ...double,
+    shownConfig: shownBy(config),
+  });
   const collector = startCollector({ config, logger, uploads, media });
   const closeStores = async (): Promise<void> => {
+    clocks.close();
     await collector.stop();
     await uploads.close();
     await storage.close();
@@ -71,16 +92,66 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     throw error;
   }
   let closing: Promise<void> | null = null;
-  const close = (): Promise<void> => (closing ??= http.close().then(closeStores));
+  const close = (): Promise<void> => {
+    double.journal?.close(); // Whoever waits for an exchange would keep the server from closing.
+    return (closing ??= http.close().then(closeStores));
+  };
   return {
     url: http.url,
     adminUrl: http.adminUrl,
+    controls: double.controls,
+    journal: double.journal,
+    uploads,
+    media,
     close,
     async drain(graceMs) {
       await http.drain(graceMs);
       await close();
     },
   };
+}
+
+interface Services {
+  readonly clocks: Clocks;
+  readonly ids: MediaIds;
+  readonly uploads: Uploads;
+  readonly media: Media;
+}
+
+/** What makes the server a test double: rules, journal, clocks, and what can be done to them. */
+function createDouble(
+  { config, fixtures, rules: armed = [] }: ServerOptions,
+  { clocks, ids, uploads, media }: Services,
+  storage: Storage,
+): { rules: RuleBook; journal: Journal | null; controls: Controls; clocks: Clocks } {
+  const rules = new RuleBook(config.seed ?? null, (namespace) => clocks.now(namespace));
+  rules.add(EVERYBODY, armed);
+  const limits = { maxEntries: config.journalEntries, maxBytes: config.journalBytes };
+  const journal = config.noJournal ? null : new Journal(limits);
+  const states = new NamespaceStates({
+    uploads,
+    media,
+    fixtures,
+    clock: clocks,
+    readBytes: (place, extents, range) => storage.bytes.read(place, extents, range),
+    ensureEntry: (finalized) => ensureEntry(media, finalized),
+  });
+  const controls = new Controls({
+    rules,
+    journal,
+    clocks,
+    uploads,
+    media,
+    states,
+    newRuleId: () => `rule-${randomUUID().slice(0, 8)}`,
+    isTtlNeeded: !isLoopback(config.host),
+    onReset: (namespace) => ids.reset(namespace),
+  });
+  return { rules, journal, controls, clocks };
+}
+
+function shownBy(config: Config): () => object {
+  return () => Object.fromEntries(SETTING_NAMES.map((name) => [name, shownValue(config, name)]));
 }
 
 async function openStorage(config: Config): Promise<Storage> {
@@ -90,11 +161,9 @@ async function openStorage(config: Config): Promise<Storage> {
   return maxBytes === undefined ? storage : { ...storage, bytes: withQuota(storage.bytes, maxBytes) };
 }
 
-function createServices(
-  { config, logger, clock, ids }: ServerOptions,
-  storage: Storage,
-  metrics: Metrics,
-): { uploads: Uploads; media: Media } {
+function createServices({ config, logger }: ServerOptions, storage: Storage, metrics: Metrics): Services {
+  const clock = new Clocks();
+  const ids = new MediaIds(config.seed ?? null);
   const timing = { pendingMs: config.pendingTime, processingMs: config.processingTime };
   const onCreated = (entry: { spec: { type: string } }): void => metrics.entryCreated(entry.spec.type);
   const media = new Media({ storage, clock, ids, timing, onCreated });
@@ -120,7 +189,7 @@ function createServices(
       await ensureEntry(media, finalized);
     },
   });
-  return { uploads, media };
+  return { clocks: clock, ids, uploads, media };
 }
 
 interface CollectorOptions extends Pick<ServerOptions, 'config' | 'logger'> {

@@ -175,6 +175,25 @@ export const SETTINGS = {
     placeholder: 'DURATION',
     sentence: 'How long a media entry is `processing` before it is `completed` (assumed).',
   }),
+  noJournal: setting(flag, { default: 'false', placeholder: '', sentence: 'Keeps no journal of exchanges.' }),
+  journalEntries: setting(count.min(1), {
+    default: '10000',
+    placeholder: 'COUNT',
+    sentence: 'Exchanges that the journal keeps; the oldest go first.',
+  }),
+  journalBytes: setting(size, {
+    default: '64MiB',
+    placeholder: 'SIZE',
+    sentence: 'Memory that the journal may take.',
+  }),
+  rules: setting(text.optional(), {
+    placeholder: 'FILE',
+    sentence: 'YAML or JSON file with rules that are armed at start, for every key.',
+  }),
+  seed: setting(text.optional(), {
+    placeholder: 'TEXT',
+    sentence: 'Makes ids, jitter and probabilities a repeatable sequence.',
+  }),
   corsOrigin: setting(list, {
     default: '*',
     placeholder: 'ORIGIN,…',
@@ -184,6 +203,10 @@ export const SETTINGS = {
     placeholder: 'TOKEN',
     secret: true,
     sentence: 'Token of the admin plane. Needed to have it on a port that other machines reach.',
+  }),
+  adminCorsOrigin: setting(list, {
+    placeholder: 'ORIGIN,…',
+    sentence: 'Origins whose pages may call the admin plane. Not set: none.',
   }),
   adminPort: setting(count.min(0).max(65_535).optional(), {
     placeholder: 'PORT',

@@ -35,6 +35,17 @@ export const ERRORS = {
     retryable: false,
     meaning: 'A chunk without bytes; only chunk 0 of 1 (an empty file) may be empty.',
   },
+  invalid_matcher: {
+    status: 400,
+    retryable: false,
+    meaning:
+      'A journal matcher, a wait or a verification cannot be used; `details.problems` names each place by its JSON pointer.',
+  },
+  invalid_rule: {
+    status: 400,
+    retryable: false,
+    meaning: 'A rule cannot be used; `details.problems` names each place by its JSON pointer.',
+  },
   api_key_missing: {
     status: 401,
     retryable: false,
@@ -52,6 +63,13 @@ export const ERRORS = {
     retryable: false,
     meaning: 'No upload with this fileId for this key: never started, expired, or deleted.',
   },
+  rule_not_found: { status: 404, retryable: false, meaning: 'No rule with this id is armed for this key.' },
+  exchange_not_found: {
+    status: 404,
+    retryable: false,
+    meaning: 'No exchange with this number is on record for this key.',
+  },
+  journal_off: { status: 409, retryable: false, meaning: 'The server was started with `--no-journal`.' },
   media_not_found: { status: 404, retryable: false, meaning: 'No media entry with this id for this key.' },
   method_not_allowed: {
     status: 405,

@@ -10,8 +10,14 @@ import type { AddressInfo } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { adminRoutes, probeRoutes, type AdminOptions, type ServerState } from './admin/plane.ts';
+import type { Controls } from './admin/controls.ts';
+import type { Clocks } from './clock.ts';
 import type { Config } from './config.ts';
 import { loadContract } from './contract.ts';
+import { AppError } from './errors.ts';
+import { surround, type SurroundOptions } from './exchange-observer.ts';
+import type { FaultActions } from './faults/injection.ts';
+import type { RuleBook } from './faults/rule-book.ts';
 import { FeedBudget } from './http/body-feed.ts';
 import { SpoolBudget } from './http/chunk-intake.ts';
 import { contractRoutes, type ContractRoutesOptions } from './http/contract-routes.ts';
@@ -19,7 +25,8 @@ import { operationOf } from './http/exchange.ts';
 import { InFlight } from './http/in-flight.ts';
 import { Keys } from './http/keys.ts';
 import { lingerAfter } from './http/linger.ts';
-import { answerClientError, installReplies } from './http/replies.ts';
+import { answerClientError, answerUnroutable, installReplies } from './http/replies.ts';
+import type { Journal } from './journal/journal.ts';
 import type { Fixtures } from './media/accounts.ts';
 import type { Media } from './media/media.ts';
 import type { Metrics } from './telemetry.ts';
@@ -28,6 +35,9 @@ import type { Uploads } from './uploads/uploads.ts';
 
 const FEED_MEMORY = 16 * 1024 * 1024;
 const LINGER_SILENCE_MS = 5_000;
+
+/** Is shown each Fastify instance before it has a route: whoever looks on sees every route and every exchange. */
+export type AppObserver = (app: FastifyInstance) => void;
 
 export interface HttpOptions {
   readonly config: Config;
@@ -38,6 +48,12 @@ export interface HttpOptions {
   readonly metrics: Metrics;
   readonly uploads: Uploads;
   readonly media: Media;
+  readonly observe?: AppObserver;
+  readonly rules: RuleBook;
+  readonly journal: Journal | null;
+  readonly controls: Controls;
+  readonly clocks: Clocks;
+  readonly shownConfig: () => object;
 }
 
 export class HttpServer {
@@ -52,9 +68,11 @@ export class HttpServer {
     this.#options = options;
     const { config } = options;
     const admin = this.#adminOptions();
-    this.#main = this.#createApp();
+    this.#main = this.#createApp((app) => surround(app, surroundOptions(options)));
     const contract = contractOptions(options, this.#inFlight);
-    for (const prefix of ['', '/api/v1']) void this.#main.register(contractRoutes, { ...contract, prefix });
+    // Not among the options: those go on to nested plugins, and a prefix would be put on once more by each.
+    const routes = (app: FastifyInstance): Promise<void> => contractRoutes(app, contract);
+    for (const prefix of ['', '/api/v1']) void this.#main.register(routes, { prefix });
     void this.#main.register(probeRoutes, admin);
     this.#admin = config.adminPort === undefined ? null : this.#createApp();
     if (this.#admin !== null) void this.#admin.register(probeRoutes, admin);
@@ -97,7 +115,7 @@ export class HttpServer {
     await this.#inFlight.settled();
   }
 
-  #createApp(): FastifyInstance {
+  #createApp(surroundRoutes: (app: FastifyInstance) => void = () => undefined): FastifyInstance {
     const { config, logger, metrics } = this.#options;
     const app = Fastify({
       logger: false,
@@ -112,11 +130,14 @@ export class HttpServer {
       genReqId: requestIdOf,
       routerOptions: { maxParamLength: 2_048 },
       clientErrorHandler: answerClientError,
+      frameworkErrors: answerUnroutable,
     });
+    this.#options.observe?.(app);
     app.decorateRequest('caller', null);
     app.decorateRequest('observer', null);
     app.decorateRequest('errorCode', '');
     app.decorateRequest('facts', null as never);
+    surroundRoutes(app);
     installReplies(app, { logger, onAborted: (operation) => metrics.requestAborted(operation) });
     this.#observe(app);
     return app;
@@ -128,7 +149,9 @@ export class HttpServer {
     app.addHook('onRequest', async (request, reply) => {
       request.facts = {};
       reply.header('x-request-id', request.id);
-      if (this.#isDraining) reply.header('connection', 'close');
+      if (!this.#isDraining) return;
+      reply.header('connection', 'close');
+      if (request.routeOptions.config.operationId !== undefined) throw shuttingDown();
     });
     app.addHook('onSend', async (request, reply) => {
       // Without the 100 it waits for, the client sends no body: there is nothing to read, and the connection ends.
@@ -150,7 +173,8 @@ export class HttpServer {
   }
 
   #adminOptions(): AdminOptions {
-    const { config, metrics, uploads, media, storage, version } = this.#options;
+    const { config, metrics, uploads, media, storage, version, controls, journal, shownConfig } =
+      this.#options;
     const state: ServerState = {
       version,
       startedAt: Date.now(),
@@ -168,8 +192,17 @@ export class HttpServer {
       token: config.adminToken ?? null,
       uploadTtlMs: config.uploadTtl,
       state,
+      controls,
+      journal,
+      shownConfig,
+      corsOrigin: config.adminCorsOrigin,
     };
   }
+}
+
+function surroundOptions({ rules, journal, clocks, controls }: HttpOptions): SurroundOptions {
+  const actionsOf = (namespace: string): FaultActions => controls.actionsOf(namespace);
+  return { rules, journal, clocks, actionsOf, contract: loadContract };
 }
 
 function contractOptions(options: HttpOptions, inFlight: InFlight): ContractRoutesOptions {
@@ -214,13 +247,20 @@ function answerExpectations(app: FastifyInstance): WeakSet<IncomingMessage> {
   return waiting;
 }
 
+function shuttingDown(): AppError {
+  return new AppError(
+    'shutting_down',
+    'the server is ending; nothing of this request was stored, send it again when the server is back',
+  );
+}
+
 /** A proxy's request id is kept, if it is short and harmless in a log line. */
 function requestIdOf(request: { headers: IncomingMessage['headers'] }): string {
   const given = request.headers['x-request-id'];
   return typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID();
 }
 
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 

@@ -5,13 +5,16 @@
 import { createRequire } from 'node:module';
 import { readFile } from 'node:fs/promises';
 import { pino } from 'pino';
-import { openServer, randomIds, systemClock, type Server } from './app.ts';
+import { openServer, type Server } from './app.ts';
 import { ConfigError, resolveConfig, type Config, type ConfigInput } from './config.ts';
+import { createDouble, type TestDouble } from './double.ts';
+import type { Rule } from './faults/rules.ts';
+import { readRulesFile } from './faults/rules-file.ts';
 import { DEFAULT_FIXTURES, parseFixtures, type Fixtures } from './media/accounts.ts';
 import { createLogger } from './telemetry.ts';
 
-export type { Server } from './app.ts';
 export type { ConfigInput } from './config.ts';
+export type { NamespaceDouble, TestDouble } from './double.ts';
 
 export const version = (createRequire(import.meta.url)('../package.json') as { version: string }).version;
 
@@ -21,27 +24,21 @@ const TEST_DEFAULTS: ConfigInput = { port: 0, storage: 'memory', logLevel: 'sile
  * Starts a server that answers when the promise resolves.
  * @throws ConfigError for an option that cannot be used; Error when the port or the data folder is taken
  */
-export async function startServer(options: ConfigInput = {}): Promise<Server> {
+export async function startServer(options: ConfigInput = {}): Promise<TestDouble> {
   const { config } = resolveConfig([
     { source: 'option', values: options },
     { source: 'default', values: TEST_DEFAULTS },
   ]);
   const destination = pino.destination({ fd: 2, sync: true });
-  return startWith(config, createLogger(config.logLevel, destination));
+  return createDouble(await startWith(config, createLogger(config.logLevel, destination)));
 }
 
 /** As `startServer`, for a configuration that is resolved already. */
 export async function startWith(config: Config, logger: ReturnType<typeof createLogger>): Promise<Server> {
   const fixtures = await readFixtures(config.fixtures);
+  const rules = await readRules(config.rules);
   const apiKeys = [...config.apiKeys, ...(await readKeys(config.apiKeysFile))];
-  return openServer({
-    config: { ...config, apiKeys },
-    fixtures,
-    logger,
-    version,
-    clock: systemClock,
-    ids: randomIds,
-  });
+  return openServer({ config: { ...config, apiKeys }, fixtures, rules, logger, version });
 }
 
 async function readFixtures(path: string | undefined): Promise<Fixtures> {
@@ -50,11 +47,20 @@ async function readFixtures(path: string | undefined): Promise<Fixtures> {
   try {
     return parseFixtures(JSON.parse(text), path);
   } catch (error) {
+    const { message } = error as Error;
     throw new ConfigError(
-      error instanceof SyntaxError
-        ? `fixtures: ${path} is not JSON: ${error.message}`
-        : String((error as Error).message),
+      error instanceof SyntaxError ? `fixtures: ${path} is not JSON: ${message}` : message,
     );
+  }
+}
+
+async function readRules(path: string | undefined): Promise<Rule[]> {
+  if (path === undefined) return [];
+  const text = await readSettingFile(path, 'rules');
+  try {
+    return readRulesFile(text, path);
+  } catch (error) {
+    throw new ConfigError(`rules: ${(error as Error).message}`);
   }
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // main.ts: argv → command. With cli/ the only part that touches `process`.
 import { helpText, printedConfig, readInvocation } from './cli/arguments.ts';
+import { demo } from './cli/demo.ts';
 import { serve } from './cli/serve.ts';
 import { ConfigError } from './config.ts';
 import { version } from './index.ts';
@@ -17,8 +18,14 @@ async function run(): Promise<void> {
   if (invocation.wants === 'help') return print(helpText());
   if (invocation.wants === 'version') return print(version);
   if (invocation.wants === 'print-config') return print(printedConfig(invocation));
+  if (invocation.command === 'demo') {
+    if (Object.values(invocation.sources).includes('flag'))
+      throw new ConfigError('demo takes no flags: its server has settings and a folder of its own');
+    process.exitCode = await demo(process.stdout);
+    return;
+  }
   if (invocation.command !== 'serve') {
-    throw new ConfigError(`unknown command ${JSON.stringify(invocation.command)}; there is: serve`);
+    throw new ConfigError(`unknown command ${JSON.stringify(invocation.command)}; there are: serve, demo`);
   }
   return serve(invocation.config, { isTTY: process.stdout.isTTY, print });
 }

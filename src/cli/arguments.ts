@@ -115,7 +115,8 @@ export function helpText(): string {
   return [
     'xenonflare-mock: reference server and test double of the Xenonflare media-upload API',
     '',
-    'Usage: xenonflare-mock [serve] [flags]',
+    'Usage: xenonflare-mock [serve] [flags]   runs the server',
+    '       xenonflare-mock demo              uploads 200 MiB, kills its server half way, resumes, compares the bytes',
     '',
     'Flags (each also as an environment variable, --max-file-size as XENONFLARE_MOCK_MAX_FILE_SIZE,',
     'and as a key of a JSON file given with --config, there as maxFileSize):',

@@ -73,7 +73,9 @@ export class ChunkForm implements PartHandler {
 
   partEnds(): void {
     if (this.#current !== null && this.#current !== 'file') {
-      this.#fields.set(this.#current, decodeText(this.#current, Buffer.concat(this.#fieldPieces)));
+      const text = decodeText(this.#current, Buffer.concat(this.#fieldPieces));
+      this.#fields.set(this.#current, text);
+      this.#log.says(text);
       this.#fieldPieces = [];
       this.#fieldBytes = 0;
     }

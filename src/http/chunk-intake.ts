@@ -43,7 +43,7 @@ export interface IntakeOptions {
 const MAX_OTHER_BYTES = 16 * 1024 * 1024;
 
 /** A form is its file and little else: more than this beyond the room left, and the length alone tells (rule C13). */
-const FORM_OVERHEAD_BYTES = 1024 * 1024;
+export const FORM_OVERHEAD_BYTES = 1024 * 1024;
 
 interface IntakeBody {
   readonly feed: BodyFeed;
@@ -78,9 +78,7 @@ export class ChunkIntake {
 
   /** @throws AppError every refusal of a chunk; ClientGone; whatever the observer throws */
   async receive(reader: MultipartReader): Promise<{ receipt: Receipt; identity: ChunkIdentity }> {
-    const { maxFileBytes } = this.#options;
     try {
-      if (this.#declaredBytes - FORM_OVERHEAD_BYTES > maxFileBytes) throw tooLarge(null, maxFileBytes);
       // The first batch at once: it holds the fields of most forms, and with them the reason to refuse the rest.
       for (let pieces = await this.#feed.next(1); pieces !== null; pieces = await this.#feed.next()) {
         for (const piece of pieces) reader.push(piece);

@@ -3,7 +3,9 @@
 // Must not know: storage, config files, the admin plane.
 import cors from '@fastify/cors';
 import type { FastifyInstance } from 'fastify';
+import { tooLarge } from '../uploads/upload.ts';
 import { accountRoutes } from './accounts.ts';
+import { FORM_OVERHEAD_BYTES } from './chunk-intake.ts';
 import { chunkRoutes, type ChunkRoutesOptions } from './chunks.ts';
 import type { Keys } from './keys.ts';
 import { mediaRoutes, type MediaRoutesOptions } from './media.ts';
@@ -18,11 +20,17 @@ const PREFLIGHT_SECONDS = 600;
 const EXPOSED_HEADERS = ['X-Request-Id', 'Retry-After', 'Allow'];
 
 export async function contractRoutes(app: FastifyInstance, options: ContractRoutesOptions): Promise<void> {
+  // The plugin takes the preflights of every path; those of the admin plane must not be allowed to any page.
+  app.addHook('onRequest', (request, reply, done) => {
+    if (request.url.startsWith('/__admin')) reply.callNotFound();
+    else done();
+  });
   await app.register(cors, {
     origin: options.corsOrigin.includes('*') ? '*' : [...options.corsOrigin],
     methods: ['GET', 'POST', 'OPTIONS'],
     exposedHeaders: EXPOSED_HEADERS,
     maxAge: PREFLIGHT_SECONDS,
+    strictPreflight: false, // An OPTIONS that is no preflight gets the same 204, and no text/plain refusal.
   });
   app.addHook('onRequest', async (request) => {
     const { operationId, isKeyOptional } = request.routeOptions.config;
@@ -31,6 +39,10 @@ export async function contractRoutes(app: FastifyInstance, options: ContractRout
       isKeyOptional === true
         ? options.keys.callerOrPublic(request.headers)
         : options.keys.caller(request.headers);
+    // Here, before a client that waits for it is told to go on with its body (rule C13).
+    const declaredBytes = Number(request.headers['content-length'] ?? 0);
+    if (declaredBytes - FORM_OVERHEAD_BYTES > options.maxFileBytes)
+      throw tooLarge(null, options.maxFileBytes);
   });
   // Each in a scope of its own: they read bodies in different ways.
   await app.register(chunkRoutes, options);

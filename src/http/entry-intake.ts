@@ -69,7 +69,9 @@ export class EntryIntake implements PartHandler {
 
   partEnds(): void {
     if (this.#name !== null && this.#name !== 'file') {
-      this.#fields.set(this.#name, Buffer.concat(this.#pieces).toString('utf8'));
+      const text = Buffer.concat(this.#pieces).toString('utf8');
+      this.#fields.set(this.#name, text);
+      this.#log.says(text);
       this.#pieces = [];
       this.#fieldBytes = 0;
     }

@@ -16,7 +16,8 @@ import { EntryIntake, type DirectFile } from './entry-intake.ts';
 import { callerOf, forbidCaching, isMultipart, openForm, operationOf, type BodyRules } from './exchange.ts';
 import type { InFlight } from './in-flight.ts';
 import { MultipartReader, type FormLimits } from './multipart-reader.ts';
-import { observerOf, type BodyFacts, type Committed } from './observer.ts';
+import { observerOf, type BodyFacts, type Change } from './observer.ts';
+import { addTextBodies } from './text-body.ts';
 
 export interface MediaRoutesOptions {
   readonly uploads: Uploads;
@@ -50,12 +51,11 @@ const KINDS = [
 ] as const;
 
 export async function mediaRoutes(app: FastifyInstance, options: MediaRoutesOptions): Promise<void> {
-  if (options.isStrict) app.removeContentTypeParser('application/json');
-  else addUrlencodedParser(app, options.limits.maxFieldBytes);
+  app.removeAllContentTypeParsers(); // Fastify's own take plain text, and wait for a silent client for ever.
+  if (!options.isStrict) addTextBodies(app, options.body, options.limits.maxFieldBytes);
   app.addContentTypeParser('multipart/form-data', (_request, _payload, done) => done(null));
   for (const kind of KINDS) {
-    const { maxFieldBytes: bodyLimit } = options.limits;
-    app.post(kind.path, { config: { operationId: kind.create }, bodyLimit }, (request, reply) =>
+    app.post(kind.path, { config: { operationId: kind.create } }, (request, reply) =>
       options.inFlight.track(createEntry(request, reply, { ...options, kind })),
     );
     app.get(`${kind.path}/:id`, { config: { operationId: kind.read } }, (request, reply) =>
@@ -65,19 +65,6 @@ export async function mediaRoutes(app: FastifyInstance, options: MediaRoutesOpti
 }
 
 type KindOptions = MediaRoutesOptions & { readonly kind: (typeof KINDS)[number] };
-
-/** Real uploaders finalise with a urlencoded body, too (rule F1). */
-function addUrlencodedParser(app: FastifyInstance, bodyLimit: number): void {
-  const type = 'application/x-www-form-urlencoded';
-  app.addContentTypeParser(type, { parseAs: 'string', bodyLimit }, (_request, body, done) => {
-    const fields = new URLSearchParams(body.toString());
-    for (const name of fields.keys()) {
-      if (fields.getAll(name).length > 1)
-        done(invalidFields([{ field: name, message: 'given twice; send it once' }]));
-    }
-    done(null, Object.fromEntries(fields));
-  });
-}
 
 async function createEntry(
   request: FastifyRequest,
@@ -91,12 +78,13 @@ async function createEntry(
     refuseUnlessOne(spec, file);
     const observer = observerOf(request);
     await observer.identified({ fileId: spec.fileId, mediaType: options.kind.type });
-    const run = async (): Promise<{ result: MadeEntry; committed: Committed }> => {
+    const run = async (): ReturnType<Change<MadeEntry>['run']> => {
       const made = await (file === null
         ? finalize(request, spec, options)
         : createDirect(file, spec, options));
       pending.keep();
-      return { result: made, committed: made.isNew ? { offset: 0, bytes: made.entry.bytes } : null };
+      const committed = made.isNew ? { offset: 0, bytes: made.entry.bytes } : null;
+      return { result: made, committed, mediaId: made.entry.id };
     };
     const { entry, isNew } = await observer.commit({ run, defer: () => pending.defer(run) }, body);
     request.facts = { mediaId: entry.id, fileId: entry.spec.fileId };
@@ -212,10 +200,10 @@ export function ensureEntry(
   media: Media,
   { finalization, place, extents, bytes }: FinalizedContent,
 ): Promise<Entry> {
-  const { mediaId, namespace, at } = finalization;
+  const { mediaId, namespace, at, entryAt = at } = finalization;
   // The ledger gives back what `finalize` above put in.
   const spec = finalization.spec as unknown as EntrySpec;
-  return media.ensure({ mediaId, namespace, spec, at, bytes, extents, from: place });
+  return media.ensure({ mediaId, namespace, spec, at: entryAt, bytes, extents, from: place });
 }
 
 async function createDirect(

@@ -20,6 +20,8 @@ export interface PartFacts {
   readonly filename?: string | undefined;
   readonly bytes: number;
   readonly crc32: number;
+  /** The text of a field that the route reads; of a file, never. Not to be kept. */
+  readonly value?: string | undefined;
 }
 
 /** The body up to some byte of its `file` part. */
@@ -36,8 +38,8 @@ export type Committed = { readonly offset: number | null; readonly bytes: number
 
 /** The change that a request is about to make. */
 export interface Change<T> {
-  /** Makes it, durably. */
-  run(): Promise<{ result: T; committed: Committed }>;
+  /** Makes it, durably. `mediaId`: of the entry that was made. */
+  run(): Promise<{ result: T; committed: Committed; mediaId?: string }>;
   /** Hands the change over: the route lets go of it, and who calls the function makes it later. Never rejects. */
   defer(): () => Promise<void>;
 }

@@ -1,4 +1,4 @@
-// http/part-log.ts: which parts a form had: name, filename, length and CRC-32, never the bytes.
+// http/part-log.ts: which parts a form had: name, filename, length, CRC-32 and the text of fields, never a file's bytes.
 import { crc32 } from 'node:zlib';
 import type { PartFacts } from './observer.ts';
 import type { PartHead } from './part-head.ts';
@@ -8,6 +8,7 @@ interface CountedPart {
   readonly filename: string | undefined;
   bytes: number;
   crc32: number;
+  value?: string;
 }
 
 export class PartLog {
@@ -19,6 +20,12 @@ export class PartLog {
 
   begin({ name, filename }: PartHead): void {
     this.#parts.push({ name: name ?? '', filename, bytes: 0, crc32: 0 });
+  }
+
+  /** What the part that began last says. */
+  says(value: string): void {
+    const part = this.#parts.at(-1);
+    if (part !== undefined) part.value = value;
   }
 
   /** More bytes of the part that began last. */

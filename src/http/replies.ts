@@ -30,11 +30,28 @@ export function installReplies(app: FastifyInstance, options: RepliesOptions): v
   app.setErrorHandler((error: FastifyError, request, reply) =>
     answerError(error, request, { reply, ...options }),
   );
-  app.setNotFoundHandler((request, reply) => {
+  const refusalOf = (request: FastifyRequest, reply: FastifyReply): AppError => {
     const path = request.url.split('?', 1)[0] ?? '';
     const methods = new Set(served.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method));
-    throw methods.size === 0 ? noRoute(request, path) : wrongMethod(request, reply, [...methods]);
+    return methods.size === 0 ? noRoute(request, path) : wrongMethod(request, reply, [...methods]);
+  };
+  // Before the body is read: what is in it must not decide how a missing route is refused.
+  app.addHook('preParsing', async (request, reply) => {
+    if (request.is404) throw refusalOf(request, reply);
   });
+  app.setNotFoundHandler((request, reply) => {
+    throw refusalOf(request, reply);
+  });
+}
+
+/** A path that the router cannot read: no hook and no error handler runs for it. */
+export function answerUnroutable(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  const refusal = asAppError(error);
+  void reply
+    .code(refusal.status)
+    .header('x-request-id', request.id)
+    .header('cache-control', 'no-store')
+    .send(errorBody(refusal, request.id));
 }
 
 function noRoute(request: FastifyRequest, path: string): AppError {
@@ -105,6 +122,7 @@ const FOREIGN: Readonly<Record<string, { code: ErrorCode; message: string }>> = 
     code: 'malformed_json',
     message: 'the body says JSON and cannot be read as JSON',
   },
+  FST_ERR_MAX_PARAM_LENGTH: { code: 'not_found', message: 'no route has a part as long as one of this path' },
   FST_ERR_BAD_URL: { code: 'invalid_request', message: 'the path has a broken percent-encoding' },
 };
 

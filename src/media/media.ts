@@ -4,9 +4,19 @@
 // never copied (rule F7); making the entry of a finalised upload again does nothing (F6). One namespace never sees
 // another's entries (K4).
 // Must not know: HTTP, uploads (it is handed a place and extents), why a platform fails.
+import { AppError } from '../errors.ts';
 import type { Bytes, Clock, Extent, Ids, LedgerRecord, Place, Storage } from '../uploads/ports.ts';
 import type { EntrySpec } from './entry-form.ts';
-import { evolve, viewEntry, type Entry, type EntryEvent, type EntryTiming, type EntryView } from './entry.ts';
+import {
+  decide,
+  evolve,
+  viewEntry,
+  type Entry,
+  type EntryEvent,
+  type EntryTiming,
+  type EntryView,
+  type PublishFailure,
+} from './entry.ts';
 
 /** Where an entry's content lies. The second record of its ledger. */
 type ContentRecord = { readonly type: 'content'; readonly extents: readonly Extent[] };
@@ -71,9 +81,19 @@ export class Media {
     return stored;
   }
 
-  async *list(namespace: string): AsyncIterable<StoredEntry> {
-    for await (const { place } of this.#options.storage.ledgers.list('media', namespace)) {
-      const stored = await this.find(namespace, place.name);
+  /** Every entry of a namespace, or of all (`*`). A damaged one does not take the others with it (rule D2). */
+  async *list(
+    namespace: string,
+    onDamaged: (error: AppError, place: Place) => void = () => undefined,
+  ): AsyncIterable<StoredEntry> {
+    const only = namespace === '*' ? undefined : namespace;
+    for await (const { place } of this.#options.storage.ledgers.list('media', only)) {
+      const found = this.find(place.namespace, place.name);
+      const stored = await found.catch((error: unknown) => {
+        if (!(error instanceof AppError && error.code === 'upload_damaged')) throw error;
+        onDamaged(error, place);
+        return null;
+      });
       if (stored !== null) yield stored;
     }
   }
@@ -114,15 +134,37 @@ export class Media {
     return entry;
   }
 
+  /** Forgets an entry and its bytes. */
+  async remove(namespace: string, id: string): Promise<void> {
+    const place = placeOf(namespace, id);
+    this.#cache.delete(`${namespace}/${id}`);
+    await this.#options.storage.ledgers.remove(place);
+    await this.#options.storage.bytes.remove(place);
+  }
+
+  /** The entry's platform will end `failed` (behaviour §10). False: it is settled, or was not chosen. */
+  async failPublish(namespace: string, id: string, failure: PublishFailure): Promise<boolean> {
+    const { storage, clock, timing } = this.#options;
+    const opened = await storage.ledgers.open(placeOf(namespace, id));
+    if (opened === null) return false;
+    try {
+      const stored = foldEntry(opened.records);
+      const moment = { now: clock.now(namespace), timing };
+      const event = stored && decide(stored.entry, { type: 'fail-publish', ...failure }, moment);
+      if (stored === null || event === null) return false;
+      await opened.ledger.append([event]);
+      this.#remember(`${namespace}/${id}`, { ...stored, entry: evolve(stored.entry, event) });
+      return true;
+    } finally {
+      await opened.ledger.close();
+    }
+  }
+
   /** Entries by status, now. Reads every one that is not in memory: for metrics, not for a request's path. */
   async countByStatus(): Promise<Map<string, number>> {
     const counts = new Map<string, number>();
-    for await (const { place } of this.#options.storage.ledgers.list('media')) {
-      const stored = this.#cache.get(`${place.namespace}/${place.name}`) ?? (await this.#read(place));
-      if (stored === null) continue;
-      const { status } = this.view(stored.entry);
-      counts.set(status, (counts.get(status) ?? 0) + 1);
-    }
+    const count = (status: string): unknown => counts.set(status, (counts.get(status) ?? 0) + 1);
+    for await (const { entry } of this.list('*', () => count('damaged'))) count(this.view(entry).status);
     return counts;
   }
 
@@ -131,9 +173,9 @@ export class Media {
     const { bytes, ledgers } = this.#options.storage;
     for await (const { place, modifiedAt } of bytes.list('media')) {
       if (Date.now() < modifiedAt + olderThanMs || this.#direct.has(place.name)) continue;
-      const opened = await ledgers.open(place);
+      const opened = await ledgers.open(place).catch(() => undefined); // Damaged: somebody has to look at it.
       if (opened === null) await bytes.remove(place);
-      else await opened.ledger.close();
+      else await opened?.ledger.close();
     }
   }
 

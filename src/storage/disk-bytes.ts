@@ -139,8 +139,10 @@ export class DiskBytes implements Bytes {
   }
 
   async remove(place: Place): Promise<void> {
+    const folder = placePath(this.#options.root, place);
     await this.release(place);
-    await rm(placePath(this.#options.root, place), { recursive: true, force: true });
+    for (const path of this.#unsyncedNames) if (dirname(path) === folder) this.#unsyncedNames.delete(path);
+    await rm(folder, { recursive: true, force: true });
   }
 
   async release(place: Place): Promise<void> {
@@ -195,7 +197,8 @@ class DiskSpool implements Spool {
   readonly #path: string;
   readonly #files: OpenFiles;
   #bytes = 0;
-  #isAdopted = false;
+  /** There may be a file: also when the disk was too full for its first byte. */
+  #hasFile = false;
 
   constructor(path: string, files: OpenFiles) {
     this.#path = path;
@@ -203,8 +206,10 @@ class DiskSpool implements Spool {
   }
 
   async append(buffers: readonly Buffer[]): Promise<void> {
+    const isNew = !this.#hasFile;
+    this.#hasFile = true;
     try {
-      await this.#files.use(this.#path, this.#bytes === 0, (fd) => writeAll(fd, buffers, this.#bytes));
+      await this.#files.use(this.#path, isNew, (fd) => writeAll(fd, buffers, this.#bytes));
     } catch (error) {
       throw asRefusal(error);
     }
@@ -214,12 +219,12 @@ class DiskSpool implements Spool {
   async moveTo(path: string): Promise<void> {
     await this.#files.close(this.#path);
     await rename(this.#path, path);
-    this.#isAdopted = true;
+    this.#hasFile = false;
   }
 
   async discard(): Promise<void> {
-    if (this.#isAdopted || this.#bytes === 0) return;
-    this.#isAdopted = true;
+    if (!this.#hasFile) return;
+    this.#hasFile = false;
     try {
       await this.#files.close(this.#path);
       await rm(this.#path, { force: true });

@@ -3,12 +3,13 @@
 // A line is valid if and only if it is `<crc> <number> <json>\n` where
 //   (1) <crc> is the CRC-32 of everything after it up to the newline, in 8 hexadecimal digits,
 //   (2) <number> is one more than the line before (the first is 1), and
-//   (3) <json> is a JSON object.
+//   (3) <json> is what one append stored: a JSON object, or an array of them when it stored several.
 //
-// The first line that is not valid ends the ledger. Is it the last one, and without its newline or holding NUL
-// bytes, it is a write that the process or the machine did not live to finish: it is cut off and reported as torn. Anything
-// else is damage: somebody was told that those records are stored. Opening refuses, the file stays as it is, and every
-// other ledger goes on (rule D2; tests: storage/disk-ledger.test.ts).
+// An append is one line, so that one that never finished takes all of its records with it. The first line that is not
+// valid ends the ledger. Is it the last one, and cut short or with whole sectors of NUL bytes, it is a write that the
+// process or the machine did not live to finish: it is dropped and reported as torn. Anything else is damage: somebody
+// was told that those records are stored. Opening refuses, the file stays as it is, and every other ledger goes on
+// (rule D2; tests: storage/disk-ledger.test.ts).
 //
 // Promises: an append is whole or not at all; with `fsync` it is synced, and so is the name of a new file (D1).
 import { open, readFile, rm, truncate, type FileHandle } from 'node:fs/promises';
@@ -43,7 +44,7 @@ export class DiskLedgers implements Ledgers {
       throw error;
     });
     if (content === null) return null;
-    const { records, validBytes } = readLedger(content, place);
+    const { records, lines, validBytes } = readLedger(content, place);
     const torn = content.length - validBytes;
     if (torn > 0) await truncate(path, validBytes);
     if (records.length === 0) {
@@ -51,7 +52,7 @@ export class DiskLedgers implements Ledgers {
       return null;
     }
     const file = await open(path, 'r+');
-    const ledger = new DiskLedger(file, { bytes: validBytes, lines: records.length }, this.#durability);
+    const ledger = new DiskLedger(file, { bytes: validBytes, lines }, this.#durability);
     return torn > 0 ? { ledger, records, torn: { bytes: torn } } : { ledger, records };
   }
 
@@ -91,13 +92,12 @@ export class DiskLedgers implements Ledgers {
 
   /** Most ledgers are made in a folder that is there: it is made only when the file cannot be. */
   async #createFile(path: string): Promise<FileHandle> {
-    for (;;) {
-      try {
-        return await open(path, 'wx');
-      } catch (error) {
-        if (!hasCode(error, 'ENOENT')) throw error;
-        await ensureFolder(dirname(path), this.#durability);
-      }
+    try {
+      return await open(path, 'wx');
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error;
+      await ensureFolder(dirname(path), this.#durability);
+      return open(path, 'wx');
     }
   }
 }
@@ -119,9 +119,7 @@ class DiskLedger implements Ledger {
 
   async append(records: readonly object[]): Promise<void> {
     if (this.#broken !== null) throw this.#broken;
-    let number = this.#lines;
-    const lines = records.map((record) => encodeLine((number += 1), record)).join('');
-    const buffer = Buffer.from(lines);
+    const buffer = Buffer.from(encodeLine(this.#lines + 1, records));
     try {
       await writeWhole(this.#file, buffer, this.#bytes);
       if (this.#durability === 'fsync') await this.#file.datasync();
@@ -130,7 +128,7 @@ class DiskLedger implements Ledger {
       throw asRefusal(error);
     }
     this.#bytes += buffer.length;
-    this.#lines = number;
+    this.#lines += 1;
   }
 
   async close(): Promise<void> {
@@ -156,44 +154,66 @@ async function writeWhole(file: FileHandle, buffer: Buffer, position: number): P
 
 const CRC_DIGITS = 8;
 const NEWLINE = 0x0a;
+/** What a disk writes whole or not at all. */
+const SECTOR_BYTES = 512;
 
-function encodeLine(number: number, record: object): string {
-  const rest = `${number} ${JSON.stringify(record)}`;
+function encodeLine(number: number, records: readonly object[]): string {
+  const rest = `${number} ${JSON.stringify(records.length === 1 ? records[0] : records)}`;
   return `${crc32(rest).toString(16).padStart(CRC_DIGITS, '0')} ${rest}\n`;
 }
 
-function readLedger(content: Buffer, place: Place): { records: LedgerRecord[]; validBytes: number } {
+interface ReadLedger {
+  readonly records: LedgerRecord[];
+  readonly lines: number;
+  readonly validBytes: number;
+}
+
+function readLedger(content: Buffer, place: Place): ReadLedger {
   const records: LedgerRecord[] = [];
+  let lines = 0;
   let start = 0;
   while (start < content.length) {
     const end = content.indexOf(NEWLINE, start);
-    const line = content.subarray(start, end === -1 ? content.length : end);
-    const record = end === -1 ? null : decodeLine(line, records.length + 1);
-    if (record === null) {
-      if (isTorn(content.subarray(start))) break;
-      throw damaged(place, records.length + 1, start);
+    const stored = end === -1 ? null : decodeLine(content.subarray(start, end), lines + 1);
+    if (stored === null) {
+      if (isTorn(content, start, lines + 1)) break;
+      throw damaged(place, lines + 1, start);
     }
-    records.push(record);
+    records.push(...stored);
+    lines += 1;
     start = end + 1;
   }
-  return { records, validBytes: start };
+  return { records, lines, validBytes: start };
 }
 
-function decodeLine(line: Buffer, number: number): LedgerRecord | null {
+function decodeLine(line: Buffer, number: number): LedgerRecord[] | null {
   const rest = line.subarray(CRC_DIGITS + 1);
   if (line.toString('latin1', 0, CRC_DIGITS + 1) !== `${crc32(rest).toString(16).padStart(CRC_DIGITS, '0')} `)
     return null;
   const text = rest.toString();
   const prefix = `${number} `;
   // With a right checksum these are the bytes that were written: what fails below is not damage but a defect.
-  return text.startsWith(prefix) ? (JSON.parse(text.slice(prefix.length)) as LedgerRecord) : null;
+  return text.startsWith(prefix)
+    ? [JSON.parse(text.slice(prefix.length)) as LedgerRecord | LedgerRecord[]].flat()
+    : null;
 }
 
-/** A tail that was being written: unfinished, or a hole where the size was stored before the data. */
-function isTorn(tail: Buffer): boolean {
-  const newline = tail.indexOf(NEWLINE);
-  const isLastLine = newline === -1 || newline === tail.length - 1;
-  return isLastLine && (newline === -1 || tail.includes(0));
+/** What begins at `start` was being written: it is cut short, or has a hole where the size was stored before the data. */
+function isTorn(content: Buffer, start: number, number: number): boolean {
+  const newline = content.indexOf(NEWLINE, start);
+  if (newline !== -1) return newline === content.length - 1 && hasHole(content, start);
+  // A line that is whole, with another byte for its newline, was not cut short: that byte was changed.
+  const isWhole = decodeLine(content.subarray(start, -1), number) !== null;
+  return !isWhole || content.at(-1) === 0;
+}
+
+/** A power loss can take whole sectors of a write; a NUL byte anywhere else was not left by one. */
+function hasHole(content: Buffer, start: number): boolean {
+  const from = content.indexOf(0, start);
+  if (from === -1) return false;
+  let to = from;
+  while (content[to] === 0) to += 1;
+  return (from === start || from % SECTOR_BYTES === 0) && to % SECTOR_BYTES === 0;
 }
 
 function damaged(place: Place, line: number, byte: number): AppError {

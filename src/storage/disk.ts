@@ -2,7 +2,7 @@
 //
 // Promises: opening costs the same whatever is stored (rule D2); the folder is this process's alone until `close` (D3).
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Storage } from '../uploads/ports.ts';
 import { DiskBytes } from './disk-bytes.ts';
 import { DiskLedgers } from './disk-ledger.ts';
@@ -14,7 +14,9 @@ const FORMAT = 'xenonflare-mock data folder, format 1\n';
 const MAX_OPEN_FILES = 512;
 
 /** @throws FolderInUse; Error when the folder is of another format or cannot be written */
-export async function openDiskStorage(dataDir: string, durability: Durability): Promise<Storage> {
+export async function openDiskStorage(folder: string, durability: Durability): Promise<Storage> {
+  // A relative path would be lost with the folder the process was started in: Node's recursive mkdir then never returns.
+  const dataDir = resolve(folder);
   await mkdir(dataDir, { recursive: true });
   const lock = await lockFolder(dataDir);
   try {

@@ -2,19 +2,18 @@
 //
 // The file `lock` holds `{ pid, host, token, since }` and is touched every few seconds. The holder is dead when its
 // process is gone (same machine) or when the file was not touched for a while (another machine, or a container that
-// had another name); then the lock is taken over. Taking over is done under a second lock, so that of two
-// starters one wins and the other says who holds the folder.
+// had another name); then the lock is taken over. Of several starters one wins and the others say who holds the folder:
+// the file appears whole (it is a second name of one that was written before), and to replace a dead holder's needs the
+// right to that holder: a file `lock.after-<token>`, had in the same way.
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { open, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { constants, copyFile, link, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { hasCode } from './disk-paths.ts';
 
 const TOUCH_MS = 5_000;
 const DEAD_AFTER_MS = 20_000;
-/** Taking over is two small writes: a guard that is older was left by a process that died in between. */
-const GUARD_DEAD_AFTER_MS = 5_000;
 
 interface Holder {
   readonly pid: number;
@@ -44,7 +43,7 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
     since: new Date().toISOString(),
     startTicks: startTicksOf(process.pid),
   };
-  if (!(await createLock(path, holder))) await takeOver(path, holder);
+  await acquire(path, holder);
   const timer = setInterval(() => {
     const now = new Date();
     utimes(path, now, now).catch(() => undefined); // Gone with its folder: nothing is left to protect.
@@ -53,15 +52,41 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
   return {
     async release() {
       clearInterval(timer);
-      const current = await readHolder(path);
-      if (current?.token === holder.token) await rm(path, { force: true });
+      const current = await readLock(path);
+      if (current?.holder?.token === holder.token) await rm(path, { force: true });
     },
   };
 }
 
-async function createLock(path: string, holder: Holder): Promise<boolean> {
+async function acquire(path: string, holder: Holder): Promise<void> {
+  const own = `${path}.${holder.token}`;
+  await writeFile(own, JSON.stringify(holder));
   try {
-    await writeFile(path, JSON.stringify(holder), { flag: 'wx' });
+    await putInPlace(own, path);
+  } finally {
+    await rm(own, { force: true });
+  }
+}
+
+/** The file `own` is at `path`, too, when this resolves. @throws FolderInUse */
+async function putInPlace(own: string, path: string): Promise<void> {
+  for (;;) {
+    if (await isLinked(own, path)) return;
+    const found = await readLock(path);
+    if (found === null) continue; // Released meanwhile.
+    if (found.holder !== null && (await isAlive(found.holder, path))) throw inUse(path, found.holder);
+    if (await isReplaced(own, path, found)) return;
+  }
+}
+
+/** False: `path` is taken. */
+async function isLinked(own: string, path: string): Promise<boolean> {
+  try {
+    await link(own, path).catch((error: unknown) => {
+      if (hasCode(error, 'EEXIST', 'ENOENT')) throw error;
+      // A filesystem without second names. Here the file is not whole at once: the only place where two could win.
+      return copyFile(own, path, constants.COPYFILE_EXCL);
+    });
     return true;
   } catch (error) {
     if (hasCode(error, 'EEXIST')) return false;
@@ -69,30 +94,16 @@ async function createLock(path: string, holder: Holder): Promise<boolean> {
   }
 }
 
-async function takeOver(path: string, holder: Holder): Promise<void> {
-  const guard = `${path}.guard`;
-  await openGuard(guard, path);
-  try {
-    const current = await readHolder(path);
-    if (current !== null && (await isAlive(current, path))) throw inUse(path, current);
-    const own = `${path}.${holder.token}`;
-    await writeFile(own, JSON.stringify(holder));
-    await rename(own, path);
-  } finally {
-    await rm(guard, { force: true });
+/** False: another starter was faster. @throws FolderInUse when it is at it right now */
+async function isReplaced(own: string, path: string, dead: FoundLock): Promise<boolean> {
+  const right = `${path}.after-${dead.holder?.token ?? 'unreadable'}`;
+  await putInPlace(own, right);
+  if ((await readLock(path))?.text !== dead.text) {
+    await rm(right, { force: true });
+    return false;
   }
-}
-
-async function openGuard(guard: string, path: string): Promise<void> {
-  try {
-    await (await open(guard, 'wx')).close();
-  } catch (error) {
-    if (!hasCode(error, 'EEXIST')) throw error;
-    const age = Date.now() - (await stat(guard).catch(() => ({ mtimeMs: 0 }))).mtimeMs;
-    if (age < GUARD_DEAD_AFTER_MS) throw inUse(path, await readHolder(path));
-    await rm(guard, { force: true });
-    await openGuard(guard, path);
-  }
+  await rename(right, path); // Takes the lock and gives back the right in one step.
+  return true;
 }
 
 async function isAlive(holder: Holder, path: string): Promise<boolean> {
@@ -121,20 +132,29 @@ function startTicksOf(pid: number): string {
   }
 }
 
-/** Null: none, or one that was being written when its process died. */
-async function readHolder(path: string): Promise<Holder | null> {
-  const text = await readFile(path, 'utf8').catch(() => '');
+interface FoundLock {
+  readonly text: string;
+  /** Null: what is in the file names nobody. */
+  readonly holder: Holder | null;
+}
+
+/** Null: there is none. */
+async function readLock(path: string): Promise<FoundLock | null> {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT')) return null;
+    throw error;
+  });
+  if (text === null) return null;
   try {
-    return JSON.parse(text) as Holder;
+    return { text, holder: JSON.parse(text) as Holder };
   } catch {
-    return null;
+    return { text, holder: null };
   }
 }
 
-function inUse(path: string, holder: Holder | null): FolderInUse {
-  const who =
-    holder === null ? 'another process' : `process ${holder.pid} on ${holder.host} since ${holder.since}`;
+function inUse(path: string, { pid, host, since }: Holder): FolderInUse {
   return new FolderInUse(
-    `the data folder ${resolve(path, '..')} is in use by ${who}; stop it, or start this server with another --data-dir`,
+    `the data folder ${resolve(path, '..')} is in use by process ${pid} on ${host} since ${since}; ` +
+      'stop it, or start this server with another --data-dir',
   );
 }

@@ -39,9 +39,9 @@ class MemoryLedgers implements Ledgers {
 
   async create(place: Place, records: readonly object[]): Promise<Ledger> {
     const stored: StoredLedger = { place, lines: [], modifiedAt: Date.now() };
-    this.#ledgers.set(keyOf(place), stored);
     const ledger = ledgerOver(stored);
     await ledger.append(records);
+    this.#ledgers.set(keyOf(place), stored);
     return ledger;
   }
 

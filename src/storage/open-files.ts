@@ -33,7 +33,6 @@ export class OpenFiles {
   /** Runs `work` with the file open for reading and writing. @throws ENOENT unless `create` */
   async use<T>(path: string, create: boolean, work: (fd: number) => Promise<T>): Promise<T> {
     const file = this.#take(path, create);
-    file.users += 1;
     try {
       return await work(await file.fd);
     } finally {
@@ -65,14 +64,16 @@ export class OpenFiles {
     await Promise.all([...this.#files.keys()].map((path) => this.close(path)));
   }
 
+  /** It counts as in use from here on: making room must not close the very file that is wanted. */
   #take(path: string, create: boolean): OpenFile {
     const known = this.#files.get(path);
     if (known !== undefined) {
       this.#files.delete(path);
       this.#files.set(path, known);
+      known.users += 1;
       return known;
     }
-    const file: OpenFile = { path, fd: openFd(path, create ? 'wx+' : 'r+'), users: 0, whenFree: null };
+    const file: OpenFile = { path, fd: openFd(path, create ? 'wx+' : 'r+'), users: 1, whenFree: null };
     file.fd.catch(() => {
       if (this.#files.get(path) === file) this.#files.delete(path);
     });

@@ -8,10 +8,7 @@ import type { Bytes, Place, Spool } from '../uploads/ports.ts';
 export function withQuota(bytes: Bytes, maxBytes: number): Bytes {
   const quota = new Quota(bytes, maxBytes);
   return {
-    write: async (place, at, buffers) => {
-      await quota.reserve(buffers);
-      await bytes.write(place, at, buffers);
-    },
+    write: (place, at, buffers) => quota.writing(buffers, () => bytes.write(place, at, buffers)),
     spool: async () => countedSpool(await bytes.spool(), quota),
     adopt: (spool, place, segment) => bytes.adopt(innerSpool(spool), place, segment),
     truncate: (place: Place, segment: string, length: number) =>
@@ -31,7 +28,11 @@ class Quota {
   readonly #bytes: Bytes;
   readonly #maxBytes: number;
   /** Never less than what is stored: freed bytes only count again when it is measured anew. */
-  #used = 0;
+  #used = Number.POSITIVE_INFINITY;
+  /** Reserved, and the write has not ended. */
+  #pending = 0;
+  /** Bytes that the running measurement may or may not see: pending when it began, or reserved since. */
+  #unsure = 0;
   #mustMeasure = true;
   #measuring: Promise<void> | null = null;
 
@@ -40,27 +41,32 @@ class Quota {
     this.#maxBytes = maxBytes;
   }
 
-  /** @throws AppError `insufficient_storage` */
-  async reserve(buffers: readonly Buffer[]): Promise<void> {
+  /** Does `write` if there is room for the buffers. @throws AppError `insufficient_storage`, and what `write` throws */
+  async writing(buffers: readonly Buffer[], write: () => Promise<void>): Promise<void> {
     let length = 0;
     for (const buffer of buffers) length += buffer.length;
-    if (this.#mustMeasure && (this.#used === 0 || this.#used + length > this.#maxBytes))
-      await this.#measure();
-    if (this.#used + length > this.#maxBytes) {
-      throw new AppError(
-        'insufficient_storage',
-        `the server may hold ${this.#maxBytes} bytes and has no room for this; nothing of this request was stored, ` +
-          'send it again when there is room',
-        { maxStoredBytes: this.#maxBytes },
-      );
-    }
+    const isOver = (): boolean => this.#used + length > this.#maxBytes;
+    if (isOver() && (this.#mustMeasure || this.#measuring !== null)) await this.#measure();
+    if (isOver()) throw noRoom(this.#maxBytes);
     this.#used += length;
+    this.#pending += length;
+    this.#unsure += length;
+    try {
+      await write();
+    } catch (error) {
+      this.#mustMeasure = true; // How much of it was stored is not known.
+      throw error;
+    } finally {
+      this.#pending -= length;
+    }
   }
 
   async freeing<T>(work: Promise<T>): Promise<T> {
-    const result = await work;
-    this.#mustMeasure = true;
-    return result;
+    try {
+      return await work;
+    } finally {
+      this.#mustMeasure = true;
+    }
   }
 
   #measure(): Promise<void> {
@@ -72,20 +78,31 @@ class Quota {
 
   async #measureNow(): Promise<void> {
     this.#mustMeasure = false; // Before the walk: what is freed during it may be missed and wants another.
-    const before = this.#used;
-    const stored = await this.#bytes.usage();
-    this.#used = stored + (this.#used - before); // What was reserved during the walk may not have been seen by it.
+    this.#unsure = this.#pending;
+    try {
+      this.#used = (await this.#bytes.usage()) + this.#unsure;
+    } catch (error) {
+      this.#mustMeasure = true;
+      throw error;
+    }
+    if (this.#unsure > 0) this.#mustMeasure = true; // Counted twice, some of it: measured again before it refuses.
   }
+}
+
+function noRoom(maxStoredBytes: number): AppError {
+  return new AppError(
+    'insufficient_storage',
+    `the server may hold ${maxStoredBytes} bytes and has no room for this; nothing of this request was stored, ` +
+      'send it again when there is room',
+    { maxStoredBytes },
+  );
 }
 
 const inner = new WeakMap<Spool, Spool>();
 
 function countedSpool(spool: Spool, quota: Quota): Spool {
   const counted: Spool = {
-    append: async (buffers) => {
-      await quota.reserve(buffers);
-      await spool.append(buffers);
-    },
+    append: (buffers) => quota.writing(buffers, () => spool.append(buffers)),
     discard: () => quota.freeing(spool.discard()),
   };
   inner.set(counted, spool);

@@ -48,6 +48,8 @@ export class ChunkWriter {
   readonly #segment: string;
   readonly #start: number;
   #written = 0;
+  /** There may be bytes to cut off: also after a write that failed half way. */
+  #isDirty = false;
   #phase: 'receiving' | 'committing' | 'ended' = 'receiving';
   #supersededBy: AppError | null = null;
   #onSuperseded: (error: AppError) => void = () => undefined;
@@ -102,14 +104,16 @@ export class ChunkWriter {
 
   /**
    * The next bytes of the chunk, in order. The caller awaits each call before the next.
-   * @throws AppError `upload_too_large`, `insufficient_storage`, `chunk_superseded`
+   * @throws AppError `upload_too_large`, `insufficient_storage`, `chunk_superseded`, and the refusals of `decideChunk`
    */
   async write(buffers: readonly Buffer[]): Promise<void> {
     this.#refuseSuperseded();
+    this.#refuseOvertaken();
     let bytes = 0;
     for (const buffer of buffers) bytes += buffer.length;
     if (bytes > this.room) throw this.tooLarge();
     const at = { segment: this.#segment, offset: this.#start + this.#written };
+    this.#isDirty = true;
     await this.#upload.storage.bytes.write(this.#upload.place, at, buffers);
     this.#written += bytes;
   }
@@ -131,6 +135,7 @@ export class ChunkWriter {
 
   async #adopt(spooled: Spool, bytes: number): Promise<void> {
     if (bytes > this.room) throw this.tooLarge();
+    this.#isDirty = true;
     await this.#upload.storage.bytes.adopt(spooled, this.#upload.place, this.#segment);
     this.#written = bytes;
   }
@@ -138,9 +143,7 @@ export class ChunkWriter {
   async #record({ bytes, crc32 }: ChunkDigest): Promise<Receipt> {
     const { chunkIndex, totalChunks } = this.#claim;
     const { state } = this.#upload;
-    // Chunks of one upload can come in parallel: what was right when the body began may be wrong now.
-    const decision = decideChunk(state, this.#claim, this.#rules.order);
-    if (decision.kind === 'compare') throw new Error(`chunk ${chunkIndex} had two writers`);
+    this.#refuseOvertaken();
     const { receivedBytes, nextIndex, currentSize } = state ?? NOTHING_STORED;
     if (receivedBytes + bytes > this.#rules.maxBytes) throw this.tooLarge();
     const at = this.#rules.now();
@@ -168,7 +171,7 @@ export class ChunkWriter {
     const { state, storage, place, writers } = this.#upload;
     try {
       if (state === null && writers.size === 1) await storage.bytes.remove(place);
-      else if (this.#written > 0) await storage.bytes.truncate(place, this.#segment, this.#start);
+      else if (this.#isDirty) await storage.bytes.truncate(place, this.#segment, this.#start);
     } catch {
       // Bytes beyond the ledger do not exist (D2): the next writer starts at the same place, and opening cuts them.
     }
@@ -180,6 +183,12 @@ export class ChunkWriter {
     if (this.#segment === MAIN_SEGMENT) this.#upload.giveMain();
     this.#upload.writers.delete(this.#claim.chunkIndex);
     this.#resolveEnded();
+  }
+
+  /** Chunks of one upload can come in parallel: what was right when the body began may be wrong now. */
+  #refuseOvertaken(): void {
+    const decision = decideChunk(this.#upload.state, this.#claim, this.#rules.order);
+    if (decision.kind === 'compare') throw new Error(`chunk ${this.#claim.chunkIndex} had two writers`);
   }
 
   #refuseSuperseded(): void {

@@ -59,6 +59,15 @@ export class OpenUpload {
     this.#mainIsTaken = false;
   }
 
+  /** Cuts what the ledger does not know of, and names what it knows of and is not there (D2). */
+  async reconcile(): Promise<{ readonly strayBytes: number; readonly missing: readonly string[] }> {
+    const expected = new Map<string, number>();
+    for (const { segment, offset, bytes } of this.state?.chunks.extents() ?? []) {
+      expected.set(segment, Math.max(expected.get(segment) ?? 0, offset + bytes));
+    }
+    return this.storage.bytes.reconcile(this.place, expected);
+  }
+
   /** Ledger and bytes are gone; the fileId is free again. Called in turn, with no other user. */
   async erase(): Promise<void> {
     await this.closeFiles();

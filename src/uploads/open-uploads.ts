@@ -11,6 +11,7 @@ import { isExpired, type Finalization, type UploadEvent, type UploadState } from
 
 export interface Repair {
   readonly place: Place;
+  /** Empty: not even its first chunk was stored. */
   readonly fileId: string;
   /** Bytes of ledger that were a write which never finished. */
   readonly tornLedgerBytes: number;
@@ -40,6 +41,8 @@ export class OpenUploads {
   readonly #open = new Map<string, Promise<OpenUpload>>();
   /** Files that are being closed: the same upload must not be opened before they are. */
   readonly #closing = new Map<string, Promise<void>>();
+  /** Expired uploads that are being erased: who comes meanwhile waits, and finds none. */
+  readonly #expiring = new Map<OpenUpload, Promise<void>>();
 
   constructor(options: OpenUploadsOptions) {
     this.#options = options;
@@ -68,7 +71,13 @@ export class OpenUploads {
     // Between the await and here the cache may have closed it: whoever is first counts again.
     if (this.#open.get(key) !== opening) return this.acquire(place);
     upload.users += 1;
-    if (upload.users === 1) await this.#expire(upload);
+    try {
+      if (upload.users === 1 && this.#isDue(upload)) this.#expiring.set(upload, this.#expire(upload));
+      await this.#expiring.get(upload);
+    } catch (error) {
+      this.release(upload);
+      throw error;
+    }
     return upload;
   }
 
@@ -97,11 +106,10 @@ export class OpenUploads {
     const { storage, onRepair } = this.#options;
     const upload = new OpenUpload(place, storage);
     const opened = await storage.ledgers.open(place);
-    if (opened === null) return upload;
     // The ledger's checksums vouch that these are the records this code wrote.
-    upload.restore(opened.ledger, opened.records as unknown as UploadEvent[]);
+    if (opened !== null) upload.restore(opened.ledger, opened.records as unknown as UploadEvent[]);
     const strayBytes = await this.#reconcile(upload);
-    const tornLedgerBytes = opened.torn?.bytes ?? 0;
+    const tornLedgerBytes = opened?.torn?.bytes ?? 0;
     const fileId = upload.state?.fileId ?? '';
     if (upload.state?.finalization === null) this.#options.onOpened(place);
     if (tornLedgerBytes + strayBytes > 0) onRepair({ place, fileId, tornLedgerBytes, strayBytes });
@@ -110,13 +118,8 @@ export class OpenUploads {
 
   /** Cuts what the ledger does not know of; refuses what it knows of and is not there (D2). */
   async #reconcile(upload: OpenUpload): Promise<number> {
-    const { state, place } = upload;
-    if (state === null || state.finalization !== null) return 0; // Finalised: the bytes are the entry's now.
-    const expected = new Map<string, number>();
-    for (const extent of state.chunks.extents()) {
-      expected.set(extent.segment, Math.max(expected.get(extent.segment) ?? 0, extent.offset + extent.bytes));
-    }
-    const { strayBytes, missing } = await this.#options.storage.bytes.reconcile(place, expected);
+    if (upload.state !== null && upload.state.finalization !== null) return 0; // The bytes are the entry's now.
+    const { strayBytes, missing } = await upload.reconcile();
     if (missing.length === 0) return strayBytes;
     await upload.closeFiles();
     throw new AppError(
@@ -127,17 +130,21 @@ export class OpenUploads {
     );
   }
 
-  async #expire(upload: OpenUpload): Promise<void> {
-    const { clock, ttlMs, onExpired, settle } = this.#options;
-    const isDue = upload.state !== null && isExpired(upload.state, clock.now(upload.place.namespace), ttlMs);
-    if (!isDue) return;
-    await upload.inTurn(async () => {
+  #isDue({ state, place }: OpenUpload): boolean {
+    const { clock, ttlMs } = this.#options;
+    return state !== null && isExpired(state, clock.now(place.namespace), ttlMs);
+  }
+
+  #expire(upload: OpenUpload): Promise<void> {
+    const { onExpired, settle } = this.#options;
+    const erased = upload.inTurn(async () => {
       const { state, place } = upload;
-      if (state === null || !isExpired(state, clock.now(place.namespace), ttlMs)) return;
+      if (state === null) return;
       if (state.finalization !== null) await settle(place, state.finalization, state);
       await upload.erase();
       onExpired(place, state);
     });
+    return erased.finally(() => this.#expiring.delete(upload));
   }
 
   #closeIdle(): void {

@@ -32,6 +32,8 @@ export interface Finalization {
   readonly fingerprint: string;
   readonly spec: Readonly<Record<string, unknown>>;
   readonly at: number;
+  /** The same instant on the clock of `namespace`, by which the entry lives; `at` is on the upload's own. */
+  readonly entryAt?: number;
 }
 
 export interface UploadState {

@@ -67,6 +67,9 @@ export interface UploadsOptions extends Omit<OpenUploadsOptions, 'settle' | 'onO
   readonly settle: (finalized: FinalizedContent) => Promise<void>;
 }
 
+/** Stands for all namespaces where a namespace is asked for. */
+const EVERYBODY = '*';
+
 export class Uploads {
   readonly #options: UploadsOptions;
   readonly #open: OpenUploads;
@@ -132,8 +135,11 @@ export class Uploads {
         if (decision.kind === 'existing')
           return { ...handOver(place, decision.finalization, state), isNew: false };
         await asked.check({ place, extents: state.chunks.extents() });
-        const at = this.#options.clock.now(place.namespace);
-        const finalization = { mediaId: this.#options.ids.next(namespace), namespace, fingerprint, spec, at };
+        // A chunk still in flight was begun for another totalChunks: what came of it must not become the entry's.
+        if (upload.writers.size > 0) await upload.reconcile();
+        const { clock, ids } = this.#options;
+        const times = { at: clock.now(place.namespace), entryAt: clock.now(namespace) };
+        const finalization = { mediaId: ids.next(namespace), namespace, fingerprint, spec, ...times };
         const stored = await upload.store([{ type: 'finalized', ...finalization }]);
         // The entry's bytes are moved away: nothing of them may be kept open here.
         await upload.storage.bytes.release(place);
@@ -159,7 +165,7 @@ export class Uploads {
   async remove(ref: UploadRef): Promise<boolean> {
     const place = await this.#locate(ref);
     const upload = await this.#open.acquire(place).catch((error: unknown) => {
-      if (error instanceof AppError && error.code === 'upload_damaged') return null;
+      if (isDamage(error)) return null;
       throw error;
     });
     if (upload === null) {
@@ -168,28 +174,49 @@ export class Uploads {
       return true;
     }
     try {
-      for (const writer of upload.writers.values()) writer.supersede();
-      await Promise.all([...upload.writers.values()].map((writer) => writer.ended));
-      return await upload.inTurn(async () => {
-        const { state } = upload;
-        if (state === null) return false;
-        if (state.finalization !== null)
-          await this.#options.settle(handOver(place, state.finalization, state));
-        await upload.erase();
-        this.#unfinished.remove(place);
-        return true;
-      });
+      for (;;) {
+        for (const writer of upload.writers.values()) writer.supersede();
+        await Promise.all([...upload.writers.values()].map((writer) => writer.ended));
+        const wasThere = await upload.inTurn(() => this.#eraseUnwritten(upload));
+        if (wasThere !== null) return wasThere;
+      }
     } finally {
       this.#open.release(upload);
     }
   }
 
-  /** Every upload of a namespace. Reads each one: for the admin plane, not for the chunk path. */
-  async *list(namespace: string): AsyncIterable<UploadState> {
-    for await (const { place } of this.#options.storage.ledgers.list('uploads', namespace)) {
-      const state = await this.#open.use(place, (upload) => Promise.resolve(upload.state));
-      if (state !== null) yield state;
+  /** False: there is none. Null: a writer came meanwhile, and what it writes must not lose its beginning. */
+  async #eraseUnwritten(upload: OpenUpload): Promise<boolean | null> {
+    const { state, place } = upload;
+    if (upload.writers.size > 0) return null;
+    if (state === null) return false;
+    if (state.finalization !== null) await this.#options.settle(handOver(place, state.finalization, state));
+    await upload.erase();
+    this.#unfinished.remove(place);
+    return true;
+  }
+
+  /**
+   * Every upload of a namespace, or of all (`*`). Reads each one: for the admin plane, not for the chunk path.
+   * @param onDamaged is told of those that fail their checks
+   */
+  async *list(
+    namespace: string,
+    onDamaged: (error: AppError, place: Place) => void = () => undefined,
+  ): AsyncIterable<{ namespace: string; state: UploadState }> {
+    for await (const { place } of this.#placesOf(namespace)) {
+      const opened = this.#open.use(place, (upload) => Promise.resolve(upload.state));
+      const state = await opened.catch((error: unknown) => {
+        if (!isDamage(error)) throw error;
+        onDamaged(error, place);
+        return null;
+      });
+      if (state !== null) yield { namespace: place.namespace, state };
     }
+  }
+
+  #placesOf(namespace: string): AsyncIterable<{ place: Place }> {
+    return this.#options.storage.ledgers.list('uploads', namespace === EVERYBODY ? undefined : namespace);
   }
 
   /** Uploads begun and not yet finalised, as far as this process has seen them. */
@@ -218,6 +245,17 @@ export class Uploads {
     }
   }
 
+  /** Erases what has expired on this namespace's clock, and says how many that were. Reads every upload of it. */
+  async expire(namespace: string): Promise<number> {
+    let expired = 0;
+    for await (const { place } of this.#placesOf(namespace)) {
+      // Touching an upload expires it.
+      const isGone = this.#open.use(place, (upload) => Promise.resolve(upload.state === null));
+      if (await isGone.catch(falseIfDamaged)) expired += 1;
+    }
+    return expired;
+  }
+
   /** Closes every file. The caller guarantees that no request is in flight. */
   close(): Promise<void> {
     return this.#open.close();
@@ -239,6 +277,15 @@ export class Uploads {
     const shared = placeOf(caller.fallback, fileId);
     return (await exists(shared)) ? shared : own;
   }
+}
+
+function isDamage(error: unknown): error is AppError {
+  return error instanceof AppError && error.code === 'upload_damaged';
+}
+
+function falseIfDamaged(error: unknown): false {
+  if (isDamage(error)) return false;
+  throw error;
 }
 
 function notFound(fileId: string): AppError {

@@ -1,0 +1,69 @@
+// bench/options.ts: what a person asked the bench for.
+//
+// Promises: what is not understood is an Error that names it.
+import { parseArgs } from 'node:util';
+import { scenariosNamed, SMOKE_NAMES, type Scenario } from './scenarios.ts';
+import type { Durability } from './server.ts';
+
+export interface BenchOptions {
+  readonly scenarios: readonly Scenario[];
+  /** Of load in each scenario, at most. */
+  readonly seconds: number;
+  readonly warmUpSeconds: number;
+  /** Sent in each scenario, at most: so much disk is needed. */
+  readonly maxBytes: number;
+  readonly runs: number;
+  readonly durability: Durability;
+  readonly jsonFile: string | null;
+}
+
+const MIB = 1024 ** 2;
+const FULL = { seconds: 5, warmUpSeconds: 3, maxBytes: 2048 * MIB };
+const SMOKE = { seconds: 0.8, warmUpSeconds: 0.2, maxBytes: 128 * MIB };
+
+export const USAGE = `Usage: npm run bench -- [scenario…] [--seconds N] [--runs N] [--durability fsync|none] [--json FILE] [--smoke]
+
+  scenario          a scenario's name, or how it begins: fields-first-8m, status. Default: all.
+  --seconds N       load in each scenario, at most [${FULL.seconds}]
+  --runs N          how often everything is measured; the table shows medians [1]
+  --durability M    fsync or none [fsync]
+  --json FILE       every figure of every run
+  --smoke           a few scenarios, a second each: does it work at all?`;
+
+/** Null: only the usage is wanted. @throws Error */
+export function readOptions(argv: readonly string[]): BenchOptions | null {
+  const { values, positionals } = parseArgs({
+    args: [...argv],
+    allowPositionals: true,
+    options: {
+      seconds: { type: 'string' },
+      runs: { type: 'string', default: '1' },
+      durability: { type: 'string', default: 'fsync' },
+      json: { type: 'string' },
+      smoke: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  if (values.help) return null;
+  const limits = values.smoke ? SMOKE : FULL;
+  const asked = values.smoke && positionals.length === 0 ? SMOKE_NAMES : positionals;
+  return {
+    ...limits,
+    scenarios: scenariosNamed(asked),
+    seconds: positive('--seconds', values.seconds ?? String(limits.seconds)),
+    runs: Math.ceil(positive('--runs', values.runs)),
+    durability: asDurability(values.durability),
+    jsonFile: values.json ?? null,
+  };
+}
+
+function positive(flag: string, text: string): number {
+  const value = Number(text);
+  if (Number.isFinite(value) && value > 0) return value;
+  throw new Error(`${flag}: got ${JSON.stringify(text)}, expected a number above 0`);
+}
+
+function asDurability(text: string): Durability {
+  if (text === 'fsync' || text === 'none') return text;
+  throw new Error(`--durability: got ${JSON.stringify(text)}, expected fsync or none`);
+}

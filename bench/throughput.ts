@@ -1,0 +1,57 @@
+// bench/throughput.ts: `npm run bench`: how fast the server stores chunks and answers status queries, and what it costs.
+// Method and reading: bench/README.md.
+//
+// Promises: conditions first; every figure was measured in this run; exit code 1 when any request was refused or any
+// acknowledged byte is not stored. Runs are interleaved: a slow minute of the machine does not hit one scenario alone.
+import { writeFile } from 'node:fs/promises';
+import { conditionLines, readConditions } from './conditions.ts';
+import { measure, type Figures } from './measure.ts';
+import { readOptions, USAGE, type BenchOptions } from './options.ts';
+import { tableOf, type Row } from './table.ts';
+
+async function bench(options: BenchOptions): Promise<boolean> {
+  const { scenarios, runs, seconds, jsonFile, maxBytes } = options;
+  const conditions = await readConditions(options.durability);
+  const limit = `at most ${seconds} s and ${maxBytes / 1024 ** 2} MiB each`;
+  const method = `${runs === 1 ? '1 run' : `medians of ${runs} runs`}, ${limit}, after a warm-up`;
+  console.log([...conditionLines(conditions), `method      ${method}`, ''].join('\n'));
+  const rows = scenarios.map((scenario) => ({ name: scenario.name, scenario, runs: [] as Figures[] }));
+  for (let run = 1; run <= runs; run += 1) {
+    for (const row of rows) {
+      process.stderr.write(`run ${run} of ${runs}: ${row.name}\n`);
+      row.runs.push(await measure(row.scenario, options));
+    }
+  }
+  console.log(`\n${tableOf(rows)}`);
+  if (jsonFile !== null) await saveJson(jsonFile, { conditions, method, rows });
+  return reportProblems(rows);
+}
+
+async function saveJson(
+  file: string,
+  { conditions, method, rows }: { conditions: object; method: string; rows: readonly Row[] },
+): Promise<void> {
+  const scenarios = rows.map(({ name, runs }) => ({ name, runs }));
+  await writeFile(file, `${JSON.stringify({ conditions, method, scenarios }, null, 2)}\n`);
+}
+
+/** Whether there were none. */
+function reportProblems(rows: readonly Row[]): boolean {
+  const bad = rows.filter(({ runs }) => runs.some(({ errors }) => errors > 0));
+  for (const { name, runs } of bad) {
+    const first = runs.find(({ problem }) => problem !== null)?.problem ?? 'a connection broke';
+    console.log(`\n${name}: not every request was answered as it should be. The first: ${first}`);
+  }
+  if (bad.length === 0)
+    console.log('\nEvery chunk sent was a new one, and every one acknowledged is stored.');
+  return bad.length === 0;
+}
+
+try {
+  const options = readOptions(process.argv.slice(2));
+  if (options === null) console.log(USAGE);
+  else if (!(await bench(options))) process.exitCode = 1;
+} catch (error) {
+  process.stderr.write(`bench: ${(error as Error).message}\n`);
+  process.exitCode = 2;
+}
