@@ -1,8 +1,9 @@
-// contract-document.ts: openapi.yaml as an object: the part of OpenAPI 3.1 it uses, as types, and its loading.
+// contract-document.ts: openapi.yaml and openapi-admin.yaml as objects: the part of OpenAPI 3.1 they use, as types, and
+// their loading.
 //
-// Promises: `$ref`s are replaced, so that every schema stands alone; equal refs give the same object; the file is
+// Promises: `$ref`s are replaced, so that every schema stands alone; equal refs give the same object; the files are
 // found from src/ and from dist/.
-// Must not know: what is checked against it (contract.ts), how it is shown. It imports nothing of ours.
+// Must not know: what is checked against them (contract.ts), how they are shown. It imports nothing of ours.
 
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
@@ -69,10 +70,12 @@ export interface OperationObject extends Assumable {
   readonly responses: Named<ResponseObject>;
 }
 
-/** openapi.yaml with its `$ref`s replaced. */
+/** A document with its `$ref`s replaced. */
 export interface OpenApiDocument {
   readonly info: Assumable & { readonly title: string; readonly version: string; readonly summary: string };
   readonly servers: readonly (Assumable & { readonly url: string })[];
+  /** Of every operation that says nothing else. */
+  readonly security?: readonly Named<unknown>[];
   readonly tags: readonly (Assumable & { readonly name: string })[];
   readonly paths: Named<Named<OperationObject>>;
   readonly components: {
@@ -81,16 +84,20 @@ export interface OpenApiDocument {
   };
 }
 
-/** src/ and dist/ both lie beside the document. */
-const DOCUMENT_URL = new URL('../openapi.yaml', import.meta.url);
+/** The API that is imitated, and the server's own. */
+export type DocumentName = 'openapi.yaml' | 'openapi-admin.yaml';
 
-export function readDocument(): { readonly text: string; readonly document: OpenApiDocument } {
-  const text = readFileSync(DOCUMENT_URL, 'utf8');
+export function readDocument(name: DocumentName): {
+  readonly text: string;
+  readonly document: OpenApiDocument;
+} {
+  // src/ and dist/ both lie beside the documents.
+  const text = readFileSync(new URL(`../${name}`, import.meta.url), 'utf8');
   // The type is the document's promise; the linter and test/contract.test.ts hold it to that.
   return { text, document: resolveRefs(parse(text)) as OpenApiDocument };
 }
 
-/** The same object for the same ref lets each schema be compiled once. The document has no cycles. */
+/** The same object for the same ref lets each schema be compiled once. The documents have no cycles. */
 function resolveRefs(root: unknown): unknown {
   const known = new Map<string, unknown>();
   const lookUp = (ref: string): unknown => {

@@ -1,4 +1,5 @@
-// contract.ts: holds exchanges against openapi.yaml: operations, their statuses and codes, checks of live traffic.
+// contract.ts: holds exchanges against openapi.yaml or openapi-admin.yaml: operations, their statuses and codes, checks of
+// live traffic.
 //
 // Promises: the document is the only source; a check never throws on what a client or the server sent and never
 // sees a file's bytes; each validator is compiled once, when it is first needed.
@@ -9,6 +10,7 @@ import ajvFormats from 'ajv-formats';
 import {
   isRecord,
   readDocument,
+  type DocumentName,
   type Header,
   type MediaType,
   type Named,
@@ -21,7 +23,6 @@ import {
 export interface StatusContract {
   /** The error codes that may stand under this status; empty for a success. */
   readonly codes: readonly string[];
-  readonly schema: Schema;
   readonly response: ResponseObject;
 }
 
@@ -36,7 +37,7 @@ export interface Operation extends OperationObject {
 
 export interface OperationMatch {
   readonly operation: Operation;
-  /** The `url` of the server entry that the path came under: `/` or `/api/v1`. */
+  /** The `url` of the server entry that the path came under: `/`, `/api/v1` or `/__admin`. */
   readonly prefix: string;
 }
 
@@ -69,7 +70,7 @@ export interface RequestFacts {
 }
 
 export interface Contract {
-  /** openapi.yaml as it is, for serving. */
+  /** The document as it is, for serving. */
   readonly text: string;
   readonly document: OpenApiDocument;
   readonly operations: readonly Operation[];
@@ -83,18 +84,22 @@ export interface Contract {
 
 type Validate = (schema: Schema, value: unknown, what: string) => string[];
 
-let loaded: Contract | undefined;
+const loaded = new Map<DocumentName, Contract>();
 
-/** Parsing costs some 0.2 s, so it happens once per process. The contract has no state that callers could share. */
-export function loadContract(): Contract {
-  loaded ??= createContract();
-  return loaded;
+/** Parsing costs some 0.2 s, so it happens once per process. A contract has no state that callers could share. */
+export function loadContract(name: DocumentName = 'openapi.yaml'): Contract {
+  const contract = loaded.get(name) ?? createContract(name);
+  loaded.set(name, contract);
+  return contract;
 }
 
-function createContract(): Contract {
-  const { text, document } = readDocument();
+function createContract(name: DocumentName): Contract {
+  const { text, document } = readDocument(name);
+  const { security = [] } = document;
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) => toOperation(path, method, operation)),
+    Object.entries(methods).map(([method, operation]) =>
+      toOperation({ path, method: method.toUpperCase() }, { security, ...operation }),
+    ),
   );
   const byId = new Map(operations.map((operation) => [operation.operationId, operation]));
   const validate = createValidate();
@@ -114,14 +119,13 @@ function createContract(): Contract {
   };
 }
 
-function toOperation(path: string, method: string, operation: OperationObject): Operation {
-  const statuses = Object.entries(operation.responses).flatMap(([status, response]) =>
-    Object.values(response.content).map(
-      ({ schema }) => [Number(status), { codes: codesOf(schema), schema, response }] as const,
-    ),
-  );
+function toOperation(route: Pick<Operation, 'path' | 'method'>, operation: OperationObject): Operation {
+  const statuses = Object.entries(operation.responses).map(([status, response]) => {
+    const codes = Object.values(response.content).flatMap(({ schema }) => codesOf(schema));
+    return [Number(status), { codes, response }] as const;
+  });
   const isKeyOptional = operation.security?.some((schemes) => Object.keys(schemes).length === 0) ?? false;
-  return { ...operation, method: method.toUpperCase(), path, isKeyOptional, statuses: new Map(statuses) };
+  return { ...operation, ...route, isKeyOptional, statuses: new Map(statuses) };
 }
 
 /** An error response is the envelope and, beside it, the codes of its status. */
@@ -185,10 +189,15 @@ function responseViolations(
   const { content, headers = {} } = status.response;
   const mediaType = findMediaType(content, facts.contentType);
   const inBody =
-    typeof mediaType === 'string' ? [mediaType] : validate(mediaType.schema, jsonOf(facts.body), 'body');
+    typeof mediaType === 'string' ? [mediaType] : validate(mediaType.schema, bodyValue(facts), 'body');
   if (facts.headers === undefined) return inBody;
   const expected = Object.entries(headers).map(([name, header]) => ({ ...header, name: name.toLowerCase() }));
   return [...valueViolations(expected, facts.headers, validate), ...inBody];
+}
+
+/** What is not JSON is a text to the document. */
+function bodyValue({ contentType = '', body }: ResponseFacts): unknown {
+  return /json/i.test(contentType) ? jsonOf(body) : body;
 }
 
 function jsonOf(body: unknown): unknown {

@@ -8,10 +8,12 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
 import type { Clocks } from './clock.ts';
 import type { Contract } from './contract.ts';
 import { Injection, type Ending, type FaultActions } from './faults/injection.ts';
 import type { RuleBook } from './faults/rule-book.ts';
+import { explain } from './faults/explain.ts';
 import type { Claim } from './faults/rule-set.ts';
 import { isMultipart, operationOf } from './http/exchange.ts';
 import { PUBLIC_NAMESPACE } from './http/keys.ts';
@@ -25,6 +27,7 @@ export interface SurroundOptions {
   /** Null: `--no-journal`. */
   readonly journal: Journal | null;
   readonly clocks: Clocks;
+  readonly logger: Logger;
   readonly contract: () => Contract;
   readonly actionsOf: (namespace: string) => FaultActions;
 }
@@ -193,15 +196,17 @@ class ExchangeObserver implements Observer {
   }
 
   #onFired(claim: Claim): void {
+    const { journal, logger } = this.#options;
     const { rule, fault } = claim;
     const { name: phase, atByte } = fault.phase;
     const where = atByte === undefined ? {} : { atByte };
+    const fired = { ruleId: rule.id, phase, effect: fault.effect, ...where };
     claim.fired();
     if (!this.#reply.raw.headersSent) this.#reply.header('x-mock-fault', rule.id);
-    if (this.#recording === null) return;
-    this.#recording.fault = { ruleId: rule.id, phase, effect: fault.effect, ...where };
-    const { journal } = this.#options;
-    journal?.publish(this.#namespace, 'fault', { ruleId: rule.id, phase, effect: fault.effect, ...where });
+    if (this.#recording !== null) this.#recording.fault = fired;
+    const { id: reqId } = this.#request;
+    logger.info({ reqId, namespace: this.#namespace, ...fired, explain: explain(rule) }, 'a rule fired');
+    journal?.publish(this.#namespace, 'fault', { ...fired, requestId: reqId, explain: explain(rule) });
   }
 
   #onEnded(outcome: Ending, answerBytes: number | null): void {

@@ -128,7 +128,7 @@ export class HttpServer {
         connectionsCheckingInterval: Math.min(config.headerTimeout, 5_000),
       },
       genReqId: requestIdOf,
-      routerOptions: { maxParamLength: 2_048 },
+      routerOptions: { maxParamLength: 16_384 }, // As long as the whole head may be: an id too long is an id not found.
       clientErrorHandler: answerClientError,
       frameworkErrors: answerUnroutable,
     });
@@ -200,9 +200,9 @@ export class HttpServer {
   }
 }
 
-function surroundOptions({ rules, journal, clocks, controls }: HttpOptions): SurroundOptions {
+function surroundOptions({ rules, journal, clocks, controls, logger }: HttpOptions): SurroundOptions {
   const actionsOf = (namespace: string): FaultActions => controls.actionsOf(namespace);
-  return { rules, journal, clocks, actionsOf, contract: loadContract };
+  return { rules, journal, clocks, logger, actionsOf, contract: loadContract };
 }
 
 function contractOptions(options: HttpOptions, inFlight: InFlight): ContractRoutesOptions {

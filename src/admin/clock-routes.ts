@@ -40,7 +40,7 @@ export async function clockRoutes(app: FastifyInstance, options: ClockRoutesOpti
 }
 
 /** @throws AppError `invalid_request` */
-export function parseClockChange(value: unknown): ClockChange {
+function parseClockChange(value: unknown): ClockChange {
   const parsed = changeSchema.safeParse(value ?? {});
   if (parsed.success) return parsed.data;
   const fields = parsed.error.issues.map(({ path, message }) => ({

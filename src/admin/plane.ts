@@ -6,7 +6,7 @@
 // Must not know: how requests on the contract routes are handled.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Contract } from '../contract.ts';
-import { AppError } from '../errors.ts';
+import { AppError, invalidFields } from '../errors.ts';
 import { bearerIn, isSameSecret, PUBLIC_NAMESPACE, type Keys } from '../http/keys.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Media } from '../media/media.ts';
@@ -116,9 +116,16 @@ function checkToken(request: FastifyRequest, token: string): void {
   );
 }
 
+/** A namespace is part of a path on the disk: nothing but the names that keys become (http/keys.ts) gets that far. */
+function namedNamespace(name: string): string {
+  if (/^(\*|public|ns_[0-9a-f]{16})$/.test(name)) return name;
+  const message = 'expected `public`, the `ns_…` of a key, or `*`';
+  throw invalidFields([{ field: 'namespace', message }]);
+}
+
 function askedNamespace(request: FastifyRequest, { keys, token }: AdminOptions): string {
   const { namespace } = request.query as { namespace?: unknown };
-  if (typeof namespace === 'string') return namespace; // Who gets this far may see every namespace (§9).
+  if (typeof namespace === 'string') return namedNamespace(namespace); // Who gets this far may see every one (§9).
   // The Authorization header may hold the admin token: here only X-API-Key names a namespace then.
   const { 'x-api-key': key, authorization } = request.headers;
   const headers = token === null ? { 'x-api-key': key, authorization } : { 'x-api-key': key };

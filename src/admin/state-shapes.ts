@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { AppError } from '../errors.ts';
 import { MAX_TOTAL_CHUNKS } from '../uploads/upload.ts';
 
-export const FIXTURE_NAMES = [
+const FIXTURE_NAMES = [
   'half-uploaded',
   'complete-not-finalised',
   'finalised-processing',

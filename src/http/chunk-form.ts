@@ -14,7 +14,7 @@ import { PartLog } from './part-log.ts';
 const FIELD_NAMES = ['fileId', 'chunkIndex', 'totalChunks'] as const;
 type FieldName = (typeof FIELD_NAMES)[number];
 
-export const MAX_FILE_ID_CHARACTERS = 256;
+const MAX_FILE_ID_CHARACTERS = 256;
 
 export interface ChunkIdentity {
   readonly fileId: string;
@@ -196,7 +196,7 @@ function parseCount(text: string | undefined): number | null {
 }
 
 /** Null when it is a good fileId. */
-export function problemOfFileId(fileId: string): string | null {
+function problemOfFileId(fileId: string): string | null {
   const length = Array.from(fileId.slice(0, MAX_FILE_ID_CHARACTERS * 2 + 1)).length; // Characters, not UTF-16 units.
   if (length < 1 || length > MAX_FILE_ID_CHARACTERS) {
     return `got ${length === 0 ? 'an empty one' : `more than ${MAX_FILE_ID_CHARACTERS} characters`}, expected 1 to ${MAX_FILE_ID_CHARACTERS} characters`;

@@ -17,7 +17,7 @@ export interface ContractRoutesOptions extends MediaRoutesOptions, ChunkRoutesOp
 
 /** Browsers keep the answer to a preflight for this long. */
 const PREFLIGHT_SECONDS = 600;
-const EXPOSED_HEADERS = ['X-Request-Id', 'Retry-After', 'Allow'];
+const EXPOSED_HEADERS = ['X-Request-Id', 'Retry-After', 'Allow', 'X-Mock-Fault'];
 
 export async function contractRoutes(app: FastifyInstance, options: ContractRoutesOptions): Promise<void> {
   // The plugin takes the preflights of every path; those of the admin plane must not be allowed to any page.

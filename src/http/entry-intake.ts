@@ -120,7 +120,7 @@ export class EntryIntake implements PartHandler {
   }
 }
 
-export function directTooLarge(maxBytes: number): AppError {
+function directTooLarge(maxBytes: number): AppError {
   const message = `the file is larger than ${maxBytes} bytes, the most one file may have; nothing of it was stored`;
   return new AppError('upload_too_large', message, { maxBytes, currentSize: 0 });
 }

@@ -58,7 +58,7 @@ export interface Observer {
 const GO_ON = Promise.resolve({ keepAside: false });
 const DONE = Promise.resolve();
 
-export const NO_OBSERVER: Observer = {
+const NO_OBSERVER: Observer = {
   marks: [],
   identified: () => GO_ON,
   fileBytes: () => DONE,

@@ -122,7 +122,6 @@ const FOREIGN: Readonly<Record<string, { code: ErrorCode; message: string }>> = 
     code: 'malformed_json',
     message: 'the body says JSON and cannot be read as JSON',
   },
-  FST_ERR_MAX_PARAM_LENGTH: { code: 'not_found', message: 'no route has a part as long as one of this path' },
   FST_ERR_BAD_URL: { code: 'invalid_request', message: 'the path has a broken percent-encoding' },
 };
 

@@ -126,6 +126,7 @@ export class ChunkWriter {
     this.#refuseSuperseded();
     this.#phase = 'committing';
     refuseEmpty(this.#claim, digest.bytes);
+    this.#refuseOvertaken();
     const { place, storage } = this.#upload;
     if (spooled !== undefined) await this.#adopt(spooled, digest.bytes);
     if (digest.bytes > 0) await storage.bytes.sync(place, this.#segment);
