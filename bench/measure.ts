@@ -149,7 +149,7 @@ async function load(
     seconds: limits.seconds,
     maxRequests: scenario.chunks === null ? NO_LIMIT : Math.ceil(limits.maxBytes / scenario.chunks.bytes),
   });
-  const wrong = scenario.server === 'discard' ? [] : await unstoredAmong(chunks, server.url);
+  const wrong = scenario.server === 'product' ? await unstoredAmong(chunks, server.url) : [];
   const problem = result.firstRefusal ?? wrong[0] ?? null;
   return { result, problem, unstored: wrong.length };
 }

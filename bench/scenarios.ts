@@ -1,5 +1,5 @@
-// bench/scenarios.ts: what is measured: each part order, chunk size and number of connections, status queries, and the
-// ceiling of the client for comparison.
+// bench/scenarios.ts: what is measured: each part order, chunk size and number of connections, status queries, and two
+// references to compare with.
 import type { PartOrder } from './chunk-sender.ts';
 import type { ServerKind } from './server.ts';
 
@@ -19,16 +19,16 @@ const SIZES = [
 ] as const;
 const CONNECTIONS = [1, 16] as const;
 
-const chunkScenarios: Scenario[] = (['fields-first', 'file-first'] as const).flatMap((order) =>
-  SIZES.flatMap(([label, bytes]) =>
+function chunkScenarios(label: string, server: ServerKind, order: PartOrder): Scenario[] {
+  return SIZES.flatMap(([size, bytes]) =>
     CONNECTIONS.map((connections) => ({
-      name: `${order}-${label}-c${connections}`,
-      server: 'product' as const,
+      name: `${label}-${size}-c${connections}`,
+      server,
       chunks: { order, bytes },
       connections,
     })),
-  ),
-);
+  );
+}
 
 const statusScenarios: Scenario[] = CONNECTIONS.map((connections) => ({
   name: `status-c${connections}`,
@@ -37,14 +37,13 @@ const statusScenarios: Scenario[] = CONNECTIONS.map((connections) => ({
   connections,
 }));
 
-const ceilings: Scenario[] = SIZES.map(([label, bytes]) => ({
-  name: `discard-${label}-c16`,
-  server: 'discard',
-  chunks: { order: 'fields-first', bytes },
-  connections: 16,
-}));
-
-const SCENARIOS: readonly Scenario[] = [...chunkScenarios, ...statusScenarios, ...ceilings];
+const SCENARIOS: readonly Scenario[] = [
+  ...chunkScenarios('fields-first', 'product', 'fields-first'),
+  ...chunkScenarios('file-first', 'product', 'file-first'),
+  ...statusScenarios,
+  ...chunkScenarios('pipe', 'pipe', 'fields-first'),
+  ...chunkScenarios('discard', 'discard', 'fields-first'),
+];
 
 /** One of each kind: enough to see in CI that the bench works and no chunk is refused under load. */
 export const SMOKE_NAMES: readonly string[] = [

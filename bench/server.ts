@@ -12,8 +12,8 @@ import { fileURLToPath } from 'node:url';
 import { cpuSecondsOf, peakRssOf } from './proc.ts';
 
 export type Durability = 'fsync' | 'none';
-/** `discard` answers like the server and stores nothing: it shows what the client alone can do. */
-export type ServerKind = 'product' | 'discard';
+/** The others are references to compare with: see reference-server.ts. */
+export type ServerKind = 'product' | 'discard' | 'pipe';
 
 export interface BenchServer {
   readonly url: string;
@@ -25,14 +25,15 @@ export interface BenchServer {
 }
 
 const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
-const DISCARD = fileURLToPath(new URL('./discard-server.js', import.meta.url));
+const REFERENCE = fileURLToPath(new URL('./reference-server.js', import.meta.url));
 
 export async function startServer(kind: ServerKind, durability: Durability): Promise<BenchServer> {
   const folder = await mkdtemp(join(tmpdir(), 'xenonflare-mock-bench-'));
   // The log is on, as it is when deployed, and goes to a file.
   const log = await open(join(folder, 'log'), 'w');
   const flags = ['serve', '--port', '0', '--data-dir', join(folder, 'data'), '--durability', durability];
-  const child = spawn(process.execPath, kind === 'product' ? [MAIN, ...flags] : [DISCARD], {
+  const command = kind === 'product' ? [MAIN, ...flags] : [REFERENCE, kind, folder];
+  const child = spawn(process.execPath, command, {
     env: environmentWithoutOurs(),
     stdio: ['ignore', 'pipe', log.fd],
   });

@@ -3,12 +3,12 @@
 // Promises: two servers in one process share nothing; `close` resolves within moments, whatever is stalled; `drain` lets
 // requests in flight end first (rule D4).
 // Must not know: argv, the environment, signals.
-import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { Controls } from './admin/controls.ts';
 import { NamespaceStates } from './admin/state.ts';
+import { Views } from './admin/views.ts';
 import { Clocks } from './clock.ts';
-import { shownValue, SETTING_NAMES, type Config } from './config.ts';
+import { shownValue, SETTING_NAMES, type Config, type SettingName, type Source } from './config.ts';
 import { EVERYBODY, RuleBook } from './faults/rule-book.ts';
 import type { Rule } from './faults/rules.ts';
 import { ensureEntry } from './http/media.ts';
@@ -26,6 +26,8 @@ import { Uploads } from './uploads/uploads.ts';
 
 export interface ServerOptions {
   readonly config: Config;
+  /** Where each setting came from. */
+  readonly sources: Readonly<Record<SettingName, Source>>;
   readonly fixtures: Fixtures;
   readonly logger: Logger;
   readonly version: string;
@@ -40,9 +42,11 @@ export interface Server {
   readonly url: string;
   /** Null: the admin plane is off (§9). */
   readonly adminUrl: string | null;
+  readonly version: string;
   readonly controls: Controls;
   /** Null: the server keeps none. */
   readonly journal: Journal | null;
+  readonly views: Views;
   readonly uploads: Uploads;
   readonly media: Media;
   /** Stops accepting, lets requests in flight end for at most `graceMs`, then closes. */
@@ -62,7 +66,8 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const storage = await openStorage(config);
   const metrics = new Metrics();
   const services = createServices(options, storage, metrics);
-  const { uploads, media, clocks } = services;
+  const { uploads, media, clocks, ids } = services;
+  if (config.seed !== undefined) await takeKnown(ids, storage);
   metrics.observe({
     openUploads: () => uploads.unfinishedCount,
     storedBytes: () => storage.bytes.usage(),
@@ -75,7 +80,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     metrics,
     ...services,
     ...double,
-    shownConfig: shownBy(config),
+    shownConfig: shownBy(options),
   });
   const collector = startCollector({ config, logger, uploads, media });
   const closeStores = async (): Promise<void> => {
@@ -99,8 +104,10 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   return {
     url: http.url,
     adminUrl: http.adminUrl,
+    version: options.version,
     controls: double.controls,
     journal: double.journal,
+    views: double.views,
     uploads,
     media,
     close,
@@ -109,6 +116,11 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       await close();
     },
   };
+}
+
+/** A seeded sequence begins anew with every process, and the entries of the last one are still there. */
+async function takeKnown(ids: MediaIds, storage: Storage): Promise<void> {
+  for await (const { place } of storage.ledgers.list('media')) ids.take(place.namespace, place.name);
 }
 
 interface Services {
@@ -123,19 +135,30 @@ function createDouble(
   { config, fixtures, rules: armed = [] }: ServerOptions,
   { clocks, ids, uploads, media }: Services,
   storage: Storage,
-): { rules: RuleBook; journal: Journal | null; controls: Controls; clocks: Clocks } {
+): { rules: RuleBook; journal: Journal | null; controls: Controls; views: Views } {
   const rules = new RuleBook(config.seed ?? null, (namespace) => clocks.now(namespace));
   rules.add(EVERYBODY, armed);
   const limits = { maxEntries: config.journalEntries, maxBytes: config.journalBytes };
   const journal = config.noJournal ? null : new Journal(limits);
+  const readBytes: Storage['bytes']['read'] = (place, extents, range) =>
+    storage.bytes.read(place, extents, range);
+  const views = new Views({ uploads, media, readBytes, uploadTtlMs: config.uploadTtl });
   const states = new NamespaceStates({
     uploads,
     media,
+    ids,
     fixtures,
     clock: clocks,
-    readBytes: (place, extents, range) => storage.bytes.read(place, extents, range),
-    ensureEntry: (finalized) => ensureEntry(media, finalized),
+    readBytes,
+    erase: async (place) => {
+      await storage.ledgers.remove(place);
+      await storage.bytes.remove(place);
+    },
+    uploadTtlMs: config.uploadTtl,
+    pendingMs: config.pendingTime,
   });
+  // A sequence of their own: with a seed, arming a rule must not change the ids of entries.
+  const ruleIds = new MediaIds(config.seed === undefined ? null : `${config.seed}/rules`);
   const controls = new Controls({
     rules,
     journal,
@@ -143,15 +166,21 @@ function createDouble(
     uploads,
     media,
     states,
-    newRuleId: () => `rule-${randomUUID().slice(0, 8)}`,
+    newRuleId: (namespace) => `rule-${ruleIds.next(namespace).slice(0, 8)}`,
     isTtlNeeded: !isLoopback(config.host),
-    onReset: (namespace) => ids.reset(namespace),
+    onReset: (namespace) => {
+      ids.reset(namespace);
+      ruleIds.reset(namespace);
+    },
   });
-  return { rules, journal, controls, clocks };
+  return { rules, journal, controls, views };
 }
 
-function shownBy(config: Config): () => object {
-  return () => Object.fromEntries(SETTING_NAMES.map((name) => [name, shownValue(config, name)]));
+function shownBy({ config, sources }: ServerOptions): () => object {
+  return () =>
+    Object.fromEntries(
+      SETTING_NAMES.map((name) => [name, { value: shownValue(config, name), source: sources[name] }]),
+    );
 }
 
 async function openStorage(config: Config): Promise<Storage> {

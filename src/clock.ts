@@ -41,6 +41,8 @@ export class Clocks implements Clock {
   readonly #readings = new Map<string, Reading>();
   readonly #due = new Map<string, Set<Due>>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
+  /** Work that is being done: whoever settles meanwhile waits for it. */
+  readonly #settling = new Map<string, Promise<number>>();
   readonly #machine: () => number;
   #isClosed = false;
 
@@ -96,8 +98,17 @@ export class Clocks implements Clock {
     this.#arm(namespace);
   }
 
-  /** Does what is due now, in order of time. */
+  /** Does what is due now, in order of time, behind what is being done already. Resolves to how much that was. */
   async settle(namespace: string): Promise<number> {
+    const before = this.#settling.get(namespace) ?? Promise.resolve(0);
+    const settled = before.then(() => this.#doDue(namespace));
+    this.#settling.set(namespace, settled);
+    const done = await settled;
+    if (this.#settling.get(namespace) === settled) this.#settling.delete(namespace);
+    return done;
+  }
+
+  async #doDue(namespace: string): Promise<number> {
     let done = 0;
     for (let next = this.#takeDue(namespace); next !== null; next = this.#takeDue(namespace)) {
       await next.work();

@@ -218,7 +218,8 @@ function valueViolations(
   return expected.flatMap(({ name, required, schema }) => {
     const value = got[name];
     if (value === undefined) return required === true ? [`${name} is missing`] : [];
-    return validate(schema, typeof value === 'number' ? String(value) : value, name);
+    const text = typeof value === 'number' ? String(value) : value;
+    return validate(schema, typeof text === 'string' ? formValue(schema, text) : text, name);
   });
 }
 
@@ -234,7 +235,8 @@ function requestViolations(
     ...keyViolations(operation, facts),
     ...valueViolations(expected, facts.query ?? {}, validate),
   ];
-  if (requestBody === undefined) return violations;
+  const isBodiless = facts.contentType === undefined && facts.body === undefined;
+  if (requestBody === undefined || (isBodiless && requestBody.required !== true)) return violations;
   const mediaType = findMediaType(requestBody.content, facts.contentType);
   return typeof mediaType === 'string'
     ? [...violations, mediaType]
@@ -282,7 +284,7 @@ function propertiesOf({ allOf = [], properties = {} }: Schema): (readonly [strin
   return [...allOf.flatMap(propertiesOf), ...Object.entries(properties)];
 }
 
-/** A form carries text: a whole number is its plain decimal digits (rule C4). */
+/** A form and a query carry text: a whole number is its plain decimal digits (rule C4). */
 function formValue(schema: Schema | undefined, text: string): unknown {
   return schema?.type === 'integer' && /^(0|[1-9]\d*)$/.test(text) ? Number(text) : text;
 }

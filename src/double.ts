@@ -3,126 +3,160 @@
 // Promises: the same as the admin plane over HTTP, without HTTP. On the server itself everything is about all keys
 // together; `server.namespace(key)` is about one, for tests that run side by side on one server.
 // Must not know: Fastify, how any of it is done.
-import type { Controls, ResetScope } from './admin/controls.ts';
-import type { Settled } from './admin/clock-routes.ts';
+import type { Controls, ResetScope, Settled } from './admin/controls.ts';
+import type { ExportedState } from './admin/state-export.ts';
+import type { Fixture, State } from './admin/state-shapes.ts';
+import type { Content, EntryDetails, UploadDetails, UploadView, Views } from './admin/views.ts';
 import type { Server } from './app.ts';
 import type { ClockView } from './clock.ts';
 import { AppError } from './errors.ts';
 import type { RuleView } from './faults/rule-set.ts';
+import type { RuleInput } from './faults/rule-input.ts';
 import { Keys, PUBLIC_NAMESPACE } from './http/keys.ts';
+import type { JournalEvent } from './journal/event-feed.ts';
 import type { Exchange } from './journal/exchange.ts';
+import { toHar, type Har } from './journal/har.ts';
 import { parseMatcher, type JournalMatcher } from './journal/matcher.ts';
-import { parseVerify, verify, type Verdict } from './journal/verify.ts';
-import type { EntryView } from './media/entry.ts';
+import { asText } from './journal/verify-text.ts';
+import { parseVerify, verify, type Verdict, type VerifyRequest } from './journal/verify.ts';
 
 const EVERYBODY = '*';
 
-export interface UploadView {
-  readonly fileId: string;
-  readonly namespace: string;
-  readonly totalChunks: number;
-  readonly currentSize: number;
-  readonly completed: boolean;
-  /** The id of the entry it became. */
-  readonly finalizedAs: string | null;
+interface Rules {
+  /** Arms a rule, or several. @throws AppError `invalid_rule`, naming each problem by its JSON pointer */
+  add(rules: RuleInput | readonly RuleInput[]): RuleView[];
+  /** Instead of all that were armed. @throws as `add`, and the rules are as before then */
+  replace(rules: RuleInput | readonly RuleInput[]): RuleView[];
+  list(): RuleView[];
+  /** With its counters. @throws AppError `rule_not_found` */
+  find(id: string): RuleView;
+  /** @throws AppError `rule_not_found` */
+  remove(id: string): void;
+  clear(): void;
+}
+
+interface JournalDouble {
+  /** In order. */
+  find(matcher?: JournalMatcher): readonly Exchange[];
+  count(matcher?: JournalMatcher): number;
+  /** Resolves as soon as `count` exchanges match. @throws Error after `timeoutMs` (5 s), with what was seen */
+  wait(
+    matcher: JournalMatcher,
+    options?: { count?: number; timeoutMs?: number },
+  ): Promise<readonly Exchange[]>;
+  /** As `POST verify`: `{}` checks that every armed rule fired. */
+  verify(request?: Partial<VerifyRequest>): Verdict;
+  /** As `verify`. @throws Error that says what was expected, what came and what came nearest */
+  expect(request?: Partial<VerifyRequest>): void;
+  /** Is told of every exchange, ledger event and fault from now on. Returns what ends it. */
+  subscribe(listener: (event: JournalEvent) => void): () => void;
+  har(): Har;
+  clear(): void;
+}
+
+interface ClockDouble {
+  now(): ClockView;
+  freeze(): Promise<Settled>;
+  /** Everything that becomes due is done when it resolves. @throws AppError `invalid_request` */
+  advance(ms: number): Promise<Settled>;
+  /** As `advance`. */
+  set(at: Date): Promise<Settled>;
+  /** Back to the machine's time. */
+  reset(): void;
+}
+
+interface UploadsDouble {
+  list(): Promise<readonly UploadView[]>;
+  /** With its chunks. Null: there is none. */
+  find(fileId: string): Promise<UploadDetails | null>;
+  /** The bytes up to the first gap. @throws AppError `upload_not_found` */
+  content(fileId: string): Promise<Buffer>;
+  /** @throws AppError `upload_not_found` */
+  remove(fileId: string): Promise<void>;
+}
+
+interface MediaDouble {
+  list(): Promise<readonly EntryDetails[]>;
+  /** Null: there is none. */
+  find(id: string): Promise<EntryDetails | null>;
+  /** @throws AppError `media_not_found` */
+  content(id: string): Promise<Buffer>;
 }
 
 /** Rules, journal, clock and content of one namespace, or of all. */
-export interface NamespaceDouble {
-  readonly rules: {
-    /** Arms a rule, or several. @throws AppError `invalid_rule`, naming each problem by its JSON pointer */
-    add(rules: object | readonly object[]): RuleView[];
-    list(): RuleView[];
-    clear(): void;
-  };
-  readonly journal: {
-    /** In order. */
-    find(matcher?: JournalMatcher): readonly Exchange[];
-    count(matcher?: JournalMatcher): number;
-    /** Resolves as soon as `count` exchanges match. @throws Error after `timeoutMs` (5 s), with what was seen */
-    wait(
-      matcher: JournalMatcher,
-      options?: { count?: number; timeoutMs?: number },
-    ): Promise<readonly Exchange[]>;
-    /** As `POST verify`: `{}` checks that every armed rule fired. */
-    verify(request?: object): Verdict;
-    clear(): void;
-  };
-  readonly clock: {
-    now(): ClockView;
-    freeze(): Promise<Settled>;
-    /** Everything that becomes due is done when it resolves. */
-    advance(ms: number): Promise<Settled>;
-    set(at: Date): Promise<Settled>;
-    reset(): void;
-  };
-  readonly uploads: {
-    list(): Promise<UploadView[]>;
-    find(fileId: string): Promise<UploadView | null>;
-  };
-  readonly media: { list(): Promise<EntryView[]> };
-  readonly state: {
-    export(options?: { bytes?: boolean }): Promise<object>;
-    /** What `export` gave, or `{ fixture: 'half-uploaded' }` and its like. Replaces uploads and entries. */
-    import(state: object): Promise<{ uploads: number; media: number }>;
-  };
+interface Double {
+  readonly rules: Rules;
+  readonly journal: JournalDouble;
+  readonly clock: ClockDouble;
+  readonly uploads: UploadsDouble;
+  readonly media: MediaDouble;
   /** Forgets everything, or what is named. */
   reset(scopes?: readonly ResetScope[]): Promise<void>;
 }
 
-export interface TestDouble extends NamespaceDouble, Pick<Server, 'url' | 'adminUrl' | 'close' | 'drain'> {
+export interface NamespaceDouble extends Double {
+  readonly state: {
+    export(options?: { bytes?: boolean }): Promise<ExportedState>;
+    /** What `export` gave, or `{ fixture: 'half-uploaded' }` and its like. Replaces uploads and entries. */
+    import(state: Partial<State> | Fixture): Promise<{ uploads: number; media: number }>;
+  };
+}
+
+export interface TestDouble extends Double, Pick<Server, 'url' | 'adminUrl' | 'close' | 'drain'> {
   /** What belongs to this API key; without one, to requests without a key. */
   namespace(apiKey?: string): NamespaceDouble;
 }
 
 export function createDouble(server: Server): TestDouble {
   const keys = new Keys([]);
-  const { url, adminUrl } = server;
+  const { url, adminUrl, controls } = server;
   return {
-    ...namespaceDouble(server, EVERYBODY),
+    ...doubleOf(server, EVERYBODY),
     url,
     adminUrl,
     close: () => server.close(),
     drain: (graceMs) => server.drain(graceMs),
     namespace(apiKey) {
       const own = apiKey === undefined ? PUBLIC_NAMESPACE : keys.caller({ 'x-api-key': apiKey }).namespace;
-      return namespaceDouble(server, own);
+      return {
+        ...doubleOf(server, own),
+        state: {
+          export: ({ bytes = false } = {}) => controls.states.export(own, bytes),
+          import: (state) => controls.states.import(own, state),
+        },
+      };
     },
   };
 }
 
-function namespaceDouble(server: Server, namespace: string): NamespaceDouble {
-  const { controls } = server;
+function doubleOf(server: Server, namespace: string): Double {
+  const { controls, views } = server;
   return {
     rules: {
       add: (rules) => controls.addRules(namespace, rules),
+      replace: (rules) => controls.replaceRules(namespace, rules),
       list: () => controls.rules(namespace),
+      find: (id) => controls.rule(namespace, id),
+      remove: (id) => controls.removeRule(namespace, id),
       clear: () => controls.clearRules(namespace),
     },
     journal: journalDouble(server, namespace),
     clock: clockDouble(controls, namespace),
-    uploads: {
-      list: () => uploadsOf(server, namespace),
-      find: async (fileId) =>
-        (await uploadsOf(server, namespace)).find((upload) => upload.fileId === fileId) ?? null,
-    },
-    media: { list: () => entriesOf(server, namespace) },
-    state: {
-      export: (options) => controls.states.export(namespace, options?.bytes ?? false),
-      import: (state) =>
-        controls.states.import(namespace === EVERYBODY ? PUBLIC_NAMESPACE : namespace, state),
-    },
+    uploads: uploadsDouble(views, namespace),
+    media: mediaDouble(views, namespace),
     reset: async (scopes) => {
       await controls.reset(namespace, scopes);
     },
   };
 }
 
-function journalDouble({ journal, controls }: Server, namespace: string): NamespaceDouble['journal'] {
+function journalDouble({ journal, controls, url, version }: Server, namespace: string): JournalDouble {
   const existing = (): NonNullable<typeof journal> => {
     if (journal !== null) return journal;
     throw new AppError('journal_off', 'this server keeps no journal; start it without noJournal');
   };
+  const judge = (request: Partial<VerifyRequest> = {}): Verdict =>
+    verify(parseVerify(request), existing().find(namespace).exchanges, controls.unfiredRules(namespace));
   return {
     find: (matcher = {}) => existing().find(namespace, parseMatcher(matcher)).exchanges,
     count: (matcher = {}) => existing().count(namespace, parseMatcher(matcher)),
@@ -134,13 +168,18 @@ function journalDouble({ journal, controls }: Server, namespace: string): Namesp
         `waited ${timeoutMs} ms for ${count} exchanges like ${wanted} and saw ${result.seen.length}`,
       );
     },
-    verify: (request = {}) =>
-      verify(parseVerify(request), existing().find(namespace).exchanges, controls.unfiredRules(namespace)),
+    verify: judge,
+    expect(request) {
+      const verdict = judge(request);
+      if (!verdict.pass) throw new Error(asText(verdict));
+    },
+    subscribe: (listener) => existing().subscribe(namespace, listener),
+    har: () => toHar(existing().find(namespace).exchanges, version, url),
     clear: () => existing().clear(namespace),
   };
 }
 
-function clockDouble(controls: Controls, namespace: string): NamespaceDouble['clock'] {
+function clockDouble(controls: Controls, namespace: string): ClockDouble {
   return {
     now: () => controls.clock(namespace),
     freeze: () => controls.changeClock(namespace, { mode: 'frozen' }),
@@ -150,25 +189,34 @@ function clockDouble(controls: Controls, namespace: string): NamespaceDouble['cl
   };
 }
 
-async function uploadsOf({ uploads }: Server, namespace: string): Promise<UploadView[]> {
-  const views: UploadView[] = [];
-  for await (const { namespace: own, state } of uploads.list(namespace)) {
-    const { fileId, totalChunks, currentSize, completedBy, finalization } = state;
-    const finalizedAs = finalization?.mediaId ?? null;
-    views.push({
-      fileId,
-      namespace: own,
-      totalChunks,
-      currentSize,
-      completed: completedBy !== null,
-      finalizedAs,
-    });
-  }
-  return views;
+function uploadsDouble(views: Views, namespace: string): UploadsDouble {
+  return {
+    list: async () => (await views.uploads(namespace)).uploads,
+    find: (fileId) => orNull(views.upload(namespace, fileId)),
+    content: async (fileId) => bytesOf(await views.uploadContent(namespace, fileId)),
+    remove: (fileId) => views.removeUpload(namespace, fileId),
+  };
 }
 
-async function entriesOf({ media }: Server, namespace: string): Promise<EntryView[]> {
-  const views: EntryView[] = [];
-  for await (const { entry } of media.list(namespace)) views.push(media.view(entry));
-  return views;
+function mediaDouble(views: Views, namespace: string): MediaDouble {
+  return {
+    list: async () => (await views.entries(namespace)).entries,
+    find: (id) => orNull(views.entry(namespace, id)),
+    content: async (id) => bytesOf(await views.entryContent(namespace, id)),
+  };
+}
+
+async function orNull<T>(found: Promise<T>): Promise<T | null> {
+  try {
+    return await found;
+  } catch (error) {
+    if (error instanceof AppError && error.status === 404) return null;
+    throw error;
+  }
+}
+
+async function bytesOf(content: Content): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for await (const piece of content.read()) pieces.push(piece);
+  return Buffer.concat(pieces);
 }

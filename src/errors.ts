@@ -57,6 +57,12 @@ export const ERRORS = {
     retryable: false,
     meaning: 'The admin plane needs its token: `Authorization: Bearer <admin token>`.',
   },
+  admin_origin_forbidden: {
+    status: 403,
+    retryable: false,
+    meaning:
+      'A page of another origin may not change anything through the admin plane; see `--admin-cors-origin`.',
+  },
   not_found: { status: 404, retryable: false, meaning: 'No such route.' },
   upload_not_found: {
     status: 404,
@@ -190,6 +196,11 @@ export class AppError extends Error {
   get status(): number {
     return ERRORS[this.code].status;
   }
+}
+
+/** What is stored fails its checks (rule D2). */
+export function isDamage(error: unknown): error is AppError {
+  return error instanceof AppError && error.code === 'upload_damaged';
 }
 
 /** A 400 that names every bad field at once, so that a client mends them in one go (rule C4, F3). */

@@ -11,13 +11,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { Clocks } from './clock.ts';
 import type { Contract } from './contract.ts';
-import { Injection, type Ending, type FaultActions } from './faults/injection.ts';
+import { Injection, isCutting, type Ending, type FaultActions } from './faults/injection.ts';
 import type { RuleBook } from './faults/rule-book.ts';
 import { explain } from './faults/explain.ts';
 import type { Claim } from './faults/rule-set.ts';
 import { isMultipart, operationOf } from './http/exchange.ts';
 import { PUBLIC_NAMESPACE } from './http/keys.ts';
-import type { BodyFacts, Change, Observer, Subject } from './http/observer.ts';
+import { NO_BODY, type BodyFacts, type Change, type Observer, type Subject } from './http/observer.ts';
 import type { Exchange, Outcome } from './journal/exchange.ts';
 import type { Journal } from './journal/journal.ts';
 import { Recording } from './journal/recording.ts';
@@ -79,6 +79,7 @@ class ExchangeObserver implements Observer {
   readonly #reply: FastifyReply;
   readonly #recording: Recording | null;
   readonly #operation: string;
+  readonly #begunMs = performance.now();
   #injection: Injection | null = null;
   #hasClaimed = false;
   #subject: Subject = {};
@@ -101,7 +102,8 @@ class ExchangeObserver implements Observer {
   /** The key is known, the body is not. */
   async begin(): Promise<void> {
     if (this.#options.rules.needsIdentity(this.#namespace, this.#operation)) return;
-    await this.#ask();
+    this.#ask();
+    await this.#injection?.headers();
   }
 
   async identified(subject: Subject): Promise<{ keepAside: boolean }> {
@@ -114,7 +116,8 @@ class ExchangeObserver implements Observer {
     if (this.#recording !== null && fileId !== undefined) {
       this.#recording.upload = { fileId, chunkIndex: chunkIndex ?? null, attempt };
     }
-    await this.#ask(attempt);
+    this.#ask(attempt);
+    await this.#injection?.headers();
     return { keepAside: this.#injection?.keepAside ?? false };
   }
 
@@ -140,13 +143,16 @@ class ExchangeObserver implements Observer {
   async answer(payload: unknown): Promise<unknown> {
     const body = typeof payload === 'string' || payload instanceof Uint8Array ? String(payload) : '';
     const answer = this.#injection === null ? body : await this.#injection.answer(body);
-    const { statusCode: status } = this.#reply;
-    const errorCode = this.#request.errorCode;
-    this.#checkContract(status, answer);
-    const code = errorCode === '' ? {} : { errorCode };
-    const response = { status, ...code, bytes: Buffer.byteLength(answer) };
-    if (this.#seq === null) this.#append(errorCode === '' ? 'answered' : 'refused', response);
+    this.#checkContract(this.#reply.statusCode, answer);
+    const response = this.#response(this.#injection?.answerBytes ?? Buffer.byteLength(answer));
+    if (this.#seq === null) this.#append('errorCode' in response ? 'refused' : 'answered', response);
     return answer === body ? payload : answer;
+  }
+
+  #response(bytes: number): NonNullable<Exchange['response']> {
+    const { statusCode: status } = this.#reply;
+    const { errorCode } = this.#request;
+    return errorCode === '' ? { status, bytes } : { status, errorCode, bytes };
   }
 
   get #namespace(): string {
@@ -170,7 +176,7 @@ class ExchangeObserver implements Observer {
   }
 
   /** Which rule this exchange meets: asked once, as soon as enough is known. */
-  async #ask(attempt?: number): Promise<void> {
+  #ask(attempt?: number): void {
     if (this.#hasClaimed) return;
     this.#hasClaimed = true;
     const { rules } = this.#options;
@@ -178,7 +184,6 @@ class ExchangeObserver implements Observer {
     if (claim === null) return;
     this.#claim = claim;
     this.#injection = this.#injectionOf(claim);
-    await this.#injection.headers();
   }
 
   #injectionOf(claim: Claim): Injection {
@@ -187,6 +192,7 @@ class ExchangeObserver implements Observer {
     const options = {
       wire: { request: this.#request.raw, response: this.#reply.raw },
       requestId: this.#request.id,
+      begunMs: this.#begunMs,
       draw: () => rules.draw(namespace),
       actions: actionsOf(namespace),
       onFired: (fired: Claim) => this.#onFired(fired),
@@ -198,19 +204,22 @@ class ExchangeObserver implements Observer {
   #onFired(claim: Claim): void {
     const { journal, logger } = this.#options;
     const { rule, fault } = claim;
-    const { name: phase, atByte } = fault.phase;
-    const where = atByte === undefined ? {} : { atByte };
+    const { name: phase, ...where } = fault.phase;
     const fired = { ruleId: rule.id, phase, effect: fault.effect, ...where };
     claim.fired();
     if (!this.#reply.raw.headersSent) this.#reply.header('x-mock-fault', rule.id);
-    if (this.#recording !== null) this.#recording.fault = fired;
+    if (this.#recording !== null) {
+      this.#recording.fault = fired;
+      // However much had to be read to know that this request is meant: it is as if nothing had.
+      if (phase === 'headers' && isCutting(fault.effect)) this.#recording.body = () => NO_BODY;
+    }
     const { id: reqId } = this.#request;
     logger.info({ reqId, namespace: this.#namespace, ...fired, explain: explain(rule) }, 'a rule fired');
     journal?.publish(this.#namespace, 'fault', { ...fired, requestId: reqId, explain: explain(rule) });
   }
 
   #onEnded(outcome: Ending, answerBytes: number | null): void {
-    const response = answerBytes === null ? null : { status: this.#reply.statusCode, bytes: answerBytes };
+    const response = answerBytes === null ? null : this.#response(answerBytes);
     if (this.#seq === null) this.#append(outcome, response);
     else this.#options.journal?.amend(this.#seq, { outcome, response });
   }
@@ -220,23 +229,16 @@ class ExchangeObserver implements Observer {
     if (this.#recording === null || outcome.committed === null) return outcome;
     this.#recording.committed = outcome.committed;
     const { fileId, chunkIndex } = this.#subject;
-    const stored = {
-      operation: this.#operation,
-      fileId,
-      chunkIndex,
-      ...outcome.committed,
-      mediaId: outcome.mediaId,
-    };
-    this.#options.journal?.publish(this.#namespace, 'ledger', stored);
+    const what = { operation: this.#operation, fileId, chunkIndex, mediaId: outcome.mediaId };
+    this.#options.journal?.publish(this.#namespace, 'ledger', { ...what, ...outcome.committed });
     return outcome;
   }
 
   /** Where a body fault cut the file, if it did: what the socket had read beyond it does not count. */
   #cutAt(bytes: number): number | null {
-    const fault = this.#recording?.fault;
-    return fault?.phase === 'body' && fault.atByte !== undefined && fault.atByte <= bytes
-      ? fault.atByte
-      : null;
+    const { fault } = this.#recording ?? { fault: null };
+    if (fault === null || fault.phase !== 'body' || !isCutting(fault.effect)) return null;
+    return fault.atByte !== undefined && fault.atByte <= bytes ? fault.atByte : null;
   }
 
   #append(outcome: Outcome, response: Exchange['response']): void {

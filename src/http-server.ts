@@ -9,8 +9,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
-import { adminRoutes, probeRoutes, type AdminOptions, type ServerState } from './admin/plane.ts';
+import { ADMIN_PREFIX, adminRoutes, probeRoutes, type AdminOptions } from './admin/plane.ts';
 import type { Controls } from './admin/controls.ts';
+import type { Views } from './admin/views.ts';
 import type { Clocks } from './clock.ts';
 import type { Config } from './config.ts';
 import { loadContract } from './contract.ts';
@@ -25,6 +26,7 @@ import { operationOf } from './http/exchange.ts';
 import { InFlight } from './http/in-flight.ts';
 import { Keys } from './http/keys.ts';
 import { lingerAfter } from './http/linger.ts';
+import { MediaIds } from './ids.ts';
 import { answerClientError, answerUnroutable, installReplies } from './http/replies.ts';
 import type { Journal } from './journal/journal.ts';
 import type { Fixtures } from './media/accounts.ts';
@@ -52,6 +54,7 @@ export interface HttpOptions {
   readonly rules: RuleBook;
   readonly journal: Journal | null;
   readonly controls: Controls;
+  readonly views: Views;
   readonly clocks: Clocks;
   readonly shownConfig: () => object;
 }
@@ -73,13 +76,13 @@ export class HttpServer {
     // Not among the options: those go on to nested plugins, and a prefix would be put on once more by each.
     const routes = (app: FastifyInstance): Promise<void> => contractRoutes(app, contract);
     for (const prefix of ['', '/api/v1']) void this.#main.register(routes, { prefix });
-    void this.#main.register(probeRoutes, admin);
     this.#admin = config.adminPort === undefined ? null : this.#createApp();
-    if (this.#admin !== null) void this.#admin.register(probeRoutes, admin);
     this.#isAdminOnMain =
       this.#admin === null && (isLoopback(config.host) || config.adminToken !== undefined);
-    const home = this.#admin ?? (this.#isAdminOnMain ? this.#main : null);
-    if (home !== null) void home.register(adminRoutes, admin);
+    const plane = (app: FastifyInstance): Promise<void> => adminRoutes(app, admin);
+    const probes = (app: FastifyInstance): Promise<void> => probeRoutes(app, admin.state);
+    void this.#main.register(this.#isAdminOnMain ? plane : probes, { prefix: ADMIN_PREFIX });
+    void this.#admin?.register(plane, { prefix: ADMIN_PREFIX });
   }
 
   get url(): string {
@@ -87,8 +90,8 @@ export class HttpServer {
   }
 
   get adminUrl(): string | null {
-    if (this.#admin !== null) return `${urlOf(this.#admin, '127.0.0.1')}/__admin`;
-    return this.#isAdminOnMain ? `${this.url}/__admin` : null;
+    if (this.#admin !== null) return `${urlOf(this.#admin, '127.0.0.1')}${ADMIN_PREFIX}`;
+    return this.#isAdminOnMain ? `${this.url}${ADMIN_PREFIX}` : null;
   }
 
   async listen(): Promise<void> {
@@ -127,7 +130,7 @@ export class HttpServer {
         headersTimeout: config.headerTimeout,
         connectionsCheckingInterval: Math.min(config.headerTimeout, 5_000),
       },
-      genReqId: requestIdOf,
+      genReqId: createRequestIds(config.seed),
       routerOptions: { maxParamLength: 16_384 }, // As long as the whole head may be: an id too long is an id not found.
       clientErrorHandler: answerClientError,
       frameworkErrors: answerUnroutable,
@@ -173,28 +176,24 @@ export class HttpServer {
   }
 
   #adminOptions(): AdminOptions {
-    const { config, metrics, uploads, media, storage, version, controls, journal, shownConfig } =
-      this.#options;
-    const state: ServerState = {
-      version,
-      startedAt: Date.now(),
-      storage: config.storage,
-      durability: config.durability,
-      isDraining: () => this.#isDraining,
-    };
+    const { config, version, metrics, views, controls, journal, shownConfig } = this.#options;
     return {
-      uploads,
-      media,
-      keys: new Keys([]),
-      metrics,
-      contract: loadContract,
-      readBytes: (place, extents, range) => storage.bytes.read(place, extents, range),
-      token: config.adminToken ?? null,
-      uploadTtlMs: config.uploadTtl,
-      state,
+      views,
       controls,
       journal,
+      metrics,
+      keys: new Keys([]),
+      contract: loadContract,
+      token: config.adminToken ?? null,
+      state: {
+        version,
+        startedAt: Date.now(),
+        storage: config.storage,
+        durability: config.durability,
+        isDraining: () => this.#isDraining,
+      },
       shownConfig,
+      contractUrl: () => this.url,
       corsOrigin: config.adminCorsOrigin,
     };
   }
@@ -202,7 +201,7 @@ export class HttpServer {
 
 function surroundOptions({ rules, journal, clocks, controls, logger }: HttpOptions): SurroundOptions {
   const actionsOf = (namespace: string): FaultActions => controls.actionsOf(namespace);
-  return { rules, journal, clocks, logger, actionsOf, contract: loadContract };
+  return { rules, journal, clocks, logger, actionsOf, contract: () => loadContract() };
 }
 
 function contractOptions(options: HttpOptions, inFlight: InFlight): ContractRoutesOptions {
@@ -254,10 +253,18 @@ function shuttingDown(): AppError {
   );
 }
 
-/** A proxy's request id is kept, if it is short and harmless in a log line. */
-function requestIdOf(request: { headers: IncomingMessage['headers'] }): string {
-  const given = request.headers['x-request-id'];
-  return typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID();
+/** A proxy's request id is kept, if it is short and harmless in a log line. With a seed, ours are a repeatable sequence. */
+function createRequestIds(
+  seed: string | undefined,
+): (request: Pick<IncomingMessage, 'headers' | 'url'>) => string {
+  const contractIds = new MediaIds(seed ?? null);
+  return ({ headers, url = '' }) => {
+    const given = headers['x-request-id'];
+    if (typeof given === 'string' && /^[\w.-]{1,64}$/.test(given)) return given;
+    // Looking at the admin plane must not change what the contract's exchanges are called.
+    if (seed === undefined || url.startsWith(ADMIN_PREFIX)) return randomUUID();
+    return contractIds.next('requests');
+  };
 }
 
 export function isLoopback(host: string): boolean {

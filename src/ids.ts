@@ -6,9 +6,13 @@ import type { Ids } from './uploads/ports.ts';
 
 const ID_BYTES = 12;
 
+/** All namespaces. */
+const EVERYBODY = '*';
+
 export class MediaIds implements Ids {
   readonly #seed: string | null;
   readonly #counts = new Map<string, number>();
+  readonly #taken = new Map<string, Set<string>>();
 
   constructor(seed: string | null) {
     this.#seed = seed;
@@ -19,11 +23,22 @@ export class MediaIds implements Ids {
     const count = (this.#counts.get(namespace) ?? 0) + 1;
     this.#counts.set(namespace, count);
     const hash = createHash('sha256').update(JSON.stringify([this.#seed, namespace, count]));
-    return hash.digest('hex').slice(0, ID_BYTES * 2);
+    const id = hash.digest('hex').slice(0, ID_BYTES * 2);
+    return this.#taken.get(namespace)?.has(id) === true ? this.next(namespace) : id;
+  }
+
+  /** Is never given: there is such an entry, from before this process or from elsewhere. */
+  take(namespace: string, id: string): void {
+    if (this.#seed === null) return;
+    const taken = this.#taken.get(namespace) ?? new Set();
+    this.#taken.set(namespace, taken.add(id));
   }
 
   /** The sequence of the namespace starts anew: its entries are gone. */
   reset(namespace: string): void {
-    this.#counts.delete(namespace);
+    for (const known of [this.#counts, this.#taken]) {
+      if (namespace === EVERYBODY) known.clear();
+      else known.delete(namespace);
+    }
   }
 }

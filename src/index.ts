@@ -5,16 +5,25 @@
 import { createRequire } from 'node:module';
 import { readFile } from 'node:fs/promises';
 import { pino } from 'pino';
-import { openServer, type Server } from './app.ts';
-import { ConfigError, resolveConfig, type Config, type ConfigInput } from './config.ts';
+import { openServer, type Server, type ServerOptions } from './app.ts';
+import { ConfigError, resolveConfig, type ConfigInput } from './config.ts';
 import { createDouble, type TestDouble } from './double.ts';
 import type { Rule } from './faults/rules.ts';
 import { readRulesFile } from './faults/rules-file.ts';
 import { DEFAULT_FIXTURES, parseFixtures, type Fixtures } from './media/accounts.ts';
 import { createLogger } from './telemetry.ts';
 
+export type { ResetScope, Settled } from './admin/controls.ts';
+export type { EntryDetails, UploadDetails, UploadView } from './admin/views.ts';
+export type { ClockView } from './clock.ts';
 export type { ConfigInput } from './config.ts';
 export type { NamespaceDouble, TestDouble } from './double.ts';
+export type { RuleInput } from './faults/rule-input.ts';
+export type { RuleView } from './faults/rule-set.ts';
+export type { JournalEvent } from './journal/event-feed.ts';
+export type { Exchange } from './journal/exchange.ts';
+export type { JournalMatcher } from './journal/matcher.ts';
+export type { Verdict, VerifyRequest } from './journal/verify.ts';
 
 export const version = (createRequire(import.meta.url)('../package.json') as { version: string }).version;
 
@@ -25,20 +34,23 @@ const TEST_DEFAULTS: ConfigInput = { port: 0, storage: 'memory', logLevel: 'sile
  * @throws ConfigError for an option that cannot be used; Error when the port or the data folder is taken
  */
 export async function startServer(options: ConfigInput = {}): Promise<TestDouble> {
-  const { config } = resolveConfig([
+  const resolved = resolveConfig([
     { source: 'option', values: options },
     { source: 'default', values: TEST_DEFAULTS },
   ]);
   const destination = pino.destination({ fd: 2, sync: true });
-  return createDouble(await startWith(config, createLogger(config.logLevel, destination)));
+  return createDouble(await startWith(resolved, createLogger(resolved.config.logLevel, destination)));
 }
 
 /** As `startServer`, for a configuration that is resolved already. */
-export async function startWith(config: Config, logger: ReturnType<typeof createLogger>): Promise<Server> {
+export async function startWith(
+  { config, sources }: Pick<ServerOptions, 'config' | 'sources'>,
+  logger: ReturnType<typeof createLogger>,
+): Promise<Server> {
   const fixtures = await readFixtures(config.fixtures);
   const rules = await readRules(config.rules);
   const apiKeys = [...config.apiKeys, ...(await readKeys(config.apiKeysFile))];
-  return openServer({ config: { ...config, apiKeys }, fixtures, rules, logger, version });
+  return openServer({ config: { ...config, apiKeys }, sources, fixtures, rules, logger, version });
 }
 
 async function readFixtures(path: string | undefined): Promise<Fixtures> {

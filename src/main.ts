@@ -27,7 +27,7 @@ async function run(): Promise<void> {
   if (invocation.command !== 'serve') {
     throw new ConfigError(`unknown command ${JSON.stringify(invocation.command)}; there are: serve, demo`);
   }
-  return serve(invocation.config, { isTTY: process.stdout.isTTY, print });
+  return serve(invocation, { isTTY: process.stdout.isTTY, print });
 }
 
 try {

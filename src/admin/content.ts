@@ -7,11 +7,7 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from '../errors.ts';
-
-export interface Content {
-  readonly bytes: number;
-  read(range?: { start: number; length: number }): AsyncIterable<Buffer>;
-}
+import type { Content } from './views.ts';
 
 export function sendContent(request: FastifyRequest, reply: FastifyReply, content: Content): FastifyReply {
   const range = parseRange(request.headers.range, content.bytes, reply);

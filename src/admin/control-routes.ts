@@ -3,12 +3,13 @@
 // Must not know: what rules do.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { AppError } from '../errors.ts';
+import { invalidFields } from '../errors.ts';
 import { RESET_SCOPES, type Controls } from './controls.ts';
+import { choiceIn, onlyOne, type NamespaceOf } from './query.ts';
 
 export interface ControlRoutesOptions {
   readonly controls: Controls;
-  readonly namespaceOf: (request: FastifyRequest) => string;
+  readonly namespaceOf: NamespaceOf;
 }
 
 /** A state with bytes in it is large; everything else fits many times over. */
@@ -18,32 +19,32 @@ const resetSchema = z.strictObject({ scope: z.array(z.enum(RESET_SCOPES)).min(1)
 
 export async function controlRoutes(app: FastifyInstance, options: ControlRoutesOptions): Promise<void> {
   const { controls, namespaceOf } = options;
-  app.get('/__admin/rules', async (request) => ({ rules: controls.rules(namespaceOf(request)) }));
-  app.put('/__admin/rules', async (request) => ({
+  app.get('/rules', async (request) => ({ rules: controls.rules(namespaceOf(request)) }));
+  app.put('/rules', async (request) => ({
     rules: controls.replaceRules(namespaceOf(request), request.body),
   }));
-  app.post('/__admin/rules', async (request, reply) => {
+  app.post('/rules', async (request, reply) => {
     const rules = controls.addRules(namespaceOf(request), request.body);
     reply.code(201);
     return { rules };
   });
-  app.delete('/__admin/rules', async (request) => {
+  app.delete('/rules', async (request) => {
     controls.clearRules(namespaceOf(request));
     return { deleted: true };
   });
-  app.get('/__admin/rules/:id', async (request) => controls.rule(namespaceOf(request), idOf(request)));
-  app.delete('/__admin/rules/:id', async (request) => {
+  app.get('/rules/:id', async (request) => controls.rule(namespaceOf(request), idOf(request)));
+  app.delete('/rules/:id', async (request) => {
     controls.removeRule(namespaceOf(request), idOf(request));
     return { deleted: true };
   });
-  app.get('/__admin/state', async (request) => {
-    const { bytes } = request.query as { bytes?: unknown };
-    return controls.states.export(namespaceOf(request), bytes === 'base64');
+  app.get('/state', async (request) => {
+    const isWithBytes = choiceIn(request, 'bytes', ['base64']) !== undefined;
+    return controls.states.export(onlyOne(namespaceOf(request)), isWithBytes);
   });
-  app.put('/__admin/state', { bodyLimit: MAX_STATE_BYTES }, async (request) =>
-    controls.states.import(namespaceOf(request), request.body),
+  app.put('/state', { bodyLimit: MAX_STATE_BYTES }, async (request) =>
+    controls.states.import(onlyOne(namespaceOf(request)), request.body),
   );
-  app.post('/__admin/reset', async (request) => {
+  app.post('/reset', async (request) => {
     const parsed = resetSchema.safeParse(request.body ?? {});
     if (!parsed.success) throw badScope(z.prettifyError(parsed.error));
     return { reset: await controls.reset(namespaceOf(request), parsed.data.scope) };
@@ -54,7 +55,7 @@ function idOf(request: FastifyRequest): string {
   return (request.params as { id: string }).id;
 }
 
-function badScope(why: string): AppError {
-  const message = `reset takes {} or {"scope": [some of ${RESET_SCOPES.join(', ')}]}: ${why}`;
-  return new AppError('invalid_request', message, { fields: [{ field: 'scope', message: why }] });
+function badScope(why: string): Error {
+  const message = `expected {} or {"scope": [some of ${RESET_SCOPES.join(', ')}]}: ${why}`;
+  return invalidFields([{ field: 'scope', message }]);
 }

@@ -4,7 +4,7 @@
 // Promises: everything is for one namespace; what moving a clock makes due is done before the promise resolves.
 // Must not know: HTTP.
 import type { ClockChange, Clocks, ClockView } from '../clock.ts';
-import { AppError } from '../errors.ts';
+import { AppError, invalidFields } from '../errors.ts';
 import type { FaultActions } from '../faults/injection.ts';
 import type { RuleBook } from '../faults/rule-book.ts';
 import type { RuleView } from '../faults/rule-set.ts';
@@ -12,16 +12,27 @@ import { parseRules } from '../faults/rules.ts';
 import type { Subject } from '../http/observer.ts';
 import { uploadStatusBody } from '../http/schemas.ts';
 import type { Journal } from '../journal/journal.ts';
+import { matcherSchema, type JournalMatcher } from '../journal/matcher.ts';
 import type { UnfiredRule } from '../journal/verify.ts';
 import type { Media } from '../media/media.ts';
 import { isPlatform } from '../media/platforms.ts';
 import type { UploadRef, Uploads } from '../uploads/uploads.ts';
-import type { Settled } from './clock-routes.ts';
 import type { NamespaceStates } from './state.ts';
 
 /** In the order in which they are done. */
 export const RESET_SCOPES = ['rules', 'uploads', 'media', 'journal', 'clock'] as const;
 export type ResetScope = (typeof RESET_SCOPES)[number];
+
+/** What moving the clock brought about. */
+export interface Settled {
+  readonly uploadsExpired: number;
+  /** Entries whose status is another than before. */
+  readonly entriesChanged: number;
+  readonly lateCommits: number;
+}
+
+/** The last instant whose ISO 8601 form has four digits for the year. */
+const END_OF_TIME = Date.parse('9999-12-31T23:59:59.999Z');
 
 export interface ControlsOptions {
   readonly rules: RuleBook;
@@ -30,7 +41,7 @@ export interface ControlsOptions {
   readonly uploads: Uploads;
   readonly media: Media;
   readonly states: NamespaceStates;
-  readonly newRuleId: () => string;
+  readonly newRuleId: (namespace: string) => string;
   /** A server that others reach takes only rules that end by themselves. */
   readonly isTtlNeeded: boolean;
   readonly onReset: (namespace: string) => void;
@@ -60,14 +71,14 @@ export class Controls {
 
   /** @param json a rule, or an array of them. @throws AppError `invalid_rule` */
   addRules(namespace: string, json: unknown): RuleView[] {
-    const rules = this.#parse(json);
+    const rules = this.#parse(namespace, json);
     this.#options.rules.add(namespace, rules);
     return rules.map(({ id }) => this.rule(namespace, id));
   }
 
   /** @throws AppError `invalid_rule`; the rules are as before then */
   replaceRules(namespace: string, json: unknown): RuleView[] {
-    this.#options.rules.replace(namespace, this.#parse(json));
+    this.#options.rules.replace(namespace, this.#parse(namespace, json));
     return this.rules(namespace);
   }
 
@@ -82,15 +93,17 @@ export class Controls {
 
   unfiredRules(namespace: string): UnfiredRule[] {
     const unfired = this.rules(namespace).filter(({ fired }) => fired === 0);
-    return unfired.map(({ id, explain }) => ({ ruleId: id, explain }));
+    return unfired.map((rule) => ({ ruleId: rule.id, explain: rule.explain, match: matcherOf(rule) }));
   }
 
   clock(namespace: string): ClockView {
     return this.#options.clocks.view(namespace);
   }
 
+  /** @throws AppError `invalid_request` */
   async changeClock(namespace: string, change: ClockChange): Promise<Settled> {
     const { clocks, uploads } = this.#options;
+    refuseImpossible(change, clocks.now(namespace));
     const before = await this.#statuses(namespace);
     const lateCommits = await clocks.change(namespace, change);
     const uploadsExpired = await uploads.expire(namespace);
@@ -150,9 +163,9 @@ export class Controls {
     };
   }
 
-  #parse(json: unknown): ReturnType<typeof parseRules> {
+  #parse(namespace: string, json: unknown): ReturnType<typeof parseRules> {
     const { newRuleId, isTtlNeeded } = this.#options;
-    return parseRules(json, newRuleId, { isTtlNeeded });
+    return parseRules(json, () => newRuleId(namespace), { isTtlNeeded });
   }
 
   async #staleStatus(namespace: string, { fileId = '' }: Subject): Promise<string> {
@@ -175,6 +188,27 @@ export class Controls {
 /** As a request with this namespace's key would find it, the keyless uploads included (rule K3). */
 function refOf(namespace: string, fileId: string): UploadRef {
   return { caller: { namespace, fallback: 'public' }, fileId };
+}
+
+/** A clock beyond what a date can show would break every exchange that is dated by it. */
+function refuseImpossible({ now, advanceMs = 0 }: ClockChange, current: number): void {
+  const isForward = advanceMs >= 0; // NaN is not.
+  const target = (now ?? current) + advanceMs;
+  if (isForward && target >= 0 && target <= END_OF_TIME) return;
+  const field = now === undefined ? 'advanceMs' : 'now';
+  throw invalidFields([{ field, message: 'the clock can show the years 1970 to 9999, and goes ahead only' }]);
+}
+
+/** What of the rule's conditions a journal can look for: a pattern, a range or `last` is more than it knows. */
+function matcherOf({ match, when }: RuleView): JournalMatcher {
+  const { operation, fileId, chunkIndex } = Object(match) as Record<string, unknown>;
+  const { attempt } = Object(when) as Record<string, unknown>;
+  const isPattern = typeof fileId === 'string' && fileId.includes('*');
+  const conditions = { operation, fileId: isPattern ? undefined : fileId, chunkIndex, attempt };
+  const usable = Object.entries(conditions).filter(
+    ([field, value]) => value !== undefined && matcherSchema.safeParse({ [field]: value }).success,
+  );
+  return Object.fromEntries(usable);
 }
 
 function noRule(id: string): AppError {

@@ -1,4 +1,4 @@
-// admin/docs-page.ts: the contract as one HTML page for people: operations, fields, errors, examples.
+// admin/docs-page.ts: a document as one HTML page for people: operations, fields, errors, examples.
 //
 // Promises: everything on the page comes from the contract; whatever it marks `x-assumed` carries a badge with the
 // reason; the page is whole in itself and works offline.
@@ -10,7 +10,13 @@ import type { Contract, Operation, StatusContract } from '../contract.ts';
 import { fieldRows, partsOf, typeText, type FieldRow } from './docs-fields.ts';
 import { html, inline, page, prose, table, type Content, type Html } from './docs-markup.ts';
 
-export function renderDocs(contract: Contract): string {
+/** Something that is served beside the page. */
+export interface PageLink {
+  readonly href: string;
+  readonly text: string;
+}
+
+export function renderDocs(contract: Contract, links: readonly PageLink[] = []): string {
   const { info, tags, components } = contract.document;
   const { ErrorCode: errorCode = {} } = components.schemas;
   const sections = tags.map((section) => ({
@@ -24,6 +30,7 @@ export function renderDocs(contract: Contract): string {
         <li><a href="#top">${info.title}</a></li>
         <li><a href="#access">Addresses and keys</a></li>
         <li><a href="#errors">Errors</a></li>
+        ${links.map(({ href, text }) => html`<li><a href="${href}">${text}</a></li>`)}
       </ul>
       ${sections.map(
         ({ name, operations }) =>

@@ -1,42 +1,45 @@
-// admin/plane.ts: everything under /__admin that a person or a probe reads (behaviour §9): health, metrics, uploads, media,
-// the contract and its page.
+// admin/plane.ts: everything under /__admin (behaviour §9): probes, metrics, the two documents and their pages, and the
+// routes of this folder.
 //
-// Promises: the namespace is that of the request's key, as on the contract routes; with an admin token `?namespace=`
-// takes any. Nothing here changes an upload but DELETE.
+// Promises: the namespace is that of the request's key, as on the contract routes, or `?namespace=`. Any body is read as
+// JSON, whatever its Content-Type says, so that `curl -d` is enough.
 // Must not know: how requests on the contract routes are handled.
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { Contract } from '../contract.ts';
-import { AppError, invalidFields } from '../errors.ts';
-import { bearerIn, isSameSecret, PUBLIC_NAMESPACE, type Keys } from '../http/keys.ts';
+import type { DocumentName } from '../contract-document.ts';
+import { AppError } from '../errors.ts';
+import type { Keys } from '../http/keys.ts';
 import type { Journal } from '../journal/journal.ts';
-import type { Media } from '../media/media.ts';
 import type { Metrics } from '../telemetry.ts';
-import type { Bytes } from '../uploads/ports.ts';
-import type { Uploads } from '../uploads/uploads.ts';
-import { renderDocs } from './docs-page.ts';
+import { allowOrigins, requireToken } from './access.ts';
 import { clockRoutes } from './clock-routes.ts';
 import { controlRoutes } from './control-routes.ts';
 import type { Controls } from './controls.ts';
+import { renderDocs } from './docs-page.ts';
 import { journalRoutes } from './journal-routes.ts';
 import { mediaViews } from './media-views.ts';
+import { createNamespaceOf } from './query.ts';
 import { uploadViews } from './upload-views.ts';
+import type { Views } from './views.ts';
+
+/** Where all of it is served. */
+export const ADMIN_PREFIX = '/__admin';
 
 export interface AdminOptions {
-  readonly uploads: Uploads;
-  readonly media: Media;
+  readonly views: Views;
   readonly keys: Keys;
   readonly metrics: Metrics;
   /** Parsed when it is first asked for: start-up does not wait for it. */
-  readonly contract: () => Contract;
-  readonly readBytes: Bytes['read'];
+  readonly contract: (name: DocumentName) => Contract;
   /** Null: the plane is open to whoever reaches it, which is this machine only. */
   readonly token: string | null;
-  readonly uploadTtlMs: number;
   readonly state: ServerState;
   readonly controls: Controls;
   readonly journal: Journal | null;
   /** Every setting with its value and source, secrets redacted. */
   readonly shownConfig: () => object;
+  /** The address of the contract's routes. */
+  readonly contractUrl: () => string;
   readonly corsOrigin: readonly string[];
 }
 
@@ -50,9 +53,9 @@ export interface ServerState {
 }
 
 /** Safe to show to everybody who reaches the port: served even where the rest of the plane is off. */
-export async function probeRoutes(app: FastifyInstance, { state }: { state: ServerState }): Promise<void> {
-  app.get('/__admin/health', () => Promise.resolve(healthOf(state)));
-  app.get('/__admin/ready', (_request, reply) => {
+export async function probeRoutes(app: FastifyInstance, state: ServerState): Promise<void> {
+  app.get('/health', () => Promise.resolve(healthOf(state)));
+  app.get('/ready', (_request, reply) => {
     const isReady = !state.isDraining();
     return reply.code(isReady ? 200 : 503).send({ ready: isReady });
   });
@@ -73,62 +76,67 @@ function healthOf(state: ServerState): object {
   };
 }
 
+/** The whole plane, probes included. To be registered under ADMIN_PREFIX. */
 export async function adminRoutes(app: FastifyInstance, options: AdminOptions): Promise<void> {
-  const { contract, metrics, state, token } = options;
-  if (token !== null) app.addHook('onRequest', async (request) => checkToken(request, token));
-  app.get('/__admin/version', () => Promise.resolve({ version: state.version, node: process.version }));
-  app.get('/__admin/metrics', async (_request, reply) =>
-    reply.type(metrics.contentType).send(await metrics.text()),
-  );
-  app.get('/__admin/openapi.yaml', (_request, reply) =>
-    reply.type('application/yaml; charset=utf-8').send(contract().text),
-  );
-  let page: string | null = null;
-  app.get('/__admin/docs', (_request, reply) => {
-    page ??= renderDocs(contract());
-    return reply.type('text/html; charset=utf-8').send(page);
-  });
-  const namespaceOf = (request: FastifyRequest): string => askedNamespace(request, options);
-  const { controls, journal } = options;
-  app.get('/__admin/config', () => Promise.resolve(options.shownConfig()));
-  await app.register(uploadViews, { ...options, namespaceOf });
-  await app.register(mediaViews, { ...options, namespaceOf });
+  await allowOrigins(app, options.corsOrigin);
+  await app.register((scope) => probeRoutes(scope, options.state));
+  await app.register((scope) => guardedRoutes(scope, options));
+}
+
+async function guardedRoutes(app: FastifyInstance, options: AdminOptions): Promise<void> {
+  requireToken(app, options.token);
+  readAnyBodyAsJson(app);
+  const { controls, journal, keys, metrics, state, token, views } = options;
+  const namespaceOf = createNamespaceOf(keys, token);
+  app.get('/version', () => Promise.resolve({ version: state.version, node: process.version }));
+  app.get('/config', () => Promise.resolve(options.shownConfig()));
+  app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
+  documentRoutes(app, options);
+  await app.register(uploadViews, { views, namespaceOf });
+  await app.register(mediaViews, { views, namespaceOf });
   await app.register(controlRoutes, { controls, namespaceOf });
-  await app.register(clockRoutes, {
-    namespaceOf,
-    clockOf: (namespace) => controls.clock(namespace),
-    changeClock: (namespace, change) => controls.changeClock(namespace, change),
-  });
+  await app.register(clockRoutes, { controls, namespaceOf });
   await app.register(journalRoutes, {
     journal,
     namespaceOf,
     version: state.version,
+    contractUrl: options.contractUrl,
     unfiredRules: (namespace) => controls.unfiredRules(namespace),
   });
 }
 
-function checkToken(request: FastifyRequest, token: string): void {
-  const given = bearerIn(request.headers) ?? String(request.headers['x-admin-token'] ?? '');
-  if (isSameSecret(given, token)) return;
-  throw new AppError(
-    'admin_token_invalid',
-    'the admin plane of this server needs its token: send Authorization: Bearer <admin token>',
-  );
+/** Each document as it is, and as a page. */
+function documentRoutes(app: FastifyInstance, { contract }: AdminOptions): void {
+  const documents = [
+    { name: 'openapi.yaml', page: 'docs', other: 'docs-admin' },
+    { name: 'openapi-admin.yaml', page: 'docs-admin', other: 'docs' },
+  ] as const;
+  for (const { name, page, other } of documents) {
+    app.get(`/${name}`, (_request, reply) =>
+      reply.type('application/yaml; charset=utf-8').send(contract(name).text),
+    );
+    let rendered: string | null = null;
+    app.get(`/${page}`, (_request, reply) => {
+      const text = other === 'docs' ? 'The media-upload API' : 'The admin plane';
+      rendered ??= renderDocs(contract(name), [
+        { href: other, text },
+        { href: name, text: name },
+      ]);
+      return reply.type('text/html; charset=utf-8').send(rendered);
+    });
+  }
 }
 
-/** A namespace is part of a path on the disk: nothing but the names that keys become (http/keys.ts) gets that far. */
-function namedNamespace(name: string): string {
-  if (/^(\*|public|ns_[0-9a-f]{16})$/.test(name)) return name;
-  const message = 'expected `public`, the `ns_…` of a key, or `*`';
-  throw invalidFields([{ field: 'namespace', message }]);
-}
-
-function askedNamespace(request: FastifyRequest, { keys, token }: AdminOptions): string {
-  const { namespace } = request.query as { namespace?: unknown };
-  if (typeof namespace === 'string') return namedNamespace(namespace); // Who gets this far may see every one (§9).
-  // The Authorization header may hold the admin token: here only X-API-Key names a namespace then.
-  const { 'x-api-key': key, authorization } = request.headers;
-  const headers = token === null ? { 'x-api-key': key, authorization } : { 'x-api-key': key };
-  if (headers['x-api-key'] === undefined && headers.authorization === undefined) return PUBLIC_NAMESPACE;
-  return keys.caller(headers).namespace;
+function readAnyBodyAsJson(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {
+    const text = String(body);
+    if (text.trim() === '') return done(null);
+    try {
+      done(null, JSON.parse(text));
+    } catch (error) {
+      const why = (error as Error).message;
+      done(new AppError('malformed_json', `the body cannot be read as JSON: ${why}`));
+    }
+  });
 }

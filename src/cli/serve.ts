@@ -6,7 +6,7 @@
 import closeWithGrace from 'close-with-grace';
 import { pino } from 'pino';
 import pretty from 'pino-pretty';
-import type { Server } from '../app.ts';
+import type { Server, ServerOptions } from '../app.ts';
 import { ConfigError, type Config } from '../config.ts';
 import { startWith, version } from '../index.ts';
 import { createLogger } from '../telemetry.ts';
@@ -14,18 +14,21 @@ import { createLogger } from '../telemetry.ts';
 /** Beyond the grace, for closing what is left. */
 const CLOSE_MS = 2_000;
 
+type Resolved = Pick<ServerOptions, 'config' | 'sources'>;
+
 export interface Terminal {
   readonly isTTY: boolean;
   print(text: string): void;
 }
 
 /** @throws ConfigError also when the port or the data folder is taken: both want another setting */
-export async function serve(config: Config, terminal: Terminal): Promise<void> {
+export async function serve(resolved: Resolved, terminal: Terminal): Promise<void> {
+  const { config } = resolved;
   const destination = process.stderr.isTTY
     ? pretty({ destination: 2, sync: true, colorize: true, translateTime: 'HH:MM:ss.l' })
     : pino.destination({ fd: 2, sync: false });
   const logger = createLogger(config.logLevel, destination);
-  const server = await start(config, logger);
+  const server = await start(resolved, logger);
   closeWithGrace({ delay: config.grace + CLOSE_MS, logger: false }, async ({ err, signal }) => {
     if (err !== undefined) logger.fatal({ err }, 'the server ends because of a defect');
     else logger.info({ signal }, 'draining');
@@ -34,11 +37,11 @@ export async function serve(config: Config, terminal: Terminal): Promise<void> {
   terminal.print(terminal.isTTY ? banner(config, server) : readyLine(server));
 }
 
-async function start(config: Config, logger: ReturnType<typeof createLogger>): Promise<Server> {
+async function start(resolved: Resolved, logger: ReturnType<typeof createLogger>): Promise<Server> {
   try {
-    return await startWith(config, logger);
+    return await startWith(resolved, logger);
   } catch (error) {
-    throw asConfigError(error, config);
+    throw asConfigError(error, resolved.config);
   }
 }
 

@@ -5,7 +5,7 @@
 // Must not know: which rules there are, what is stored, the journal.
 import { STATUS_CODES } from 'node:http';
 import { AnswerInstead, NoAnswer, type BodyFacts, type Change, type Subject } from '../http/observer.ts';
-import type { Fault, FaultOf, PhaseName } from './effects.ts';
+import type { Effect, Fault, FaultOf, PhaseName } from './effects.ts';
 import { nameOfFault } from './fault.ts';
 import type { Claim } from './rule-set.ts';
 import { finish, hold, interceptEnd, reset, stall, trickle, written, type Wire } from './sockets.ts';
@@ -16,6 +16,8 @@ export type Ending = 'fault-closed' | 'fault-reset' | 'client-aborted';
 export interface InjectionOptions {
   readonly wire: Wire;
   readonly requestId: string;
+  /** When the request came, as `performance.now()`. */
+  readonly begunMs: number;
   /** The next number in [0, 1) of the namespace's seeded sequence. */
   readonly draw: () => number;
   /** Called once, when the fault acts, before anything of it can be seen. */
@@ -40,7 +42,8 @@ export class Injection {
   readonly #claim: Claim;
   readonly #fault: Fault;
   readonly #subject: () => Subject;
-  readonly #begunMs = performance.now();
+  /** Of the answer's body, where the fault stops it. */
+  #answerBytes: number | null = null;
   #hasFired = false;
 
   /** @param subject what is known of the request when it is asked */
@@ -57,8 +60,17 @@ export class Injection {
     return phase.name === 'body' || phase.name === 'pre-commit' || effect === 'throttle';
   }
 
-  /** Before the body is read, as far as the request had to be read to know that this fault is meant. */
+  /** How much of the answer's body will be sent, if that is not all of it. Known when `answer` has resolved. */
+  get answerBytes(): number | null {
+    return this.#answerBytes;
+  }
+
+  /**
+   * Before the body is read, as far as the request had to be read to know that this fault is meant, and then again when
+   * it is identified: until then nobody knows what to forget.
+   */
   async headers(): Promise<void> {
+    if (this.#fault.effect === 'forget' && this.#subject().fileId === undefined) return;
     if (this.#isAt('headers')) await this.#act();
   }
 
@@ -84,8 +96,10 @@ export class Injection {
 
   /** The answer is about to be sent. Returns its body, or what it is replaced with. */
   async answer(body: string): Promise<string> {
-    if (this.#hasFired || this.#fault.phase.name !== 'response') return body;
     const fault = this.#fault;
+    if (this.#hasFired || fault.phase.name !== 'response') return body;
+    // A refusal that never got to know the upload has no state to tell of.
+    if (fault.effect === 'stale-status' && this.#subject().fileId === undefined) return body;
     this.#fire();
     if (fault.effect === 'stale-status') return this.#options.actions.staleStatus(this.#subject());
     if (fault.effect === 'empty') return '';
@@ -144,7 +158,7 @@ export class Injection {
   async #pace({ bytesPerSecond, phase }: FaultOf<'throttle'>, bytes: number): Promise<void> {
     if (phase.name === 'response' || bytes === 0) return;
     this.#fire();
-    const dueMs = (bytes / bytesPerSecond) * 1000 - (performance.now() - this.#begunMs);
+    const dueMs = (bytes / bytesPerSecond) * 1000 - (performance.now() - this.#options.begunMs);
     if (dueMs > 0) await this.#wait({ effect: 'delay', phase, ms: dueMs, jitterMs: 0 });
   }
 
@@ -183,31 +197,23 @@ export class Injection {
   /** From here on the answer's head is as it would be; its body is what the fault makes of it. */
   #interfere(fault: Fault, length: number): void {
     const { wire, onEnded } = this.#options;
-    const atByte =
-      fault.effect === 'truncate' ? (fault.phase.atByte ?? Math.floor(length / 2)) : fault.phase.atByte;
-    const sent = Math.min(atByte ?? length, length);
-    const isCut = fault.effect === 'close' || fault.effect === 'truncate' || fault.effect === 'garbage';
+    const { atByte = fault.effect === 'truncate' ? Math.floor(length / 2) : length } = fault.phase;
+    const sent = Math.min(atByte, length);
     if (fault.effect === 'reset') onEnded('fault-reset', sent);
-    else if (isCut) onEnded('fault-closed', fault.effect === 'garbage' && atByte === undefined ? null : sent);
+    else if (fault.effect === 'stall') this.#answerBytes = sent;
+    else if (CLOSING.includes(fault.effect)) onEnded('fault-closed', replacesAnswer(fault) ? null : sent);
     interceptEnd(wire.response, (body, end) => void this.#send(fault, { body, sent, end }));
   }
 
-  async #send(
-    fault: Fault,
-    { body, sent, end }: { body: Buffer; sent: number; end: (rest: Buffer) => void },
-  ): Promise<void> {
+  async #send(fault: Fault, { body, sent, end }: Outgoing): Promise<void> {
     const { wire, draw, onEnded } = this.#options;
     if (fault.effect === 'throttle') {
-      await trickle(wire, body, fault.bytesPerSecond);
-      return end(Buffer.alloc(0));
+      const trickled = await trickle(wire, body, fault.bytesPerSecond);
+      return trickled === body.length ? end(Buffer.alloc(0)) : onEnded('client-aborted', trickled);
     }
-    const isInPlaceOfAll = fault.effect === 'garbage' && fault.phase.atByte === undefined;
-    if (!isInPlaceOfAll) await written(wire.response, body.subarray(0, sent));
+    if (!replacesAnswer(fault)) await written(wire.response, body.subarray(0, sent));
     if (fault.effect === 'reset') return reset(wire);
-    if (fault.effect === 'delay') {
-      await hold(wire, fault.ms + Math.round(fault.jitterMs * draw()));
-      return end(body.subarray(sent));
-    }
+    if (fault.effect === 'delay') return this.#sendLater(fault, { body, sent, end });
     if (fault.effect === 'stall') {
       const isHere = await stall(wire, fault.ms ?? null);
       onEnded(isHere ? 'fault-closed' : 'client-aborted', sent);
@@ -215,6 +221,33 @@ export class Injection {
     if (fault.effect === 'garbage') wire.request.socket.write(noise(fault.bytes, draw));
     finish(wire);
   }
+
+  async #sendLater({ ms, jitterMs }: FaultOf<'delay'>, { body, sent, end }: Outgoing): Promise<void> {
+    const { wire, draw, onEnded } = this.#options;
+    if (await hold(wire, ms + Math.round(jitterMs * draw()))) end(body.subarray(sent));
+    else onEnded('client-aborted', sent);
+  }
+}
+
+/** An answer whose head is written. */
+interface Outgoing {
+  readonly body: Buffer;
+  /** So much of the body is sent before the fault acts. */
+  readonly sent: number;
+  /** Sends the rest and ends the exchange as if there had been no fault. */
+  readonly end: (rest: Buffer) => void;
+}
+
+/** Of the faults of an answer: those that end the connection with FIN, at a byte known beforehand. */
+const CLOSING: readonly Effect[] = ['close', 'truncate', 'garbage'];
+
+function replacesAnswer({ effect, phase }: Fault): boolean {
+  return effect === 'garbage' && phase.atByte === undefined;
+}
+
+/** Whether the request ends, for the route, where a fault of this effect acts; the others let it go on. */
+export function isCutting(effect: string): boolean {
+  return effect === 'close' || effect === 'reset' || effect === 'stall' || effect === 'status';
 }
 
 /** What a reverse proxy shows when the server behind it is not there. */

@@ -14,9 +14,10 @@ export interface Wire {
   readonly response: ServerResponse;
 }
 
-/** No more is sent (FIN). */
+/** No more is sent (FIN). Nothing is to be done when the client has left. */
 export function finish({ request }: Wire): void {
   const { socket } = request;
+  if (socket.destroyed) return;
   const silence = setTimeout(() => socket.destroy(), DRAIN_SILENCE_MS);
   let bytes = 0;
   request.on('data', (piece: Buffer) => {
@@ -26,6 +27,8 @@ export function finish({ request }: Wire): void {
   });
   socket.once('close', () => clearTimeout(silence));
   request.once('end', () => socket.destroySoon());
+  // Whoever was reading the body lets go of it only after this, and pauses it.
+  request.on('pause', () => queueMicrotask(() => request.resume()));
   socket.end();
   request.resume();
   if (request.complete) socket.destroySoon();
@@ -52,35 +55,58 @@ export function hold({ request }: Wire, ms: number | null): Promise<boolean> {
   });
 }
 
-const SIP_MS = 1_000;
+const SIP_MS = 500;
+const SIP_BYTES = 64 * 1024;
+/** More than the kernels of both sides hold: a client that left has an end before that. */
+const SIPS_BYTES = 16 * 1024 * 1024;
 
 /**
- * As `hold`, for an exchange that will not go on: nothing is read of its body but a sip a second. Without that, the end of
- * a connection whose last bytes were never read would not be noticed, and its descriptor stay.
+ * As `hold`, for an exchange that will not go on: nothing is read of its body but a sip now and then, each twice the one
+ * before until SIPS_BYTES are through. Without that, the end of a connection whose last bytes were never read would not
+ * be noticed, and its descriptor stay.
  */
 export async function stall(wire: Wire, ms: number | null): Promise<boolean> {
   const { request } = wire;
-  request.removeAllListeners('data');
-  request.on('data', () => request.pause());
-  const sips = setInterval(() => request.resume(), SIP_MS);
+  let size = SIP_BYTES;
+  let total = 0;
+  let left = 0;
+  const onData = (piece: Buffer): void => {
+    total += piece.length;
+    left -= piece.length;
+    if (left <= 0) request.pause();
+  };
+  request.removeAllListeners('data').on('data', onData);
+  const sips = setInterval(() => {
+    left = size;
+    size = total < SIPS_BYTES ? size * 2 : SIP_BYTES;
+    request.resume();
+  }, SIP_MS);
   try {
     return await hold(wire, ms);
   } finally {
     clearInterval(sips);
+    request.off('data', onData);
   }
 }
 
-/** Takes the place of `response.end`: `send` decides what becomes of the body. To be called before the head is written. */
+/**
+ * Takes the place of `response.end`: `send` decides what becomes of the body. To be called before the head is written,
+ * and done only then: whoever else takes that place before (linger.ts) must not get hold of the body first.
+ */
 export function interceptEnd(
   response: ServerResponse,
   send: (body: Buffer, end: (body: Buffer) => void) => void,
 ): void {
-  const end = response.end.bind(response);
-  response.end = ((body?: unknown) => {
-    response.end = end;
-    send(bufferOf(body), (rest) => void end(rest));
-    return response;
-  }) as typeof response.end;
+  const writeHead = response.writeHead.bind(response) as (...head: unknown[]) => ServerResponse;
+  response.writeHead = (...head: unknown[]) => {
+    const end = response.end.bind(response);
+    response.end = ((body?: unknown) => {
+      response.end = end;
+      send(bufferOf(body), (rest) => void end(rest));
+      return response;
+    }) as typeof response.end;
+    return writeHead(...head);
+  };
 }
 
 function bufferOf(body: unknown): Buffer {
@@ -93,24 +119,36 @@ function bufferOf(body: unknown): Buffer {
 /** Resolves when the bytes, and the head before them, have been handed to the kernel. */
 export function written(response: ServerResponse, bytes: Buffer): Promise<void> {
   return new Promise((resolve) => {
-    response.once('close', resolve);
-    if (bytes.length > 0) response.write(bytes, () => resolve());
+    const settle = (): void => {
+      response.off('close', settle);
+      resolve();
+    };
+    response.once('close', settle);
+    if (bytes.length > 0) response.write(bytes, settle);
     else {
       response.flushHeaders();
-      setImmediate(resolve);
+      setImmediate(settle);
     }
   });
 }
 
 const PACE_MS = 20;
 
-/** Sends the body at `bytesPerSecond`, in pieces a person could not tell from a steady stream. */
-export async function trickle(wire: Wire, body: Buffer, bytesPerSecond: number): Promise<void> {
+/**
+ * Sends the body no faster than `bytesPerSecond`, in pieces a person could not tell from a steady stream. Resolves to how
+ * much of it was sent: less than all when the client has left.
+ */
+export async function trickle(wire: Wire, body: Buffer, bytesPerSecond: number): Promise<number> {
   const begun = performance.now();
   const piece = Math.max(1, Math.round((bytesPerSecond * PACE_MS) / 1000));
-  for (let sent = 0; sent < body.length && !wire.request.socket.destroyed; sent += piece) {
-    await written(wire.response, body.subarray(sent, sent + piece));
-    const dueMs = (Math.min(sent + piece, body.length) / bytesPerSecond) * 1000;
-    await hold(wire, Math.max(dueMs - (performance.now() - begun), 0));
+  wire.response.flushHeaders();
+  let sent = 0;
+  while (sent < body.length) {
+    const next = Math.min(sent + piece, body.length);
+    const dueMs = (next / bytesPerSecond) * 1000;
+    if (!(await hold(wire, Math.max(dueMs - (performance.now() - begun), 0)))) break;
+    await written(wire.response, body.subarray(sent, next));
+    sent = next;
   }
+  return sent;
 }

@@ -120,8 +120,9 @@ export class ChunkIntake {
 
   async #store(buffers: Buffer[]): Promise<void> {
     const work = this.#turn?.work;
-    if (work === undefined) await this.#keepAside(buffers);
-    else if (work.kind === 'compare') this.#refuseLonger(work);
+    if (work?.kind === 'compare') this.#refuseLonger(work);
+    // The end of a file can come in one piece with the fields: what is spooled becomes the segment, and must be all of it.
+    else if (work === undefined || this.#spool !== null) await this.#keepAside(buffers);
     else if (buffers.length > 0) await work.write(buffers);
   }
 

@@ -36,6 +36,11 @@ export class EventFeed {
     this.#maxEvents = maxEvents;
   }
 
+  /** 0: nothing has been told yet. */
+  get lastId(): number {
+    return this.#lastId;
+  }
+
   publish(namespace: string, content: EventContent): JournalEvent {
     this.#lastId += 1;
     const event: JournalEvent = { id: this.#lastId, namespace, ...content };

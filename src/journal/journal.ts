@@ -154,6 +154,11 @@ export class Journal {
     return this.#feed.subscribe(namespace, listener);
   }
 
+  /** Of the last event told, of any namespace: what a new listener has. */
+  get lastEventId(): number {
+    return this.#feed.lastId;
+  }
+
   /** Events after that id (`Last-Event-ID`). With `subscribe` in the same turn of the loop nothing is missed or doubled. */
   since(namespace: string, eventId: number): Resumption {
     return this.#feed.since(namespace, eventId);

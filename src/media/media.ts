@@ -4,7 +4,7 @@
 // never copied (rule F7); making the entry of a finalised upload again does nothing (F6). One namespace never sees
 // another's entries (K4).
 // Must not know: HTTP, uploads (it is handed a place and extents), why a platform fails.
-import { AppError } from '../errors.ts';
+import { isDamage, type AppError } from '../errors.ts';
 import type { Bytes, Clock, Extent, Ids, LedgerRecord, Place, Storage } from '../uploads/ports.ts';
 import type { EntrySpec } from './entry-form.ts';
 import {
@@ -35,6 +35,8 @@ export interface EntrySource {
   readonly bytes: number;
   readonly extents: readonly Extent[];
   readonly from: Place | null;
+  /** Of an entry that existed before, and is put back. */
+  readonly failures?: readonly PublishFailure[];
 }
 
 export interface MediaOptions {
@@ -64,10 +66,11 @@ export class Media {
 
   /** The entry of this source: made if it is not there, whatever a crash left half done. */
   ensure(source: EntrySource): Promise<Entry> {
-    const running = this.#making.get(source.mediaId);
+    const key = `${source.namespace}/${source.mediaId}`; // An id can be put back into several namespaces.
+    const running = this.#making.get(key);
     if (running !== undefined) return running;
-    const making = this.#ensure(source).finally(() => this.#making.delete(source.mediaId));
-    this.#making.set(source.mediaId, making);
+    const making = this.#ensure(source).finally(() => this.#making.delete(key));
+    this.#making.set(key, making);
     return making;
   }
 
@@ -90,7 +93,7 @@ export class Media {
     for await (const { place } of this.#options.storage.ledgers.list('media', only)) {
       const found = this.find(place.namespace, place.name);
       const stored = await found.catch((error: unknown) => {
-        if (!(error instanceof AppError && error.code === 'upload_damaged')) throw error;
+        if (!isDamage(error)) throw error;
         onDamaged(error, place);
         return null;
       });
@@ -108,28 +111,24 @@ export class Media {
   }
 
   /** Begins a direct upload (rule F8): its bytes stream to the entry's own place. */
-  openDirect(namespace: string): DirectUpload {
-    const id = this.#options.ids.next(namespace);
+  openDirect(namespace: string, id: string = this.#options.ids.next(namespace)): DirectUpload {
     this.#direct.add(id);
     return new DirectUpload(this.#options.storage.bytes, placeOf(namespace, id), () =>
       this.#direct.delete(id),
     );
   }
 
-  /** The bytes of a direct upload become an entry. */
-  async createDirect(direct: DirectUpload, spec: EntrySpec): Promise<Entry> {
+  /** The bytes of a direct upload become an entry. @param earlier of an entry that existed before, and is put back */
+  async createDirect(
+    direct: DirectUpload,
+    spec: EntrySpec,
+    earlier: { readonly at?: number | undefined; readonly failures?: readonly PublishFailure[] } = {},
+  ): Promise<Entry> {
     const extents = await direct.sync();
-    const { namespace, name } = direct.place;
-    const at = this.#options.clock.now(namespace);
-    const entry = await this.ensure({
-      mediaId: name,
-      namespace,
-      spec,
-      at,
-      bytes: direct.bytes,
-      extents,
-      from: null,
-    });
+    const { namespace, name: mediaId } = direct.place;
+    const { at = this.#options.clock.now(namespace), failures = [] } = earlier;
+    const { bytes } = direct;
+    const entry = await this.ensure({ mediaId, namespace, spec, at, bytes, extents, from: null, failures });
     direct.onEnd();
     return entry;
   }
@@ -183,11 +182,12 @@ export class Media {
     const { storage, onCreated } = this.#options;
     const existing = await this.find(source.namespace, source.mediaId);
     if (existing !== null) return existing.entry;
-    const { mediaId: id, namespace, spec, at, bytes, extents } = source;
+    const { mediaId: id, namespace, spec, at, bytes, extents, failures = [] } = source;
     const place = placeOf(namespace, id);
     // The ledger comes last: with it the entry exists, and a crash before it is mended by doing all of this again.
     if (source.from !== null) await storage.bytes.move(source.from, place);
-    const created: EntryEvent = { type: 'entry-created', at, id, namespace, spec, bytes };
+    const known = failures.length === 0 ? {} : { failures };
+    const created: EntryEvent = { type: 'entry-created', at, id, namespace, spec, bytes, ...known };
     const content: ContentRecord = { type: 'content', extents };
     const ledger = await storage.ledgers.create(place, [created, content]);
     await ledger.close();

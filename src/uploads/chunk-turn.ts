@@ -42,6 +42,8 @@ export interface ClaimOptions {
   readonly isSpooled: boolean;
   /** Milliseconds for which the client has sent nothing although it could. */
   readonly silentMs: () => number;
+  /** When it came, where that is not now on the namespace's clock. */
+  readonly now?: () => number;
 }
 
 export interface ChunkRules {

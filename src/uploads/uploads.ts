@@ -3,7 +3,7 @@
 // Promises: the rules C1-C16, F4 and F6 of the behaviour page, whatever runs at the same time; one namespace never
 // sees another's uploads (K4).
 // Must not know: HTTP, where bytes lie, what a media entry is (it hands over a place and its extents).
-import { AppError } from '../errors.ts';
+import { AppError, isDamage } from '../errors.ts';
 import { claimChunk, type ChunkRules, type ChunkTurn, type ClaimOptions } from './chunk-turn.ts';
 import { OpenUploads, type OpenUploadsOptions } from './open-uploads.ts';
 import type { OpenUpload } from './open-upload.ts';
@@ -40,6 +40,8 @@ export interface FinalizeRequest {
   readonly spec: Finalization['spec'];
   /** A last look at the content. What it throws is the refusal, and nothing has changed. */
   readonly check: (content: { place: Place; extents: readonly Extent[] }) => Promise<void>;
+  /** Of an entry that existed before, and is put back. */
+  readonly earlier?: { readonly mediaId?: string | undefined; readonly at?: number | undefined };
 }
 
 /** A finalised upload, for the media service to make the entry of. */
@@ -138,8 +140,9 @@ export class Uploads {
         // A chunk still in flight was begun for another totalChunks: what came of it must not become the entry's.
         if (upload.writers.size > 0) await upload.reconcile();
         const { clock, ids } = this.#options;
-        const times = { at: clock.now(place.namespace), entryAt: clock.now(namespace) };
-        const finalization = { mediaId: ids.next(namespace), namespace, fingerprint, spec, ...times };
+        const { mediaId = ids.next(namespace), at = clock.now(place.namespace) } = asked.earlier ?? {};
+        const times = { at, entryAt: asked.earlier?.at ?? clock.now(namespace) };
+        const finalization = { mediaId, namespace, fingerprint, spec, ...times };
         const stored = await upload.store([{ type: 'finalized', ...finalization }]);
         // The entry's bytes are moved away: nothing of them may be kept open here.
         await upload.storage.bytes.release(place);
@@ -277,10 +280,6 @@ export class Uploads {
     const shared = placeOf(caller.fallback, fileId);
     return (await exists(shared)) ? shared : own;
   }
-}
-
-function isDamage(error: unknown): error is AppError {
-  return error instanceof AppError && error.code === 'upload_damaged';
 }
 
 function falseIfDamaged(error: unknown): false {

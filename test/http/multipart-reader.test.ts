@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import busboy from '@fastify/busboy';
+import { Busboy } from '@fastify/busboy';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MultipartReader } from '../../src/http/multipart-reader.ts';
@@ -127,12 +127,12 @@ describe('a broken form is refused', () => {
 function throughBusboy(pieces: readonly Buffer[], boundary: string): Promise<Part[] | null> {
   return new Promise((resolve) => {
     const parts: Part[] = [];
-    const parser = busboy({
+    const parser = new Busboy({
       headers: { 'content-type': `multipart/form-data; boundary=${boundary}` },
       isPartAFile: () => true,
       preservePath: true,
     });
-    parser.on('file', (name, stream, filename) => {
+    parser.on('file', (name: string, stream: Readable, filename: string) => {
       const part = { name, filename, bytes: [] as Buffer[] };
       stream.on('data', (bytes: Buffer) => part.bytes.push(bytes));
       stream.on('end', () => parts.push({ name, filename, bytes: Buffer.concat(part.bytes) }));

@@ -1,0 +1,53 @@
+// admin/query.ts: what a request on the admin plane says beside its body: whose namespace it is about, and the choices
+// in its query.
+//
+// Promises: a value that means nothing is refused and never overlooked; a namespace is `public`, a key's or `*`, so that
+// nothing else ever becomes part of a path on the disk.
+// Must not know: what the routes do.
+import type { FastifyRequest } from 'fastify';
+import { invalidFields } from '../errors.ts';
+import type { Keys } from '../http/keys.ts';
+
+/** All namespaces together. */
+export const EVERYBODY = '*';
+
+const NAMESPACE = /^(\*|public|ns_[0-9a-f]{16})$/;
+
+/** @throws AppError `invalid_request` */
+export type NamespaceOf = (request: FastifyRequest) => string;
+
+/** By `?namespace=`, else by the request's key, as on the contract routes: who gets this far may see every one (§9). */
+export function createNamespaceOf(keys: Keys, token: string | null): NamespaceOf {
+  return (request) => {
+    const { namespace } = request.query as { namespace?: unknown };
+    if (namespace !== undefined) return named(namespace);
+    const { 'x-api-key': key } = request.headers;
+    // The Authorization header may hold the admin token: only X-API-Key names a namespace then.
+    return keys.callerOrPublic(token === null ? request.headers : { 'x-api-key': key }).namespace;
+  };
+}
+
+function named(namespace: unknown): string {
+  if (typeof namespace === 'string' && NAMESPACE.test(namespace)) return namespace;
+  const message = 'expected `public`, the `ns_…` of a key, or `*`';
+  throw invalidFields([{ field: 'namespace', message }]);
+}
+
+/** For what cannot be about all of them. */
+export function onlyOne(namespace: string): string {
+  if (namespace !== EVERYBODY) return namespace;
+  const message = 'this is about one namespace; name it, or send its key';
+  throw invalidFields([{ field: 'namespace', message }]);
+}
+
+/** One of the values, or undefined when the query does not say. @throws AppError `invalid_request` */
+export function choiceIn<T extends string>(
+  request: FastifyRequest,
+  field: string,
+  values: readonly T[],
+): T | undefined {
+  const given = (request.query as Record<string, unknown>)[field];
+  const choice = values.find((value) => value === given);
+  if (choice !== undefined || given === undefined) return choice;
+  throw invalidFields([{ field, message: `expected ${values.join(' or ')}` }]);
+}

@@ -1,0 +1,126 @@
+// admin/state-export.ts: what a namespace holds, as JSON.
+//
+// Promises: everything that `state-import.ts` needs to make it again. An upload that another key finalised is shown as
+// complete: its entry belongs to that key's state.
+// Must not know: HTTP, how it is put in again.
+import { AppError } from '../errors.ts';
+import type { Media, StoredEntry } from '../media/media.ts';
+import type { Bytes, Clock, Place } from '../uploads/ports.ts';
+import { hex32, type UploadState } from '../uploads/upload.ts';
+import type { Uploads } from '../uploads/uploads.ts';
+import type { State, StoredChunk, StoredFinalize, StoredMedia, StoredUpload } from './state-shapes.ts';
+
+export interface ExportOptions {
+  readonly uploads: Uploads;
+  readonly media: Media;
+  readonly clock: Clock;
+  readonly readBytes: Bytes['read'];
+}
+
+export interface ExportedState extends State {
+  readonly format: 1;
+  readonly namespace: string;
+  readonly exportedAt: string;
+}
+
+/** As Base64 in one JSON text; more would not fit into a string. */
+const MAX_EXPORTED_BYTES = 128 * 1024 * 1024;
+
+export class StateExport {
+  readonly #options: ExportOptions;
+  readonly #namespace: string;
+  readonly #isWithBytes: boolean;
+  #bytes = 0;
+
+  /** @param isWithBytes the contents, too, as Base64 */
+  constructor(options: ExportOptions, namespace: string, isWithBytes: boolean) {
+    this.#options = options;
+    this.#namespace = namespace;
+    this.#isWithBytes = isWithBytes;
+  }
+
+  /** @throws AppError `body_too_large` when the contents are too many bytes; `upload_damaged` */
+  async run(): Promise<ExportedState> {
+    const { uploads, media, clock } = this.#options;
+    const state: State = { uploads: [], media: [] };
+    const covered = new Set<string>();
+    for await (const { state: upload } of uploads.list(this.#namespace)) {
+      const entry = await this.#entryOf(upload);
+      if (entry !== null) covered.add(entry.entry.id);
+      state.uploads.push(await this.#upload(upload, entry));
+    }
+    for await (const stored of media.list(this.#namespace)) {
+      if (!covered.has(stored.entry.id)) state.media.push(await this.#entry(stored));
+    }
+    const exportedAt = isoOf(clock.now(this.#namespace));
+    return { format: 1, namespace: this.#namespace, exportedAt, ...state };
+  }
+
+  /** The entry that it became, if that is of this namespace. */
+  async #entryOf({ finalization }: UploadState): Promise<StoredEntry | null> {
+    if (finalization === null || finalization.namespace !== this.#namespace) return null;
+    return this.#options.media.find(this.#namespace, finalization.mediaId);
+  }
+
+  async #upload(upload: UploadState, entry: StoredEntry | null): Promise<StoredUpload> {
+    const { fileId, totalChunks, chunks, completedBy } = upload;
+    const place = this.#isWithBytes ? await this.#placeOf(upload) : null;
+    const exported: StoredChunk[] = [];
+    for (const { index, bytes, crc32, at, segment, offset } of chunks) {
+      const content = place && this.#options.readBytes(place, [{ segment, offset, bytes }]);
+      const data = content === null ? {} : { data: await this.#base64(content) };
+      exported.push({ index, bytes, crc32: hex32(crc32), at: isoOf(at), ...data });
+    }
+    const whole = completedBy === null ? {} : { completedBy };
+    const finalize = entry === null ? {} : { finalize: requestOf(entry) };
+    return { fileId, totalChunks, chunks: exported, ...whole, ...finalize };
+  }
+
+  /** Where its bytes are: its own place, or that of the entry which they have become. */
+  async #placeOf({ fileId, finalization }: UploadState): Promise<Place | null> {
+    if (finalization !== null)
+      return { kind: 'media', namespace: finalization.namespace, name: finalization.mediaId };
+    const ref = { caller: { namespace: this.#namespace, fallback: null }, fileId };
+    return (await this.#options.uploads.content(ref))?.place ?? null;
+  }
+
+  async #entry(stored: StoredEntry): Promise<StoredMedia> {
+    const { fileId } = stored.entry.spec;
+    const { fields, ...request } = requestOf(stored);
+    const content = this.#options.media.content(stored);
+    const data = this.#isWithBytes ? { data: await this.#base64(content) } : {};
+    const all = fileId === undefined ? fields : { fileId, ...fields };
+    return { ...request, fields: all, bytes: stored.entry.bytes, ...data };
+  }
+
+  async #base64(content: AsyncIterable<Buffer>): Promise<string> {
+    const pieces: Buffer[] = [];
+    for await (const piece of content) {
+      this.#bytes += piece.length;
+      if (this.#bytes > MAX_EXPORTED_BYTES) throw tooLarge();
+      pieces.push(piece);
+    }
+    return Buffer.concat(pieces).toString('base64');
+  }
+}
+
+function tooLarge(): AppError {
+  return new AppError(
+    'body_too_large',
+    `the contents are more than ${MAX_EXPORTED_BYTES} bytes; export without them, or fetch the content of each`,
+    { maxBytes: MAX_EXPORTED_BYTES },
+  );
+}
+
+/** The form that this entry was made from, so that an import can make it again. */
+function requestOf({ entry }: StoredEntry): StoredFinalize {
+  const { type, fileId: _fileId, platforms, settings, scheduledAt, ...rest } = entry.spec;
+  const scheduled = scheduledAt === undefined ? {} : { scheduledAt: isoOf(scheduledAt) };
+  const failures = entry.failures.length === 0 ? {} : { failures: [...entry.failures] };
+  const fields = { ...rest, ...scheduled, platforms, ...settings };
+  return { id: entry.id, type, fields, at: isoOf(entry.createdAt), ...failures };
+}
+
+function isoOf(epochMs: number): string {
+  return new Date(epochMs).toISOString();
+}

@@ -1,0 +1,205 @@
+// admin/views.ts: uploads and entries as the ledger knows them, for people and for tests (behaviour §9, §11). The admin
+// routes and the in-process API are two faces of it.
+//
+// Promises: a namespace is a name, or `*`; nothing here changes anything but `removeUpload`.
+// Must not know: HTTP, how chunks come in.
+import { AppError, invalidFields } from '../errors.ts';
+import type { EntryView, PublishFailure } from '../media/entry.ts';
+import type { Media, StoredEntry } from '../media/media.ts';
+import type { Bytes } from '../uploads/ports.ts';
+import { hex32, type UploadState } from '../uploads/upload.ts';
+import type { Uploads, UploadRef } from '../uploads/uploads.ts';
+
+export interface UploadView {
+  readonly fileId: string;
+  readonly namespace: string;
+  readonly totalChunks: number;
+  /** Bytes up to the first gap. */
+  readonly currentSize: number;
+  /** Bytes of all chunks, those beyond a gap included. */
+  readonly receivedBytes: number;
+  readonly completed: boolean;
+  /** The id of the entry it became. */
+  readonly finalizedAs: string | null;
+  readonly expiresAt: string;
+}
+
+export interface ChunkView {
+  readonly index: number;
+  /** The place in the content; null: beyond a gap it is not known yet. */
+  readonly offset: number | null;
+  readonly bytes: number;
+  /** Eight hexadecimal digits. */
+  readonly crc32: string;
+  readonly at: string;
+}
+
+export interface UploadDetails extends UploadView {
+  readonly chunks: readonly ChunkView[];
+}
+
+/** An entry as the contract shows it, and what the wire does not show. */
+export interface EntryDetails extends EntryView {
+  readonly type: 'video' | 'image';
+  readonly fileId: string | null;
+  readonly bytes: number;
+  readonly namespace: string;
+  readonly failures: readonly PublishFailure[];
+}
+
+/** What fails its checks. `name` is that of its files. */
+export interface Damaged {
+  readonly name: string;
+  readonly message: string;
+}
+
+export interface Content {
+  readonly bytes: number;
+  read(range?: { start: number; length: number }): AsyncIterable<Buffer>;
+}
+
+export interface ViewsOptions {
+  readonly uploads: Uploads;
+  readonly media: Media;
+  readonly readBytes: Bytes['read'];
+  readonly uploadTtlMs: number;
+}
+
+const EVERYBODY = '*';
+
+export class Views {
+  readonly #options: ViewsOptions;
+
+  constructor(options: ViewsOptions) {
+    this.#options = options;
+  }
+
+  async uploads(
+    namespace: string,
+  ): Promise<{ readonly uploads: readonly UploadView[]; readonly damaged: readonly Damaged[] }> {
+    const views: UploadView[] = [];
+    const damaged: Damaged[] = [];
+    const listed = this.#options.uploads.list(namespace, ({ message }, { name }) =>
+      damaged.push({ name, message }),
+    );
+    for await (const { namespace: own, state } of listed) views.push(this.#view(own, state));
+    return { uploads: views, damaged };
+  }
+
+  /** @throws AppError `upload_not_found`, `upload_damaged` */
+  async upload(namespace: string, fileId: string): Promise<UploadDetails> {
+    const ref = await this.#ref(namespace, fileId);
+    const state = await this.#options.uploads.inspect(ref);
+    if (state === null) throw noUpload(fileId);
+    return { ...this.#view(ref.caller.namespace, state), chunks: chunksOf(state) };
+  }
+
+  /** The bytes up to the first gap: of the upload, or of the entry that it became. @throws AppError as `upload` */
+  async uploadContent(namespace: string, fileId: string): Promise<Content> {
+    const { uploads, media, readBytes } = this.#options;
+    const found = await uploads.content(await this.#ref(namespace, fileId));
+    if (found === null) throw noUpload(fileId);
+    const { place, extents, finalization } = found;
+    const bytes = extents.reduce((sum, extent) => sum + extent.bytes, 0);
+    if (finalization === null) return { bytes, read: (range) => readBytes(place, extents, range) };
+    const stored = await media.find(finalization.namespace, finalization.mediaId);
+    if (stored === null) throw noUpload(fileId);
+    return { bytes, read: (range) => media.content(stored, range) };
+  }
+
+  /** An entry made of it stays. @throws AppError `upload_not_found` */
+  async removeUpload(namespace: string, fileId: string): Promise<void> {
+    const isGone = await this.#options.uploads.remove(await this.#ref(namespace, fileId));
+    if (!isGone) throw noUpload(fileId);
+  }
+
+  async entries(
+    namespace: string,
+  ): Promise<{ readonly entries: readonly EntryDetails[]; readonly damaged: readonly Damaged[] }> {
+    const entries: EntryDetails[] = [];
+    const damaged: Damaged[] = [];
+    const listed = this.#options.media.list(namespace, ({ message }, { name }) =>
+      damaged.push({ name, message }),
+    );
+    for await (const stored of listed) entries.push(this.#details(stored));
+    return { entries, damaged };
+  }
+
+  /** @throws AppError `media_not_found` */
+  async entry(namespace: string, id: string): Promise<EntryDetails> {
+    return this.#details(await this.#stored(namespace, id));
+  }
+
+  /** @throws AppError `media_not_found` */
+  async entryContent(namespace: string, id: string): Promise<Content> {
+    const stored = await this.#stored(namespace, id);
+    return { bytes: stored.entry.bytes, read: (range) => this.#options.media.content(stored, range) };
+  }
+
+  #view(namespace: string, state: UploadState): UploadView {
+    return {
+      fileId: state.fileId,
+      namespace,
+      totalChunks: state.totalChunks,
+      currentSize: state.currentSize,
+      receivedBytes: state.receivedBytes,
+      completed: state.completedBy !== null,
+      finalizedAs: state.finalization?.mediaId ?? null,
+      expiresAt: new Date(state.lastActivityAt + this.#options.uploadTtlMs).toISOString(),
+    };
+  }
+
+  #details({ entry }: StoredEntry): EntryDetails {
+    const { spec, bytes, namespace, failures } = entry;
+    const { type, fileId = null } = spec;
+    return { ...this.#options.media.view(entry), type, fileId, bytes, namespace, failures };
+  }
+
+  async #ref(namespace: string, fileId: string): Promise<UploadRef> {
+    const own = namespace === EVERYBODY ? await this.#holderOf(fileId) : namespace;
+    return { caller: { namespace: own, fallback: null }, fileId };
+  }
+
+  /** The only namespace that has such an upload. */
+  async #holderOf(fileId: string): Promise<string> {
+    const holders: string[] = [];
+    for await (const { namespace, state } of this.#options.uploads.list(EVERYBODY)) {
+      if (state.fileId === fileId) holders.push(namespace);
+    }
+    const [holder, ...others] = holders;
+    if (holder === undefined) throw noUpload(fileId);
+    if (others.length === 0) return holder;
+    const message = `${holders.length} namespaces have such an upload, ${holders.slice(0, 5).join(', ')}; name one`;
+    throw invalidFields([{ field: 'namespace', message }]);
+  }
+
+  async #stored(namespace: string, id: string): Promise<StoredEntry> {
+    const { media } = this.#options;
+    if (namespace !== EVERYBODY) {
+      const stored = await media.find(namespace, id);
+      if (stored !== null) return stored;
+    } else for await (const stored of media.list(EVERYBODY)) if (stored.entry.id === id) return stored;
+    const name = JSON.stringify(id.slice(0, 80));
+    throw new AppError(
+      'media_not_found',
+      `no media entry ${name} for this key; GET /__admin/media lists those that exist`,
+    );
+  }
+}
+
+function chunksOf(state: UploadState): ChunkView[] {
+  let offset = 0;
+  return [...state.chunks].map(({ index, bytes, crc32, at }) => {
+    const place = index < state.nextIndex ? offset : null;
+    offset += bytes;
+    return { index, offset: place, bytes, crc32: hex32(crc32), at: new Date(at).toISOString() };
+  });
+}
+
+function noUpload(fileId: string): AppError {
+  const name = JSON.stringify(fileId.slice(0, 80));
+  return new AppError(
+    'upload_not_found',
+    `no upload ${name} for this key; GET /__admin/uploads lists those that exist`,
+  );
+}

@@ -1,0 +1,106 @@
+// helpers/flood.ts: chunks of any size over bare sockets, from one shared buffer: the sender's memory does not grow with them.
+import { createHash } from 'node:crypto';
+import { connect, type Socket } from 'node:net';
+
+const BOUNDARY = 'xenonflare-mock-flood-2f8a61c07d';
+const PIECE = Buffer.alloc(1024 * 1024);
+// No two kilobytes alike, so that bytes in the wrong place are seen.
+for (let at = 0; at < PIECE.length; at += 4) PIECE.writeUInt32LE((at * 2_654_435_761) % 2 ** 32, at);
+
+export interface FloodChunk {
+  readonly fileId: string;
+  readonly index: number;
+  readonly total: number;
+  readonly bytes: number;
+  readonly fileFirst?: boolean;
+}
+
+export interface FloodAnswer {
+  /** 0: the connection ended without an answer. */
+  readonly status: number;
+  readonly text: string;
+}
+
+/** A request in three pieces: what stands before the file's bytes, how many these are, what stands behind them. */
+interface Wire {
+  readonly before: string;
+  readonly bytes: number;
+  readonly behind: string;
+}
+
+function wireOf({ fileId, index, total, bytes, fileFirst = false }: FloodChunk): Wire {
+  const fields = Object.entries({ fileId, chunkIndex: index, totalChunks: total })
+    .map(
+      ([name, value]) =>
+        `--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
+    )
+    .join('');
+  const file = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="blob"\r\n\r\n`;
+  const end = `--${BOUNDARY}--\r\n`;
+  const opening = fileFirst ? file : `${fields}${file}`;
+  const behind = fileFirst ? `\r\n${fields}${end}` : `\r\n${end}`;
+  const head = [
+    'POST /media/chunks HTTP/1.1',
+    'Host: localhost',
+    `Content-Type: multipart/form-data; boundary=${BOUNDARY}`,
+    `Content-Length: ${opening.length + bytes + behind.length}`,
+    'Connection: close',
+  ];
+  return { before: `${head.join('\r\n')}\r\n\r\n${opening}`, bytes, behind };
+}
+
+/** Sends one chunk on a connection of its own and reads the answer, also when it comes before the end. */
+export async function flood(port: number, chunk: FloodChunk): Promise<FloodAnswer> {
+  const socket = connect({ port, host: '127.0.0.1' });
+  let received = '';
+  const ended = new Promise<void>((resolve) => {
+    socket
+      .on('data', (bytes) => (received += bytes.toString('latin1')))
+      // A connection that is reset after its answer was read is no loss: the answer counts.
+      .on('error', () => resolve())
+      .on('close', () => resolve());
+  });
+  await write(socket, wireOf(chunk));
+  await ended;
+  const [head = '', text = ''] = received.split('\r\n\r\n', 2);
+  return { status: Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1] ?? 0), text };
+}
+
+/** As much of the chunk as `bytes` says, then the connection is reset. */
+export async function floodAndReset(port: number, chunk: FloodChunk, bytes: number): Promise<void> {
+  const socket = connect({ port, host: '127.0.0.1' }).on('error', () => undefined);
+  const gone = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  const { before, behind } = wireOf(chunk);
+  const whole = Buffer.concat([Buffer.from(before), PIECE.subarray(0, chunk.bytes), Buffer.from(behind)]);
+  await put(socket, whole.subarray(0, bytes));
+  socket.resetAndDestroy();
+  await gone;
+}
+
+async function write(socket: Socket, { before, bytes, behind }: Wire): Promise<void> {
+  await put(socket, Buffer.from(before));
+  for (let left = bytes; left > 0; left -= PIECE.length) await put(socket, PIECE.subarray(0, left));
+  await put(socket, Buffer.from(behind));
+}
+
+/** Resolves when the kernel has taken the bytes, or when the connection is gone. */
+function put(socket: Socket, bytes: Buffer): Promise<void> {
+  if (socket.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      socket.off('close', done);
+      resolve();
+    };
+    socket.once('close', done);
+    socket.write(bytes, done);
+  });
+}
+
+/** The SHA-256 of chunks of these sizes, one behind the other. */
+export function floodDigest(sizes: readonly number[]): string {
+  const hash = createHash('sha256');
+  for (const size of sizes) {
+    for (let left = size; left > 0; left -= PIECE.length) hash.update(PIECE.subarray(0, left));
+  }
+  return hash.digest('hex');
+}

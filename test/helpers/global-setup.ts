@@ -1,0 +1,50 @@
+// helpers/global-setup.ts: after the whole suite, every answer that openapi.yaml promises must have been seen, and none
+// that breaks it.
+//
+// A run of some files or some tests is not judged by what it did not see.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { loadContract } from '../../src/contract.ts';
+import { summarise } from './contract-coverage.ts';
+
+export function setup(project: TestProject): () => Promise<void> {
+  const dir = mkdtempSync(join(tmpdir(), 'xenonflare-mock-exchanges-'));
+  process.env['XFM_EXCHANGES_DIR'] = dir; // The workers inherit it.
+  return async () => {
+    try {
+      if (await ranWhole(project)) judge(dir);
+    } finally {
+      rmSync(dir, { recursive: true, force: true });
+    }
+  };
+}
+
+async function ranWhole(project: TestProject): Promise<boolean> {
+  const { state, config } = project.vitest;
+  const ran = new Set(
+    state.getFiles().flatMap(({ filepath, result }) => (result === undefined ? [] : [filepath])),
+  );
+  const { testFiles } = await project.globTestFiles();
+  return config.testNamePattern === undefined && testFiles.every((file) => ran.has(file));
+}
+
+function judge(dir: string): void {
+  const contract = loadContract();
+  const { missing, missingCodes, violations } = summarise(dir, contract);
+  const promised = contract.operations.flatMap(({ statuses }) =>
+    [...statuses.values()].map(({ codes }) => codes.length),
+  );
+  const codes = promised.reduce((sum, count) => sum + count, 0);
+  const problems = [
+    ...missing.map((answer) => `promised and never seen: ${answer}`),
+    ...missingCodes.map((answer) => `promised and never seen: ${answer}`),
+    ...violations.map((violation) => `broken: ${violation}`),
+  ];
+  const seen = `${promised.length - missing.length} of ${promised.length} answers, ${codes - missingCodes.length} of ${codes} error codes`;
+  console.log(`\n openapi.yaml: ${seen}, ${violations.length} violations`);
+  for (const problem of problems) console.error(`   ${problem}`);
+  // An error thrown here would only be printed.
+  if (problems.length > 0) process.exitCode = 1;
+}

@@ -1,0 +1,1120 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { AppError } from '../../src/errors.ts';
+import { createMemoryStorage } from '../../src/storage/memory.ts';
+import type { ChunkWriter } from '../../src/uploads/chunk-writer.ts';
+import type { ChunkTurn } from '../../src/uploads/chunk-turn.ts';
+import { placeOf } from '../../src/uploads/place.ts';
+import type { Bytes, Ledgers, Storage } from '../../src/uploads/ports.ts';
+import { changed } from '../helpers/changed.ts';
+import {
+  ALICE,
+  claim,
+  contentOf,
+  digestOf,
+  entryContent,
+  finalise,
+  finish,
+  openService,
+  request,
+  send,
+  sendAll,
+  sizeOf,
+  TTL_MS,
+  type Service,
+} from '../helpers/uploads.ts';
+
+const REF = { caller: ALICE, fileId: 'f' };
+const PLACE = placeOf(ALICE.namespace, 'f');
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+function writerOf(turn: ChunkTurn): ChunkWriter {
+  if (turn.work.kind === 'compare') throw new Error('the chunk is stored already');
+  return turn.work;
+}
+
+function codeOf(work: Promise<unknown>): Promise<string> {
+  return work.then(
+    () => 'accepted',
+    (error: unknown) => (error instanceof AppError ? error.code : String(error)),
+  );
+}
+
+function withBytes(storage: Storage, replaced: Partial<Bytes>): Storage {
+  return { ...storage, bytes: changed(storage.bytes, replaced) };
+}
+
+function withLedgers(storage: Storage, replaced: Partial<Ledgers>): Storage {
+  return { ...storage, ledgers: changed(storage.ledgers, replaced) };
+}
+
+/** Another process over what this one has left behind. */
+function restarted(service: Service, options: Parameters<typeof openService>[0] = {}): Service {
+  return openService({ clock: service.clock, ...options }, service.storage);
+}
+
+async function recordTypes({ storage }: Service, fileId = 'f'): Promise<unknown[]> {
+  const opened = await storage.ledgers.open(placeOf(ALICE.namespace, fileId));
+  return opened?.records.map((record) => record['type']) ?? [];
+}
+
+/** Lets everything that does not wait for time or for somebody else come to its end. */
+async function settled(): Promise<void> {
+  for (let i = 0; i < 20; i += 1) await new Promise(setImmediate);
+}
+
+describe('chunks in order', () => {
+  it('are stored, and the last one completes the upload', async () => {
+    const service = openService();
+    expect(await sizeOf(service)).toBeNull();
+    expect(await send(service, 'one', { index: 0, total: 2 })).toEqual({ completed: false, chunkIndex: 0 });
+    expect(await sizeOf(service)).toBe(3);
+    expect(await send(service, 'three', { index: 1, total: 2 })).toEqual({ completed: true, chunkIndex: 1 });
+    expect(await sizeOf(service)).toBe(8);
+    expect(await contentOf(service)).toBe('onethree');
+    expect(service.completed).toEqual([PLACE]);
+  });
+
+  it('broken off change nothing, and can be sent again (C3)', async () => {
+    const service = openService();
+    await send(service, 'one', { index: 0, total: 2 });
+    const turn = await claim(service, { index: 1, total: 2 });
+    await writerOf(turn).write([Buffer.from('half of')]);
+    await turn.end();
+    expect(await sizeOf(service)).toBe(3);
+    expect(await service.storage.bytes.usage()).toBe(3);
+    await send(service, 'whole', { index: 1, total: 2 });
+    expect(await contentOf(service)).toBe('onewhole');
+  });
+
+  it('broken off as the very first leave no upload and no byte (C3)', async () => {
+    const service = openService();
+    const turn = await claim(service, { index: 0, total: 2 });
+    await writerOf(turn).write([Buffer.from('half of')]);
+    expect(service.uploads.unfinishedCount).toBe(1);
+    await turn.end();
+    expect(await sizeOf(service)).toBeNull();
+    expect(await service.storage.bytes.usage()).toBe(0);
+    expect(service.uploads.unfinishedCount).toBe(0);
+    expect(await recordTypes(service)).toEqual([]);
+  });
+
+  it('can come from a spool', async () => {
+    const service = openService();
+    await send(service, 'one', { index: 0, total: 3 });
+    await send(service, 'two', { index: 1, total: 3, isSpooled: true });
+    await send(service, 'three', { index: 2, total: 3 });
+    expect(await contentOf(service)).toBe('onetwothree');
+    expect(await service.storage.bytes.usage()).toBe(11);
+  });
+
+  it('out of a spool that are refused leave no byte', async () => {
+    const service = openService({ maxBytes: 5 });
+    await send(service, 'one', { index: 0, total: 2 });
+    const sending = { index: 1, total: 2, isSpooled: true };
+    expect(await codeOf(send(service, 'three', sending))).toBe('upload_too_large');
+    expect(await service.storage.bytes.usage()).toBe(3);
+    expect(await sizeOf(service)).toBe(3);
+  });
+
+  it('beyond a gap are refused and leave nothing (C8)', async () => {
+    const service = openService();
+    expect(await codeOf(claim(service, { index: 1, total: 2 }))).toBe('chunk_out_of_order');
+    expect(await sizeOf(service)).toBeNull();
+    expect(service.uploads.unfinishedCount).toBe(0);
+    await send(service, 'one', { index: 0, total: 3 });
+    expect(await codeOf(claim(service, { index: 2, total: 3 }))).toBe('chunk_out_of_order');
+    expect(await codeOf(claim(service, { index: 1, total: 2 }))).toBe('total_chunks_mismatch');
+  });
+
+  it('sent again with the same bytes get the same answer, and nothing is written (C6)', async () => {
+    const service = openService();
+    await sendAll(service, ['one', 'two']);
+    for (let times = 0; times < 3; times += 1) {
+      expect(await send(service, 'one', { index: 0, total: 2 })).toEqual({ completed: false, chunkIndex: 0 });
+      expect(await send(service, 'two', { index: 1, total: 2 })).toEqual({ completed: true, chunkIndex: 1 });
+    }
+    expect(await recordTypes(service)).toEqual(['started', 'chunk', 'chunk']);
+    expect(await service.storage.bytes.usage()).toBe(6);
+  });
+
+  it('sent again after finalising get the same answer, too (C6)', async () => {
+    const service = openService();
+    await sendAll(service, ['one', 'two']);
+    await finalise(service);
+    expect(await send(service, 'two', { index: 1, total: 2 })).toEqual({ completed: true, chunkIndex: 1 });
+    expect(await codeOf(send(service, 'tow', { index: 1, total: 2 }))).toBe('chunk_conflict');
+  });
+
+  it('sent again with other bytes are a conflict, and what is stored stays (C7)', async () => {
+    const service = openService();
+    await send(service, 'one', { index: 0, total: 2 });
+    expect(await codeOf(send(service, 'eno', { index: 0, total: 2 }))).toBe('chunk_conflict');
+    expect(await codeOf(send(service, 'ones', { index: 0, total: 2 }))).toBe('chunk_conflict');
+    expect(await codeOf(send(service, '', { index: 0, total: 2 }))).toBe('empty_chunk');
+    expect(await contentOf(service)).toBe('one');
+  });
+
+  it('without bytes are refused but for an empty file, which can be finalised (C14)', async () => {
+    const service = openService();
+    expect(await codeOf(send(service, '', { index: 0, total: 2 }))).toBe('empty_chunk');
+    expect(await sizeOf(service)).toBeNull();
+    expect(await send(service, '', { index: 0, total: 1 })).toEqual({ completed: true, chunkIndex: 0 });
+    expect(await sizeOf(service)).toBe(0);
+    expect(await entryContent(service, await finalise(service))).toBe('');
+  });
+
+  it('over the limit are refused at the right byte, and what is stored stays (C13)', async () => {
+    const service = openService({ maxBytes: 10 });
+    await send(service, 'seven77', { index: 0, total: 2 });
+    const turn = await claim(service, { index: 1, total: 2 });
+    const writer = writerOf(turn);
+    expect(writer.room).toBe(3);
+    await writer.write([Buffer.from('12')]);
+    expect(writer.room).toBe(1);
+    expect(await codeOf(writer.write([Buffer.from('34')]))).toBe('upload_too_large');
+    await turn.end();
+    expect(await sizeOf(service)).toBe(7);
+    expect(await send(service, '123', { index: 1, total: 2 })).toMatchObject({ completed: true });
+  });
+
+  it('that the storage has no room for change nothing, and are taken when there is room (C16)', async () => {
+    const memory = createMemoryStorage();
+    let isFull = false;
+    const noRoom = (): never => {
+      throw new AppError('insufficient_storage', 'full');
+    };
+    const service = openService(
+      {},
+      withBytes(memory, {
+        // Like a disk that is full: the start of the write is there.
+        write: async (place, at, buffers) => {
+          await memory.bytes.write(place, at, isFull ? [Buffer.from('x')] : buffers);
+          if (isFull) noRoom();
+        },
+      }),
+    );
+    await send(service, 'one', { index: 0, total: 2 });
+    isFull = true;
+    expect(await codeOf(send(service, 'two', { index: 1, total: 2 }))).toBe('insufficient_storage');
+    expect(await codeOf(send(service, 'two', { fileId: 'other' }))).toBe('insufficient_storage');
+    expect(await sizeOf(service)).toBe(3);
+    expect(await sizeOf(service, 'other')).toBeNull();
+    expect(await memory.bytes.usage()).toBe(3);
+    isFull = false;
+    await send(service, 'two', { index: 1, total: 2 });
+    expect(await contentOf(service)).toBe('onetwo');
+  });
+
+  it('whose record cannot be stored change nothing, and are taken the next time (C16)', async () => {
+    const memory = createMemoryStorage();
+    let isFull = true;
+    const service = openService(
+      {},
+      withLedgers(memory, {
+        create: (place, records) =>
+          isFull
+            ? Promise.reject(new AppError('insufficient_storage', 'full'))
+            : memory.ledgers.create(place, records),
+      }),
+    );
+    expect(await codeOf(send(service, 'one'))).toBe('insufficient_storage');
+    expect(await sizeOf(service)).toBeNull();
+    expect(await memory.bytes.usage()).toBe(0);
+    isFull = false;
+    expect(await send(service, 'one')).toMatchObject({ completed: true });
+  });
+});
+
+describe('chunks in any order', () => {
+  it('count only up to the first gap, and complete the upload when every one is there (C8)', async () => {
+    const service = openService({ order: 'any' });
+    const sizes: (number | null)[] = [];
+    const receipts: boolean[] = [];
+    for (const index of [3, 1, 0, 4, 2]) {
+      receipts.push((await send(service, `[${index}]`, { index, total: 5 })).completed);
+      sizes.push(await sizeOf(service));
+    }
+    expect(sizes).toEqual([0, 0, 6, 6, 15]);
+    expect(receipts).toEqual([false, false, false, false, true]);
+    expect(await contentOf(service)).toBe('[0][1][2][3][4]');
+    expect(await send(service, '[2]', { index: 2, total: 5 })).toMatchObject({ completed: true });
+    expect(await send(service, '[4]', { index: 4, total: 5 })).toMatchObject({ completed: false });
+  });
+
+  it('can be in flight at the same time, byte by byte in turns', async () => {
+    const service = openService({ order: 'any' });
+    const texts = Array.from({ length: 8 }, (_, index) => `chunk ${index} `.repeat(index + 1));
+    const turns = await Promise.all(texts.map((_, index) => claim(service, { index, total: 8 })));
+    for (let at = 0; at < 100; at += 1) {
+      for (const [index, turn] of turns.entries()) {
+        const byte = texts[index]?.[at];
+        if (byte !== undefined) await writerOf(turn).write([Buffer.from(byte)]);
+      }
+    }
+    const receipts = await Promise.all(
+      turns.toReversed().map(async (turn, i) => {
+        const receipt = await writerOf(turn).commit(digestOf(Buffer.from(texts.at(-1 - i) ?? '')));
+        await turn.end();
+        return receipt;
+      }),
+    );
+    expect(receipts.filter(({ completed }) => completed)).toHaveLength(1);
+    expect(await contentOf(service)).toBe(texts.join(''));
+    expect(await entryContent(service, await finalise(service))).toBe(texts.join(''));
+  });
+
+  it('broken off leave those beside them as they are', async () => {
+    const service = openService({ order: 'any' });
+    const [first, second, third] = await Promise.all(
+      [0, 1, 2].map((index) => claim(service, { index, total: 3 })),
+    );
+    if (first === undefined || second === undefined || third === undefined) throw new Error('no turns');
+    await writerOf(first).write([Buffer.from('broken off')]);
+    await writerOf(second).write([Buffer.from('two')]);
+    await writerOf(third).write([Buffer.from('broken off')]);
+    await first.end();
+    await writerOf(second).commit(digestOf(Buffer.from('two')));
+    await second.end();
+    await third.end();
+    expect(await service.storage.bytes.usage()).toBe(3);
+    expect(await sizeOf(service)).toBe(0);
+    await send(service, 'three', { index: 2, total: 3 });
+    await send(service, 'one', { index: 0, total: 3 });
+    expect(await contentOf(service)).toBe('onetwothree');
+  });
+
+  it('that together would be over the limit: the one that comes too late is refused (C13)', async () => {
+    const service = openService({ order: 'any', maxBytes: 10 });
+    const turns = await Promise.all([0, 1].map((index) => claim(service, { index, total: 2 })));
+    for (const turn of turns) await writerOf(turn).write([Buffer.from('123456')]);
+    const codes = await Promise.all(
+      turns.map(async (turn) => {
+        const code = await codeOf(writerOf(turn).commit(digestOf(Buffer.from('123456'))));
+        await turn.end();
+        return code;
+      }),
+    );
+    expect(codes.toSorted()).toEqual(['accepted', 'upload_too_large']);
+    expect(await service.storage.bytes.usage()).toBe(6);
+  });
+
+  it('of which two begin the upload with another totalChunks: one wins (C9)', async () => {
+    const service = openService({ order: 'any' });
+    const codes = await Promise.all([
+      codeOf(send(service, 'one', { index: 0, total: 2 })),
+      codeOf(send(service, 'two', { index: 1, total: 3 })),
+    ]);
+    expect(codes.toSorted()).toEqual(['accepted', 'total_chunks_mismatch']);
+    expect(await service.storage.bytes.usage()).toBe(3);
+  });
+});
+
+describe('identical chunks in flight at once', () => {
+  it('cost one write, and every sender gets the same answer (C12)', async () => {
+    const service = openService();
+    const receipts = await Promise.all(Array.from({ length: 20 }, () => send(service, 'the same bytes')));
+    expect(new Set(receipts.map(({ completed }) => completed))).toEqual(new Set([true]));
+    expect(await recordTypes(service)).toEqual(['started', 'chunk']);
+    expect(await service.storage.bytes.usage()).toBe(14);
+    expect(service.completed).toHaveLength(1);
+  });
+
+  it('of which the first is broken off: the next one writes (C12)', async () => {
+    const service = openService();
+    const first = await claim(service);
+    await writerOf(first).write([Buffer.from('half of')]);
+    const second = send(service, 'whole');
+    await settled();
+    await first.end();
+    expect(await second).toMatchObject({ completed: true });
+    expect(await contentOf(service)).toBe('whole');
+  });
+
+  it('wait as long as the first one sends, however long that is (C12)', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const service = openService({ takeoverMs: 3_000 });
+    const first = await claim(service);
+    const second = send(service, 'the same');
+    await vi.advanceTimersByTimeAsync(60 * 60_000);
+    await finish(service, first, { bytes: Buffer.from('the same') });
+    await first.end();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(await second).toEqual({ completed: true, chunkIndex: 0 });
+    expect(await recordTypes(service)).toEqual(['started', 'chunk']);
+  });
+
+  it('take over from one that is silent, which can only end then (C12)', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const service = openService({ takeoverMs: 3_000 });
+    let silentMs = 0;
+    const first = await claim(service, { silentMs: () => silentMs });
+    await writerOf(first).write([Buffer.from('half of')]);
+    const told: AppError[] = [];
+    writerOf(first).onSuperseded((error) => told.push(error));
+    const second = send(service, 'whole');
+    await vi.advanceTimersByTimeAsync(2_999);
+    expect(told).toEqual([]);
+    silentMs = 3_000;
+    await vi.advanceTimersByTimeAsync(3_001);
+    expect(told.map(({ code }) => code)).toEqual(['chunk_superseded']);
+    expect(await codeOf(writerOf(first).write([Buffer.from('more')]))).toBe('chunk_superseded');
+    expect(await codeOf(writerOf(first).commit(digestOf(Buffer.from('half of'))))).toBe('chunk_superseded');
+    await first.end();
+    expect(await second).toMatchObject({ completed: true });
+    expect(await contentOf(service)).toBe('whole');
+  });
+
+  it('tell a silent one at once that asks late whether it was superseded', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const service = openService({ takeoverMs: 10 });
+    const first = await claim(service, { silentMs: () => 10 });
+    const second = send(service, 'whole');
+    await vi.advanceTimersByTimeAsync(20);
+    const told: string[] = [];
+    writerOf(first).onSuperseded(({ code }) => told.push(code));
+    expect(told).toEqual(['chunk_superseded']);
+    await first.end();
+    await second;
+  });
+
+  it('do not take over from one whose bytes have all come: it is being stored (C12)', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const memory = createMemoryStorage();
+    let synced = (): void => undefined;
+    const syncing = new Promise<void>((resolve) => (synced = resolve));
+    const service = openService({ takeoverMs: 10 }, withBytes(memory, { sync: () => syncing }));
+    const first = await claim(service, { silentMs: () => 1_000_000 });
+    const committed = finish(service, first, { bytes: Buffer.from('the same') });
+    const second = send(service, 'the same');
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(writerOf(first).supersede()).toBe(false);
+    synced();
+    expect(await committed).toMatchObject({ completed: true });
+    await first.end();
+    expect(await second).toMatchObject({ completed: true });
+    expect(await recordTypes(service)).toEqual(['started', 'chunk']);
+  });
+
+  it('give up waiting when their client leaves, and hold nothing (C12)', async () => {
+    const service = openService();
+    const first = await claim(service);
+    const leaving = new AbortController();
+    const second = claim(service, { signal: leaving.signal });
+    await settled();
+    leaving.abort(new Error('the client left'));
+    await expect(second).rejects.toThrow('the client left');
+    await first.end();
+    expect(service.uploads.unfinishedCount).toBe(0);
+    expect(await codeOf(claim(service, { signal: AbortSignal.abort(new Error('gone before')) }))).toBe(
+      'Error: gone before',
+    );
+    expect(await service.uploads.remove(REF)).toBe(false);
+  });
+});
+
+describe('finalising', () => {
+  it('an unknown or incomplete upload is refused (F4)', async () => {
+    const service = openService();
+    expect(await codeOf(finalise(service))).toBe('upload_not_found');
+    await send(service, 'one', { index: 0, total: 2 });
+    expect(await codeOf(finalise(service))).toBe('upload_incomplete');
+  });
+
+  it('moves the bytes to the entry', async () => {
+    const service = openService();
+    await sendAll(service, ['one', 'two']);
+    const id = await finalise(service);
+    expect(await entryContent(service, id)).toBe('onetwo');
+    expect(await contentOf(service)).toBe('onetwo');
+    expect(await service.storage.bytes.usage()).toBe(6);
+    expect(service.uploads.unfinishedCount).toBe(0);
+    const places: string[] = [];
+    for await (const { place } of service.storage.bytes.list('uploads')) places.push(place.name);
+    expect(places).toEqual([]);
+  });
+
+  it('20 times at once makes one entry (F6)', async () => {
+    const service = openService();
+    await sendAll(service, ['one']);
+    const results = await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        const finalized = await service.uploads.finalize(REF, request());
+        return { id: finalized.finalization.mediaId, isNew: finalized.isNew };
+      }),
+    );
+    expect(new Set(results.map(({ id }) => id)).size).toBe(1);
+    expect(results.filter(({ isNew }) => isNew)).toHaveLength(1);
+    expect(await recordTypes(service)).toEqual(['started', 'chunk', 'finalized']);
+  });
+
+  it('with another request is refused (F6)', async () => {
+    const service = openService();
+    await sendAll(service, ['one']);
+    await finalise(service);
+    expect(await codeOf(finalise(service, 'f', request('other')))).toBe('already_finalized');
+  });
+
+  it('leaves behind what came of a chunk that can never belong to it, and that chunk is told so (C9)', async () => {
+    const service = openService({ order: 'any' });
+    const [one, other] = [await claim(service, { total: 1 }), await claim(service, { index: 3, total: 5 })];
+    await writerOf(other).write([Buffer.from('of another file')]);
+    await finish(service, one, { bytes: Buffer.from('one') });
+    await one.end();
+    const id = await finalise(service);
+    expect(await service.storage.bytes.usage()).toBe(3);
+    expect(await codeOf(writerOf(other).write([Buffer.from('more')]))).toBe('total_chunks_mismatch');
+    await other.end();
+    expect(await service.storage.bytes.usage()).toBe(3);
+    expect(await entryContent(service, id)).toBe('one');
+  });
+
+  it('is refused by a look at the content, and nothing has changed', async () => {
+    const service = openService();
+    await sendAll(service, ['one']);
+    const seen: string[] = [];
+    const check = async (content: { place: typeof PLACE }): Promise<never> => {
+      seen.push(content.place.name);
+      throw new AppError('unsupported_media', 'not a video');
+    };
+    expect(await codeOf(finalise(service, 'f', request('print', check)))).toBe('unsupported_media');
+    expect(seen).toEqual([PLACE.name]);
+    expect(await recordTypes(service)).toEqual(['started', 'chunk']);
+    expect(await entryContent(service, await finalise(service))).toBe('one');
+  });
+});
+
+describe('a crash while finalising', () => {
+  /** The storage breaks at one call, once, and the process that used it with it. */
+  function breakingAt(call: 'append' | 'move' | 'create'): { storage: Storage; arm: () => void } {
+    const memory = createMemoryStorage();
+    let isArmed = false;
+    const breakOnce = (): void => {
+      if (!isArmed) return;
+      isArmed = false;
+      throw new Error('the process died');
+    };
+    const bytes = changed(memory.bytes, {
+      move: async (from, to) => {
+        if (call === 'move') breakOnce();
+        await memory.bytes.move(from, to);
+      },
+    });
+    const ledgers = changed(memory.ledgers, {
+      create: async (place, records) => {
+        if (call === 'create' && place.kind === 'media') breakOnce();
+        const ledger = await memory.ledgers.create(place, records);
+        return changed(ledger, {
+          append: async (more) => {
+            if (call === 'append') breakOnce();
+            await ledger.append(more);
+          },
+        });
+      },
+    });
+    return { storage: { ...memory, bytes, ledgers }, arm: () => (isArmed = true) };
+  }
+
+  async function crashAt(call: 'append' | 'move' | 'create'): Promise<Service> {
+    const { storage, arm } = breakingAt(call);
+    const service = openService({}, storage);
+    await sendAll(service, ['one', 'two']);
+    arm();
+    await expect(finalise(service)).rejects.toThrow('the process died');
+    return restarted(service);
+  }
+
+  it('before the record: the upload is as before, and can be finalised', async () => {
+    const service = await crashAt('append');
+    expect(await recordTypes(service)).toEqual(['started', 'chunk', 'chunk']);
+    expect(await sizeOf(service)).toBe(6);
+    expect(await entryContent(service, await finalise(service, 'f', request('other')))).toBe('onetwo');
+  });
+
+  it.each(['move', 'create'] as const)(
+    'between the record and the %s: the same request gets its one entry, with all bytes (F6)',
+    async (call) => {
+      const service = await crashAt(call);
+      expect(await recordTypes(service)).toEqual(['started', 'chunk', 'chunk', 'finalized']);
+      expect(await codeOf(finalise(service, 'f', request('other')))).toBe('already_finalized');
+      const ids = await Promise.all([finalise(service), finalise(service), finalise(service)]);
+      expect(new Set(ids).size).toBe(1);
+      expect(await entryContent(service, ids[0] ?? '')).toBe('onetwo');
+      expect(await send(service, 'two', { index: 1, total: 2 })).toMatchObject({ completed: true });
+    },
+  );
+
+  it.each(['move', 'create'] as const)(
+    'between the record and the %s, and nobody asks again: the entry is made before the upload is forgotten (C15)',
+    async (call) => {
+      const service = await crashAt(call);
+      service.clock.advance(TTL_MS);
+      await service.uploads.collect((error) => expect.unreachable(String(error)));
+      expect(await sizeOf(service)).toBeNull();
+      const entries: string[] = [];
+      for await (const { entry } of service.media.list(ALICE.namespace)) entries.push(entry.id);
+      expect(entries).toHaveLength(1);
+      expect(await entryContent(service, entries[0] ?? '')).toBe('onetwo');
+    },
+  );
+
+  it.each(['move', 'create'] as const)(
+    'between the record and the %s, then the upload is deleted: the entry is made first',
+    async (call) => {
+      const service = await crashAt(call);
+      expect(await service.uploads.remove(REF)).toBe(true);
+      const entries: string[] = [];
+      for await (const { entry } of service.media.list(ALICE.namespace)) entries.push(entry.id);
+      expect(await entryContent(service, entries[0] ?? '')).toBe('onetwo');
+    },
+  );
+});
+
+describe('an upload expires (C15)', () => {
+  it('a time-to-live after its last chunk, with its ledger and its bytes', async () => {
+    const service = openService();
+    await send(service, 'one', { index: 0, total: 3 });
+    service.clock.advance(TTL_MS - 1);
+    await send(service, 'two', { index: 1, total: 3 });
+    service.clock.advance(TTL_MS - 1);
+    expect(await sizeOf(service)).toBe(6);
+    service.clock.advance(1);
+    expect(await sizeOf(service)).toBeNull();
+    expect(service.expired).toEqual([PLACE]);
+    expect(await recordTypes(service)).toEqual([]);
+    expect(await service.storage.bytes.usage()).toBe(0);
+    expect(service.uploads.unfinishedCount).toBe(0);
+  });
+
+  it('and its fileId is free for another file', async () => {
+    const service = openService();
+    await send(service, 'one', { index: 0, total: 3 });
+    service.clock.advance(TTL_MS);
+    await sendAll(service, ['new', 'file']);
+    expect(await contentOf(service)).toBe('newfile');
+  });
+
+  it('but is not renewed by a status query, a refused or a broken off chunk', async () => {
+    const service = openService();
+    await send(service, 'one', { index: 0, total: 2 });
+    service.clock.advance(TTL_MS - 1);
+    await sizeOf(service);
+    await codeOf(send(service, 'eno', { index: 0, total: 2 }));
+    await (await claim(service, { index: 1, total: 2 })).end();
+    service.clock.advance(1);
+    expect(await sizeOf(service)).toBeNull();
+  });
+
+  it('but not while a chunk is in flight, and that chunk renews it', async () => {
+    const service = openService();
+    await send(service, 'one', { index: 0, total: 2 });
+    const turn = await claim(service, { index: 1, total: 2 });
+    service.clock.advance(TTL_MS * 2);
+    await service.uploads.collect((error) => expect.unreachable(String(error)));
+    expect(await sizeOf(service)).toBe(3);
+    await finish(service, turn, { bytes: Buffer.from('two') });
+    await turn.end();
+    expect(await sizeOf(service)).toBe(6);
+    expect(service.expired).toEqual([]);
+    service.clock.advance(TTL_MS - 1);
+    expect(await contentOf(service)).toBe('onetwo');
+  });
+
+  it('as soon as the chunk that was in flight is broken off', async () => {
+    const service = openService();
+    await send(service, 'one', { index: 0, total: 2 });
+    const turn = await claim(service, { index: 1, total: 2 });
+    service.clock.advance(TTL_MS);
+    await turn.end();
+    expect(await sizeOf(service)).toBeNull();
+  });
+
+  it('and leaves the bytes of the entry that it became', async () => {
+    const service = openService();
+    await sendAll(service, ['one', 'two']);
+    const id = await finalise(service);
+    service.clock.advance(TTL_MS);
+    await service.uploads.collect((error) => expect.unreachable(String(error)));
+    expect(await sizeOf(service)).toBeNull();
+    expect(await entryContent(service, id)).toBe('onetwo');
+    expect(await entryContent(restarted(service), id)).toBe('onetwo');
+  });
+
+  it('for all who ask at the same time', async () => {
+    const memory = createMemoryStorage();
+    const service = openService(
+      {},
+      withLedgers(memory, {
+        remove: async (place) => {
+          await settled(); // So that the others come while it is being erased.
+          await memory.ledgers.remove(place);
+        },
+      }),
+    );
+    await send(service, 'one', { index: 0, total: 2 });
+    service.clock.advance(TTL_MS);
+    const sizes = await Promise.all(Array.from({ length: 5 }, () => sizeOf(service)));
+    expect(sizes).toEqual([null, null, null, null, null]);
+    expect(service.expired).toHaveLength(1);
+  });
+
+  it('also when it could not be erased the first time', async () => {
+    const memory = createMemoryStorage();
+    let isBroken = true;
+    const service = openService(
+      {},
+      withLedgers(memory, {
+        remove: (place) =>
+          isBroken ? Promise.reject(new Error('the disk broke')) : memory.ledgers.remove(place),
+      }),
+    );
+    await send(service, 'one', { index: 0, total: 2 });
+    service.clock.advance(TTL_MS);
+    const results = await Promise.allSettled([sizeOf(service), sizeOf(service)]);
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    isBroken = false;
+    expect(await sizeOf(service)).toBeNull();
+    await sendAll(service, ['new']);
+    expect(await contentOf(service)).toBe('new');
+  });
+});
+
+describe('the collector (C15)', () => {
+  const unreachable = (error: unknown): never => expect.unreachable(String(error));
+
+  it('erases what has expired without anybody asking for it, and nothing else', async () => {
+    const service = openService();
+    await send(service, 'old', { fileId: 'old', index: 0, total: 2 });
+    service.clock.advance(TTL_MS - 1);
+    await send(service, 'young', { fileId: 'young', index: 0, total: 2 });
+    service.clock.advance(1);
+    await service.uploads.collect(unreachable);
+    expect(service.expired.map(({ name }) => name)).toEqual([placeOf(ALICE.namespace, 'old').name]);
+    expect(await service.storage.bytes.usage()).toBe(5);
+    expect(await sizeOf(service, 'young')).toBe(5);
+  });
+
+  it('opens only what nobody touched for a time-to-live', async () => {
+    const memory = createMemoryStorage();
+    let opened = 0;
+    const counting = withLedgers(memory, {
+      open: (place) => {
+        opened += 1;
+        return memory.ledgers.open(place);
+      },
+    });
+    for (const fileId of ['a', 'b', 'c']) await send(openService({}, memory), 'one', { fileId });
+    const service = openService({}, counting);
+    await service.uploads.collect(unreachable);
+    expect(opened).toBe(0);
+  });
+
+  it('erases bytes that no ledger speaks of, when they are old, and not under a request', async () => {
+    const memory = createMemoryStorage();
+    const longAgo = Date.now() - TTL_MS;
+    let modifiedAt = Date.now();
+    const service = openService(
+      {},
+      withBytes(memory, {
+        list: async function* list(kind) {
+          for await (const { place } of memory.bytes.list(kind)) yield { place, modifiedAt };
+        },
+      }),
+    );
+    await memory.bytes.write(placeOf('ns_bob', 'x'), { segment: 'main', offset: 0 }, [Buffer.from('stray')]);
+    await service.uploads.collect(unreachable);
+    expect(await memory.bytes.usage()).toBe(5);
+    modifiedAt = longAgo;
+    const turn = await claim(service);
+    await writerOf(turn).write([Buffer.from('first ')]);
+    await service.uploads.collect(unreachable);
+    expect(await memory.bytes.usage()).toBe(6);
+    await writerOf(turn).write([Buffer.from('chunk')]);
+    await writerOf(turn).commit(digestOf(Buffer.from('first chunk')));
+    await turn.end();
+    expect(await contentOf(service)).toBe('first chunk');
+  });
+
+  it('reports an upload that it cannot open, and goes on with the others', async () => {
+    const memory = createMemoryStorage();
+    const before = openService({}, memory);
+    await send(before, 'one', { fileId: 'damaged', index: 0, total: 2 });
+    await send(before, 'two', { fileId: 'good', index: 0, total: 2 });
+    const damaged = placeOf(ALICE.namespace, 'damaged');
+    const service = openService(
+      { clock: before.clock },
+      withLedgers(memory, {
+        open: (place) =>
+          place.name === damaged.name
+            ? Promise.reject(new AppError('upload_damaged', 'damaged'))
+            : memory.ledgers.open(place),
+      }),
+    );
+    service.clock.advance(TTL_MS);
+    const errors: string[] = [];
+    await service.uploads.collect((error, { name }) => errors.push(`${String(error)} ${name}`));
+    expect(errors[0]).toBe(`AppError: damaged ${damaged.name}`);
+    expect(service.expired.map(({ name }) => name)).toEqual([placeOf(ALICE.namespace, 'good').name]);
+    expect(await memory.bytes.usage()).toBe(3);
+  });
+});
+
+describe('after a restart', () => {
+  it('everything acknowledged is there, and a re-sent chunk gets its old answer (C2, C6)', async () => {
+    const before = openService({ order: 'any' });
+    await send(before, 'one', { index: 0, total: 3 });
+    await send(before, 'three', { index: 2, total: 3 });
+    const service = restarted(before, { order: 'any' });
+    expect(await sizeOf(service)).toBe(3);
+    expect(service.repairs).toEqual([]);
+    expect(await send(service, 'three', { index: 2, total: 3 })).toMatchObject({ completed: false });
+    expect(await codeOf(send(service, 'eerht', { index: 2, total: 3 }))).toBe('chunk_conflict');
+    expect(await send(service, 'two', { index: 1, total: 3 })).toMatchObject({ completed: true });
+    expect(await contentOf(service)).toBe('onetwothree');
+    expect(service.uploads.unfinishedCount).toBe(1);
+  });
+
+  it('bytes beyond the ledger do not exist: they are cut off and reported (D2)', async () => {
+    const before = openService();
+    await send(before, 'one', { index: 0, total: 2 });
+    await before.storage.bytes.write(PLACE, { segment: 'main', offset: 3 }, [Buffer.from('half of')]);
+    await before.storage.bytes.write(PLACE, { segment: 'c1', offset: 0 }, [Buffer.from('a spool')]);
+    const service = restarted(before);
+    expect(await sizeOf(service)).toBe(3);
+    expect(service.repairs).toEqual([{ place: PLACE, fileId: 'f', tornLedgerBytes: 0, strayBytes: 14 }]);
+    expect(await service.storage.bytes.usage()).toBe(3);
+    await send(service, 'two', { index: 1, total: 2 });
+    expect(await contentOf(service)).toBe('onetwo');
+  });
+
+  it('bytes of a first chunk that was never stored are cut off, too, so that they never end up in another (D2)', async () => {
+    const before = openService();
+    await before.storage.bytes.write(PLACE, { segment: 'main', offset: 0 }, [Buffer.from('half of a long')]);
+    const service = restarted(before);
+    await send(service, 'one', { index: 0, total: 2 });
+    expect(await service.storage.bytes.usage()).toBe(3);
+    expect(service.repairs).toEqual([{ place: PLACE, fileId: '', tornLedgerBytes: 0, strayBytes: 14 }]);
+  });
+
+  it('a write to the ledger that never finished is reported (D2)', async () => {
+    const before = openService();
+    await send(before, 'one', { index: 0, total: 2 });
+    const { ledgers } = before.storage;
+    const service = openService(
+      {},
+      withLedgers(before.storage, {
+        open: async (place) => {
+          const opened = await ledgers.open(place);
+          return opened && { ...opened, torn: { bytes: 17 } };
+        },
+      }),
+    );
+    expect(await sizeOf(service)).toBe(3);
+    expect(service.repairs).toMatchObject([{ tornLedgerBytes: 17, strayBytes: 0 }]);
+  });
+
+  it('missing bytes are damage of that upload alone, each time it is asked for (D2)', async () => {
+    const before = openService();
+    await send(before, 'one', { index: 0, total: 2 });
+    await send(before, 'other', { fileId: 'other', index: 0, total: 2 });
+    await before.storage.bytes.truncate(PLACE, 'main', 2);
+    const service = restarted(before);
+    for (let times = 0; times < 2; times += 1) {
+      expect(await codeOf(service.uploads.status(REF))).toBe('upload_damaged');
+      expect(await codeOf(send(service, 'two', { index: 1, total: 2 }))).toBe('upload_damaged');
+      expect(await codeOf(finalise(service))).toBe('upload_damaged');
+    }
+    expect(await service.storage.bytes.usage()).toBe(7);
+    expect(await recordTypes(service)).toEqual(['started', 'chunk']);
+    expect(await sizeOf(service, 'other')).toBe(5);
+    await send(service, ' more', { fileId: 'other', index: 1, total: 2 });
+    expect(await contentOf(service, 'other')).toBe('other more');
+  });
+
+  it('a damaged upload is named in a list, beside those that are well', async () => {
+    const before = openService();
+    for (const fileId of ['f', 'g']) await send(before, 'one', { fileId, index: 0, total: 2 });
+    await before.storage.bytes.truncate(PLACE, 'main', 2);
+    const damaged: string[] = [];
+    const well: string[] = [];
+    const service = restarted(before);
+    const list = service.uploads.list(ALICE.namespace, ({ code }, { name }) =>
+      damaged.push(`${code} ${name}`),
+    );
+    for await (const { state } of list) well.push(state.fileId);
+    expect([damaged, well]).toEqual([[`upload_damaged ${PLACE.name}`], ['g']]);
+  });
+
+  it('a damaged upload can be deleted and sent again', async () => {
+    const before = openService();
+    await send(before, 'one', { index: 0, total: 2 });
+    await before.storage.bytes.truncate(PLACE, 'main', 2);
+    const service = restarted(before);
+    expect(await service.uploads.remove(REF)).toBe(true);
+    expect(await sizeOf(service)).toBeNull();
+    await sendAll(service, ['once', 'more']);
+    expect(await contentOf(service)).toBe('oncemore');
+  });
+
+  it('a deletion that fails for another reason than damage is not taken for one', async () => {
+    const before = openService();
+    await send(before, 'one', { index: 0, total: 2 });
+    const broken = { open: () => Promise.reject(new Error('cannot be read')) };
+    const service = openService({}, withLedgers(before.storage, broken));
+    await expect(service.uploads.remove(REF)).rejects.toThrow('cannot be read');
+    expect(await recordTypes(before)).toEqual(['started', 'chunk']);
+  });
+});
+
+describe('deleting an upload', () => {
+  it('frees its fileId and its room, and says whether there was one', async () => {
+    const service = openService();
+    expect(await service.uploads.remove(REF)).toBe(false);
+    await send(service, 'one', { index: 0, total: 2 });
+    expect(await service.uploads.remove(REF)).toBe(true);
+    expect(await service.uploads.remove(REF)).toBe(false);
+    expect(await sizeOf(service)).toBeNull();
+    expect(await service.storage.bytes.usage()).toBe(0);
+    expect(service.uploads.unfinishedCount).toBe(0);
+  });
+
+  it('leaves the entry that it became', async () => {
+    const service = openService();
+    await sendAll(service, ['one']);
+    const id = await finalise(service);
+    expect(await service.uploads.remove(REF)).toBe(true);
+    expect(await entryContent(service, id)).toBe('one');
+    expect(await codeOf(finalise(service))).toBe('upload_not_found');
+  });
+
+  it('ends a chunk in flight first', async () => {
+    const service = openService();
+    await send(service, 'one', { index: 0, total: 2 });
+    const turn = await claim(service, { index: 1, total: 2 });
+    await writerOf(turn).write([Buffer.from('half of')]);
+    const told: string[] = [];
+    writerOf(turn).onSuperseded(({ code }) => told.push(code));
+    let isRemoved = false;
+    const removing = service.uploads.remove(REF).then(() => (isRemoved = true));
+    await settled();
+    expect([told, isRemoved]).toEqual([['chunk_superseded'], false]);
+    expect(await codeOf(writerOf(turn).write([Buffer.from('more')]))).toBe('chunk_superseded');
+    await turn.end();
+    await removing;
+    expect(await service.storage.bytes.usage()).toBe(0);
+  });
+
+  it('waits for a chunk that is being stored', async () => {
+    const memory = createMemoryStorage();
+    let synced = (): void => undefined;
+    const syncing = new Promise<void>((resolve) => (synced = resolve));
+    const service = openService({}, withBytes(memory, { sync: () => syncing }));
+    const sending = send(service, 'one', { index: 0, total: 2 });
+    await settled();
+    const removing = service.uploads.remove(REF);
+    await settled();
+    synced();
+    expect(await sending).toEqual({ completed: false, chunkIndex: 0 });
+    expect(await removing).toBe(true);
+    expect(await sizeOf(service)).toBeNull();
+  });
+
+  it('while a stored chunk is being sent again: that one is told that the upload is gone', async () => {
+    const service = openService();
+    await send(service, 'one', { index: 0, total: 2 });
+    const turn = await claim(service, { index: 0, total: 2 });
+    expect(await service.uploads.remove(REF)).toBe(true);
+    expect(await codeOf(finish(service, turn, { bytes: Buffer.from('one') }))).toBe('chunk_superseded');
+    await turn.end();
+  });
+
+  it('while the same chunk waits behind the one in flight: no chunk is stored without its beginning', async () => {
+    const service = openService({ order: 'any' });
+    await send(service, 'one', { index: 0, total: 3 });
+    const first = await claim(service, { index: 1, total: 3 });
+    await writerOf(first).write([Buffer.from('half of')]);
+    const second = claim(service, { index: 1, total: 3 });
+    await settled();
+    const removing = service.uploads.remove(REF);
+    await settled();
+    await first.end();
+    const turn = await second;
+    await settled();
+    const code = await codeOf(finish(service, turn, { bytes: Buffer.from('whole chunk') }));
+    await turn.end();
+    expect(await removing).toBe(true);
+    // Either the deletion took the second one along, or the second one began a new upload after it.
+    expect(['accepted', 'chunk_superseded']).toContain(code);
+    const state = await service.uploads.inspect(REF);
+    expect(state?.receivedBytes ?? 0).toBe(code === 'accepted' ? 11 : 0);
+    expect(await service.storage.bytes.usage()).toBe(state?.receivedBytes ?? 0);
+  });
+});
+
+describe('namespaces', () => {
+  const BOB = { namespace: 'ns_bob', fallback: null };
+  const KEYLESS = { namespace: 'public', fallback: null };
+  const CAROL = { namespace: 'ns_carol', fallback: 'public' };
+
+  it('do not see each other: the same fileId is another upload (K4)', async () => {
+    const service = openService();
+    await send(service, 'of alice', { index: 0, total: 2 });
+    expect(await service.uploads.status({ caller: BOB, fileId: 'f' })).toEqual({
+      exists: false,
+      currentSize: 0,
+    });
+    await send(service, 'of bob', { caller: BOB, index: 0, total: 3 });
+    expect(await contentOf(service)).toBe('of alice');
+    expect(await service.uploads.remove({ caller: BOB, fileId: 'f' })).toBe(true);
+    expect(await contentOf(service)).toBe('of alice');
+  });
+
+  it('with a fallback see what was uploaded there, go on with it and finalise it (K3)', async () => {
+    const service = openService();
+    await send(service, 'one', { caller: KEYLESS, index: 0, total: 2 });
+    expect(await service.uploads.status({ caller: CAROL, fileId: 'f' })).toMatchObject({ currentSize: 3 });
+    await send(service, 'two', { caller: CAROL, index: 1, total: 2 });
+    expect(await service.uploads.status({ caller: KEYLESS, fileId: 'f' })).toMatchObject({ currentSize: 6 });
+    const { finalization, place } = await service.uploads.finalize({ caller: CAROL, fileId: 'f' }, request());
+    expect([finalization.namespace, place.namespace]).toEqual(['ns_carol', 'public']);
+  });
+
+  it('with a fallback begin their own uploads in their own, and those win (K3)', async () => {
+    const service = openService();
+    await send(service, 'own', { caller: CAROL, index: 0, total: 2 });
+    expect(await service.uploads.status({ caller: KEYLESS, fileId: 'f' })).toMatchObject({ exists: false });
+    await send(service, 'shared', { caller: KEYLESS, index: 0, total: 2 });
+    expect(await service.uploads.status({ caller: CAROL, fileId: 'f' })).toMatchObject({ currentSize: 3 });
+  });
+
+  it('are listed one by one', async () => {
+    const service = openService();
+    for (const fileId of ['a', 'b']) await send(service, fileId, { fileId });
+    await send(service, 'c', { caller: BOB, fileId: 'c' });
+    const seen: string[] = [];
+    for await (const { state } of service.uploads.list(ALICE.namespace)) seen.push(state.fileId);
+    expect(seen.toSorted()).toEqual(['a', 'b']);
+    const everybody: string[] = [];
+    for await (const { namespace, state } of service.uploads.list('*'))
+      everybody.push(`${namespace}/${state.fileId}`);
+    expect(everybody.toSorted()).toEqual(['ns_alice/a', 'ns_alice/b', 'ns_bob/c']);
+  });
+});
+
+describe('unfinished uploads are limited', () => {
+  it('per namespace: one more is refused, those that exist go on', async () => {
+    const service = openService({ maxOpenPerNamespace: 2 });
+    const sendOne = (fileId: string, index = 0): Promise<string> =>
+      codeOf(send(service, fileId, { fileId, index, total: 2 }));
+    expect([await sendOne('a'), await sendOne('b')]).toEqual(['accepted', 'accepted']);
+    expect(await sendOne('c')).toBe('too_many_open_uploads');
+    expect(await sendOne('a', 1)).toBe('accepted');
+    const bob = { caller: { namespace: 'ns_bob', fallback: null } };
+    expect(await codeOf(send(service, 'x', bob))).toBe('accepted');
+  });
+
+  it.each<[string, (service: Service) => Promise<unknown>]>([
+    ['finalised', (service) => finalise(service, 'a')],
+    ['deleted', ({ uploads }) => uploads.remove({ caller: ALICE, fileId: 'a' })],
+    [
+      'expired',
+      async (service) => {
+        service.clock.advance(TTL_MS);
+        await sizeOf(service, 'a');
+      },
+    ],
+  ])('and one that is %s counts no more', async (_what, end) => {
+    const service = openService({ maxOpenPerNamespace: 1 });
+    await send(service, 'a', { fileId: 'a' });
+    expect(await codeOf(send(service, 'b', { fileId: 'b' }))).toBe('too_many_open_uploads');
+    await end(service);
+    expect(await codeOf(send(service, 'b', { fileId: 'b' }))).toBe('accepted');
+  });
+
+  it('and those of an earlier life count from their first touch on (D2)', async () => {
+    const before = openService();
+    for (const fileId of ['a', 'b']) await send(before, 'x', { fileId, index: 0, total: 2 });
+    const service = restarted(before, { maxOpenPerNamespace: 1 });
+    expect(service.uploads.unfinishedCount).toBe(0);
+    await sizeOf(service, 'a');
+    await sizeOf(service, 'b');
+    expect(service.uploads.unfinishedCount).toBe(2);
+    expect(await codeOf(send(service, 'x', { fileId: 'b', index: 1, total: 2 }))).toBe('accepted');
+    expect(await codeOf(send(service, 'x', { fileId: 'c' }))).toBe('too_many_open_uploads');
+  });
+});
+
+describe('idle uploads', () => {
+  /** A storage that counts the ledgers that are open. */
+  function counting(): { storage: Storage; open: () => number } {
+    const memory = createMemoryStorage();
+    let open = 0;
+    const counted = <T extends { close(): Promise<void> }>(ledger: T): T => {
+      open += 1;
+      const close = async (): Promise<void> => {
+        open -= 1;
+        await ledger.close();
+      };
+      return changed<{ close(): Promise<void> }>(ledger, { close }) as T;
+    };
+    const storage = withLedgers(memory, {
+      create: async (place, records) => counted(await memory.ledgers.create(place, records)),
+      open: async (place) => {
+        const opened = await memory.ledgers.open(place);
+        return opened && { ...opened, ledger: counted(opened.ledger) };
+      },
+    });
+    return { storage, open: () => open };
+  }
+
+  it('are closed beyond a number, and opened again when they are wanted', async () => {
+    const { storage, open } = counting();
+    const service = openService({ maxIdle: 3 }, storage);
+    const names = Array.from({ length: 20 }, (_, i) => `f${i}`);
+    for (const fileId of names) await send(service, `${fileId} one `, { fileId, index: 0, total: 2 });
+    await settled();
+    expect(open()).toBe(3);
+    for (const fileId of names) await send(service, `${fileId} two`, { fileId, index: 1, total: 2 });
+    for (const fileId of names) expect(await contentOf(service, fileId)).toBe(`${fileId} one ${fileId} two`);
+    await settled();
+    expect(open()).toBe(3);
+    await service.uploads.close();
+    expect(open()).toBe(0);
+    expect(service.closeErrors).toEqual([]);
+  });
+
+  it('are not closed while a chunk is in flight', async () => {
+    const { storage, open } = counting();
+    const service = openService({ maxIdle: 1 }, storage);
+    await send(service, 'one', { fileId: 'held', index: 0, total: 2 });
+    const turn = await claim(service, { fileId: 'held', index: 1, total: 2 });
+    for (let i = 0; i < 5; i += 1) await send(service, 'x', { fileId: `f${i}`, index: 0, total: 2 });
+    await settled();
+    expect(open()).toBeLessThanOrEqual(2);
+    await finish(service, turn, { bytes: Buffer.from('two') });
+    await turn.end();
+    expect(await contentOf(service, 'held')).toBe('onetwo');
+  });
+
+  it('that do not exist are not kept at all', async () => {
+    const { storage, open } = counting();
+    const service = openService({ maxIdle: 100 }, storage);
+    for (let i = 0; i < 50; i += 1) await sizeOf(service, `unknown ${i}`);
+    expect(open()).toBe(0);
+  });
+
+  it('that cannot be closed are reported, and nothing is lost', async () => {
+    const memory = createMemoryStorage();
+    const service = openService(
+      { maxIdle: 0 },
+      withBytes(memory, { release: () => Promise.reject(new Error('cannot be closed')) }),
+    );
+    await send(service, 'one', { index: 0, total: 2 });
+    await settled();
+    expect(service.closeErrors.map(String)).toEqual(['Error: cannot be closed']);
+    await send(service, 'two', { index: 1, total: 2 });
+    expect(await contentOf(service)).toBe('onetwo');
+  });
+});
