@@ -8,7 +8,7 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 # Without scripts: `prepare` would build, and the sources come later, so that this layer outlives their changes.
 RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts
-COPY tsconfig.json tsconfig.build.json ./
+COPY openapi*.yaml tsconfig.json tsconfig.build.json ./
 COPY src ./src
 RUN npm run build
 
@@ -16,7 +16,7 @@ FROM node:24-slim
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts
-COPY openapi.yaml ./
+COPY openapi*.yaml ./
 COPY --from=build /app/dist ./dist
 # A volume mounted here for the first time takes this owner. 1000 is the image's user `node`, as a number so that
 # Kubernetes can see that it is not root.

@@ -64,7 +64,7 @@ export interface OperationObject extends Assumable {
   readonly parameters?: readonly (Header & {
     readonly name: string;
     readonly in: string;
-    readonly example: string;
+    readonly example: string | number;
   })[];
   readonly requestBody?: { readonly required?: boolean; readonly content: Named<MediaType> };
   readonly responses: Named<ResponseObject>;
@@ -72,7 +72,13 @@ export interface OperationObject extends Assumable {
 
 /** A document with its `$ref`s replaced. */
 export interface OpenApiDocument {
-  readonly info: Assumable & { readonly title: string; readonly version: string; readonly summary: string };
+  readonly info: Assumable & {
+    readonly title: string;
+    readonly version: string;
+    readonly summary: string;
+    /** What a key is for where none is needed. */
+    readonly 'x-keyless'?: string;
+  };
   readonly servers: readonly (Assumable & { readonly url: string })[];
   /** Of every operation that says nothing else. */
   readonly security?: readonly Named<unknown>[];
@@ -130,7 +136,12 @@ function resolveRefs(root: unknown): unknown {
   const resolve = (node: unknown): unknown => {
     if (Array.isArray(node)) return node.map(resolve);
     if (!isRecord(node)) return node;
-    if (typeof node['$ref'] === 'string') return lookUp(node['$ref']);
+    const { $ref: ref, ...beside } = node;
+    if (typeof ref === 'string') {
+      // What stands beside a ref, a description mostly, is meant for this place alone.
+      const isBare = Object.keys(beside).length === 0;
+      return isBare ? lookUp(ref) : { ...Object(lookUp(ref)), ...Object(resolve(beside)) };
+    }
     return Object.fromEntries(Object.entries(node).map(([key, value]) => [key, resolve(value)]));
   };
   return resolve(root);

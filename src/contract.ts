@@ -124,15 +124,17 @@ function toOperation(route: Pick<Operation, 'path' | 'method'>, operation: Opera
     const codes = Object.values(response.content).flatMap(({ schema }) => codesOf(schema));
     return [Number(status), { codes, response }] as const;
   });
-  const isKeyOptional = operation.security?.some((schemes) => Object.keys(schemes).length === 0) ?? false;
+  const { security = [{ key: [] }] } = operation;
+  const isKeyOptional = security.length === 0 || security.some((way) => Object.keys(way).length === 0);
   return { ...operation, ...route, isKeyOptional, statuses: new Map(statuses) };
 }
 
-/** An error response is the envelope and, beside it, the codes of its status. */
-function codesOf({ allOf = [] }: Schema): readonly string[] {
+/** An error response is the envelope and, beside it, the codes of its status; or it is one of two things. */
+function codesOf({ allOf = [], oneOf = [] }: Schema): readonly string[] {
   const enums = allOf.map((part) => part.properties?.['error']?.properties?.['code']?.enum ?? []);
   const [first = [], ...others] = enums;
-  return first.filter((code) => others.every((codes) => codes.includes(code))).map(String);
+  const own = first.filter((code) => others.every((codes) => codes.includes(code))).map(String);
+  return [...own, ...oneOf.flatMap(codesOf)];
 }
 
 function createMatch({ servers }: OpenApiDocument, operations: readonly Operation[]): Contract['match'] {

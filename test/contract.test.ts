@@ -28,10 +28,14 @@ const { schemas } = contract.document.components;
 
 /** Codes that no contract route answers with: these are the admin plane's, the others come on any path. */
 const ADMIN_ONLY: readonly string[] = [
+  'admin_origin_forbidden',
   'admin_token_invalid',
+  'exchange_not_found',
   'invalid_matcher',
   'invalid_rule',
+  'journal_off',
   'range_not_satisfiable',
+  'rule_not_found',
 ];
 const ON_ANY_PATH: readonly string[] = ['not_found', 'method_not_allowed', 'headers_too_large'];
 

@@ -18,7 +18,8 @@ function configTable(): string {
 
 function errorTable(): string {
   const rows = Object.entries(ERRORS).map(
-    ([code, { status, retryable, meaning }]) => `| ${status} | \`${code}\` | ${retryable ? 'yes' : ''} | ${meaning} |`,
+    ([code, { status, retryable, meaning }]) =>
+      `| ${status} | \`${code}\` | ${retryable ? 'yes' : ''} | ${meaning} |`,
   );
   return ['| status | code | try again | meaning |', '|---|---|---|---|', ...rows].join('\n');
 }

@@ -40,16 +40,28 @@ function emphasis(token: string): Html {
   return html`<em>${token.slice(1, -1)}</em>`;
 }
 
-/** Prose in blocks that are parted by empty lines: paragraphs, and numbered lists. */
+/** Prose in blocks that are parted by empty lines: paragraphs, numbered lists and tables. */
 export function prose(text: string): Html {
   const blocks = text.trim().split(/\n{2,}/);
   return html`${blocks.map((block) => {
+    if (block.startsWith('|')) return tableOf(block);
     if (!/^\d+\. /.test(block)) return html`<p>${inline(block)}</p>`;
     const items = block.split(/^\d+\. /m).slice(1);
     return html`<ol>
       ${items.map((item) => html`<li>${inline(item)}</li>`)}
     </ol>`;
   })}`;
+}
+
+/** Cells between bars; the second line parts the heads from the rest. */
+function tableOf(block: string): Html {
+  const [heads = [], , ...rows] = block.split('\n').map((line) =>
+    line
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
+  return table({ heads, rows: rows.map((cells) => cells.map(inline)) });
 }
 
 export interface Table {

@@ -5,8 +5,9 @@
 // Must not know: how it is served.
 
 import { STATUS_CODES } from 'node:http';
-import type { Assumable, MediaType, Schema } from '../contract-document.ts';
+import type { Assumable, MediaType, Named, OpenApiDocument, Schema } from '../contract-document.ts';
 import type { Contract, Operation, StatusContract } from '../contract.ts';
+import { curlOf } from './docs-curl.ts';
 import { fieldRows, partsOf, typeText, type FieldRow } from './docs-fields.ts';
 import { html, inline, page, prose, table, type Content, type Html } from './docs-markup.ts';
 
@@ -17,8 +18,7 @@ export interface PageLink {
 }
 
 export function renderDocs(contract: Contract, links: readonly PageLink[] = []): string {
-  const { info, tags, components } = contract.document;
-  const { ErrorCode: errorCode = {} } = components.schemas;
+  const { info, tags } = contract.document;
   const sections = tags.map((section) => ({
     ...section,
     operations: contract.operations.filter((operation) => operation.tags.includes(section.name)),
@@ -53,8 +53,8 @@ export function renderDocs(contract: Contract, links: readonly PageLink[] = []):
       ${sections.map(
         ({ name, description, operations }) =>
           html`<h2>${name}</h2>
-            <p>${inline(description ?? '')}</p>
-            ${operations.map((operation) => operationSection(errorCode, operation))}`,
+            ${prose(description ?? '')}
+            ${operations.map((operation) => operationSection(contract, operation))}`,
       )}`,
   });
 }
@@ -187,7 +187,7 @@ function fieldCells({ name, type, isRequired, schema }: FieldRow): readonly Cont
   ];
 }
 
-function operationSection(errorCode: Schema, operation: Operation): Html {
+function operationSection({ document }: Contract, operation: Operation): Html {
   const { operationId, method, path, summary, description, isKeyOptional, parameters = [] } = operation;
   const rules = operation['x-rules'] ?? [];
   const content = Object.entries(operation.requestBody?.content ?? {});
@@ -195,9 +195,10 @@ function operationSection(errorCode: Schema, operation: Operation): Html {
     <h3 id="${operationId}-head">${summary} ${tag(operationId)}</h3>
     <p class="route">
       ${verb(method)} ${code(path)}
-      <span class="key">${isKeyOptional ? 'no key needed while none is configured' : 'needs a key'}</span>
+      <span class="key">${isKeyOptional ? keyless(document) : 'needs a key'}</span>
     </p>
-    ${prose(description ?? '')} ${curl(operation)}
+    ${prose(description ?? '')}
+    <pre><code>${curlOf(operation, document)}</code></pre>
     ${parameters.length > 0 ? html`<h4>Parameters</h4>` : undefined}
     ${table({
       heads: ['Parameter', 'Type', 'Meaning'],
@@ -210,9 +211,13 @@ function operationSection(errorCode: Schema, operation: Operation): Html {
     ${content.length > 0 ? html`<h4>Request body</h4>` : undefined}
     ${content.map(([name, mediaType], index) => requestBody(name, mediaType, index === 0))}
     <h4>Answers</h4>
-    ${[...operation.statuses].map(([status, answer]) => answerBox(status, answer, errorCode))}
+    ${[...operation.statuses].map(([status, answer]) => answerBox(status, answer, document.components.schemas))}
     ${rules.length > 0 ? ruleList(rules) : undefined}
   </section>`;
+}
+
+function keyless({ info }: OpenApiDocument): string {
+  return info['x-keyless'] ?? 'no key needed while none is configured';
 }
 
 function ruleList(rules: NonNullable<Operation['x-rules']>): Html {
@@ -232,9 +237,13 @@ function requestBody(name: string, mediaType: MediaType, isFirst: boolean): Html
   </details>`;
 }
 
-function answerBox(status: number, { codes, response }: StatusContract, errorCode: Schema): Html {
-  const isError = codes.length > 0;
+function answerBox(status: number, { codes, response }: StatusContract, schemas: Named<Schema>): Html {
+  const { ErrorCode: errorCode = {}, Error: envelope } = schemas;
+  const isError = status >= 400;
   const { headers = {}, content } = response;
+  const isEnvelope = ({ allOf = [] }: Schema): boolean => envelope !== undefined && allOf.includes(envelope);
+  const bodies = ({ schema }: MediaType): readonly Schema[] =>
+    (schema.oneOf ?? [schema]).filter((one) => !isEnvelope(one));
   return html`<details class="box" ${isError ? '' : 'open'}>
     <summary>
       <span class="status ${isError ? 'bad' : ''}">${status} ${STATUS_CODES[status]}</span>
@@ -251,10 +260,7 @@ function answerBox(status: number, { codes, response }: StatusContract, errorCod
           [inline(header.description ?? ''), assumed(header)],
         ]),
       })}
-      ${Object.values(content).map((mediaType) => [
-        isError ? undefined : (mediaType.schema.oneOf ?? [mediaType.schema]).map(bodySchema),
-        examples(mediaType),
-      ])}
+      ${Object.values(content).map((mediaType) => [bodies(mediaType).map(bodySchema), examples(mediaType)])}
     </div>
   </details>`;
 }
@@ -267,21 +273,4 @@ function examples({ examples: named = {} }: MediaType): Content {
         <pre><code>${JSON.stringify(example.value, null, 2)}</code></pre>
       </figure>`,
   );
-}
-
-/** The first example of each operation as a command: what a reader wants to copy. */
-function curl({ method, path, parameters = [], requestBody, isKeyOptional }: Operation): Html {
-  const url = parameters.reduce(
-    (whole, { name, example, in: where }) =>
-      where === 'path' ? whole.replace(`{${name}}`, example) : `${whole}?${name}=${example}`,
-    path,
-  );
-  const [mediaType] = Object.values(requestBody?.content ?? {});
-  const [example] = Object.values(mediaType?.examples ?? {});
-  const fields = Object.entries(example?.value ?? {}).map(([name, value]) =>
-    name === 'file' ? `-F 'file=@chunk.bin'` : `-F '${name}=${value}'`,
-  );
-  const key = isKeyOptional ? [] : [`-H 'X-API-Key: your_api_key'`];
-  const command = method === 'GET' ? 'curl' : `curl -X ${method}`;
-  return html`<pre><code>${[`${command} "$URL${url}"`, ...key, ...fields].join(' \\\n  ')}</code></pre>`;
 }

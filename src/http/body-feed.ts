@@ -120,10 +120,10 @@ export class BodyFeed {
     if (!this.#hasEnded) this.#request.pause();
   }
 
+  /** A full share is enough whatever was wanted: shares shrink when more requests come, and nothing more is read then. */
   get #isReady(): boolean {
-    return (
-      this.#hasEnded || this.#abort.signal.aborted || (this.#bytes > 0 && this.#bytes >= this.#wantedBytes)
-    );
+    const isEnough = this.#isPaused || (this.#bytes > 0 && this.#bytes >= this.#wantedBytes);
+    return this.#hasEnded || this.#abort.signal.aborted || isEnough;
   }
 
   readonly #onData = (piece: Buffer): void => {

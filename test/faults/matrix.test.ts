@@ -491,17 +491,28 @@ it('has a case for every effect in every phase', () => {
   expect([...cases].toSorted()).toEqual(all.toSorted());
 });
 
-describe.each(CASES)('$fault', (one) => {
-  it.each(STEPS.filter((step) => canHappen(one, step)))(
-    'on %s does what it says, and no more',
-    async (step) => {
-      const server = await openFaultServer();
-      const before = held();
-      await Promise.all(variantsOf(step).map((variant) => play(server, step, { variant, one })));
-      await released(before);
-      expect(await server.connections()).toBe(0);
-    },
-  );
+/** Says where it failed. */
+async function playAt(server: FaultServer, step: Step, scene: { variant: Variant; one: ParsedCase }) {
+  try {
+    await play(server, step, scene);
+  } catch (error) {
+    if (error instanceof Error) error.message = `${step}, ${JSON.stringify(scene.variant)}: ${error.message}`;
+    throw error;
+  }
+}
+
+describe('on each step of an upload, on a new and on a reused connection', () => {
+  it.each(CASES)('$fault does what it says, and no more', async (one) => {
+    const server = await openFaultServer();
+    const before = held();
+    const scenes = STEPS.filter((step) => canHappen(one, step)).flatMap((step) =>
+      variantsOf(step).map((variant) => playAt(server, step, { variant, one })),
+    );
+    expect(scenes.length).toBeGreaterThan(0);
+    await Promise.all(scenes);
+    await released(before);
+    await eventually(server.connections, (count) => count === 0);
+  });
 });
 
 describe('a rule whose place an exchange never comes by', () => {

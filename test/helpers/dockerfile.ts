@@ -3,7 +3,7 @@
 // Promises: understands what our Dockerfile uses (FROM, WORKDIR, COPY, RUN, ENV) and refuses the rest, so that nothing
 // is passed over silently. Every stage gets a folder that stands for its root; absolute paths of ours are moved there.
 import { execFile } from 'node:child_process';
-import { cp, mkdir } from 'node:fs/promises';
+import { cp, mkdir, readdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -85,7 +85,7 @@ export function environmentOfStage(stage: Stage): Record<string, string> {
 }
 
 /**
- * The names that a .dockerignore lets through, when it is a list of exceptions from "everything".
+ * The names, or patterns with `*`, that a .dockerignore lets through, when it is a list of exceptions from "everything".
  * @throws Error for any other
  */
 export function allowedNames(dockerignore: string): string[] {
@@ -93,8 +93,8 @@ export function allowedNames(dockerignore: string): string[] {
   const [first, ...rest] = lines;
   if (first !== '*') throw new Error('.dockerignore must ignore everything first');
   return rest.map((line) => {
-    if (/^![\w.-]+$/.test(line)) return line.slice(1);
-    throw new Error(`.dockerignore: only !name may follow, got ${line}`);
+    if (/^![\w.*-]+$/.test(line)) return line.slice(1);
+    throw new Error(`.dockerignore: only !name or !na*me may follow, got ${line}`);
   });
 }
 
@@ -170,10 +170,21 @@ async function perform(instruction: Instruction, workdir: string, stageBuild: St
   }
 }
 
+/** The name itself, or those in the folder that a pattern with `*` stands for. @throws Error when there is none */
+export async function namesIn(folder: string, pattern: string): Promise<string[]> {
+  if (!pattern.includes('*')) return [pattern];
+  const [before = '', behind = ''] = pattern.split('*');
+  const found = await readdir(folder);
+  const names = found.filter((name) => name.startsWith(before) && name.endsWith(behind));
+  if (names.length === 0) throw new Error(`nothing is called ${pattern}`);
+  return names;
+}
+
 /** The root of a stage stands for `/`: an absolute source lies below it, as one of the context does below the context. */
 async function copy(paths: readonly string[], source: string, workdir: string): Promise<void> {
   const target = paths.at(-1) ?? '';
-  for (const path of paths.slice(0, -1)) {
+  const names = await Promise.all(paths.slice(0, -1).map((path) => namesIn(source, path)));
+  for (const path of names.flat()) {
     const into = target.endsWith('/') ? join(target, basename(path)) : target;
     await cp(join(source, path), resolve(workdir, into), { recursive: true });
   }

@@ -1,5 +1,5 @@
-// helpers/global-setup.ts: after the whole suite, every answer that openapi.yaml promises must have been seen, and none
-// that breaks it.
+// helpers/global-setup.ts: after the whole suite, every answer that openapi.yaml and openapi-admin.yaml promise must have
+// been seen, and none that breaks them.
 //
 // A run of some files or some tests is not judged by what it did not see.
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -9,12 +9,14 @@ import type { TestProject } from 'vitest/node';
 import { loadContract } from '../../src/contract.ts';
 import { summarise } from './contract-coverage.ts';
 
+const DOCUMENTS = ['openapi.yaml', 'openapi-admin.yaml'] as const;
+
 export function setup(project: TestProject): () => Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), 'xenonflare-mock-exchanges-'));
   process.env['XFM_EXCHANGES_DIR'] = dir; // The workers inherit it.
   return async () => {
     try {
-      if (await ranWhole(project)) judge(dir);
+      if (await ranWhole(project)) for (const name of DOCUMENTS) judge(dir, name);
     } finally {
       rmSync(dir, { recursive: true, force: true });
     }
@@ -30,8 +32,8 @@ async function ranWhole(project: TestProject): Promise<boolean> {
   return config.testNamePattern === undefined && testFiles.every((file) => ran.has(file));
 }
 
-function judge(dir: string): void {
-  const contract = loadContract();
+function judge(dir: string, name: (typeof DOCUMENTS)[number]): void {
+  const contract = loadContract(name);
   const { missing, missingCodes, violations } = summarise(dir, contract);
   const promised = contract.operations.flatMap(({ statuses }) =>
     [...statuses.values()].map(({ codes }) => codes.length),
@@ -43,7 +45,7 @@ function judge(dir: string): void {
     ...violations.map((violation) => `broken: ${violation}`),
   ];
   const seen = `${promised.length - missing.length} of ${promised.length} answers, ${codes - missingCodes.length} of ${codes} error codes`;
-  console.log(`\n openapi.yaml: ${seen}, ${violations.length} violations`);
+  console.log(`\n ${name}: ${seen}, ${violations.length} violations`);
   for (const problem of problems) console.error(`   ${problem}`);
   // An error thrown here would only be printed.
   if (problems.length > 0) process.exitCode = 1;

@@ -1,9 +1,9 @@
-// helpers/recorder.ts: holds every exchange of a server against openapi.yaml, in both directions.
+// helpers/recorder.ts: holds every exchange of a server against openapi.yaml or openapi-admin.yaml, in both directions.
 //
 // Promises: it sees what Node really received and what was really handed to the socket, and changes neither. An answer
 // must keep the contract; a request that was answered with success must have kept it, too. An exchange that a fault rule
 // touched (`X-Mock-Fault`) is left out.
-// Bodies of requests beyond MAX_BODY_BYTES are not kept, so their fields are not looked at.
+// Bodies beyond MAX_BODY_BYTES are not kept, so what is in them is not looked at.
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { loadContract, type Contract, type RequestFacts } from '../../src/contract.ts';
@@ -20,16 +20,16 @@ export interface Recorder {
 
 export function createRecorder(): Recorder {
   const violations: string[] = [];
-  const contract = loadContract();
+  const contracts = [loadContract(), loadContract('openapi-admin.yaml')];
   return {
     violations,
     observe: (app) => {
       // Before Fastify's own listener: what it does to request and response comes after.
       app.server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
-        const operationId = contract.match(request.method ?? '', readable(request.url))?.operation
-          .operationId;
-        // An admin port of its own serves no operation.
-        if (operationId === undefined || !app.hasRoute({ method: 'GET', url: '/profiles' })) return;
+        const url = readable(request.url);
+        const contract = contracts.find((one) => one.match(request.method ?? '', url) !== null);
+        const operationId = contract?.match(request.method ?? '', url)?.operation.operationId;
+        if (contract === undefined || operationId === undefined) return;
         const received = keepBody(request);
         onAnswer(response, (answer) => {
           if (answer.headers['x-mock-fault'] !== undefined) return;
@@ -56,21 +56,28 @@ function keepBody(request: IncomingMessage): () => Buffer | null {
 interface Sent {
   readonly status: number;
   readonly headers: OutgoingHttpHeaders;
-  readonly body: string;
+  /** Null: too large to keep. */
+  readonly body: string | null;
 }
 
 /** Calls back once, when all that Content-Length promised has been handed over: an answer cut short is none. */
 function onAnswer(response: ServerResponse, whenWhole: (answer: Sent) => void): void {
   const pieces: Buffer[] = [];
   const headers: OutgoingHttpHeaders = {};
+  let bytes = 0;
   let isTaken = false;
   const took = (piece: unknown, isEnd: boolean): void => {
-    if (typeof piece === 'string' || piece instanceof Uint8Array) pieces.push(Buffer.from(piece as string));
-    const body = Buffer.concat(pieces);
+    const buffer =
+      typeof piece === 'string' || piece instanceof Uint8Array
+        ? Buffer.from(piece as string)
+        : Buffer.alloc(0);
+    bytes += buffer.length;
+    if (bytes <= MAX_BODY_BYTES) pieces.push(buffer);
     const declared = headers['content-length'];
-    if (isTaken || !(declared === undefined ? isEnd : body.length === Number(declared))) return;
+    if (isTaken || !(declared === undefined ? isEnd : bytes === Number(declared))) return;
     isTaken = true;
-    whenWhole({ status: response.statusCode, headers, body: body.toString() });
+    const body = bytes > MAX_BODY_BYTES ? null : Buffer.concat(pieces).toString();
+    whenWhole({ status: response.statusCode, headers, body });
   };
   const over = <T>(method: (...all: never[]) => T, then: (all: readonly unknown[]) => void) =>
     ((...all: never[]) => {
@@ -99,13 +106,14 @@ interface Exchange {
 function record({ operationId, request, received, answer }: Exchange, contract: Contract): string[] {
   const { status, headers, body } = answer;
   const contentType = String(headers['content-type'] ?? '');
-  const broken = contract.checkResponse({ operationId, status, contentType, headers, body });
+  const broken =
+    body === null ? [] : contract.checkResponse({ operationId, status, contentType, headers, body });
   if (status < 300 && received !== null) {
     const facts = factsOf(operationId, request, received);
     broken.push(...contract.checkRequest(facts).map((what) => `${what}, and it was answered ${status}`));
   }
   const violations = broken.map((what) => `${what} (${request.method} ${request.url?.slice(0, 100)})`);
-  recordExchange({ operationId, status, code: codeIn(body), violations });
+  recordExchange({ operationId, status, code: codeIn(contentType, body), violations });
   return violations;
 }
 
@@ -118,7 +126,8 @@ function readable(url = ''): string {
   }
 }
 
-function codeIn(body: string): string | undefined {
+function codeIn(contentType: string, body: string | null): string | undefined {
+  if (body === null || !contentType.includes('json')) return undefined;
   return (JSON.parse(body) as { error?: { code?: string } }).error?.code;
 }
 
@@ -130,7 +139,9 @@ function factsOf(operationId: string, { headers, url = '' }: IncomingMessage, bo
       return [name, others.length === 0 ? first : [first, ...others]];
     }),
   );
-  const contentType = headers['content-type'];
+  // The admin plane reads any body as JSON.
+  const isAdmin = url.startsWith('/__admin');
+  const contentType = isAdmin && body.length > 0 ? 'application/json' : headers['content-type'];
   const facts = { operationId, headers, query, contentType };
   if (contentType === undefined || body.length === 0) return facts;
   if (/multipart/i.test(contentType)) return { ...facts, fields: partsIn(contentType, body) };

@@ -311,7 +311,9 @@ describe('pages of other origins (CORS)', () => {
       await ask(server, '/media/chunks', { headers, method: 'POST' }),
     ]) {
       expect(answer.headers.get('access-control-allow-origin')).toBe('*');
-      expect(answer.headers.get('access-control-expose-headers')).toBe('X-Request-Id, Retry-After, Allow, X-Mock-Fault');
+      expect(answer.headers.get('access-control-expose-headers')).toBe(
+        'X-Request-Id, Retry-After, Allow, X-Mock-Fault',
+      );
     }
   });
 
