@@ -17,6 +17,7 @@ import { explain } from './faults/explain.ts';
 import type { Claim } from './faults/rule-set.ts';
 import { isMultipart, operationOf } from './http/exchange.ts';
 import { PUBLIC_NAMESPACE } from './http/keys.ts';
+import { isAnswered } from './http/linger.ts';
 import { NO_BODY, type BodyFacts, type Change, type Observer, type Subject } from './http/observer.ts';
 import type { Exchange, Outcome } from './journal/exchange.ts';
 import type { Journal } from './journal/journal.ts';
@@ -253,7 +254,7 @@ class ExchangeObserver implements Observer {
   #closed(): void {
     this.#injection?.end();
     if (this.#recording === null) return;
-    const isWhole = this.#reply.raw.writableFinished;
+    const isWhole = isAnswered(this.#reply.raw);
     if (this.#seq !== null) this.#amendEnd(this.#seq, isWhole, this.#recording.timing());
     else if (!isWhole) this.#append('client-aborted', null);
   }

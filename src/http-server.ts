@@ -35,7 +35,7 @@ import type { Metrics } from './telemetry.ts';
 import type { Storage } from './uploads/ports.ts';
 import type { Uploads } from './uploads/uploads.ts';
 
-const FEED_MEMORY = 16 * 1024 * 1024;
+const FEED_MEMORY = 4 * 1024 * 1024;
 const LINGER_SILENCE_MS = 5_000;
 
 /** Is shown each Fastify instance before it has a route: whoever looks on sees every route and every exchange. */

@@ -62,6 +62,8 @@ export class ChunkIntake {
   #turn: ChunkTurn | null = null;
   #memory: Buffer[] = [];
   #memoryBytes = 0;
+  /** What the slices in `#memory` are slices of. */
+  #keptPieces: Buffer[] = [];
   #spool: Spool | null = null;
   #isAnnounced = false;
   #mustKeepAside = false;
@@ -83,6 +85,8 @@ export class ChunkIntake {
       for (let pieces = await this.#feed.next(1); pieces !== null; pieces = await this.#feed.next()) {
         for (const piece of pieces) reader.push(piece);
         await this.#take(this.#form.takeQueued());
+        if (this.#memory.length > 0) this.#keptPieces.push(...pieces);
+        else this.#feed.giveBack(pieces);
       }
       reader.end();
       const identity = this.#form.complete();
@@ -200,6 +204,8 @@ export class ChunkIntake {
     this.#options.spoolBudget.giveBack(this.#memoryBytes);
     this.#memory = [];
     this.#memoryBytes = 0;
+    this.#feed.giveBack(this.#keptPieces);
+    this.#keptPieces = [];
   }
 
   async #letGo(): Promise<void> {

@@ -85,6 +85,7 @@ export class EntryIntake implements PartHandler {
         for (const piece of pieces) reader.push(piece);
         await this.#options.observer.fileBytes(this.#fileBytes, () => this.#bodyNow(feed));
         await this.#store();
+        feed.giveBack(pieces);
       }
       reader.end();
       return { fields: this.#fields, file: this.#file, body: this.#bodyNow(feed) };

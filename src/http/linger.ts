@@ -12,6 +12,14 @@ export interface LingerLimits {
   readonly silenceMs: number;
 }
 
+/** Their answers are with the kernel, whole, although they have not ended. */
+const answered = new WeakSet<ServerResponse>();
+
+/** Whether all of the answer was handed over: a client that has read it may leave before its own body has ended. */
+export function isAnswered(response: ServerResponse): boolean {
+  return response.writableFinished || answered.has(response);
+}
+
 /** To be called before the answer's headers are written. Does nothing when the body is whole. */
 export function lingerAfter(request: IncomingMessage, response: ServerResponse, limits: LingerLimits): void {
   if (request.complete || !hasBody(request)) return;
@@ -20,7 +28,10 @@ export function lingerAfter(request: IncomingMessage, response: ServerResponse, 
   if (mustClose) response.setHeader('connection', 'close');
   const end = response.end.bind(response);
   response.end = ((body?: unknown) => {
-    if (typeof body === 'string' || body instanceof Uint8Array) response.write(body);
+    const onWritten = (error: Error | null | undefined): void => {
+      if (error === null || error === undefined) answered.add(response);
+    };
+    if (typeof body === 'string' || body instanceof Uint8Array) response.write(body, onWritten);
     void drained(request, limits).then((isWhole) => {
       end();
       if (!isWhole) request.socket.destroySoon();

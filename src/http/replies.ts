@@ -110,8 +110,7 @@ const FOREIGN: Readonly<Record<string, { code: ErrorCode; message: string }>> = 
   },
   FST_ERR_CTP_BODY_TOO_LARGE: {
     code: 'body_too_large',
-    message:
-      'a JSON or urlencoded body must fit into --max-field-bytes; send large values as multipart/form-data',
+    message: 'the body is larger than this route takes; openapi-admin.yaml says what that is',
   },
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
     code: 'malformed_json',

@@ -205,6 +205,10 @@ class DiskSpool implements Spool {
     this.#files = files;
   }
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   async append(buffers: readonly Buffer[]): Promise<void> {
     const isNew = !this.#hasFile;
     this.#hasFile = true;

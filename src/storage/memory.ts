@@ -1,7 +1,6 @@
 // storage/memory.ts: both ports in memory, for tests and for doubles that leave nothing behind.
 //
-// Promises: what the disk storage promises, but for surviving the process. Large buffers that are written are kept,
-// not copied: the caller never changes them afterwards.
+// Promises: what the disk storage promises, but for surviving the process.
 import { AppError } from '../errors.ts';
 import type {
   Bytes,
@@ -191,7 +190,7 @@ class MemorySegment {
     if (offset > this.bytes) throw new AppError('internal_error', 'a write must not leave a hole');
     if (offset < this.bytes) this.truncate(offset);
     for (const buffer of buffers) {
-      this.buffers.push(ownCopyIfSmall(buffer));
+      this.buffers.push(Buffer.copyBytesFrom(buffer)); // The caller's own may be freed right after this.
       this.bytes += buffer.length;
     }
   }
@@ -214,17 +213,16 @@ class MemorySegment {
   }
 }
 
-/** A small piece of a large network read would keep all of it alive. */
-function ownCopyIfSmall(buffer: Buffer): Buffer {
-  return buffer.length * 2 < buffer.buffer.byteLength ? Buffer.copyBytesFrom(buffer) : buffer;
-}
-
 class MemorySpool implements Spool {
   readonly segment = new MemorySegment();
   readonly #onEnd: (spool: MemorySpool) => void;
 
   constructor(onEnd: (spool: MemorySpool) => void) {
     this.#onEnd = onEnd;
+  }
+
+  get bytes(): number {
+    return this.segment.bytes;
   }
 
   append(buffers: readonly Buffer[]): Promise<void> {

@@ -102,6 +102,9 @@ const inner = new WeakMap<Spool, Spool>();
 
 function countedSpool(spool: Spool, quota: Quota): Spool {
   const counted: Spool = {
+    get bytes() {
+      return spool.bytes;
+    },
     append: (buffers) => quota.writing(buffers, () => spool.append(buffers)),
     discard: () => quota.freeing(spool.discard()),
   };

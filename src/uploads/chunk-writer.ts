@@ -128,15 +128,16 @@ export class ChunkWriter {
     refuseEmpty(this.#claim, digest.bytes);
     this.#refuseOvertaken();
     const { place, storage } = this.#upload;
-    if (spooled !== undefined) await this.#adopt(spooled, digest.bytes);
+    if (spooled !== undefined) await this.#adopt(spooled);
     if (this.#written !== digest.bytes) throw new Error('not all bytes of a chunk were handed over');
     if (digest.bytes > 0) await storage.bytes.sync(place, this.#segment);
     this.receipt = await this.#upload.inTurn(() => this.#record(digest));
     return this.receipt;
   }
 
-  async #adopt(spooled: Spool, bytes: number): Promise<void> {
+  async #adopt(spooled: Spool): Promise<void> {
     if (this.#written > 0) throw new Error('a chunk was spooled and written');
+    const { bytes } = spooled;
     if (bytes > this.room) throw this.tooLarge();
     this.#isDirty = true;
     await this.#upload.storage.bytes.adopt(spooled, this.#upload.place, this.#segment);

@@ -59,7 +59,9 @@ export interface Extent {
 
 /** Bytes kept aside until it is known whose they are (rule C10: `file` may come first). */
 export interface Spool {
-  /** The caller awaits each call before the next. */
+  /** Appended so far. */
+  readonly bytes: number;
+  /** The caller awaits each call before the next; the buffers are the caller's again when it resolves. */
   append(buffers: readonly Buffer[]): Promise<void>;
   /** Ends the spool unless it was adopted. Never rejects; safe to call twice. */
   discard(): Promise<void>;
@@ -69,7 +71,8 @@ export interface Bytes {
   /**
    * Writes at `offset` of a segment, creating place and segment as needed. The caller guarantees that no two
    * writes overlap and that `offset` lies at or below the segment's end of committed bytes plus what
-   * this writer wrote. Throws AppError `insufficient_storage` when there is no room.
+   * this writer wrote. The buffers are the caller's again when it resolves: they may be overwritten or freed.
+   * Throws AppError `insufficient_storage` when there is no room.
    */
   write(place: Place, extent: { segment: string; offset: number }, buffers: readonly Buffer[]): Promise<void>;
   /** When it resolves, every byte written to the segment is as durable as the mode promises, its name included. */

@@ -2,16 +2,15 @@
 // on new and on reused connections (behaviour §10): what the client meets, what is stored, what the journal says, that
 // the next request is not poisoned, that sending again mends it, and that nothing is left behind.
 import { describe, expect, it } from 'vitest';
-import type { RuleInput } from '../../src/faults/rule-input.ts';
 import type { NamespaceDouble } from '../../src/double.ts';
 import { EFFECT_NAMES, EFFECTS, operationsOf, type Fault, type Operation } from '../../src/faults/effects.ts';
 import { nameOfFault, readFault } from '../../src/faults/fault.ts';
+import type { RuleInput } from '../../src/faults/rule-input.ts';
 import type { Exchange, Outcome } from '../../src/journal/exchange.ts';
 import { eventually, wireOf } from '../helpers/app.ts';
 import {
   bodyUpTo,
   chunkRequest,
-  entryBytes,
   finaliseRequest,
   openFaultServer,
   statusRequest,
@@ -415,12 +414,11 @@ async function expectUntouched(wire: Wire, request: Request, expected: number): 
   expect([status, headers['x-mock-fault']]).toEqual([expected, undefined]);
 }
 
-async function expectContent({ server, double, chunks }: Stage): Promise<void> {
+async function expectContent({ double, chunks }: Stage): Promise<void> {
   const [entry, ...more] = await double.media.list();
   expect(more).toEqual([]);
-  const namespace = double.journal.find()[0]?.namespace ?? '';
-  const content = await entryBytes(server, namespace, entry?.id ?? '');
-  expect(content?.equals(Buffer.concat(chunks))).toBe(true);
+  const content = await double.media.content(entry?.id ?? '');
+  expect(content.equals(Buffer.concat(chunks))).toBe(true);
 }
 
 /** On the namespace's clock, and not a moment sooner. */
@@ -511,7 +509,10 @@ describe('on each step of an upload, on a new and on a reused connection', () =>
     expect(scenes.length).toBeGreaterThan(0);
     await Promise.all(scenes);
     await released(before);
-    await eventually(server.connections, (count) => count === 0);
+    await eventually(
+      () => server.connections(),
+      (count) => count === 0,
+    );
   });
 });
 

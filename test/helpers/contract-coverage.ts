@@ -37,7 +37,8 @@ export function recordExchange({ operationId, status, code, violations }: Record
 }
 
 export function summarise(dir: string, contract: Contract): Coverage {
-  const exchanges = readExchanges(dir);
+  const own = new Set(contract.operations.map(({ operationId }) => operationId));
+  const exchanges = readExchanges(dir).filter(({ operationId }) => own.has(operationId));
   const seen = new Set(
     exchanges.flatMap(({ operationId, status, code }) => [
       `${operationId} ${status}`,

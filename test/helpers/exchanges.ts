@@ -109,16 +109,3 @@ export async function openFaultServer(settings: ConfigInput = {}): Promise<Fault
       (await Promise.all(listeners.map(counted))).reduce((sum, count) => sum + count, 0),
   };
 }
-
-/** The bytes of an entry. */
-export async function entryBytes(
-  { media }: Pick<TestServer, 'media'>,
-  namespace: string,
-  id: string,
-): Promise<Buffer | null> {
-  const stored = await media.find(namespace, id);
-  if (stored === null) return null;
-  const pieces: Buffer[] = [];
-  for await (const piece of media.content(stored)) pieces.push(piece);
-  return Buffer.concat(pieces);
-}

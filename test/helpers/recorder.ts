@@ -6,7 +6,7 @@
 // Bodies beyond MAX_BODY_BYTES are not kept, so what is in them is not looked at.
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
-import { loadContract, type Contract, type RequestFacts } from '../../src/contract.ts';
+import { loadContract, type Contract, type OperationMatch, type RequestFacts } from '../../src/contract.ts';
 import { recordExchange } from './contract-coverage.ts';
 import { partsIn } from './multipart.ts';
 
@@ -24,12 +24,21 @@ export function createRecorder(): Recorder {
   return {
     violations,
     observe: (app) => {
+      // An operation that this port does not serve is no operation here.
+      const served = new Set<string>();
+      app.addHook('onRoute', ({ method, url }) => {
+        for (const one of [method].flat()) served.add(`${one} ${url}`);
+      });
       // Before Fastify's own listener: what it does to request and response comes after.
       app.server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
         const url = readable(request.url);
-        const contract = contracts.find((one) => one.match(request.method ?? '', url) !== null);
-        const operationId = contract?.match(request.method ?? '', url)?.operation.operationId;
-        if (contract === undefined || operationId === undefined) return;
+        const [found] = contracts.flatMap((contract) => {
+          const match = contract.match(request.method ?? '', url);
+          return match !== null && served.has(routeOf(match)) ? [{ contract, ...match }] : [];
+        });
+        if (found === undefined) return;
+        const { contract, operation } = found;
+        const { operationId } = operation;
         const received = keepBody(request);
         onAnswer(response, (answer) => {
           if (answer.headers['x-mock-fault'] !== undefined) return;
@@ -38,6 +47,10 @@ export function createRecorder(): Recorder {
       });
     },
   };
+}
+
+function routeOf({ operation: { method, path }, prefix }: OperationMatch): string {
+  return `${method} ${prefix === '/' ? '' : prefix}${path.replaceAll(/\{(\w+)\}/g, ':$1')}`;
 }
 
 /** Taken where Node's parser hands the body over, so that nothing has to listen to the stream. */
@@ -141,7 +154,8 @@ function factsOf(operationId: string, { headers, url = '' }: IncomingMessage, bo
   );
   // The admin plane reads any body as JSON.
   const isAdmin = url.startsWith('/__admin');
-  const contentType = isAdmin && body.length > 0 ? 'application/json' : headers['content-type'];
+  const adminType = body.length > 0 ? 'application/json' : undefined;
+  const contentType = isAdmin ? adminType : headers['content-type'];
   const facts = { operationId, headers, query, contentType };
   if (contentType === undefined || body.length === 0) return facts;
   if (/multipart/i.test(contentType)) return { ...facts, fields: partsIn(contentType, body) };

@@ -270,6 +270,18 @@ function bytesSuite(bytes: () => Bytes): void {
     expect(stored === Buffer.concat(buffers).toString('latin1')).toBe(true);
   });
 
+  it("buffers are the caller's again after a write: what happens to them then changes nothing", async () => {
+    const buffer = Buffer.alloc(100_000, 'x');
+    const spool = await bytes().spool();
+    await bytes().write(place(), { segment: 'main', offset: 0 }, [buffer]);
+    await spool.append([buffer]);
+    expect(spool.bytes).toBe(100_000);
+    buffer.fill('y');
+    await bytes().adopt(spool, place(), 'c1');
+    const extents = [extent('main', 0, 100_000), extent('c1', 0, 100_000)];
+    expect((await textOf(bytes().read(place(), extents))) === 'x'.repeat(200_000)).toBe(true);
+  });
+
   it('a large write comes back', async () => {
     const buffer = Buffer.alloc(3 * 1024 * 1024 + 1, 'large');
     await bytes().write(place(), { segment: 'main', offset: 0 }, [buffer, buffer]);

@@ -110,18 +110,22 @@ describe('a ledger that was cut short', () => {
 });
 
 describe('a ledger with a changed byte', () => {
-  it('any bit of any byte: refused as upload_damaged, naming the place, and nothing changes on the disk', async () => {
-    const whole = await writeSample();
-    for (let at = 0; at < whole.length; at += 1) {
-      for (let bit = 0; bit < 8; bit += 1) {
-        await flipByte(file, at, 1 << bit);
-        const error = await expectDamage(`bit ${bit} of byte ${at}`);
-        if (error.details['name'] !== 'a1') throw new Error(`named ${JSON.stringify(error.details)}`);
-        await writeFile(file, whole);
+  it(
+    'any bit of any byte: refused as upload_damaged, naming the place, and nothing changes on the disk',
+    { timeout: 180_000 },
+    async () => {
+      const whole = await writeSample();
+      for (let at = 0; at < whole.length; at += 1) {
+        for (let bit = 0; bit < 8; bit += 1) {
+          await flipByte(file, at, 1 << bit);
+          const error = await expectDamage(`bit ${bit} of byte ${at}`);
+          if (error.details['name'] !== 'a1') throw new Error(`named ${JSON.stringify(error.details)}`);
+          await writeFile(file, whole);
+        }
       }
-    }
-    expect((await openOnce()).records).toEqual(RECORDS);
-  });
+      expect((await openOnce()).records).toEqual(RECORDS);
+    },
+  );
 
   it('is told with the line and the byte that fail', async () => {
     const whole = await writeSample();
