@@ -113,7 +113,7 @@ function jsonOf(name: DocumentName): URL {
   return new URL(`./${name.replace('.yaml', '.json')}`, import.meta.url);
 }
 
-/** The last step of the build: see `readParsed`. */
+/** The last step of the build (package.json): see `readParsed`. @public */
 export function writeParsed(): void {
   for (const name of ['openapi.yaml', 'openapi-admin.yaml'] as const) {
     const source = new URL(`../${name}`, import.meta.url);

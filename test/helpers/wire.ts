@@ -16,7 +16,7 @@ export interface Heard {
   readonly headers: Readonly<Record<string, string>>;
   /** Of the answer's body; without a head, all that came. */
   readonly body: Buffer;
-  /** All that `Content-Length` promised. */
+  /** All that `Content-Length` promised, or a status that has no body. */
   readonly isWhole: boolean;
   /** How the connection ended; null: it is open, or was when the answer was whole. */
   readonly ending: Ending | null;
@@ -26,7 +26,7 @@ const opened = new Set<Wire>();
 
 afterEach(closeWires);
 
-export function closeWires(): void {
+function closeWires(): void {
   for (const wire of opened) wire.leave();
   opened.clear();
 }
@@ -35,6 +35,7 @@ export class Wire {
   /** Of all `send`s; less while the server does not read. */
   flushedBytes = 0;
   readonly #socket: Socket;
+  readonly #all: Buffer[] = [];
   #received = Buffer.alloc(0);
   #ending: Ending | null = null;
   #isClosed = false;
@@ -62,9 +63,9 @@ export class Wire {
     return wire;
   }
 
-  /** What came and belongs to no answer that was taken. */
-  get unread(): Buffer {
-    return this.#received;
+  /** Every byte that came, taken or not. */
+  get transcript(): Buffer {
+    return Buffer.concat(this.#all);
   }
 
   get ending(): Ending | null {
@@ -123,6 +124,7 @@ export class Wire {
   }
 
   #came(bytes: Buffer): void {
+    this.#all.push(bytes);
     this.#received = Buffer.concat([this.#received, bytes]);
     this.#wake();
   }
@@ -174,7 +176,8 @@ function parse(bytes: Buffer, ending: Ending | null): Heard & { bytes: number } 
     return { status: null, headers: {}, body: bytes, isWhole: false, ending, bytes: bytes.length };
   const headers = headersIn(head);
   const start = headEnd + 4;
-  const length = Number(headers['content-length'] ?? Number.NaN);
+  const isBodiless = /^(1\d\d|204|304)$/.test(code);
+  const length = isBodiless ? 0 : Number(headers['content-length'] ?? Number.NaN);
   const body = bytes.subarray(start, Number.isNaN(length) ? undefined : start + length);
   const isWhole = body.length === length;
   return {
