@@ -17,8 +17,6 @@ const FIXTURE_NAMES = [
   'scheduled-for-tomorrow',
 ] as const;
 
-export type FixtureName = (typeof FIXTURE_NAMES)[number];
-
 /** As rule C4 has them. */
 const fileId = z.string().regex(/^\P{Cc}{1,256}$/u, 'expected 1 to 256 characters, no control characters');
 const instant = z.iso.datetime({ offset: true, error: 'expected an ISO 8601 date-time with Z or an offset' });
