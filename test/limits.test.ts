@@ -106,7 +106,10 @@ describe('2,000 aborted requests', () => {
       'no descriptor more than before',
     );
     await until(async () => (await filesIn(join(dataDir, 'bytes'))).length === 0, 'no byte is left');
-    await until(async () => (await filesIn(join(dataDir, 'spool'))).length === 0, 'no temporary file is left');
+    await until(
+      async () => (await filesIn(join(dataDir, 'spool'))).length === 0,
+      'no temporary file is left',
+    );
     expect(await filesIn(join(dataDir, 'ledgers'))).toEqual([]);
     expect((await residentBytes(server.pid)) - resident).toBeLessThan(32 * MIB);
     expect((await flood(server.port, { fileId: 'after', index: 0, total: 2, bytes: 10 })).status).toBe(200);
