@@ -137,6 +137,8 @@ export class BodyFeed {
     clearTimeout(this.#idle);
     this.#budget.leave();
     this.#request.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onGone);
+    this.giveBack(this.#pieces);
+    this.#pieces = [];
     if (!this.#hasEnded) this.#request.pause();
   }
 

@@ -52,18 +52,9 @@ function wireOf({ fileId, index, total, bytes, fileFirst = false }: FloodChunk):
 /** Sends one chunk on a connection of its own and reads the answer, also when it comes before the end. */
 export async function flood(port: number, chunk: FloodChunk): Promise<FloodAnswer> {
   const socket = connect({ port, host: '127.0.0.1' });
-  let received = '';
-  const ended = new Promise<void>((resolve) => {
-    socket
-      .on('data', (bytes) => (received += bytes.toString('latin1')))
-      // A connection that is reset after its answer was read is no loss: the answer counts.
-      .on('error', () => resolve())
-      .on('close', () => resolve());
-  });
+  const answer = answerOn(socket);
   await write(socket, wireOf(chunk));
-  await ended;
-  const [head = '', text = ''] = received.split('\r\n\r\n', 2);
-  return { status: Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1] ?? 0), text };
+  return answer;
 }
 
 /** As much of the chunk as `bytes` says, then the connection is reset. */
@@ -75,6 +66,40 @@ export async function floodAndReset(port: number, chunk: FloodChunk, bytes: numb
   await put(socket, whole.subarray(0, bytes));
   socket.resetAndDestroy();
   await gone;
+}
+
+/** Sends so many bytes of the chunk and then nothing, until it is told to go on or to leave. */
+export function stalledAfter(
+  port: number,
+  chunk: FloodChunk,
+  bytes: number,
+): { goOn: () => Promise<FloodAnswer>; reset: () => void } {
+  const { before, behind } = wireOf(chunk);
+  const whole = Buffer.concat([Buffer.from(before), PIECE.subarray(0, chunk.bytes), Buffer.from(behind)]);
+  const socket = connect({ port, host: '127.0.0.1' });
+  const answer = answerOn(socket);
+  const begun = put(socket, whole.subarray(0, bytes));
+  return {
+    async goOn() {
+      await begun;
+      await put(socket, whole.subarray(bytes));
+      return answer;
+    },
+    reset: () => void socket.resetAndDestroy(),
+  };
+}
+
+/** What came when the connection has ended: a reset after an answer is no loss. */
+async function answerOn(socket: Socket): Promise<FloodAnswer> {
+  let received = '';
+  await new Promise<void>((resolve) => {
+    socket
+      .on('data', (bytes) => (received += bytes.toString('latin1')))
+      .on('error', () => resolve())
+      .on('close', () => resolve());
+  });
+  const [head = '', text = ''] = received.split('\r\n\r\n', 2);
+  return { status: Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1] ?? 0), text };
 }
 
 async function write(socket: Socket, { before, bytes, behind }: Wire): Promise<void> {

@@ -1,0 +1,189 @@
+// clock.test.ts: the clock over HTTP: frozen, set, advanced; whatever becomes due is done before it answers.
+import { describe, expect, it } from 'vitest';
+import { openTestServer } from '../helpers/app.ts';
+import { DoubleClient, type Told } from '../helpers/double-client.ts';
+
+interface Clock {
+  readonly mode: string;
+  readonly now: string;
+  readonly offsetMs: number;
+  readonly settled: {
+    readonly uploadsExpired: number;
+    readonly entriesChanged: number;
+    readonly lateCommits: number;
+  };
+}
+
+interface Refused {
+  readonly error: { readonly code: string; readonly details: { readonly fields: readonly object[] } };
+}
+
+const HOUR = 3_600_000;
+const START = '2026-03-01T09:30:00.000Z';
+
+async function frozen(settings: Parameters<typeof openTestServer>[0] = {}): Promise<DoubleClient> {
+  const own = new DoubleClient(await openTestServer(settings), 'k');
+  const { status } = await own.admin('PUT clock', { mode: 'frozen', now: START });
+  expect(status).toBe(200);
+  return own;
+}
+
+const advance = (own: DoubleClient, advanceMs: number): Promise<Told<Clock>> =>
+  own.admin<Clock>('PUT clock', { advanceMs });
+
+describe('the clock', () => {
+  it('is the machine’s until it is touched', async () => {
+    const own = new DoubleClient(await openTestServer(), 'k');
+    const { body } = await own.admin<Clock>('GET clock');
+    expect(body).toMatchObject({ mode: 'real', offsetMs: 0 });
+    expect(Math.abs(Date.parse(body.now) - Date.now())).toBeLessThan(1_000);
+  });
+
+  it('frozen stands still, and is advanced by exactly as much as is said', async () => {
+    const own = await frozen();
+    expect((await own.admin<Clock>('GET clock')).body.now).toBe(START);
+    const { body } = await advance(own, 90_061_001);
+    expect(body).toEqual({
+      mode: 'frozen',
+      now: '2026-03-02T10:31:01.001Z',
+      offsetMs: expect.any(Number),
+      settled: { uploadsExpired: 0, entriesChanged: 0, lateCommits: 0 },
+    });
+    expect((await own.admin<Clock>('GET clock')).body.now).toBe('2026-03-02T10:31:01.001Z');
+  });
+
+  it('set or advanced while it is real runs on with an offset, and can be real again', async () => {
+    const own = new DoubleClient(await openTestServer(), 'k');
+    const ahead = await advance(own, HOUR);
+    expect(ahead.body).toMatchObject({ mode: 'offset' });
+    expect(Math.abs(Date.parse(ahead.body.now) - Date.now() - HOUR)).toBeLessThan(1_000);
+    const set = await own.admin<Clock>('PUT clock', { now: '2030-01-01T00:00:00+02:00' });
+    expect(set.body.now).toMatch(/^2029-12-31T22:00:0/);
+    const real = await own.admin<Clock>('PUT clock', { mode: 'real' });
+    expect(real.body).toMatchObject({ mode: 'real', offsetMs: 0 });
+  });
+
+  it('dates what is stored and what is recorded', async () => {
+    const own = await frozen();
+    await own.chunk();
+    const upload = await own.admin<{ expiresAt: string; chunks: { at: string }[] }>('GET uploads/f');
+    expect([upload.body.chunks[0]?.at, upload.body.expiresAt]).toEqual([START, '2026-03-02T09:30:00.000Z']);
+    const { body } = await own.admin<{ at: string }>('GET requests/1');
+    expect(body.at).toBe(START);
+  });
+
+  it.each<[string, unknown, string]>([
+    ['a field that there is not', { advance: 1 }, 'body'],
+    ['a mode that there is not', { mode: 'stopped' }, 'mode'],
+    ['a text that is no instant', { now: 'tomorrow' }, 'now'],
+    ['an instant without its zone', { now: '2026-03-01T09:30:00' }, 'now'],
+    ['to go back', { advanceMs: -1 }, 'advanceMs'],
+    ['less than a millisecond', { advanceMs: 0.5 }, 'advanceMs'],
+    ['to set what is to be real', { mode: 'real', now: START }, 'mode'],
+    ['to move what is to be real', { mode: 'real', advanceMs: 1 }, 'mode'],
+    ['more than a date can show', { advanceMs: 9e15 }, 'advanceMs'],
+    ['more than a date can show, together', { now: '9999-12-31T00:00:00Z', advanceMs: 86_400_000 }, 'now'],
+    ['no object', [], 'body'],
+  ])('refuses %s, and stays as it was', async (_name, json, field) => {
+    const own = await frozen();
+    const { status, body } = await own.admin<Refused>('PUT clock', json);
+    expect([status, body.error.code]).toEqual([400, 'invalid_request']);
+    expect(body.error.details.fields).toMatchObject([{ field }]);
+    expect((await own.admin<Clock>('GET clock')).body).toMatchObject({ mode: 'frozen', now: START });
+    expect((await own.chunk()).status).toBe(200);
+  });
+});
+
+describe('advancing settles before it answers', () => {
+  it('uploads that expire, to the millisecond', async () => {
+    const own = await frozen({ uploadTtl: '1h' });
+    for (const fileId of ['a', 'b']) await own.chunk({ fileId, index: 0, total: 2 });
+    expect((await advance(own, HOUR - 1)).body.settled.uploadsExpired).toBe(0);
+    expect(await own.size('a')).toBe(5);
+    await own.chunk({ fileId: 'b', index: 1, total: 2 });
+    expect((await advance(own, 1)).body.settled.uploadsExpired).toBe(1);
+    expect([await own.size('a'), await own.size('b')]).toEqual([null, 10]);
+    expect((await own.admin<{ uploads: unknown[] }>('GET uploads')).body.uploads).toHaveLength(1);
+  });
+
+  it('the life cycle of an entry, step by step', async () => {
+    const own = await frozen({ pendingTime: '1m', processingTime: '10m' });
+    await own.chunk();
+    const { body } = await own.finalize();
+    const { id } = body.data;
+    const seen: unknown[] = [body.data.status];
+    for (const [ms, changed] of [
+      [59_999, 0],
+      [1, 1],
+      [599_999, 0],
+      [1, 1],
+      [HOUR, 0],
+    ] as const) {
+      expect((await advance(own, ms)).body.settled.entriesChanged).toBe(changed);
+      const entry = await own.entry(id);
+      seen.push(entry?.status);
+    }
+    expect(seen).toEqual(['pending', 'pending', 'processing', 'processing', 'completed', 'completed']);
+    expect(await own.entry(id)).toMatchObject({
+      youtube: { status: 'published' },
+      updatedAt: '2026-03-01T09:41:00.000Z',
+    });
+  });
+
+  it('an entry that was scheduled', async () => {
+    const own = await frozen({ pendingTime: 0, processingTime: 0 });
+    await own.chunk();
+    const { body } = await own.finalize('f', { scheduledAt: '2026-03-02T00:00:00Z' });
+    expect(body.data.status).toBe('scheduled');
+    expect(
+      (await own.admin<Clock>('PUT clock', { now: '2026-03-01T23:59:59.999Z' })).body.settled.entriesChanged,
+    ).toBe(0);
+    expect((await advance(own, 1)).body.settled.entriesChanged).toBe(1);
+    expect(await own.entry(body.data.id)).toMatchObject({ status: 'completed' });
+  });
+
+  it('late commits: the chunk and the entry are there, and no later', async () => {
+    const own = await frozen();
+    await own.admin('POST rules', [
+      { id: 'late', match: { operation: 'uploadChunk' }, fault: 'late-commit:10m' },
+      { id: 'later', match: { operation: 'createVideo' }, fault: 'late-commit:1h' },
+    ]);
+    expect((await own.chunk({ bytes: 'late' })).status).toBe(503);
+    expect((await advance(own, 599_999)).body.settled.lateCommits).toBe(0);
+    expect(await own.size()).toBeNull();
+    expect((await advance(own, 1)).body.settled.lateCommits).toBe(1);
+    expect(await own.size()).toBe(4);
+    expect((await own.finalize()).status).toBe(503);
+    const listed = (): Promise<Told<{ media: { createdAt: string }[] }>> => own.admin('GET media');
+    expect((await listed()).body.media).toEqual([]);
+    expect((await advance(own, HOUR)).body.settled.lateCommits).toBe(1);
+    expect((await listed()).body.media).toMatchObject([{ createdAt: '2026-03-01T10:40:00.000Z' }]);
+    expect((await own.finalize()).status, 'the same finalise again is answered as what it was').toBe(200);
+  });
+
+  it('all of it in one step', async () => {
+    const own = await frozen({ uploadTtl: '1h', pendingTime: '1m', processingTime: '1m' });
+    await own.chunk({ fileId: 'done' });
+    const { body } = await own.finalize('done');
+    await own.chunk({ fileId: 'half', index: 0, total: 2 });
+    await own.admin('POST rules', { id: 'late', match: { fileId: 'late' }, fault: 'late-commit:30m' });
+    await own.chunk({ fileId: 'late' });
+    const { settled } = (await advance(own, 2 * HOUR)).body;
+    expect(settled).toEqual({ uploadsExpired: 2, entriesChanged: 1, lateCommits: 1 });
+    expect(await own.entry(body.data.id)).toMatchObject({ status: 'completed' });
+    // Stored when the clock came by, which is now: it has the whole of its time before it.
+    expect([await own.size('half'), await own.size('late')]).toEqual([null, 5]);
+  });
+
+  it('is about its own namespace, or with ?namespace=* about all that have no clock of their own', async () => {
+    const server = await openTestServer({ uploadTtl: '1h' });
+    const [one, two, three] = ['one', 'two', 'three'].map((key) => new DoubleClient(server, key));
+    if (one === undefined || two === undefined || three === undefined) throw new Error('three clients');
+    await three.admin('PUT clock', { mode: 'frozen' });
+    for (const own of [one, two, three]) await own.chunk({ index: 0, total: 2 });
+    expect((await advance(one, HOUR)).body.settled.uploadsExpired).toBe(1);
+    expect([await one.size(), await two.size(), await three.size()]).toEqual([null, 5, 5]);
+    await one.admin('PUT clock?namespace=*', { advanceMs: HOUR });
+    expect([await two.size(), await three.size()]).toEqual([null, 5]);
+  });
+});

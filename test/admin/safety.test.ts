@@ -1,0 +1,272 @@
+// safety.test.ts: the plane in staging: where it is, who may use it, which pages may, which rules it takes. What is served
+// where is tested in http/admin.test.ts, too; here it is what must not happen.
+import { describe, expect, it } from 'vitest';
+import { startServer } from '../../src/index.ts';
+import { isSameSecret } from '../../src/http/keys.ts';
+import { openTestServer, temporaryFolder } from '../helpers/app.ts';
+import { DoubleClient } from '../helpers/double-client.ts';
+
+interface Refused {
+  readonly error: { readonly code: string; readonly details: { readonly problems: readonly object[] } };
+}
+
+describe('bound beyond loopback', () => {
+  it.each([
+    [{ host: '0.0.0.0' }, false],
+    [{ host: '::' }, false],
+    [{ host: '0.0.0.0', adminCorsOrigin: ['*'] }, false],
+    [{ host: '0.0.0.0', apiKeys: ['k'] }, false],
+    [{ host: '0.0.0.0', adminToken: 't' }, true],
+    [{ host: '127.0.0.1' }, true],
+    [{ host: 'localhost' }, true],
+  ])('%j: the plane is on: %s', async (settings, isOn) => {
+    const server = await openTestServer(settings);
+    expect(server.adminUrl !== null).toBe(isOn);
+    const headers = { authorization: 'Bearer t', 'x-admin-token': 't' };
+    const own = new DoubleClient({ url: `http://127.0.0.1:${server.port}` }, 'k', headers);
+    const plane = [
+      'GET config',
+      'GET rules',
+      'POST rules',
+      'POST reset',
+      'GET state',
+      'GET events?namespace=x',
+    ];
+    for (const line of plane) {
+      const { status } = await own.admin(line, line.startsWith('POST') ? {} : undefined);
+      expect([line, status === 404]).toEqual([line, !isOn]);
+    }
+    for (const probe of ['health', 'ready']) expect((await own.admin(`GET ${probe}`)).status).toBe(200);
+  });
+
+  it('rules are taken only if they end by themselves, over HTTP and in process', async () => {
+    const server = await openTestServer({ host: '0.0.0.0', adminToken: 't' });
+    const url = `http://127.0.0.1:${server.port}`;
+    const own = new DoubleClient({ url }, 'k', { 'x-admin-token': 't' });
+    for (const method of ['POST', 'PUT']) {
+      const { status, body } = await own.admin<Refused>(`${method} rules`, [
+        { fault: 'close', ttlMs: '10m' },
+        { fault: 'close' },
+      ]);
+      expect([status, body.error.code, body.error.details.problems]).toEqual([
+        400,
+        'invalid_rule',
+        [{ pointer: '/1/ttlMs', message: 'a server that others reach needs it, such as "10m"' }],
+      ]);
+    }
+    expect((await own.admin('POST rules', { fault: 'close', ttlMs: '10m' })).status).toBe(201);
+    const double = await startServer({ host: '0.0.0.0' });
+    try {
+      expect(() => double.rules.add({ fault: 'close' })).toThrow('/ttlMs');
+      expect(double.rules.add({ fault: 'close', ttlMs: 1_000 })).toHaveLength(1);
+    } finally {
+      await double.close();
+    }
+  });
+
+  it('an answer that a rule touched says so', async () => {
+    const server = await openTestServer({ host: '0.0.0.0', adminToken: 't' });
+    const own = new DoubleClient({ url: `http://127.0.0.1:${server.port}` }, 'k', { 'x-admin-token': 't' });
+    for (const fault of ['status@headers:503', 'delay@response:1ms', 'empty@response', 'forget@headers']) {
+      await own.admin('PUT rules', [
+        { id: 'staged', match: { operation: 'getUploadStatus' }, fault, ttlMs: '1m' },
+      ]);
+      const { headers } = await own.ask('GET', '/media/chunks?fileId=f');
+      expect([fault, headers['x-mock-fault']]).toEqual([fault, 'staged']);
+    }
+  });
+});
+
+describe('the token', () => {
+  it('is taken as Bearer and as X-Admin-Token, and names no namespace', async () => {
+    const server = await openTestServer({ adminToken: 'the-token' });
+    for (const headers of [{ authorization: 'Bearer the-token' }, { 'x-admin-token': 'the-token' }]) {
+      const admin = new DoubleClient(server, undefined, headers);
+      await admin.admin('PUT state', { fixture: 'half-uploaded' });
+      expect(
+        (await admin.admin<{ uploads: { namespace: string }[] }>('GET uploads')).body.uploads,
+      ).toMatchObject([{ namespace: 'public' }]);
+    }
+  });
+
+  it.each(['', 'the-toke', 'the-tokenn', 'The-token', 'Bearer the-token', '*'])(
+    '%j is another',
+    async (given) => {
+      const server = await openTestServer({ adminToken: 'the-token' });
+      for (const headers of [{ authorization: `Bearer ${given}` }, { 'x-admin-token': given }]) {
+        const { status } = await new DoubleClient(server, undefined, headers).admin('GET uploads');
+        expect(status).toBe(401);
+      }
+    },
+  );
+
+  it('is compared without telling by the time how much of it was right', () => {
+    // Of digests, in constant time: what is left over is the hash of what was given, which everybody can know.
+    const token = 'a'.repeat(64);
+    const time = (given: string): number => {
+      const begun = process.hrtime.bigint();
+      for (let n = 0; n < 2_000; n += 1) isSameSecret(given, token);
+      return Number(process.hrtime.bigint() - begun);
+    };
+    const best = (given: string): number => Math.min(...Array.from({ length: 9 }, () => time(given)));
+    const [none, almost] = [best('b'.repeat(64)), best(`${'a'.repeat(63)}b`)];
+    expect(Math.max(none, almost) / Math.min(none, almost)).toBeLessThan(1.5);
+  });
+
+  it('is nowhere to be read', async () => {
+    const server = await openTestServer({ adminToken: 'the-hidden-token', apiKeys: ['the-hidden-key'] });
+    const admin = new DoubleClient(server, 'the-hidden-key', { 'x-admin-token': 'the-hidden-token' });
+    await admin.chunk();
+    for (const path of ['config', 'metrics', 'requests', 'requests?format=har', 'uploads', 'state']) {
+      const { status, text } = await admin.admin(`GET ${path}`);
+      expect([path, status, text.includes('hidden')]).toEqual([path, 200, false]);
+    }
+    expect(JSON.stringify(server.log)).not.toContain('hidden');
+  });
+});
+
+describe('config', () => {
+  it('says of every setting what it is and where it came from', async () => {
+    const server = await openTestServer({ adminToken: 't', maxFileSize: '2MiB' });
+    const admin = new DoubleClient(server, undefined, { 'x-admin-token': 't' });
+    expect((await admin.admin('GET config')).body).toMatchObject({
+      maxFileSize: { value: 2_097_152, source: 'option' },
+      adminToken: { value: '[redacted]', source: 'option' },
+      uploadTtl: { value: 86_400_000, source: 'default' },
+      seed: { value: null, source: 'default' },
+      apiKeys: { value: [], source: 'default' },
+    });
+  });
+});
+
+const PAGE = 'https://app.example.com';
+
+describe('pages of other origins', () => {
+  const preflight = { origin: PAGE, 'access-control-request-method': 'PUT' };
+
+  it.each([
+    ['by default', {}],
+    ['when the contract routes take any', { corsOrigin: ['*'] }],
+    ['when another is allowed', { adminCorsOrigin: ['https://other.example.com'] }],
+  ])('can read nothing %s', async (_name, settings) => {
+    const own = new DoubleClient(await openTestServer(settings), 'k');
+    for (const path of ['rules', 'requests', 'state', 'health', 'events?namespace=x', 'none']) {
+      for (const method of ['GET', 'OPTIONS']) {
+        const { headers } = await own.ask(method, `/__admin/${path}`, { headers: preflight });
+        const allowed = headers['access-control-allow-origin'];
+        expect([path, method, allowed === PAGE || allowed === '*']).toEqual([path, method, false]);
+      }
+    }
+  });
+
+  it('can change nothing, not even by what a browser sends without asking', async () => {
+    const own = new DoubleClient(await openTestServer(), 'k');
+    await own.chunk();
+    for (const origin of [PAGE, 'null', 'http://localhost:1', 'http://127.0.0.1.example.com']) {
+      for (const line of [
+        'POST reset',
+        'PUT rules',
+        'POST rules',
+        'DELETE uploads/f',
+        'PUT state',
+        'PUT clock',
+      ]) {
+        const [method = '', path = ''] = line.split(' ');
+        const { status, body } = await own.ask<Refused>(method, `/__admin/${path}`, {
+          headers: { origin, 'content-type': 'text/plain' },
+          body: '{}',
+        });
+        expect([line, status, body.error.code]).toEqual([line, 403, 'admin_origin_forbidden']);
+      }
+    }
+    expect(await own.size()).toBe(5);
+  });
+
+  it('are not those of the plane itself', async () => {
+    const server = await openTestServer();
+    const own = new DoubleClient(server, 'k');
+    const { status } = await own.ask('POST', '/__admin/reset', { headers: { origin: server.url } });
+    expect(status).toBe(200);
+  });
+
+  it.each([[[PAGE, 'https://other.example.com']], [['*']]])(
+    'can do everything with --admin-cors-origin %j, and still need the token',
+    async (adminCorsOrigin) => {
+      const server = await openTestServer({ adminCorsOrigin, adminToken: 't' });
+      const own = new DoubleClient(server, 'k');
+      for (const path of ['rules', 'events', 'health', 'requests/1']) {
+        const asked = await own.ask('OPTIONS', `/__admin/${path}`, {
+          headers: { ...preflight, 'access-control-request-headers': 'content-type,x-admin-token' },
+        });
+        expect([path, asked.status, asked.headers['access-control-allow-origin']]).toEqual([
+          path,
+          204,
+          adminCorsOrigin.includes('*') ? '*' : PAGE,
+        ]);
+        expect(asked.headers['access-control-allow-methods']).toContain('PUT');
+        expect(asked.headers['access-control-allow-headers']).toContain('x-admin-token');
+      }
+      const refused = await own.ask('PUT', '/__admin/rules', { headers: { origin: PAGE }, json: [] });
+      expect([refused.status, refused.headers['access-control-allow-origin']]).toEqual([
+        401,
+        adminCorsOrigin.includes('*') ? '*' : PAGE,
+      ]);
+      const headers = { origin: PAGE, 'x-admin-token': 't' };
+      expect((await own.ask('PUT', '/__admin/rules', { headers, json: [] })).status).toBe(200);
+      const contract = await own.ask('OPTIONS', '/media/chunks', { headers: preflight });
+      expect(contract.headers['access-control-allow-methods'], 'the contract has its own').not.toContain(
+        'PUT',
+      );
+    },
+  );
+
+  it('that are allowed can read the events, too', async () => {
+    const server = await openTestServer({ adminCorsOrigin: [PAGE] });
+    const answer = await fetch(`${server.url}/__admin/events`, { headers: { origin: PAGE } });
+    expect(answer.headers.get('access-control-allow-origin')).toBe(PAGE);
+    await answer.body?.cancel();
+  });
+
+  it('are allowed on the port of the plane, where it has its own', async () => {
+    const server = await openTestServer({ adminPort: 0, adminCorsOrigin: [PAGE] });
+    const own = new DoubleClient(server, 'k');
+    const asked = await own.ask('OPTIONS', `${server.adminUrl}/rules`, { headers: preflight });
+    expect([asked.status, asked.headers['access-control-allow-origin']]).toEqual([204, PAGE]);
+    const elsewhere = await own.ask('OPTIONS', '/__admin/rules', { headers: preflight });
+    expect(elsewhere.headers['access-control-allow-origin']).toBeUndefined();
+  });
+});
+
+it('draining: ready says so first, the rest of the plane still answers', async () => {
+  const server = await openTestServer({ adminPort: 0 });
+  const own = new DoubleClient(server, 'k');
+  const sender = new DoubleClient(server, 'k');
+  await own.admin('GET ready');
+  await own.admin('POST rules', {
+    id: 'slow',
+    match: { operation: 'uploadChunk' },
+    fault: 'delay@pre-commit:500ms',
+  });
+  const sending = sender.chunk();
+  const events = await own.admin<{ requests: object[] }>('POST requests/wait', { timeoutMs: 50 });
+  expect(events.status).toBe(408);
+  const drained = server.drain(5_000);
+  const { status, body } = await own.admin('GET ready');
+  expect([status, body]).toEqual([503, { ready: false }]);
+  expect((await own.admin('GET rules')).status).toBe(200);
+  expect((await sending).status).toBe(200);
+  await drained;
+});
+
+it('an import makes no file outside of the data folder, whatever it is called', async () => {
+  const parent = await temporaryFolder();
+  const own = new DoubleClient(await openTestServer({ storage: 'disk', dataDir: `${parent}/data` }), 'k');
+  for (const fileId of ['../../x', '/etc/passwd', '..', 'a/../../b', '.']) {
+    const { status } = await own.admin('PUT state', {
+      uploads: [{ fileId, totalChunks: 1, chunks: [{ index: 0, bytes: 1 }] }],
+    });
+    expect([fileId, status, await own.size(fileId)]).toEqual([fileId, 200, 1]);
+  }
+  const { readdir } = await import('node:fs/promises');
+  expect(await readdir(parent)).toEqual(['data']);
+});

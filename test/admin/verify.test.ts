@@ -1,0 +1,235 @@
+// verify.test.ts: verification over HTTP: what passes, what fails and why, as JSON and as a text for a test's output.
+import { describe, expect, it } from 'vitest';
+import { openTestServer } from '../helpers/app.ts';
+import { DoubleClient, type Told } from '../helpers/double-client.ts';
+
+interface Failure {
+  readonly kind: string;
+  readonly pointer: string;
+  readonly expected: object;
+  readonly actual: object;
+  readonly nearMisses: readonly { readonly seq: number; readonly differs: readonly object[] }[];
+}
+
+type Verdict = { readonly pass: boolean; readonly failures: readonly Failure[] } & Failure;
+
+/** Chunk 2 is lost after its commit; the uploader asks for the status and sends it once more. */
+async function resumed(): Promise<DoubleClient> {
+  const own = new DoubleClient(await openTestServer(), 'k');
+  await own.admin('POST rules', { id: 'lost', match: { chunkIndex: 2 }, fault: 'reset@pre-commit' });
+  for (const index of [0, 1, 2]) await own.chunk({ index, total: 4 });
+  await own.size();
+  for (const index of [2, 3]) await own.chunk({ index, total: 4 });
+  return own;
+}
+
+const failed = ({ status, body }: Told<Verdict>): [number, boolean, string[]] => [
+  status,
+  body.pass,
+  body.failures.map(({ pointer }) => pointer),
+];
+
+const RESENT = { operation: 'uploadChunk', chunkIndex: 2 };
+
+describe('a verification', () => {
+  it.each<[string, unknown]>([
+    ['of nothing but the rules', {}],
+    ['of a count', { expect: [{ match: RESENT, count: 2 }] }],
+    [
+      'of bounds',
+      {
+        expect: [
+          { match: RESENT, atLeast: 1, atMost: 2 },
+          { match: { status: 503 }, atMost: 0 },
+        ],
+      },
+    ],
+    ['that something came at all', { expect: [{ match: { operation: 'getUploadStatus' } }] }],
+    [
+      'of the order: re-sent once, after a status query',
+      {
+        expect: [{ match: RESENT, count: 2 }],
+        sequence: [{ ...RESENT, attempt: 1 }, { operation: 'getUploadStatus' }, { ...RESENT, attempt: 2 }],
+      },
+    ],
+    ['of what must never be', { never: ['acknowledged chunk re-sent', { operation: 'createVideo' }] }],
+  ])('%s passes', async (_name, json) => {
+    const own = await resumed();
+    const { status, body } = await own.admin('POST verify', json);
+    expect([status, body]).toEqual([200, { pass: true }]);
+  });
+
+  it('that fails says what was expected, what came, and what came nearest', async () => {
+    const own = await resumed();
+    const verdict = await own.admin<Verdict>('POST verify', {
+      expect: [{ match: { ...RESENT, attempt: 3 }, count: 1 }],
+    });
+    expect([verdict.status, verdict.body]).toEqual([
+      409,
+      {
+        pass: false,
+        failures: [expect.objectContaining({ kind: 'expect', pointer: '/expect/0' })],
+        expected: { match: { ...RESENT, attempt: 3 }, count: 1 },
+        actual: { count: 0, seqs: [] },
+        nearMisses: expect.arrayContaining([
+          {
+            seq: 5,
+            differs: [{ field: 'attempt', expected: 3, actual: 2 }],
+            exchange: expect.stringContaining('#5 uploadChunk (POST /media/chunks) of "f" chunk 2 attempt 2'),
+          },
+        ]),
+      },
+    ]);
+  });
+
+  it('names every check that failed', async () => {
+    const own = await resumed();
+    const verdict = await own.admin<Verdict>('POST verify', {
+      expect: [{ match: RESENT, count: 1 }, { match: {}, count: 6 }, { match: { fileId: 'other' } }],
+      sequence: [{ operation: 'getUploadStatus' }, { chunkIndex: 3 }, { chunkIndex: 2 }],
+      never: [{ outcome: 'fault-reset' }],
+    });
+    expect(failed(verdict)).toEqual([409, false, ['/expect/0', '/expect/2', '/sequence/2', '/never/0']]);
+    expect(verdict.body.failures[2]).toMatchObject({
+      kind: 'sequence',
+      expected: { match: { chunkIndex: 2 }, afterSeq: 6 },
+      actual: { seqs: [4, 6] },
+    });
+    expect(verdict.body.failures[3]).toMatchObject({
+      actual: { count: 1, seqs: [3] },
+      nearMisses: [{ seq: 3, differs: [] }],
+    });
+  });
+
+  it('finds a chunk that was sent again although it was acknowledged', async () => {
+    const own = new DoubleClient(await openTestServer(), 'k');
+    await own.chunk({ index: 0, total: 2 });
+    await own.chunk({ index: 0, total: 2 });
+    const verdict = await own.admin<Verdict>('POST verify', { never: ['acknowledged chunk re-sent'] });
+    expect(failed(verdict)).toEqual([409, false, ['/never/0']]);
+    expect(verdict.body.actual).toEqual({ count: 1, seqs: [2] });
+  });
+
+  it('looks at its own namespace only', async () => {
+    const server = await openTestServer();
+    await new DoubleClient(server, 'other').chunk();
+    await new DoubleClient(server, 'other').admin('POST rules', { fault: 'close' });
+    const own = new DoubleClient(server, 'k');
+    expect((await own.admin('POST verify', { expect: [{ match: {}, count: 0 }] })).status).toBe(200);
+  });
+
+  it('that cannot be understood is refused, each place by its pointer', async () => {
+    const own = new DoubleClient(await openTestServer(), 'k');
+    for (const [json, pointers] of [
+      [{ expects: [] }, ['/expects']],
+      [{ expect: [{ match: { chunk: 1 } }] }, ['/expect/0/match/chunk']],
+      [{ expect: [{ match: {}, count: 1, atLeast: 1 }] }, ['/expect/0']],
+      [{ never: ['a mistake'] }, ['/never/0']],
+    ] as const) {
+      const { status, body } = await own.admin<{
+        error: { code: string; details: { problems: { pointer: string }[] } };
+      }>('POST verify', json);
+      expect([status, body.error.code]).toEqual([400, 'invalid_matcher']);
+      expect(body.error.details.problems.map(({ pointer }) => pointer)).toEqual(pointers);
+    }
+  });
+});
+
+describe('a rule that never fired', () => {
+  it('fails every verification, with the exchanges that come nearest to it', async () => {
+    const own = new DoubleClient(await openTestServer(), 'k');
+    await own.admin('POST rules', {
+      id: 'never',
+      match: { operation: 'uploadChunk', chunkIndex: 7 },
+      fault: 'close',
+    });
+    for (const index of [0, 1]) await own.chunk({ index, total: 2 });
+    await own.size();
+    for (const json of [undefined, {}, { expect: [{ match: {}, count: 3 }] }]) {
+      const verdict = await own.admin<Verdict>('POST verify', json);
+      expect(failed(verdict)).toEqual([409, false, ['/unfiredRules']]);
+      expect(verdict.body).toMatchObject({
+        expected: { ruleId: 'never', explain: expect.stringContaining('On chunk 7 of any upload, once') },
+        actual: { fired: 0 },
+        nearMisses: [
+          { seq: 2, differs: [{ field: 'chunkIndex', expected: 7, actual: 1 }] },
+          { seq: 1 },
+          { seq: 3 },
+        ],
+      });
+    }
+  });
+
+  it('is no failure when that is asked for, when it is disarmed, or once it has fired', async () => {
+    const own = new DoubleClient(await openTestServer(), 'k');
+    await own.admin('POST rules', {
+      id: 'late',
+      match: { operation: 'uploadChunk' },
+      fault: 'status@headers:503',
+    });
+    expect((await own.admin('POST verify', { unfiredRules: false })).status).toBe(200);
+    expect((await own.admin('POST verify')).status).toBe(409);
+    await own.chunk();
+    expect((await own.admin('POST verify')).status).toBe(200);
+    await own.admin('POST rules', { id: 'other', fault: 'close' });
+    expect((await own.admin('POST verify')).status).toBe(409);
+    await own.admin('DELETE rules/other');
+    expect((await own.admin('POST verify')).status).toBe(200);
+  });
+});
+
+describe('as text', () => {
+  const asked = async (own: DoubleClient, accept: string, json: unknown): Promise<Told> =>
+    own.ask('POST', '/__admin/verify', { headers: { accept }, json });
+
+  it('says the same for a person', async () => {
+    const own = await resumed();
+    const passed = await asked(own, 'text/plain', {});
+    expect([passed.status, passed.headers['content-type'], passed.text]).toEqual([
+      200,
+      'text/plain; charset=utf-8',
+      'PASS\n',
+    ]);
+    const { status, text } = await asked(own, 'text/plain', {
+      expect: [{ match: { ...RESENT, attempt: 3 }, count: 1 }],
+      never: [{ outcome: 'fault-reset' }],
+    });
+    expect(status).toBe(409);
+    const [title, first = '', second = ''] = text.trimEnd().split('\n\n');
+    expect(title).toBe('FAIL: 2 checks failed');
+    expect(first.split('\n').slice(0, 6)).toEqual([
+      'expect /expect/0',
+      '  expected: operation uploadChunk, chunkIndex 2, attempt 3: 1 times',
+      '  actual: 0 times',
+      '  nearest:',
+      '    #5 uploadChunk (POST /media/chunks) of "f" chunk 2 attempt 2: 200, answered',
+      '      but attempt is 2, not 3',
+    ]);
+    expect(second.split('\n')).toEqual([
+      'never /never/0',
+      '  expected: never: outcome fault-reset',
+      '  actual: 1 times (#3)',
+      '  these:',
+      '    #3 uploadChunk (POST /media/chunks) of "f" chunk 2 attempt 1: no answer, fault-reset, fault reset@pre-commit of rule lost',
+    ]);
+  });
+
+  it.each([
+    ['text/plain', 'text'],
+    ['text/plain, */*', 'text'],
+    ['text/plain;q=0.9, application/json;q=0.5', 'text'],
+    ['text/plain, application/json', 'text'],
+    // As axios and its like send with every request.
+    ['application/json, text/plain, */*', 'json'],
+    ['application/json, text/plain;q=0.5', 'json'],
+    ['text/plain;q=0', 'json'],
+    ['text/html', 'json'],
+    ['*/*', 'json'],
+    ['', 'json'],
+  ])('for "%s" it is %s', async (accept, kind) => {
+    const own = new DoubleClient(await openTestServer(), 'k');
+    const { headers } = await asked(own, accept, {});
+    expect(headers['content-type']).toContain(kind);
+    expect(headers['vary']?.toLowerCase()).toContain('accept');
+  });
+});
