@@ -587,6 +587,7 @@ describe('a stored upload that fails its checks', () => {
       await status(server),
       await sendChunk(server, { index: 1, total: 2 }),
       await finalize(server),
+      await ask(server, '/__admin/uploads/f'),
     ];
     for (const { status: code, body, headers } of answers) {
       expect([code, body.error.code, headers.get('retry-after')]).toEqual([500, 'upload_damaged', null]);
