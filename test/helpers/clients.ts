@@ -148,10 +148,17 @@ async function byPython(sending: Sending): Promise<string> {
   return code === 0 ? stdout.trim() : `exit ${code}: ${stderr}`;
 }
 
-function run(command: string, args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+function run(
+  command: string,
+  args: readonly string[],
+): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
     execFile(command, [...args], { timeout: TIMEOUT_MS }, (error, stdout, stderr) => {
-      resolve({ code: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1, stdout, stderr });
+      resolve({
+        code: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1,
+        stdout,
+        stderr,
+      });
     });
   });
 }
