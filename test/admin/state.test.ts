@@ -406,7 +406,7 @@ describe('what cannot be put in', () => {
     ],
   ] as const)(
     '%s is what this server refuses, and then nothing is there',
-    async (_name, settings, json, expected, code) => {
+    async (...[, settings, json, expected, code]) => {
       const { own } = await stood(settings);
       await own.chunk({ fileId: 'before', bytes: 'x' });
       const { status, body } = await own.admin<Refused>('PUT state', json);

@@ -109,7 +109,10 @@ async function byCurl(sending: Sending): Promise<string> {
     ...(sending.isReused ? [...common, queryOf(sending), '--next'] : []),
     ...common,
     // Without `Expect: 100-continue` it begins to send at once.
-    ...['-H', 'Expect:', '-w', '%{http_code} %{size_download}'],
+    '-H',
+    'Expect:',
+    '-w',
+    '%{http_code} %{size_download}',
     ...form.flatMap((field) => ['-F', field]),
     `${sending.url}/media/chunks`,
   ];

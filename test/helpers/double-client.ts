@@ -75,7 +75,7 @@ export class DoubleClient {
         method,
         headers: { ...this.#headers, ...type, ...length, ...headers },
       })
-        .on('response', (answer) => read<T>(answer).then(resolve, nothing))
+        .on('response', (answer) => void read<T>(answer).then(resolve, nothing))
         .on('error', nothing)
         .end(body);
     });
