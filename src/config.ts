@@ -5,7 +5,7 @@
 // key, where it came from, what was got and what was expected. The result is frozen.
 // Must not know: anything of ours. It is a leaf; it reads no environment and no file itself.
 import { z } from 'zod';
-import { duration, size } from './units.ts';
+import { duration, list, size } from './units.ts';
 
 /** A setting that cannot be used. The message is for the person who typed it; the command exits with 2. */
 export class ConfigError extends Error {
@@ -13,14 +13,6 @@ export class ConfigError extends Error {
 }
 
 const flag = z.union([z.boolean(), z.enum(['true', 'false'])]).transform((value) => String(value) === 'true');
-
-const list = z
-  .union([z.array(z.string()), z.string()])
-  .transform((value) =>
-    (typeof value === 'string' ? value.split(',') : value)
-      .map((item) => item.trim())
-      .filter((item) => item !== ''),
-  );
 
 const count = z.coerce.number({ error: 'expected a whole number' }).int('expected a whole number');
 const text = z.string().min(1, 'expected some text, got none');
@@ -43,7 +35,12 @@ function setting<T extends z.ZodType>(
 }
 
 export const SETTINGS = {
-  host: setting(text, { default: '127.0.0.1', placeholder: 'ADDRESS', sentence: 'Address to listen on.' }),
+  host: setting(text, {
+    default: '127.0.0.1',
+    placeholder: 'ADDRESS',
+    sentence:
+      'Address to listen on. Of a name such as `localhost` it is the first, IPv4 before IPv6, and no other.',
+  }),
   port: setting(count.min(0).max(65_535), {
     default: '4310',
     placeholder: 'PORT',

@@ -44,7 +44,7 @@ interface JournalDouble {
     matcher: JournalMatcher,
     options?: { count?: number; timeoutMs?: number },
   ): Promise<readonly Exchange[]>;
-  /** As `POST verify`: `{}` checks that every armed rule fired. */
+  /** As `POST verify`: `{}` checks that every armed rule fired; one armed for all keys, that it did for any. */
   verify(request?: Partial<VerifyRequest>): Verdict;
   /** As `verify`. @throws Error that says what was expected, what came and what came nearest */
   expect(request?: Partial<VerifyRequest>): void;

@@ -156,6 +156,8 @@ class ExchangeObserver implements Observer {
     return errorCode === '' ? { status, bytes } : { status, errorCode, bytes };
   }
 
+  readonly #headMark = (): string => headMarkOf(this.#request.raw);
+
   get #namespace(): string {
     return this.#request.caller?.namespace ?? PUBLIC_NAMESPACE;
   }
@@ -222,7 +224,7 @@ class ExchangeObserver implements Observer {
   #onEnded(outcome: Ending, answerBytes: number | null): void {
     const response = answerBytes === null ? null : this.#response(answerBytes);
     if (this.#seq === null) this.#append(outcome, response);
-    else this.#options.journal?.amend(this.#seq, { outcome, response });
+    else this.#options.journal?.amend(this.#seq, { outcome, response }, this.#headMark);
   }
 
   async #run<T>(change: Change<T>): ReturnType<Change<T>['run']> {
@@ -246,7 +248,7 @@ class ExchangeObserver implements Observer {
     if (this.#recording === null) return;
     if (response !== null) this.#recording.answerBegins();
     const draft = this.#recording.draft(this.#namespace, { outcome, response });
-    this.#seq = this.#options.journal?.append(draft, headMarkOf(this.#request.raw)).seq ?? null;
+    this.#seq = this.#options.journal?.append(draft, this.#headMark).seq ?? null;
     if (this.#recording.fault !== null && this.#seq !== null) this.#claim?.fired(this.#seq);
   }
 
@@ -263,7 +265,7 @@ class ExchangeObserver implements Observer {
     const { journal } = this.#options;
     const outcome = journal?.get(seq)?.outcome;
     const hasLeft = !isWhole && (outcome === 'answered' || outcome === 'refused');
-    journal?.amend(seq, hasLeft ? { outcome: 'client-aborted', timing } : { timing });
+    journal?.amend(seq, hasLeft ? { outcome: 'client-aborted', timing } : { timing }, this.#headMark);
   }
 
   /** What either side broke. An answer that a fault made is no answer of the contract's. */

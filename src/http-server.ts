@@ -5,7 +5,8 @@
 // where §9 allows it.
 // Must not know: storage, how the process starts and ends.
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { lookup } from 'node:dns/promises';
+import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
@@ -23,6 +24,7 @@ import { FeedBudget } from './http/body-feed.ts';
 import { SpoolBudget } from './http/chunk-intake.ts';
 import { contractRoutes, type ContractRoutesOptions } from './http/contract-routes.ts';
 import { operationOf } from './http/exchange.ts';
+import { answerExpectations, refuseWithoutHost } from './http/host-and-expect.ts';
 import { InFlight } from './http/in-flight.ts';
 import { Keys } from './http/keys.ts';
 import { lingerAfter } from './http/linger.ts';
@@ -86,17 +88,20 @@ export class HttpServer {
   }
 
   get url(): string {
-    return urlOf(this.#main, this.#options.config.host);
+    return urlOf(this.#main);
   }
 
   get adminUrl(): string | null {
-    if (this.#admin !== null) return `${urlOf(this.#admin, '127.0.0.1')}${ADMIN_PREFIX}`;
+    if (this.#admin !== null) return `${urlOf(this.#admin)}${ADMIN_PREFIX}`;
     return this.#isAdminOnMain ? `${this.url}${ADMIN_PREFIX}` : null;
   }
 
   async listen(): Promise<void> {
     const { host, port, adminPort } = this.#options.config;
-    await this.#main.listen({ host, port });
+    // By its address: `localhost` Fastify would serve by a second server object on `::1`, without our listeners, and
+    // beyond the reach of `drain`.
+    const { address } = await lookup(host, { order: 'ipv4first' });
+    await this.#main.listen({ host: address, port });
     if (this.#admin !== null && adminPort !== undefined)
       await this.#admin.listen({ host: '127.0.0.1', port: adminPort });
   }
@@ -129,6 +134,7 @@ export class HttpServer {
       http: {
         headersTimeout: config.headerTimeout,
         connectionsCheckingInterval: Math.min(config.headerTimeout, 5_000),
+        requireHostHeader: false, // Node's own refusal says nothing; `refuseWithoutHost` is ours.
       },
       genReqId: createRequestIds(config.seed),
       routerOptions: { maxParamLength: 16_384 }, // As long as the whole head may be: an id too long is an id not found.
@@ -140,6 +146,11 @@ export class HttpServer {
     app.decorateRequest('observer', null);
     app.decorateRequest('errorCode', '');
     app.decorateRequest('facts', null as never);
+    app.addHook('onRequest', async (request, reply) => {
+      request.facts = {};
+      reply.header('x-request-id', request.id);
+      refuseWithoutHost(request.raw);
+    });
     surroundRoutes(app);
     installReplies(app, { logger, onAborted: (operation) => metrics.requestAborted(operation) });
     this.#observe(app);
@@ -150,8 +161,6 @@ export class HttpServer {
     const { config, logger, metrics } = this.#options;
     const waitsForContinue = answerExpectations(app);
     app.addHook('onRequest', async (request, reply) => {
-      request.facts = {};
-      reply.header('x-request-id', request.id);
       if (!this.#isDraining) return;
       reply.header('connection', 'close');
       if (request.routeOptions.config.operationId !== undefined) throw shuttingDown();
@@ -230,22 +239,6 @@ function contractOptions(options: HttpOptions, inFlight: InFlight): ContractRout
   };
 }
 
-/**
- * `Expect: 100-continue`: the client is told to go on only when its headers have passed the key check, so a refusal
- * costs it no upload (rule C11). Returns the requests that have not been told yet.
- */
-function answerExpectations(app: FastifyInstance): WeakSet<IncomingMessage> {
-  const waiting = new WeakSet<IncomingMessage>();
-  app.server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    waiting.add(request);
-    app.server.emit('request', request, response);
-  });
-  app.addHook('preParsing', async (request, reply) => {
-    if (waiting.delete(request.raw)) reply.raw.writeContinue();
-  });
-  return waiting;
-}
-
 function shuttingDown(): AppError {
   return new AppError(
     'shutting_down',
@@ -271,7 +264,7 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
-function urlOf(app: FastifyInstance, host: string): string {
-  const { port } = app.server.address() as AddressInfo;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+function urlOf(app: FastifyInstance): string {
+  const { address, port } = app.server.address() as AddressInfo;
+  return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
 }

@@ -1,4 +1,4 @@
-// units.ts: sizes and durations as people write them (behaviour §11), as zod types.
+// units.ts: sizes, durations and lists as people write them (behaviour §11), as zod types.
 //
 // Must not know: which setting they are for. It is a leaf.
 import { z } from 'zod';
@@ -34,3 +34,12 @@ export const duration = z.union([z.number(), z.string()]).transform((value, cont
   context.addIssue({ code: 'custom', message: 'expected a duration such as 500ms, 30s or 24h' });
   return z.NEVER;
 });
+
+/** Items with commas between them, or an array. */
+export const list = z
+  .union([z.array(z.string()), z.string()])
+  .transform((value) =>
+    (typeof value === 'string' ? value.split(',') : value)
+      .map((item) => item.trim())
+      .filter((item) => item !== ''),
+  );

@@ -6,7 +6,7 @@
 import type { ClockChange, Clocks, ClockView } from '../clock.ts';
 import { AppError, invalidFields } from '../errors.ts';
 import type { FaultActions } from '../faults/injection.ts';
-import type { RuleBook } from '../faults/rule-book.ts';
+import { EVERYBODY, type RuleBook } from '../faults/rule-book.ts';
 import type { RuleView } from '../faults/rule-set.ts';
 import { parseRules } from '../faults/rules.ts';
 import type { Subject } from '../http/observer.ts';
@@ -91,8 +91,13 @@ export class Controls {
     if (!this.#options.rules.rulesOf(namespace).remove(id)) throw noRule(id);
   }
 
+  /**
+   * Those armed for everybody, too, as long as they have fired for nobody: with `times` such a rule may have fired for
+   * another namespace and can never fire for this one.
+   */
   unfiredRules(namespace: string): UnfiredRule[] {
-    const unfired = this.rules(namespace).filter(({ fired }) => fired === 0);
+    const armed = [...new Set([namespace, EVERYBODY])].flatMap((name) => this.rules(name));
+    const unfired = armed.filter(({ fired }) => fired === 0);
     return unfired.map((rule) => ({ ruleId: rule.id, explain: rule.explain, match: matcherOf(rule) }));
   }
 

@@ -3,6 +3,7 @@
 // Must not know: how exchanges are recorded.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, invalidFields } from '../errors.ts';
+import { queryOf } from '../http/text.ts';
 import { toHar } from '../journal/har.ts';
 import type { Found, Journal } from '../journal/journal.ts';
 import { parseMatcher } from '../journal/matcher.ts';
@@ -69,12 +70,7 @@ function foundBody({ exchanges, total, evicted }: Found): object {
 
 function listRequests(request: FastifyRequest, options: JournalRoutesOptions): unknown {
   const format = choiceIn(request, 'format', ['json', 'har']);
-  const {
-    limit,
-    format: _format,
-    namespace: _namespace,
-    ...filter
-  } = request.query as Readonly<Record<string, unknown>>;
+  const { limit, format: _format, namespace: _namespace, ...filter } = queryOf(request);
   const found = journalOf(options).find(options.namespaceOf(request), parseMatcher(withNumbers(filter)), {
     limit: limitOf(limit),
   });

@@ -7,6 +7,7 @@
 import type { FastifyRequest } from 'fastify';
 import { invalidFields } from '../errors.ts';
 import type { Keys } from '../http/keys.ts';
+import { queryOf } from '../http/text.ts';
 
 /** All namespaces together. */
 export const EVERYBODY = '*';
@@ -19,7 +20,7 @@ export type NamespaceOf = (request: FastifyRequest) => string;
 /** By `?namespace=`, else by the request's key, as on the contract routes: who gets this far may see every one (§9). */
 export function createNamespaceOf(keys: Keys, token: string | null): NamespaceOf {
   return (request) => {
-    const { namespace } = request.query as { namespace?: unknown };
+    const { namespace } = queryOf(request);
     if (namespace !== undefined) return named(namespace);
     const { 'x-api-key': key } = request.headers;
     // The Authorization header may hold the admin token: only X-API-Key names a namespace then.
@@ -46,7 +47,7 @@ export function choiceIn<T extends string>(
   field: string,
   values: readonly T[],
 ): T | undefined {
-  const given = (request.query as Record<string, unknown>)[field];
+  const given = queryOf(request)[field];
   const choice = values.find((value) => value === given);
   if (choice !== undefined || given === undefined) return choice;
   throw invalidFields([{ field, message: `expected ${values.join(' or ')}` }]);

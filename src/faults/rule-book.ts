@@ -3,6 +3,7 @@
 // Promises: an exchange asks its own namespace's rules first, then those armed for all (`*`); attempts are counted per
 // operation, upload and chunk; with a seed every namespace draws a sequence of its own, the same in every run.
 // Must not know: HTTP, how a fault is carried out.
+import { Attempts } from './attempts.ts';
 import { RuleSet, type Claim, type ExchangeFacts, type RuleView } from './rule-set.ts';
 import type { Rule } from './rules.ts';
 import { createSequence } from './seeded.ts';
@@ -14,7 +15,7 @@ const MAX_ATTEMPTS = 100_000;
 
 interface Page {
   readonly rules: RuleSet;
-  readonly attempts: Map<string, number>;
+  readonly attempts: Attempts;
   draw: () => number;
 }
 
@@ -56,13 +57,7 @@ export class RuleBook {
 
   /** Counts this attempt and says which one it is. */
   attempt(namespace: string, subject: string): number {
-    const { attempts } = this.#page(namespace);
-    const count = (attempts.get(subject) ?? 0) + 1;
-    attempts.delete(subject);
-    attempts.set(subject, count);
-    const [oldest] = attempts.keys();
-    if (attempts.size > MAX_ATTEMPTS && oldest !== undefined) attempts.delete(oldest);
-    return count;
+    return this.#page(namespace).attempts.count(subject);
   }
 
   /** Whether the exchange must be understood before it can be known which rule it meets. */
@@ -105,7 +100,7 @@ export class RuleBook {
     const known = this.#pages.get(namespace);
     if (known !== undefined) return known;
     const draw = this.#seed === null ? Math.random : createSequence(`${this.#seed}/rules/${namespace}`);
-    const page = { rules: new RuleSet(), attempts: new Map<string, number>(), draw };
+    const page = { rules: new RuleSet(), attempts: new Attempts(MAX_ATTEMPTS), draw };
     this.#pages.set(namespace, page);
     return page;
   }

@@ -10,6 +10,7 @@ import { malformed, type PartHandler } from './multipart-reader.ts';
 import type { BodyFacts } from './observer.ts';
 import type { PartHead } from './part-head.ts';
 import { PartLog } from './part-log.ts';
+import { decodeText } from './text.ts';
 
 const FIELD_NAMES = ['fileId', 'chunkIndex', 'totalChunks'] as const;
 type FieldName = (typeof FIELD_NAMES)[number];
@@ -157,14 +158,6 @@ export class ChunkForm implements PartHandler {
 
 function isFieldName(name: string | null): name is FieldName {
   return FIELD_NAMES.some((known) => known === name);
-}
-
-function decodeText(field: string, bytes: Buffer): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    throw invalidFields([{ field, message: 'not UTF-8 text' }]);
-  }
 }
 
 function parseIdentity(fields: ReadonlyMap<FieldName, string>): ChunkIdentity {

@@ -11,6 +11,7 @@ import type { InFlight } from './in-flight.ts';
 import { MultipartReader, type FormLimits } from './multipart-reader.ts';
 import { observerOf } from './observer.ts';
 import { chunkBody, uploadStatusBody } from './schemas.ts';
+import { queryOf } from './text.ts';
 
 export interface ChunkRoutesOptions {
   readonly uploads: Uploads;
@@ -40,8 +41,7 @@ async function getUploadStatus(
   reply: FastifyReply,
   { uploads }: ChunkRoutesOptions,
 ): Promise<unknown> {
-  const { fileId: asked } = request.query as { fileId?: unknown };
-  const fileId = parseFileId(asked);
+  const fileId = parseFileId(queryOf(request)['fileId']);
   request.facts = { fileId };
   await observerOf(request).identified({ fileId });
   forbidCaching(reply);

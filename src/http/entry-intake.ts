@@ -4,12 +4,14 @@
 // The reader is the chunk path's own: one parser, with one set of limits, time-outs and truncation rules.
 // Must not know: what the fields mean.
 import { AppError, invalidFields } from '../errors.ts';
+import { isEntryField } from '../media/entry-form.ts';
 import type { DirectUpload } from '../media/media.ts';
 import type { BodyFeed } from './body-feed.ts';
 import { malformed, type MultipartReader, type PartHandler } from './multipart-reader.ts';
 import type { BodyFacts, Observer } from './observer.ts';
 import type { PartHead } from './part-head.ts';
 import { PartLog } from './part-log.ts';
+import { decodeText } from './text.ts';
 
 export interface DirectFile {
   readonly upload: DirectUpload;
@@ -69,7 +71,9 @@ export class EntryIntake implements PartHandler {
 
   partEnds(): void {
     if (this.#name !== null && this.#name !== 'file') {
-      const text = Buffer.concat(this.#pieces).toString('utf8');
+      const bytes = Buffer.concat(this.#pieces);
+      // Parts that are no fields of ours are ignored, and may hold anything.
+      const text = isEntryField(this.#name) ? decodeText(this.#name, bytes) : bytes.toString();
       this.#fields.set(this.#name, text);
       this.#log.says(text);
       this.#pieces = [];

@@ -7,18 +7,19 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AppError, invalidFields } from '../errors.ts';
 import { BodyFeed } from './body-feed.ts';
 import type { BodyRules } from './exchange.ts';
+import { parseJson, parseUrlencoded } from './text.ts';
 
 export function addTextBodies(app: FastifyInstance, rules: BodyRules, maxBytes: number): void {
   const parser =
-    (parse: (text: string) => unknown) =>
+    (parse: (body: Buffer) => unknown) =>
     async (request: FastifyRequest): Promise<unknown> =>
-      parse(await readText(request, rules, maxBytes));
+      parse(await readBody(request, rules, maxBytes));
   app.addContentTypeParser('application/json', parser(parseJson));
-  app.addContentTypeParser('application/x-www-form-urlencoded', parser(parseUrlencoded));
+  app.addContentTypeParser('application/x-www-form-urlencoded', parser(fieldsOnce));
 }
 
 /** @throws AppError `body_too_large`, `request_timeout`; ClientGone */
-async function readText(request: FastifyRequest, rules: BodyRules, maxBytes: number): Promise<string> {
+async function readBody(request: FastifyRequest, rules: BodyRules, maxBytes: number): Promise<Buffer> {
   const declaredBytes = Number(request.headers['content-length'] ?? 0);
   if (declaredBytes > maxBytes) throw tooLarge(maxBytes);
   const feed = new BodyFeed(request.raw, rules.idleMs, rules.budget);
@@ -31,7 +32,7 @@ async function readText(request: FastifyRequest, rules: BodyRules, maxBytes: num
   } finally {
     feed.close();
   }
-  return Buffer.concat(all).toString();
+  return Buffer.concat(all);
 }
 
 function tooLarge(maxBytes: number): AppError {
@@ -41,19 +42,10 @@ function tooLarge(maxBytes: number): AppError {
   );
 }
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    const got = text === '' ? 'is empty' : 'cannot be read as JSON';
-    throw new AppError('malformed_json', `the body says JSON and ${got}`);
-  }
-}
-
-function parseUrlencoded(text: string): unknown {
-  const fields = new URLSearchParams(text);
-  const twice = [...new Set(fields.keys())].filter((name) => fields.getAll(name).length > 1);
+function fieldsOnce(body: Buffer): unknown {
+  const fields = [...parseUrlencoded(body.toString('latin1'))];
+  const twice = fields.filter(([, values]) => values.length > 1);
   if (twice.length > 0)
-    throw invalidFields(twice.map((field) => ({ field, message: 'given twice; send it once' })));
-  return Object.fromEntries(fields);
+    throw invalidFields(twice.map(([field]) => ({ field, message: 'given twice; send it once' })));
+  return Object.fromEntries(fields.map(([name, [value]]) => [name, value]));
 }

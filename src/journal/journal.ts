@@ -7,7 +7,7 @@ import { EventFeed, type JournalEvent, type Listener, type Resumption } from './
 import { pathWithoutSecrets, type Amendment, type Exchange, type ExchangeDraft } from './exchange.ts';
 import { testOf, type JournalMatcher } from './matcher.ts';
 import { Records, type Bounds, type Entry } from './records.ts';
-import { isTransportReplay, REPLAY_WINDOW_MS } from './transport-replay.ts';
+import { canBeReplay, isLost, isTransportReplay, REPLAY_WINDOW_MS } from './transport-replay.ts';
 import { Waits, type WaitOptions, type WaitResult } from './waits.ts';
 
 export interface JournalOptions extends Bounds {
@@ -70,27 +70,33 @@ export class Journal {
 
   /**
    * To be called before the last byte of the answer is sent, or as the connection ends, with `totalMs` the time so far.
-   * @param headMark equal for two requests whose heads are the same byte for byte: it tells a transport's replay apart
+   * @param headMark gives equal texts for two requests whose heads are the same byte for byte: it tells a transport's
+   * replay apart. Asked for only where something was lost: hashing every head costs more than all else here
    */
-  append(draft: ExchangeDraft, headMark?: string): Exchange {
+  append(draft: ExchangeDraft, headMark?: () => string): Exchange {
     this.#lastSeq += 1;
     const endedMs = this.#now();
     const path = pathWithoutSecrets(draft.path);
     const exchange: Exchange = { seq: this.#lastSeq, ...draft, path, suspectedTransportReplay: false };
     const beganMs = endedMs - draft.timing.totalMs;
-    const entry: Entry = { exchange, beganMs, endedMs, headMark, bytes: 0 };
-    if (this.#isReplay(entry)) entry.exchange = { ...exchange, suspectedTransportReplay: true };
+    const entry: Entry = { exchange, beganMs, endedMs, headMark: undefined, bytes: 0 };
+    if (isLost(exchange)) entry.headMark = headMark?.();
+    if (this.#isReplay(entry, headMark)) entry.exchange = { ...exchange, suspectedTransportReplay: true };
     this.#records.add(entry);
     this.#announce(entry.exchange);
     return entry.exchange;
   }
 
-  /** Changes what is on record: the client left during the answer, a commit came late. Null: it is not there any more. */
-  amend(seq: number, changes: Amendment): Exchange | null {
+  /**
+   * Changes what is on record: the client left during the answer, a commit came late. Null: it is not there any more.
+   * @param headMark as for `append`
+   */
+  amend(seq: number, changes: Amendment, headMark?: () => string): Exchange | null {
     const entry = this.#records.find(seq);
     if (entry === null) return null;
     const exchange = { ...entry.exchange, ...changes };
     entry.exchange = exchange;
+    if (isLost(exchange)) entry.headMark ??= headMark?.();
     if (changes.outcome !== undefined) entry.endedMs = this.#now();
     this.#records.changed(entry);
     if (Object.keys(changes).some((field) => field !== 'timing')) this.#announce(exchange);
@@ -181,10 +187,13 @@ export class Journal {
     });
   }
 
-  #isReplay(entry: Entry): boolean {
+  #isReplay(entry: Entry, headMark: (() => string) | undefined): boolean {
+    if (!canBeReplay(entry.exchange)) return false;
     // Where nothing was lost of late there is nothing to look through: under load the usual case.
     const sinceMs = entry.beganMs - this.#replayWindowMs;
     const recent = this.#records.aroundLoss(entry.exchange.namespace, sinceMs);
+    if (recent === null) return false;
+    entry.headMark = headMark?.();
     return isTransportReplay(entry, recent, this.#replayWindowMs);
   }
 }

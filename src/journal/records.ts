@@ -11,6 +11,7 @@ import { isLost, type Sighting } from './transport-replay.ts';
 export interface Entry extends Sighting {
   exchange: Exchange;
   endedMs: number;
+  headMark: string | undefined;
   /** Set here. */
   bytes: number;
 }
@@ -85,15 +86,10 @@ export class Records {
     }
   }
 
-  /** The newest first, if one came that a transport may send again and that ended since then; else none. */
-  *aroundLoss(namespace: string, sinceMs: number): Generator<Entry> {
+  /** The newest first, if one came that a transport may send again and that ended since then; else null. */
+  aroundLoss(namespace: string, sinceMs: number): Iterable<Entry> | null {
     const space = this.#spaces.get(namespace);
-    if (space === undefined || space.lostMs < sinceMs) return;
-    const { entries } = space;
-    for (let index = 1; index <= Math.min(LOOK_BACK, entries.length); index += 1) {
-      const entry = entries.at(-index);
-      if (entry !== undefined) yield entry;
-    }
+    return space === undefined || space.lostMs < sinceMs ? null : newestOf(space.entries);
   }
 
   /** Exchanges that had to make room since the namespace was last cleared. */
@@ -150,6 +146,13 @@ export class Records {
   #drop(namespace: string): void {
     if (this.#spaces.get(namespace)?.entries.length === 0) this.#emptySpaces -= 1;
     this.#spaces.delete(namespace);
+  }
+}
+
+function* newestOf(entries: Fifo<Entry>): Generator<Entry> {
+  for (let index = 1; index <= Math.min(LOOK_BACK, entries.length); index += 1) {
+    const entry = entries.at(-index);
+    if (entry !== undefined) yield entry;
   }
 }
 

@@ -51,7 +51,7 @@ function isAtOnce(gapMs: number, windowMs: number): boolean {
   return gapMs >= -NOTICE_LAG_MS && gapMs <= windowMs;
 }
 
-function canBeReplay({ method, connection }: ExchangeDraft): boolean {
+export function canBeReplay({ method, connection }: ExchangeDraft): boolean {
   return method === 'POST' && connection.exchange === 1;
 }
 

@@ -16,6 +16,7 @@ import {
   MAX_TITLE_LENGTH,
   PLATFORMS,
   isPlatform,
+  isSettingsField,
   platformsTaking,
   readFlatSettings,
   readNestedSettings,
@@ -41,6 +42,13 @@ export interface EntrySpec {
   readonly profileId?: string;
   /** One object per chosen platform, `{}` when nothing was set. */
   readonly settings: Readonly<Partial<Record<Platform, PlatformSettings>>>;
+}
+
+const FIELDS = ['fileId', 'title', 'description', 'platforms', 'scheduledAt', 'isDraft', 'profileId'];
+
+/** Whether `parseEntryRequest` reads a field of this name. */
+export function isEntryField(name: string): boolean {
+  return FIELDS.includes(name) || isSettingsField(name);
 }
 
 /** How many wrong values one message lists. */

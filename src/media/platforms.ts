@@ -123,6 +123,13 @@ export function isPlatform(value: unknown): value is Platform {
   return PLATFORMS.some((platform) => platform === value);
 }
 
+/** Whether a form's field of this name holds settings of a platform, nested or under a flat key. */
+export function isSettingsField(name: string): boolean {
+  return (
+    isPlatform(name) || Object.values(FLAT_KEYS).some((keys) => keys.some(({ flatKey }) => flatKey === name))
+  );
+}
+
 export function platformsTaking(type: MediaType): readonly Platform[] {
   return TAKERS[type];
 }

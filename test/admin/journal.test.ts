@@ -237,6 +237,11 @@ describe('queries', () => {
       const { status, body } = await own.admin<Refused>(`GET requests?${query}`);
       expect([query, status, body.error.code]).toEqual([query, 400, 'invalid_request']);
     }
+    for (const line of ['GET requests?fileId=%FF', 'GET requests?fileId=%', 'GET uploads?fileId=%FF']) {
+      const { status, body } = await own.admin<{ error: object }>(line);
+      const details = { fields: [{ field: 'fileId', message: 'not percent-encoded UTF-8 text' }] };
+      expect([line, status, body.error]).toEqual([line, 400, { code: 'invalid_request', details }]);
+    }
   });
 
   it('find nothing after DELETE, and numbers go on', async () => {

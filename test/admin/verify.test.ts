@@ -1,5 +1,6 @@
 // verify.test.ts: verification over HTTP: what passes, what fails and why, as JSON and as a text for a test's output.
 import { describe, expect, it } from 'vitest';
+import { startServer } from '../../src/index.ts';
 import { openTestServer } from '../helpers/app.ts';
 import { DoubleClient, type Told } from '../helpers/double-client.ts';
 
@@ -175,6 +176,58 @@ describe('a rule that never fired', () => {
     expect((await own.admin('POST verify')).status).toBe(409);
     await own.admin('DELETE rules/other');
     expect((await own.admin('POST verify')).status).toBe(200);
+  });
+});
+
+describe('a rule that is armed for everybody', () => {
+  const forAll = {
+    id: 'for-all',
+    match: { operation: 'uploadChunk' },
+    fault: 'status@headers:503',
+  } as const;
+
+  it('fails the verification of every key while it has fired for nobody, and then of none', async () => {
+    const server = await openTestServer();
+    const [own, other] = [new DoubleClient(server, 'k'), new DoubleClient(server, 'other')];
+    await own.admin('POST rules?namespace=*', forAll);
+    await own.size();
+    const verdict = await own.admin<Verdict>('POST verify');
+    expect(failed(verdict)).toEqual([409, false, ['/unfiredRules']]);
+    expect(verdict.body).toMatchObject({ expected: { ruleId: 'for-all' }, nearMisses: [{ seq: 1 }] });
+    expect((await own.admin('POST verify', { unfiredRules: false })).status).toBe(200);
+    expect(failed(await own.admin<Verdict>('POST verify?namespace=*'))).toEqual([
+      409,
+      false,
+      ['/unfiredRules'],
+    ]);
+    expect((await other.chunk()).status).toBe(503);
+    for (const client of [own, other]) expect((await client.admin('POST verify')).status).toBe(200);
+    expect((await own.admin('POST verify?namespace=*')).status).toBe(200);
+  });
+
+  it('is named beside those of the key', async () => {
+    const own = new DoubleClient(await openTestServer(), 'k');
+    await own.admin('POST rules?namespace=*', forAll);
+    await own.admin('POST rules', { ...forAll, id: 'own' });
+    const { body } = await own.admin<Verdict>('POST verify');
+    expect(body.failures.map(({ expected }) => expected)).toMatchObject([
+      { ruleId: 'own' },
+      { ruleId: 'for-all' },
+    ]);
+  });
+
+  it('does so in process, too', async () => {
+    const server = await startServer();
+    try {
+      server.rules.add(forAll);
+      const [own, other] = [server.namespace('k'), server.namespace('other')];
+      expect(own.journal.verify()).toMatchObject({ pass: false, expected: { ruleId: 'for-all' } });
+      expect(() => own.journal.expect()).toThrow('rule for-all fires');
+      await new DoubleClient(server, 'other').chunk();
+      for (const { journal } of [own, other, server]) expect(journal.verify()).toEqual({ pass: true });
+    } finally {
+      await server.close();
+    }
   });
 });
 

@@ -397,7 +397,47 @@ describe.each(KINDS)('what a request must have, $type', (kind) => {
     expect(await entries(server)).toEqual([]);
   });
 
-  it.each([
+  it('a field that is not UTF-8 is named and refused, in a form and urlencoded, and nothing is made', async () => {
+    const server = await openTestServer();
+    await sendAll(server, { content: kind.good });
+    const latin1 = Buffer.from('naïve', 'latin1');
+    const fields = Object.entries(made).map(([name, value]) => ({ name, value }));
+    const encoded = (title: string | Buffer): Sent => {
+      const { contentType, body } = urlencoded({ ...made, title: '' });
+      return {
+        contentType,
+        body: Buffer.concat([Buffer.from(body as string), Buffer.from(title as string)]),
+      };
+    };
+    for (const [field, sent] of [
+      ['title', formOf([...fields, { name: 'title', value: latin1 }])],
+      ['tiktok', formOf([{ name: 'tiktok', value: latin1 }, ...fields])],
+      ['youtubeTitle', formOf([{ name: 'youtubeTitle', value: latin1 }, ...fields])],
+      ['title', encoded('na%EFve')],
+      ['title', encoded('100%')],
+      ['title', encoded(latin1)],
+    ] as const) {
+      const answer = await post(server, kind, sent);
+      expect([answer.status, answer.body.error?.code, answer.body.message], field).toEqual([
+        400,
+        'invalid_request',
+        expect.stringContaining('UTF-8'),
+      ]);
+      expect(fieldsOf(answer)).toEqual([field]);
+    }
+    expect(await entries(server)).toEqual([]);
+  });
+
+  it('a part that is no field of ours may hold anything, and is ignored', async () => {
+    const server = await openTestServer();
+    await sendAll(server, { content: kind.good });
+    const fields = Object.entries(made).map(([name, value]) => ({ name, value }));
+    const thumbnail = { name: 'thumbnail', filename: 't.png', value: PNG };
+    expect((await post(server, kind, formOf([thumbnail, ...fields]))).status).toBe(201);
+  });
+
+  it.each<[string, string, string | Buffer]>([
+    ['JSON that is not UTF-8', 'application/json', Buffer.from('{"fileId":"\xff"}', 'latin1')],
     ['broken JSON', 'application/json', '{"fileId":'],
     ['an empty JSON body', 'application/json', ''],
     ['a JSON array', 'application/json', '[]'],

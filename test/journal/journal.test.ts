@@ -253,11 +253,11 @@ describe('suspectedTransportReplay', () => {
 
   it('knows the heads apart when it is told of them', () => {
     const journal = openJournal();
-    journal.append(lostAnswer(), 'head 1');
-    expect(journal.append(again, 'head 2').suspectedTransportReplay).toBe(false);
+    journal.append(lostAnswer(), () => 'head 1');
+    expect(journal.append(again, () => 'head 2').suspectedTransportReplay).toBe(false);
     journal.clear('ns_a');
-    journal.append(lostAnswer(), 'head 1');
-    expect(journal.append(again, 'head 1').suspectedTransportReplay).toBe(true);
+    journal.append(lostAnswer(), () => 'head 1');
+    expect(journal.append(again, () => 'head 1').suspectedTransportReplay).toBe(true);
   });
 
   it('does not look into another namespace, nor for ever', () => {

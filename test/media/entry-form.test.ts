@@ -2,7 +2,8 @@
 
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_FIXTURES, type Fixtures } from '../../src/media/accounts.ts';
-import type { EntryFields } from '../../src/media/entry-form.ts';
+import { isEntryField, type EntryFields } from '../../src/media/entry-form.ts';
+import { PLATFORMS } from '../../src/media/platforms.ts';
 import { STUDIO, TRAVEL, parse, refused, refusedFields, withInstagram } from './entry-request.ts';
 
 const youtubeOnly: Fixtures = {
@@ -251,4 +252,22 @@ describe('fields of the form itself', () => {
       'youtube',
     ]);
   });
+});
+
+it('a field is ours if and only if it is asked for', () => {
+  const asked = new Set<string>();
+  const fields = new Proxy<Record<string, unknown>>(
+    { platforms: JSON.stringify(PLATFORMS) },
+    {
+      getOwnPropertyDescriptor: (target, name) => {
+        asked.add(String(name));
+        return Reflect.getOwnPropertyDescriptor(target, name);
+      },
+    },
+  );
+  parse(fields);
+  expect(asked.size).toBeGreaterThan(PLATFORMS.length);
+  expect([...asked].filter((name) => !isEntryField(name))).toEqual([]);
+  for (const name of ['file', 'thumbnail', 'Title', 'youtube.title', '__proto__', 'constructor', ''])
+    expect(isEntryField(name), name).toBe(false);
 });

@@ -1,0 +1,72 @@
+// http/text.ts: text as clients send it: UTF-8 in a form's parts, percent-encoded UTF-8 in queries and urlencoded bodies.
+//
+// Promises: what is no such text is refused, by the name of its field. Lenient decoders put U+FFFD in its place, or take the
+// percent signs literally: two files would come to share one name, and a client would never learn what it does wrong.
+// Must not know: which fields there are.
+import { AppError, invalidFields } from '../errors.ts';
+
+/** Null: it is not UTF-8. A byte order mark is text like any other. */
+function decodeUtf8(bytes: Uint8Array): string | null {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+/** @throws AppError `invalid_request` naming the field */
+export function decodeText(field: string, bytes: Uint8Array): string {
+  const text = decodeUtf8(bytes);
+  if (text === null) throw invalidFields([{ field, message: 'not UTF-8 text' }]);
+  return text;
+}
+
+/** @throws AppError `malformed_json` */
+export function parseJson(bytes: Uint8Array): unknown {
+  const text = decodeUtf8(bytes);
+  if (text === null) throw new AppError('malformed_json', 'the body says JSON and is not UTF-8 text');
+  try {
+    return JSON.parse(text);
+  } catch {
+    const got = text === '' ? 'is empty' : 'cannot be read as JSON';
+    throw new AppError('malformed_json', `the body says JSON and ${got}`);
+  }
+}
+
+/**
+ * The values of each name, in order.
+ * @param text `application/x-www-form-urlencoded`, one character a byte (latin1)
+ * @throws AppError `invalid_request` naming the first field that is not percent-encoded UTF-8
+ */
+export function parseUrlencoded(text: string): Map<string, string[]> {
+  const fields = new Map<string, string[]>();
+  for (const pair of text.split('&').filter((one) => one !== '')) {
+    const [, rawName = '', rawValue = ''] = /^([^=]*)=?(.*)$/s.exec(pair) ?? [];
+    const [name, value] = [unescaped(rawName), unescaped(rawValue)];
+    if (name === null || value === null)
+      throw invalidFields([{ field: name ?? rawName, message: 'not percent-encoded UTF-8 text' }]);
+    const values = fields.get(name);
+    if (values === undefined) fields.set(name, [value]);
+    else values.push(value);
+  }
+  return fields;
+}
+
+/** Null: a percent sign without two hexadecimal digits behind it, or bytes that are not UTF-8. */
+function unescaped(text: string): string | null {
+  if (/%(?![\da-f]{2})/i.test(text)) return null;
+  const bytes = text
+    .replaceAll('+', ' ')
+    .replaceAll(/%(..)/g, (_escape, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
+  return decodeUtf8(Buffer.from(bytes, 'latin1'));
+}
+
+/**
+ * The query of a request: a value by its name, or all of them where there is more than one.
+ * @throws as `parseUrlencoded`; `request.query` would hold what cannot be decoded as it came
+ */
+export function queryOf({ url }: { readonly url: string }): Readonly<Record<string, unknown>> {
+  const [, query = ''] = /[?#](.*)$/s.exec(url) ?? []; // As the router divides it.
+  const fields = [...parseUrlencoded(query)];
+  return Object.fromEntries(fields.map(([name, values]) => [name, values.length === 1 ? values[0] : values]));
+}
