@@ -7,8 +7,8 @@
 import type { FastifyInstance } from 'fastify';
 import type { Contract } from '../contract.ts';
 import type { DocumentName } from '../contract-document.ts';
-import { AppError } from '../errors.ts';
 import type { Keys } from '../http/keys.ts';
+import { parseJson } from '../http/text.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Metrics } from '../telemetry.ts';
 import { allowOrigins, requireToken } from './access.ts';
@@ -129,14 +129,12 @@ function documentRoutes(app: FastifyInstance, { contract }: AdminOptions): void 
 
 function readAnyBodyAsJson(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {
-    const text = String(body);
-    if (text.trim() === '') return done(null);
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
+    if (body.toString('latin1').trim() === '') return done(null);
     try {
-      done(null, JSON.parse(text));
+      done(null, parseJson(body as Buffer));
     } catch (error) {
-      const why = (error as Error).message;
-      done(new AppError('malformed_json', `the body cannot be read as JSON: ${why}`));
+      done(error as Error);
     }
   });
 }

@@ -8,8 +8,14 @@ import type { FastifyInstance } from 'fastify';
 import { AppError } from '../errors.ts';
 
 /** Whether the request says once which host it is for, as every HTTP/1.1 request must (RFC 9112 §3.2). */
-export function hasHost({ httpVersion, headersDistinct }: IncomingMessage): boolean {
-  return httpVersion === '1.0' || headersDistinct['host']?.length === 1;
+export function hasHost({ httpVersion, rawHeaders }: IncomingMessage): boolean {
+  if (httpVersion === '1.0') return true;
+  let hosts = 0; // Node's own `headers` has the first of several only.
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i];
+    if (name?.length === 4 && name.toLowerCase() === 'host') hosts += 1;
+  }
+  return hosts === 1;
 }
 
 /**

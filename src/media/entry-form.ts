@@ -123,8 +123,9 @@ function readText(reading: Reading, field: string, maxLength: number): string | 
 function readFileId(reading: Reading): string | undefined {
   const value = reading.get('fileId');
   if (value === undefined) return undefined;
-  // Counted in code points, the longest reading of "characters": a shorter one could refuse a stored upload.
-  const valid = typeof value === 'string' && /^\P{Cc}{1,256}$/u.test(value);
+  // Counted in code points, the longest reading of "characters": a shorter one could refuse a stored upload. Half a
+  // surrogate pair, which JSON can spell, would become U+FFFD on the way and name another file.
+  const valid = typeof value === 'string' && /^[^\p{Cc}\p{Cs}]{1,256}$/u.test(value);
   return valid
     ? value
     : refuse(

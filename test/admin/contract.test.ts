@@ -123,6 +123,9 @@ describe('every route', () => {
           'malformed_json',
         ]);
       }
+      const notUtf8 = { body: Buffer.from('{"fileId":"\xff"}', 'latin1') };
+      const { body } = await client.ask<Refused>(operation.method, pathOf(operation), notUtf8);
+      expect([operation.operationId, body.error?.code]).toEqual([operation.operationId, 'malformed_json']);
     }
   });
 

@@ -99,6 +99,14 @@ describe('a request that is taken', () => {
   it('an instant in the past is kept: it means now', () => {
     expect(parse(withInstagram({ scheduledAt: '2001-01-01' })).scheduledAt).toBe(Date.UTC(2001, 0, 1));
   });
+
+  it('half a surrogate pair is no fileId: on its way it would come to name another file', () => {
+    for (const fileId of ['\ud800', 'a\udfff', '\udc00\ud800'])
+      expect(refused(withInstagram({ fileId }))).toEqual({
+        fileId: expect.stringContaining('must be 1 to 256 characters'),
+      });
+    expect(parse(withInstagram({ fileId: '\ud83d\ude00' })).fileId).toBe('😀');
+  });
 });
 
 describe('platforms and profileId', () => {
