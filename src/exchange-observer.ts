@@ -4,12 +4,10 @@
 // Promises: an exchange is in the journal before the last byte of its answer is sent, or before its connection ends;
 // every answer that a rule touched carries `X-Mock-Fault: <rule id>`.
 // Must not know: what the routes do.
-import { createHash } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { Clocks } from './clock.ts';
+import { Connections, headMarkOf } from './connections.ts';
 import type { Contract } from './contract.ts';
 import { Injection, isCutting, type Ending, type FaultActions } from './faults/injection.ts';
 import type { RuleBook } from './faults/rule-book.ts';
@@ -18,7 +16,15 @@ import type { Claim } from './faults/rule-set.ts';
 import { isMultipart, operationOf } from './http/exchange.ts';
 import { PUBLIC_NAMESPACE } from './http/keys.ts';
 import { isAnswered } from './http/linger.ts';
-import { NO_BODY, type BodyFacts, type Change, type Observer, type Subject } from './http/observer.ts';
+import {
+  NO_BODY,
+  NOTHING_KEPT_ASIDE,
+  type Announced,
+  type BodyFacts,
+  type Change,
+  type Observer,
+  type Subject,
+} from './http/observer.ts';
 import type { Exchange, Outcome } from './journal/exchange.ts';
 import type { Journal } from './journal/journal.ts';
 import { Recording } from './journal/recording.ts';
@@ -35,37 +41,27 @@ export interface SurroundOptions {
 
 /** Registers the hooks. To be called before the routes are. */
 export function surround(app: FastifyInstance, options: SurroundOptions): void {
-  const observers = new WeakMap<FastifyRequest, ExchangeObserver>();
   const connections = new Connections();
-  app.addHook('onRequest', async (request, reply) => {
-    if (request.url.startsWith('/__admin') || request.method === 'OPTIONS') return;
-    const observer = new ExchangeObserver(options, {
-      request,
-      reply,
-      connection: connections.next(request.raw.socket),
-    });
-    observers.set(request, observer);
-    request.observer = observer;
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!request.url.startsWith('/__admin') && request.method !== 'OPTIONS') {
+      const connection = connections.next(request.raw.socket);
+      request.observer = new ExchangeObserver(options, { request, reply, connection });
+    }
+    done();
   });
-  // After the keys have been checked, and before anything of the body is asked for.
-  app.addHook('preParsing', async (request) => observers.get(request)?.begin());
-  app.addHook(
-    'onSend',
-    async (request, _reply, payload) => observers.get(request)?.answer(payload) ?? payload,
-  );
-}
-
-/** Numbers connections, and the exchanges on each. */
-class Connections {
-  readonly #known = new WeakMap<Socket, { id: number; exchanges: number }>();
-  #lastId = 0;
-
-  next(socket: Socket): Exchange['connection'] {
-    const connection = this.#known.get(socket) ?? { id: (this.#lastId += 1), exchanges: 0 };
-    this.#known.set(socket, connection);
-    connection.exchanges += 1;
-    return { id: connection.id, exchange: connection.exchanges, reused: connection.exchanges > 1 };
-  }
+  // After the keys have been checked, and before anything of the body is asked for. A hook that has nothing to wait for
+  // calls back; a promise is returned only where a rule makes one.
+  app.addHook('preParsing', ({ observer }, _reply, _payload, done) => {
+    const begun = observer instanceof ExchangeObserver ? observer.begin() : undefined;
+    if (begun === undefined) done();
+    return begun;
+  });
+  app.addHook('onSend', ({ observer }, _reply, payload, done) => {
+    const answer = observer instanceof ExchangeObserver ? observer.answer(payload) : payload;
+    if (answer instanceof Promise) return answer;
+    done(null, answer);
+    return undefined;
+  });
 }
 
 interface Parties {
@@ -101,13 +97,13 @@ class ExchangeObserver implements Observer {
   }
 
   /** The key is known, the body is not. */
-  async begin(): Promise<void> {
+  begin(): void | Promise<void> {
     if (this.#options.rules.needsIdentity(this.#namespace, this.#operation)) return;
     this.#ask();
-    await this.#injection?.headers();
+    return this.#injection?.headers();
   }
 
-  async identified(subject: Subject): Promise<{ keepAside: boolean }> {
+  identified(subject: Subject): Announced | Promise<Announced> {
     this.#subject = subject;
     const { fileId, chunkIndex } = subject;
     const attempt = this.#options.rules.attempt(
@@ -118,16 +114,17 @@ class ExchangeObserver implements Observer {
       this.#recording.upload = { fileId, chunkIndex: chunkIndex ?? null, attempt };
     }
     this.#ask(attempt);
-    await this.#injection?.headers();
-    return { keepAside: this.#injection?.keepAside ?? false };
+    const injection = this.#injection;
+    if (injection === null) return NOTHING_KEPT_ASIDE;
+    return injection.headers().then(() => ({ keepAside: injection.keepAside }));
   }
 
-  async fileBytes(bytes: number, at: (fileBytes: number) => BodyFacts): Promise<void> {
+  fileBytes(bytes: number, at: (fileBytes: number) => BodyFacts): void | Promise<void> {
     if (this.#recording !== null) {
       this.#recording.bytesCame();
       this.#recording.body = () => at(this.#cutAt(bytes) ?? bytes);
     }
-    await this.#injection?.body(bytes);
+    return this.#injection?.body(bytes);
   }
 
   async commit<T>(change: Change<T>, body: BodyFacts): Promise<T> {
@@ -141,13 +138,19 @@ class ExchangeObserver implements Observer {
   }
 
   /** The answer is about to be sent: from here on the exchange is on record. */
-  async answer(payload: unknown): Promise<unknown> {
+  answer(payload: unknown): unknown {
     const body = typeof payload === 'string' || payload instanceof Uint8Array ? String(payload) : '';
-    const answer = this.#injection === null ? body : await this.#injection.answer(body);
+    if (this.#injection === null) return this.#answered(body, payload);
+    return this.#injection
+      .answer(body)
+      .then((answer) => this.#answered(answer, answer === body ? payload : answer));
+  }
+
+  #answered(answer: string, payload: unknown): unknown {
     this.#checkContract(this.#reply.statusCode, answer);
     const response = this.#response(this.#injection?.answerBytes ?? Buffer.byteLength(answer));
     if (this.#seq === null) this.#append('errorCode' in response ? 'refused' : 'answered', response);
-    return answer === body ? payload : answer;
+    return payload;
   }
 
   #response(bytes: number): NonNullable<Exchange['response']> {
@@ -271,10 +274,9 @@ class ExchangeObserver implements Observer {
   /** What either side broke. An answer that a fault made is no answer of the contract's. */
   #checkContract(status: number, answer: string): void {
     if (this.#recording === null || this.#recording.fault !== null) return;
+    const { operationId } = this.#request.routeOptions.config;
+    if (operationId === undefined) return;
     const contract = this.#options.contract();
-    const match = contract.match(this.#request.method, this.#request.url);
-    if (match === null) return;
-    const { operationId } = match.operation;
     const contentType = this.#reply.getHeader('content-type');
     const type = typeof contentType === 'string' ? contentType : undefined;
     const response = contract.checkResponse({ operationId, status, contentType: type, body: answer });
@@ -294,9 +296,4 @@ class ExchangeObserver implements Observer {
       .contract()
       .checkRequest({ operationId, query: queried, headers, contentType, ...sent });
   }
-}
-
-/** Equal for two requests whose heads are the same byte for byte. */
-function headMarkOf(request: IncomingMessage): string {
-  return createHash('sha1').update(request.rawHeaders.join('\n')).digest('base64');
 }

@@ -6,7 +6,8 @@
 import { AppError } from '../errors.ts';
 import type { Media, StoredEntry } from '../media/media.ts';
 import type { Bytes, Clock, Place } from '../uploads/ports.ts';
-import { hex32, type UploadState } from '../uploads/upload.ts';
+import { hex32 } from '../hex32.ts';
+import type { UploadState } from '../uploads/upload.ts';
 import type { Uploads } from '../uploads/uploads.ts';
 import type { State, StoredChunk, StoredFinalize, StoredMedia, StoredUpload } from './state-shapes.ts';
 

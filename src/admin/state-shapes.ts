@@ -8,7 +8,8 @@ import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { invalidFields, type FieldProblem } from '../errors.ts';
 import { PLATFORMS } from '../media/platforms.ts';
-import { hex32, MAX_TOTAL_CHUNKS } from '../uploads/upload.ts';
+import { hex32 } from '../hex32.ts';
+import { MAX_TOTAL_CHUNKS } from '../uploads/upload.ts';
 
 const FIXTURE_NAMES = [
   'half-uploaded',

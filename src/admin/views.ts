@@ -7,7 +7,8 @@ import { AppError, invalidFields } from '../errors.ts';
 import type { EntryView, PublishFailure } from '../media/entry.ts';
 import type { Media, StoredEntry } from '../media/media.ts';
 import type { Bytes } from '../uploads/ports.ts';
-import { hex32, type UploadState } from '../uploads/upload.ts';
+import { hex32 } from '../hex32.ts';
+import type { UploadState } from '../uploads/upload.ts';
 import type { Uploads, UploadRef } from '../uploads/uploads.ts';
 
 export interface UploadView {

@@ -13,6 +13,9 @@ export const EVERYBODY = '*';
 /** Uploads and chunks whose attempts are remembered, in one namespace. */
 const MAX_ATTEMPTS = 100_000;
 
+const NO_SETS: readonly { rules: RuleSet; now: number }[] = [];
+const NO_MARKS: readonly number[] = [];
+
 interface Page {
   readonly rules: RuleSet;
   readonly attempts: Attempts;
@@ -74,8 +77,10 @@ export class RuleBook {
   }
 
   /** The bytes of a file at which some live rule of this operation breaks. */
-  marks(namespace: string, operation: string): number[] {
-    return this.#sets(namespace)
+  marks(namespace: string, operation: string): readonly number[] {
+    const sets = this.#sets(namespace);
+    if (sets.length === 0) return NO_MARKS;
+    return sets
       .flatMap(({ rules, now }) => rules.live(operation, now))
       .flatMap(({ fault: { phase } }) =>
         phase.name === 'body' && phase.atByte !== undefined ? [phase.atByte] : [],
@@ -88,12 +93,15 @@ export class RuleBook {
     else this.#pages.delete(namespace);
   }
 
-  /** Only namespaces that have rules: most exchanges of most servers meet none. */
-  #sets(namespace: string): { rules: RuleSet; now: number }[] {
-    return [namespace, EVERYBODY].flatMap((name) => {
-      const page = this.#pages.get(name);
-      return page === undefined ? [] : [{ rules: page.rules, now: this.#now(name) }];
-    });
+  /** Those that have rules: most exchanges of most servers meet none. */
+  #sets(namespace: string): readonly { rules: RuleSet; now: number }[] {
+    const own = this.#pages.get(namespace);
+    const everybody = this.#pages.get(EVERYBODY);
+    const isOwn = own !== undefined && !own.rules.isEmpty;
+    const isEverybody = everybody !== undefined && !everybody.rules.isEmpty;
+    if (!isOwn && !isEverybody) return NO_SETS;
+    const sets = isOwn ? [{ rules: own.rules, now: this.#now(namespace) }] : [];
+    return isEverybody ? [...sets, { rules: everybody.rules, now: this.#now(EVERYBODY) }] : sets;
   }
 
   #page(namespace: string): Page {

@@ -57,6 +57,10 @@ interface Armed {
 export class RuleSet {
   #armed: Armed[] = [];
 
+  get isEmpty(): boolean {
+    return this.#armed.length === 0;
+  }
+
   /**
    * Appends, all or none.
    * @throws AppError `invalid_rule` for an id that is armed already, or too many rules

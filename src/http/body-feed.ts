@@ -46,6 +46,8 @@ export class FeedBudget {
 const { port1: closedPort } = new MessageChannel();
 closedPort.close();
 
+/** Of less the garbage collector makes no mountain. */
+const MIN_FREED_BYTES = 16 * 1024;
 const MIN_SHARE_BYTES = 64 * 1024;
 const MAX_SHARE_BYTES = 512 * 1024;
 
@@ -53,7 +55,9 @@ export class BodyFeed {
   readonly #request: IncomingMessage;
   readonly #budget: FeedBudget;
   readonly #idle: NodeJS.Timeout;
-  readonly #abort = new AbortController();
+  #failure: Error | null = null;
+  /** Made when somebody asks: hardly any body is waited for by a signal. */
+  #abort: AbortController | null = null;
   #pieces: Buffer[] = [];
   #bytes = 0;
   #received = 0;
@@ -78,6 +82,8 @@ export class BodyFeed {
 
   /** Aborted, with the reason, when no more of the body will come. */
   get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.#failure !== null) this.#abort.abort(this.#failure);
     return this.#abort.signal;
   }
 
@@ -92,7 +98,9 @@ export class BodyFeed {
 
   /** Ends the feed from outside: the next `next` rejects with this. */
   fail(error: Error): void {
-    if (!this.#abort.signal.aborted) this.#abort.abort(error);
+    if (this.#failure !== null) return;
+    this.#failure = error;
+    this.#abort?.abort(error);
     this.#wakeUp();
   }
 
@@ -107,7 +115,7 @@ export class BodyFeed {
         this.#wake = resolve;
       });
     }
-    this.#abort.signal.throwIfAborted();
+    if (this.#failure !== null) throw this.#failure;
     if (this.#pieces.length === 0) return null;
     const pieces = this.#pieces;
     this.#pieces = [];
@@ -123,7 +131,10 @@ export class BodyFeed {
   giveBack(pieces: readonly Buffer[]): void {
     // Node's parser makes each piece in memory of its own. Anything else may be part of what is not ours.
     if (!(this.#request.socket instanceof Socket)) return;
-    const whole = pieces.filter(({ buffer, byteLength }) => buffer.byteLength === byteLength);
+    const whole = pieces.filter(
+      ({ buffer, byteLength }) => byteLength >= MIN_FREED_BYTES && buffer.byteLength === byteLength,
+    );
+    if (whole.length === 0) return;
     closedPort.postMessage(
       null,
       whole.map(({ buffer }) => buffer as ArrayBuffer),
@@ -145,7 +156,7 @@ export class BodyFeed {
   /** A full share is enough whatever was wanted: shares shrink when more requests come, and nothing more is read then. */
   get #isReady(): boolean {
     const isEnough = this.#isPaused || (this.#bytes > 0 && this.#bytes >= this.#wantedBytes);
-    return this.#hasEnded || this.#abort.signal.aborted || isEnough;
+    return this.#hasEnded || this.#failure !== null || isEnough;
   }
 
   readonly #onData = (piece: Buffer): void => {

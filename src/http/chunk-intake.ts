@@ -143,11 +143,17 @@ export class ChunkIntake {
   }
 
   async #claim(identity: ChunkIdentity): Promise<void> {
-    const { signal } = this.#feed;
+    const feed = this.#feed;
     const turn = await this.#options.uploads.claimChunk(
       { caller: this.#caller, fileId: identity.fileId },
       identity.claim,
-      { signal, isSpooled: this.#spool !== null, silentMs: () => this.#feed.silentMs() },
+      {
+        get signal() {
+          return feed.signal;
+        },
+        isSpooled: this.#spool !== null,
+        silentMs: () => feed.silentMs(),
+      },
     );
     this.#turn = turn;
     if (turn.work.kind === 'compare') return;

@@ -32,9 +32,9 @@ export async function contractRoutes(app: FastifyInstance, options: ContractRout
     maxAge: PREFLIGHT_SECONDS,
     strictPreflight: false, // An OPTIONS that is no preflight gets the same 204, and no text/plain refusal.
   });
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', (request, _reply, done) => {
     const { operationId, isKeyOptional } = request.routeOptions.config;
-    if (operationId === undefined) return; // A preflight carries no key.
+    if (operationId === undefined) return done(); // A preflight carries no key.
     request.caller =
       isKeyOptional === true
         ? options.keys.callerOrPublic(request.headers)
@@ -43,6 +43,7 @@ export async function contractRoutes(app: FastifyInstance, options: ContractRout
     const declaredBytes = Number(request.headers['content-length'] ?? 0);
     if (declaredBytes - FORM_OVERHEAD_BYTES > options.maxFileBytes)
       throw tooLarge(null, options.maxFileBytes);
+    done();
   });
   // Each in a scope of its own: they read bodies in different ways.
   await app.register(chunkRoutes, options);

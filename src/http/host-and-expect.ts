@@ -45,8 +45,9 @@ export function answerExpectations(app: FastifyInstance): WeakSet<IncomingMessag
     serve(request, response);
   });
   app.server.on('checkExpectation', serve);
-  app.addHook('preParsing', async (request, reply) => {
+  app.addHook('preParsing', (request, reply, _payload, done) => {
     if (waiting.delete(request.raw)) reply.raw.writeContinue();
+    done();
   });
   return waiting;
 }

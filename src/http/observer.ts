@@ -46,24 +46,29 @@ export interface Change<T> {
   defer(): () => Promise<void>;
 }
 
+/** `keepAside`: nothing of the request may touch the upload before `commit`. */
+export interface Announced {
+  readonly keepAside: boolean;
+}
+
+export const NOTHING_KEPT_ASIDE: Announced = { keepAside: false };
+
+/** What has to be waited for is a promise; where there is nothing, none is made. */
 export interface Observer {
   /** Counts of file bytes at which `fileBytes` must be able to say what had come (rule: exact at `body:N`). */
   readonly marks: readonly number[];
-  /** The request is understood. `keepAside`: nothing of it may touch the upload before `commit`. */
-  identified(subject: Subject): Promise<{ readonly keepAside: boolean }>;
+  /** The request is understood. */
+  identified(subject: Subject): Announced | Promise<Announced>;
   /** More of the file has come. `at(n)` says what had come when the file had n bytes, for the `marks` and the end. */
-  fileBytes(bytes: number, at: (fileBytes: number) => BodyFacts): Promise<void>;
+  fileBytes(bytes: number, at: (fileBytes: number) => BodyFacts): void | Promise<void>;
   /** Surrounds the change. Resolves to its result. */
   commit<T>(change: Change<T>, body: BodyFacts): Promise<T>;
 }
 
-const GO_ON = Promise.resolve({ keepAside: false });
-const DONE = Promise.resolve();
-
 const NO_OBSERVER: Observer = {
   marks: [],
-  identified: () => GO_ON,
-  fileBytes: () => DONE,
+  identified: () => NOTHING_KEPT_ASIDE,
+  fileBytes: () => undefined,
   commit: async (change) => (await change.run()).result,
 };
 

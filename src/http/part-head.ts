@@ -11,8 +11,24 @@ export interface PartHead {
   readonly contentType: string | undefined;
 }
 
+/** Heads that were parsed before, whoever sent them: what they mean depends on nothing else. A client sends the same ones with every chunk, and parsing costs more than finding. */
+const known = new Map<string, PartHead>();
+const MAX_KNOWN = 256;
+const MAX_KNOWN_BYTES = 256;
+
 /** `head` begins with the CRLF of the delimiter line and ends before the empty line. */
 export function parsePartHead(head: Buffer): PartHead {
+  if (head.length > MAX_KNOWN_BYTES) return readPartHead(head);
+  const key = head.toString('latin1');
+  const found = known.get(key);
+  if (found !== undefined) return found;
+  const parsed = readPartHead(head);
+  if (known.size >= MAX_KNOWN) known.clear();
+  known.set(key, parsed);
+  return parsed;
+}
+
+function readPartHead(head: Buffer): PartHead {
   let disposition: string | undefined;
   let contentType: string | undefined;
   // A line that begins with a space continues the one before (obs-fold).

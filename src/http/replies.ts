@@ -36,8 +36,8 @@ export function installReplies(app: FastifyInstance, options: RepliesOptions): v
     return methods.size === 0 ? noRoute(request, path) : wrongMethod(request, reply, [...methods]);
   };
   // Before the body is read: what is in it must not decide how a missing route is refused.
-  app.addHook('preParsing', async (request, reply) => {
-    if (request.is404) throw refusalOf(request, reply);
+  app.addHook('preParsing', (request, reply, _payload, done) => {
+    done(request.is404 ? refusalOf(request, reply) : null);
   });
   app.setNotFoundHandler((request, reply) => {
     throw refusalOf(request, reply);

@@ -2,6 +2,7 @@
 //
 // Promises: what is not known stays null; the draft is complete whenever it is asked for.
 // Must not know: HTTP frameworks, sockets, rules, where the draft goes.
+import { hex32 } from '../hex32.ts';
 import type { Connection, Exchange, ExchangeDraft, Outcome, Part } from './exchange.ts';
 
 export interface Beginning {
@@ -92,5 +93,5 @@ export class Recording {
 
 function partOf({ name, filename, bytes, crc32 }: SeenBody['parts'][number]): Part {
   const named = filename === undefined ? { name } : { name, filename };
-  return { ...named, bytes, crc32: crc32.toString(16).padStart(8, '0') };
+  return { ...named, bytes, crc32: hex32(crc32) };
 }

@@ -4,12 +4,13 @@
 // filesystem; with `fsync`, data and names are on the disk when `sync` or `move` resolves (D1). A full disk is a
 // refusal, not a defect (C16).
 // Must not know: what the bytes are. Which of them count is the ledger's word.
-import { createReadStream, fdatasync, writev } from 'node:fs';
+import { createReadStream, fdatasync } from 'node:fs';
 import { mkdir, readdir, rename, rm, stat, truncate } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Bytes, Extent, Place, Spool } from '../uploads/ports.ts';
 import { sliceExtents } from './extents.ts';
+import { FileWrites } from './file-writes.ts';
 import { OpenFiles } from './open-files.ts';
 import {
   asRefusal,
@@ -38,8 +39,10 @@ export interface DiskBytesOptions {
 export class DiskBytes implements Bytes {
   readonly #options: DiskBytesOptions;
   readonly #files: OpenFiles;
+  readonly #writes = new FileWrites();
   /** Segments made and not synced yet: their names must be, too. */
   readonly #unsyncedNames = new Set<string>();
+  readonly #folders = new WeakMap<Place, string>();
   #spools = 0;
 
   constructor(options: DiskBytesOptions) {
@@ -66,7 +69,7 @@ export class DiskBytes implements Bytes {
     try {
       const isNew = !this.#files.has(path) && !(await exists(path));
       if (isNew) await this.#prepareNew(path);
-      await this.#files.use(path, isNew, (fd) => writeAll(fd, buffers, at.offset));
+      await this.#files.use(path, isNew, (fd) => this.#writes.all(fd, buffers, at.offset));
     } catch (error) {
       throw asRefusal(error);
     }
@@ -85,7 +88,7 @@ export class DiskBytes implements Bytes {
 
   async spool(): Promise<Spool> {
     this.#spools += 1;
-    return new DiskSpool(join(this.#options.spoolRoot, String(this.#spools)), this.#files);
+    return new DiskSpool(join(this.#options.spoolRoot, String(this.#spools)), this.#files, this.#writes);
   }
 
   async adopt(spool: Spool, place: Place, segment: string): Promise<void> {
@@ -103,7 +106,7 @@ export class DiskBytes implements Bytes {
     place: Place,
     expected: ReadonlyMap<string, number>,
   ): Promise<{ strayBytes: number; missing: string[] }> {
-    const folder = placePath(this.#options.root, place);
+    const folder = this.#folder(place);
     const sizes = await segmentSizes(folder);
     const missing = [...expected].filter(([segment, bytes]) => (sizes.get(segment) ?? -1) < bytes);
     if (missing.length > 0) return { strayBytes: 0, missing: missing.map(([segment]) => segment) };
@@ -127,8 +130,8 @@ export class DiskBytes implements Bytes {
   }
 
   async move(from: Place, to: Place): Promise<void> {
-    const source = placePath(this.#options.root, from);
-    const target = placePath(this.#options.root, to);
+    const source = this.#folder(from);
+    const target = this.#folder(to);
     await this.release(from);
     if (!(await exists(source))) return;
     await ensureFolder(dirname(target), this.#options.durability);
@@ -139,14 +142,14 @@ export class DiskBytes implements Bytes {
   }
 
   async remove(place: Place): Promise<void> {
-    const folder = placePath(this.#options.root, place);
+    const folder = this.#folder(place);
     await this.release(place);
     for (const path of this.#unsyncedNames) if (dirname(path) === folder) this.#unsyncedNames.delete(path);
     await rm(folder, { recursive: true, force: true });
   }
 
   async release(place: Place): Promise<void> {
-    await this.#files.closeFolder(placePath(this.#options.root, place));
+    await this.#files.closeFolder(this.#folder(place));
   }
 
   async *read(
@@ -184,7 +187,14 @@ export class DiskBytes implements Bytes {
   }
 
   #segmentPath(place: Place, segment: string): string {
-    return join(placePath(this.#options.root, place), segment);
+    return `${this.#folder(place)}/${segment}`;
+  }
+
+  /** Of an open upload it is asked for several times a chunk. */
+  #folder(place: Place): string {
+    const known = this.#folders.get(place) ?? placePath(this.#options.root, place);
+    this.#folders.set(place, known);
+    return known;
   }
 
   async #prepareNew(path: string): Promise<void> {
@@ -196,13 +206,15 @@ export class DiskBytes implements Bytes {
 class DiskSpool implements Spool {
   readonly #path: string;
   readonly #files: OpenFiles;
+  readonly #writes: FileWrites;
   #bytes = 0;
   /** There may be a file: also when the disk was too full for its first byte. */
   #hasFile = false;
 
-  constructor(path: string, files: OpenFiles) {
+  constructor(path: string, files: OpenFiles, writes: FileWrites) {
     this.#path = path;
     this.#files = files;
+    this.#writes = writes;
   }
 
   get bytes(): number {
@@ -213,7 +225,7 @@ class DiskSpool implements Spool {
     const isNew = !this.#hasFile;
     this.#hasFile = true;
     try {
-      await this.#files.use(this.#path, isNew, (fd) => writeAll(fd, buffers, this.#bytes));
+      await this.#files.use(this.#path, isNew, (fd) => this.#writes.all(fd, buffers, this.#bytes));
     } catch (error) {
       throw asRefusal(error);
     }
@@ -236,35 +248,6 @@ class DiskSpool implements Spool {
       // What stays behind is removed at the next start; the request has its answer already.
     }
   }
-}
-
-async function writeAll(fd: number, buffers: readonly Buffer[], position: number): Promise<void> {
-  let rest = buffers;
-  let at = position;
-  while (rest.length > 0) {
-    const written = await writevAt(fd, rest, at);
-    at += written;
-    rest = dropBytes(rest, written);
-  }
-}
-
-/** By hand: the promise of `fs.promises` costs about twice as much, and this runs once per 256 KiB of upload. */
-function writevAt(fd: number, buffers: readonly Buffer[], position: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    writev(fd, buffers, position, (error, written) => (error ? reject(error) : resolve(written)));
-  });
-}
-
-/** What is left after a write of `count` bytes: the kernel may take less than it was given. */
-function dropBytes(buffers: readonly Buffer[], count: number): readonly Buffer[] {
-  let skip = count;
-  for (let i = 0; i < buffers.length; i += 1) {
-    const buffer = buffers[i];
-    if (buffer === undefined) break;
-    if (skip < buffer.length) return [buffer.subarray(skip), ...buffers.slice(i + 1)];
-    skip -= buffer.length;
-  }
-  return [];
 }
 
 async function exists(path: string): Promise<boolean> {

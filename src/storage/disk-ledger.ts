@@ -12,10 +12,13 @@
 // (rule D2; tests: storage/disk-ledger.test.ts).
 //
 // Promises: an append is whole or not at all; with `fsync` it is synced, and so is the name of a new file (D1).
+import { fdatasync } from 'node:fs';
 import { open, readFile, rm, truncate, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import { AppError } from '../errors.ts';
+import { hex32 } from '../hex32.ts';
 import type { Ledger, LedgerRecord, Ledgers, OpenedLedger, Place } from '../uploads/ports.ts';
 import {
   asRefusal,
@@ -27,14 +30,17 @@ import {
   syncFolder,
   type Durability,
 } from './disk-paths.ts';
+import { FileWrites } from './file-writes.ts';
+
+const fdatasyncFd = promisify(fdatasync);
 
 export class DiskLedgers implements Ledgers {
   readonly #root: string;
-  readonly #durability: Durability;
+  readonly #options: LedgerOptions;
 
   constructor(root: string, durability: Durability) {
     this.#root = root;
-    this.#durability = durability;
+    this.#options = { durability, writes: new FileWrites() };
   }
 
   async open(place: Place): Promise<OpenedLedger | null> {
@@ -52,7 +58,7 @@ export class DiskLedgers implements Ledgers {
       return null;
     }
     const file = await open(path, 'r+');
-    const ledger = new DiskLedger(file, { bytes: validBytes, lines }, this.#durability);
+    const ledger = new DiskLedger(file, { bytes: validBytes, lines }, this.#options);
     return torn > 0 ? { ledger, records, torn: { bytes: torn } } : { ledger, records };
   }
 
@@ -60,10 +66,10 @@ export class DiskLedgers implements Ledgers {
     const path = this.#path(place);
     try {
       const file = await this.#createFile(path);
-      const ledger = new DiskLedger(file, { bytes: 0, lines: 0 }, this.#durability);
+      const ledger = new DiskLedger(file, { bytes: 0, lines: 0 }, this.#options);
       try {
         await ledger.append(records);
-        if (this.#durability === 'fsync') await syncFolder(dirname(path));
+        if (this.#options.durability === 'fsync') await syncFolder(dirname(path));
       } catch (error) {
         await ledger.close();
         await rm(path, { force: true });
@@ -96,33 +102,40 @@ export class DiskLedgers implements Ledgers {
       return await open(path, 'wx');
     } catch (error) {
       if (!hasCode(error, 'ENOENT')) throw error;
-      await ensureFolder(dirname(path), this.#durability);
+      await ensureFolder(dirname(path), this.#options.durability);
       return open(path, 'wx');
     }
   }
 }
 
+interface LedgerOptions {
+  readonly durability: Durability;
+  readonly writes: FileWrites;
+}
+
 class DiskLedger implements Ledger {
   readonly #file: FileHandle;
   readonly #durability: Durability;
+  readonly #writes: FileWrites;
   #bytes: number;
   #lines: number;
   /** Set when a failed append could not be undone: appending after it would make damage of it. */
   #broken: Error | null = null;
 
-  constructor(file: FileHandle, end: { bytes: number; lines: number }, durability: Durability) {
+  constructor(file: FileHandle, end: { bytes: number; lines: number }, options: LedgerOptions) {
     this.#file = file;
     this.#bytes = end.bytes;
     this.#lines = end.lines;
-    this.#durability = durability;
+    this.#durability = options.durability;
+    this.#writes = options.writes;
   }
 
   async append(records: readonly object[]): Promise<void> {
     if (this.#broken !== null) throw this.#broken;
     const buffer = Buffer.from(encodeLine(this.#lines + 1, records));
     try {
-      await writeWhole(this.#file, buffer, this.#bytes);
-      if (this.#durability === 'fsync') await this.#file.datasync();
+      await this.#writes.all(this.#file.fd, [buffer], this.#bytes);
+      if (this.#durability === 'fsync') await fdatasyncFd(this.#file.fd);
     } catch (error) {
       await this.#undo();
       throw asRefusal(error);
@@ -144,14 +157,6 @@ class DiskLedger implements Ledger {
   }
 }
 
-async function writeWhole(file: FileHandle, buffer: Buffer, position: number): Promise<void> {
-  let written = 0;
-  while (written < buffer.length) {
-    const { bytesWritten } = await file.write(buffer, written, buffer.length - written, position + written);
-    written += bytesWritten;
-  }
-}
-
 const CRC_DIGITS = 8;
 const NEWLINE = 0x0a;
 /** What a disk writes whole or not at all. */
@@ -159,7 +164,7 @@ const SECTOR_BYTES = 512;
 
 function encodeLine(number: number, records: readonly object[]): string {
   const rest = `${number} ${JSON.stringify(records.length === 1 ? records[0] : records)}`;
-  return `${crc32(rest).toString(16).padStart(CRC_DIGITS, '0')} ${rest}\n`;
+  return `${hex32(crc32(rest))} ${rest}\n`;
 }
 
 interface ReadLedger {
@@ -188,8 +193,7 @@ function readLedger(content: Buffer, place: Place): ReadLedger {
 
 function decodeLine(line: Buffer, number: number): LedgerRecord[] | null {
   const rest = line.subarray(CRC_DIGITS + 1);
-  if (line.toString('latin1', 0, CRC_DIGITS + 1) !== `${crc32(rest).toString(16).padStart(CRC_DIGITS, '0')} `)
-    return null;
+  if (line.toString('latin1', 0, CRC_DIGITS + 1) !== `${hex32(crc32(rest))} `) return null;
   const text = rest.toString();
   const prefix = `${number} `;
   // With a right checksum these are the bytes that were written: what fails below is not damage but a defect.

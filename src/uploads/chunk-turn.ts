@@ -36,7 +36,7 @@ export interface ChunkTurn {
 }
 
 export interface ClaimOptions {
-  /** Aborted when the client has gone. */
+  /** Aborted when the client has gone; looked at only where there is something to wait for. */
   readonly signal: AbortSignal;
   /** The bytes are in a spool already. */
   readonly isSpooled: boolean;
@@ -65,11 +65,13 @@ interface Asked {
 /** @throws AppError the refusals of `decideChunk`, `too_many_open_uploads`; the abort reason of the signal */
 export async function claimChunk(asked: Asked, options: ClaimOptions, rules: ChunkRules): Promise<ChunkTurn> {
   for (;;) {
-    options.signal.throwIfAborted();
     const turn = await asked.upload.inTurn(() => Promise.resolve(tryTurn(asked, options, rules)));
     if (turn !== null) return turn;
     const holder = asked.upload.writers.get(asked.claim.chunkIndex);
-    if (holder !== undefined) await holderEnds(holder, rules.takeoverMs, options.signal);
+    if (holder === undefined) continue;
+    options.signal.throwIfAborted();
+    await holderEnds(holder, rules.takeoverMs, options.signal);
+    options.signal.throwIfAborted();
   }
 }
 
@@ -82,8 +84,9 @@ function tryTurn(asked: Asked, options: ClaimOptions, rules: ChunkRules): ChunkT
     return { work: comparison(upload, claim, decision.stored), end: () => Promise.resolve(release()) };
   if (upload.writers.has(claim.chunkIndex)) return null;
   if (upload.state === null) unfinished.begin(upload.place);
-  const now = (): number => clock.now(upload.place.namespace);
-  const writer = new ChunkWriter(upload, claim, { order, maxBytes, fileId, now, ...options });
+  // Not all of the options: a signal that is asked for has to be made.
+  const { isSpooled, silentMs, now = () => clock.now(upload.place.namespace) } = options;
+  const writer = new ChunkWriter(upload, claim, { order, maxBytes, fileId, now, isSpooled, silentMs });
   return { work: writer, end: () => endWriter(asked, writer, rules) };
 }
 

@@ -20,6 +20,8 @@ export class OpenUpload {
   #ledger: Ledger | null = null;
   #mainIsTaken = false;
   #turn: Promise<unknown> = Promise.resolve();
+  /** Running or waiting. */
+  #turns = 0;
 
   constructor(place: Place, storage: Storage) {
     this.place = place;
@@ -34,10 +36,15 @@ export class OpenUpload {
 
   /** One at a time: nothing else of this upload is decided or appended while `work` runs. */
   inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(work);
-    this.#turn = result.catch(() => undefined); // The caller of `work` gets the error; the next in turn must still run.
+    const result = this.#turns === 0 ? work() : this.#turn.then(work);
+    this.#turns += 1;
+    this.#turn = result.then(this.#ended, this.#ended); // The caller gets the error; the next in turn must still run.
     return result;
   }
+
+  readonly #ended = (): void => {
+    this.#turns -= 1;
+  };
 
   /** Appends, then folds. Called in turn. When it rejects, the state is as before. */
   async store(events: readonly UploadEvent[]): Promise<UploadState> {

@@ -35,10 +35,16 @@ export interface OpenUploadsOptions {
   readonly settle: (place: Place, finalization: Finalization, state: UploadState) => Promise<void>;
 }
 
+interface Opening {
+  readonly whenOpen: Promise<OpenUpload>;
+  /** Null while it is being read. */
+  upload: OpenUpload | null;
+}
+
 export class OpenUploads {
   readonly #options: OpenUploadsOptions;
   /** In order of last use: the first is the one idle for longest. */
-  readonly #open = new Map<string, Promise<OpenUpload>>();
+  readonly #open = new Map<string, Opening>();
   /** Files that are being closed: the same upload must not be opened before they are. */
   readonly #closing = new Map<string, Promise<void>>();
   /** Expired uploads that are being erased: who comes meanwhile waits, and finds none. */
@@ -67,18 +73,28 @@ export class OpenUploads {
     const opening = this.#open.get(key) ?? this.#load(place, key);
     this.#open.delete(key);
     this.#open.set(key, opening);
-    const upload = await opening;
-    // Between the await and here the cache may have closed it: whoever is first counts again.
-    if (this.#open.get(key) !== opening) return this.acquire(place);
+    if (opening.upload === null) {
+      opening.upload = await opening.whenOpen;
+      // Between the await and here the cache may have closed it: whoever is first counts again.
+      if (this.#open.get(key) !== opening) return this.acquire(place);
+    }
+    const { upload } = opening;
     upload.users += 1;
     try {
       if (upload.users === 1 && this.#isDue(upload)) this.#expiring.set(upload, this.#expire(upload));
-      await this.#expiring.get(upload);
+      const expiring = this.#expiring.get(upload);
+      if (expiring !== undefined) await expiring;
     } catch (error) {
       this.release(upload);
       throw error;
     }
     return upload;
+  }
+
+  /** Whether this upload is open and exists: to know so costs nothing. False: it has to be opened to know. */
+  isKnown(place: Place): boolean {
+    const upload = this.#open.get(keyOf(place))?.upload;
+    return upload !== undefined && upload !== null && upload.state !== null && !this.#isDue(upload);
   }
 
   release(upload: OpenUpload): void {
@@ -92,14 +108,14 @@ export class OpenUploads {
   async close(): Promise<void> {
     const all = [...this.#open.values()];
     this.#open.clear();
-    await Promise.allSettled(all.map(async (opening) => (await opening).closeFiles()));
+    await Promise.allSettled(all.map(async ({ whenOpen }) => (await whenOpen).closeFiles()));
     await Promise.all(this.#closing.values());
   }
 
-  #load(place: Place, key: string): Promise<OpenUpload> {
-    const loading = (this.#closing.get(key) ?? Promise.resolve()).then(() => this.#read(place));
-    loading.catch(() => this.#open.delete(key)); // The next request tries again and gets the same clear error.
-    return loading;
+  #load(place: Place, key: string): Opening {
+    const whenOpen = (this.#closing.get(key) ?? Promise.resolve()).then(() => this.#read(place));
+    whenOpen.catch(() => this.#open.delete(key)); // The next request tries again and gets the same clear error.
+    return { whenOpen, upload: null };
   }
 
   async #read(place: Place): Promise<OpenUpload> {
@@ -152,7 +168,7 @@ export class OpenUploads {
     for (const [key, opening] of this.#open) {
       if (excess <= 0) return;
       excess -= 1; // One in use counts, too: its own release comes back here.
-      void opening.then((upload) => {
+      void opening.whenOpen.then((upload) => {
         if (upload.users === 0 && this.#open.get(key) === opening) this.#forget(upload);
       });
     }

@@ -4,6 +4,7 @@
 // `evolve` changes the state it is given and returns it: a copy per chunk would cost more as an upload grows.
 // Must not know: who asks, where bytes lie, how an answer looks on the wire.
 import { AppError } from '../errors.ts';
+import { hex32 } from '../hex32.ts';
 import { ChunkTable, MAIN_SEGMENT, type ChunkRecord } from './chunk-table.ts';
 
 /** The most chunks an upload may have (rule C4). */
@@ -218,8 +219,4 @@ export function decideFinalize(
 
 export function isExpired(state: UploadState, now: number, ttlMs: number): boolean {
   return now >= state.lastActivityAt + ttlMs;
-}
-
-export function hex32(value: number): string {
-  return value.toString(16).padStart(8, '0');
 }

@@ -274,6 +274,7 @@ export class Uploads {
   async #locate({ caller, fileId }: UploadRef): Promise<Place> {
     const own = placeOf(caller.namespace, fileId);
     if (caller.fallback === null || caller.fallback === caller.namespace) return own;
+    if (this.#open.isKnown(own)) return own;
     const exists = (place: Place): Promise<boolean> =>
       this.#open.use(place, (upload) => Promise.resolve(upload.state !== null));
     if (await exists(own)) return own;

@@ -199,6 +199,41 @@ describe('Expect: 100-continue (C11)', () => {
   });
 });
 
+describe('requests sent behind one another without waiting for the answers (RFC 9112 §9.3.2)', () => {
+  it.each(['memory', 'disk'] as const)(
+    'are done in their order: each sees what came before it, in %s',
+    async (storage) => {
+      const server = await openTestServer({ storage });
+      const connection = await openConnection(server.port);
+      const CHUNKS = 12;
+      const requests = Array.from({ length: CHUNKS }, (_, chunkIndex) => [
+        chunkRequest(formOf(chunkParts({ ...CHUNK, chunkIndex, totalChunks: CHUNKS })).body),
+        GET,
+      ]);
+      await connection.write(Buffer.concat(requests.flat()));
+      for (let stored = 1; stored <= CHUNKS; stored += 1) {
+        expect(wireOf((await connection.answer())?.text).data).toMatchObject({
+          completed: stored === CHUNKS,
+        });
+        const currentSize = stored * CHUNK.bytes.length;
+        expect(wireOf((await connection.answer())?.text).data).toMatchObject({ currentSize });
+      }
+    },
+  );
+
+  it('are not begun when the one before them takes the connection with it', async () => {
+    const server = await openTestServer();
+    server.controls.addRules('public', { id: 'cut', match: { fileId: 'f' }, fault: 'reset@pre-commit' });
+    const connection = await openConnection(server.port);
+    const after = formOf(chunkParts({ ...CHUNK, fileId: 'after' })).body;
+    await connection.write(
+      Buffer.concat([chunkRequest(formOf(chunkParts(CHUNK)).body), chunkRequest(after)]),
+    );
+    await connection.closed();
+    expect(await status(server, 'after')).toMatchObject({ body: { data: { exists: false } } });
+  });
+});
+
 describe('silence (§7)', () => {
   it.each([
     ['fields first', fieldsFirst],

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { hex32 } from '../../src/hex32.ts';
 import { AppError } from '../../src/errors.ts';
 import type { ChunkRecord } from '../../src/uploads/chunk-table.ts';
 import {
@@ -6,7 +7,6 @@ import {
   decideChunk,
   decideFinalize,
   evolve,
-  hex32,
   isExpired,
   receiptOf,
   refuseEmpty,

@@ -406,11 +406,11 @@ describe('identical chunks in flight at once', () => {
     await settled();
     leaving.abort(new Error('the client left'));
     await expect(second).rejects.toThrow('the client left');
-    await first.end();
-    expect(service.uploads.unfinishedCount).toBe(0);
     expect(await codeOf(claim(service, { signal: AbortSignal.abort(new Error('gone before')) }))).toBe(
       'Error: gone before',
     );
+    await first.end();
+    expect(service.uploads.unfinishedCount).toBe(0);
     expect(await service.uploads.remove(REF)).toBe(false);
   });
 });
