@@ -5,8 +5,6 @@
 // sees a file's bytes; each validator is compiled once, when it is first needed.
 // Must not know: routes, services, the error table. Beside the document's own file it imports nothing of ours.
 
-import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
-import ajvFormats from 'ajv-formats';
 import {
   isRecord,
   readDocument,
@@ -19,6 +17,7 @@ import {
   type ResponseObject,
   type Schema,
 } from './contract-document.ts';
+import { createValidate, type Validate } from './contract-validator.ts';
 
 export interface StatusContract {
   /** The error codes that may stand under this status; empty for a success. */
@@ -81,8 +80,6 @@ export interface Contract {
   /** What the request breaks. The server may be more lenient and accept it all the same. */
   checkRequest(request: RequestFacts): string[];
 }
-
-type Validate = (schema: Schema, value: unknown, what: string) => string[];
 
 const loaded = new Map<DocumentName, Contract>();
 
@@ -153,29 +150,10 @@ function createMatch({ servers }: OpenApiDocument, operations: readonly Operatio
   };
 }
 
-function createValidate(): Validate {
-  // Not `allErrors`: a hostile body could make as many errors as it has values. Not `strict`: it refuses `x-…`.
-  const ajv = new Ajv2020({ strict: false, allErrors: false });
-  ajvFormats.default(ajv);
-  return (schema, value, what) => {
-    // Compiled at the first call; from then on ajv knows the schema object.
-    const isValid = ajv.compile(schema);
-    if (isValid(value)) return [];
-    return (isValid.errors ?? [])
-      .filter(({ keyword }) => keyword !== 'if')
-      .map((error) => sentence(what, error));
-  };
-}
-
-function sentence(what: string, { instancePath, message, params }: ErrorObject): string {
-  const expected: unknown = params['allowedValues'] ?? params['allowedValue'] ?? params['additionalProperty'];
-  const detail = expected === undefined ? '' : ` (${JSON.stringify(expected)})`;
-  return `${what}${instancePath} ${message ?? 'is invalid'}${detail}`;
-}
-
 /** The media type's entry, or a sentence. Own keys only: a client may call its type `constructor`. */
-function findMediaType(content: Named<MediaType>, contentType: string | undefined): MediaType | string {
-  const name = (contentType ?? '').split(';', 1).join('').trim().toLowerCase();
+function findMediaType(content: Named<MediaType>, contentType = ''): MediaType | string {
+  const end = contentType.indexOf(';');
+  const name = (end === -1 ? contentType : contentType.slice(0, end)).trim().toLowerCase();
   const mediaType = Object.hasOwn(content, name) ? content[name] : undefined;
   return mediaType ?? `content type is "${name}", expected ${Object.keys(content).join(' or ')}`;
 }
@@ -256,7 +234,7 @@ function keyViolations({ isKeyOptional }: Operation, { headers }: RequestFacts):
 function bodyViolations({ schema }: MediaType, facts: RequestFacts, validate: Validate): string[] {
   const { fields, body } = facts;
   if (fields === undefined) return validate(schema, withoutNulls(jsonOf(body), SETTINGS_DEPTH), 'body');
-  const known = new Map(propertiesOf(schema));
+  const known = propertiesOf(schema);
   const seen = new Set<string>();
   const violations: string[] = [];
   const values = fields.map(({ name, value = '' }) => {
@@ -282,8 +260,16 @@ function withoutNulls(value: unknown, depth: number): unknown {
   return Object.fromEntries(given.map(([key, item]) => [key, withoutNulls(item, depth - 1)]));
 }
 
-function propertiesOf({ allOf = [], properties = {} }: Schema): (readonly [string, Schema])[] {
-  return [...allOf.flatMap(propertiesOf), ...Object.entries(properties)];
+const propertiesKnown = new WeakMap<Schema, ReadonlyMap<string, Schema>>();
+
+/** Those of its parts, too. The same for every request, so they are put together once. */
+function propertiesOf(schema: Schema): ReadonlyMap<string, Schema> {
+  const { allOf = [], properties = {} } = schema;
+  const known =
+    propertiesKnown.get(schema) ??
+    new Map([...allOf.flatMap((part) => [...propertiesOf(part)]), ...Object.entries(properties)]);
+  propertiesKnown.set(schema, known);
+  return known;
 }
 
 /** A form and a query carry text: a whole number is its plain decimal digits (rule C4). */

@@ -266,9 +266,10 @@ class ExchangeObserver implements Observer {
 
   #amendEnd(seq: number, isWhole: boolean, timing: Exchange['timing']): void {
     const { journal } = this.#options;
-    const outcome = journal?.get(seq)?.outcome;
-    const hasLeft = !isWhole && (outcome === 'answered' || outcome === 'refused');
-    journal?.amend(seq, hasLeft ? { outcome: 'client-aborted', timing } : { timing }, this.#headMark);
+    const outcome = isWhole ? null : journal?.get(seq)?.outcome;
+    const hasLeft = outcome === 'answered' || outcome === 'refused';
+    if (hasLeft) journal?.amend(seq, { outcome: 'client-aborted', timing }, this.#headMark);
+    else journal?.ended(seq, timing);
   }
 
   /** What either side broke. An answer that a fault made is no answer of the contract's. */

@@ -5,7 +5,7 @@
 // before the closing delimiter has been read (C3). Whatever happens, the turn with the upload is given back.
 // Must not know: replies, keys, what surrounds the route.
 import type { Uploads, Caller } from '../uploads/uploads.ts';
-import type { ChunkComparison, ChunkTurn } from '../uploads/chunk-turn.ts';
+import type { ChunkComparison, ChunkTurn, ClaimOptions } from '../uploads/chunk-turn.ts';
 import type { Spool, Storage } from '../uploads/ports.ts';
 import { tooLarge, type Receipt } from '../uploads/upload.ts';
 import type { BodyFeed } from './body-feed.ts';
@@ -52,7 +52,7 @@ interface IntakeBody {
   readonly declaredBytes: number;
 }
 
-export class ChunkIntake {
+export class ChunkIntake implements ClaimOptions {
   readonly #options: IntakeOptions;
   readonly #observer: Observer;
   readonly #caller: Caller;
@@ -68,6 +68,7 @@ export class ChunkIntake {
   #isAnnounced = false;
   #mustKeepAside = false;
   #isDeferred = false;
+  readonly silentMs = (): number => this.#feed.silentMs();
 
   constructor(options: IntakeOptions, about: { caller: Caller; observer: Observer }, body: IntakeBody) {
     this.#options = options;
@@ -76,6 +77,14 @@ export class ChunkIntake {
     this.#feed = body.feed;
     this.#form = body.form;
     this.#declaredBytes = body.declaredBytes;
+  }
+
+  get signal(): AbortSignal {
+    return this.#feed.signal;
+  }
+
+  get isSpooled(): boolean {
+    return this.#spool !== null;
   }
 
   /** @throws AppError every refusal of a chunk; ClientGone; whatever the observer throws */
@@ -143,18 +152,8 @@ export class ChunkIntake {
   }
 
   async #claim(identity: ChunkIdentity): Promise<void> {
-    const feed = this.#feed;
-    const turn = await this.#options.uploads.claimChunk(
-      { caller: this.#caller, fileId: identity.fileId },
-      identity.claim,
-      {
-        get signal() {
-          return feed.signal;
-        },
-        isSpooled: this.#spool !== null,
-        silentMs: () => feed.silentMs(),
-      },
-    );
+    const ref = { caller: this.#caller, fileId: identity.fileId };
+    const turn = await this.#options.uploads.claimChunk(ref, identity.claim, this);
     this.#turn = turn;
     if (turn.work.kind === 'compare') return;
     turn.work.onSuperseded((error) => this.#feed.fail(error));

@@ -54,7 +54,8 @@ function readPartHead(head: Buffer): PartHead {
 
 /** The boundary of a `multipart/form-data` content type; null when there is none that RFC 2046 allows. */
 export function boundaryOf(contentType: string): string | null {
-  const boundary = parseParameters(contentType).get('boundary');
+  const [, plain] = /^multipart\/form-data; *boundary=([\w'()+,./:=?-]{1,200})$/i.exec(contentType) ?? [];
+  const boundary = plain ?? parseParameters(contentType).get('boundary');
   return boundary !== undefined && /^[\x20-\x7e]{1,200}$/.test(boundary) ? boundary : null;
 }
 

@@ -99,8 +99,14 @@ export class Journal {
     if (isLost(exchange)) entry.headMark ??= headMark?.();
     if (changes.outcome !== undefined) entry.endedMs = this.#now();
     this.#records.changed(entry);
-    if (Object.keys(changes).some((field) => field !== 'timing')) this.#announce(exchange);
+    this.#announce(exchange);
     return exchange;
+  }
+
+  /** How long it took in all, once that is known: not worth telling anybody of. */
+  ended(seq: number, timing: Exchange['timing']): void {
+    const entry = this.#records.find(seq);
+    if (entry !== null) entry.exchange.timing = timing;
   }
 
   get(seq: number): Exchange | null {

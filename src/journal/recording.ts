@@ -92,6 +92,7 @@ export class Recording {
 }
 
 function partOf({ name, filename, bytes, crc32 }: SeenBody['parts'][number]): Part {
-  const named = filename === undefined ? { name } : { name, filename };
-  return { ...named, bytes, crc32: hex32(crc32) };
+  return filename === undefined
+    ? { name, bytes, crc32: hex32(crc32) }
+    : { name, filename, bytes, crc32: hex32(crc32) };
 }

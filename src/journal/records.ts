@@ -9,7 +9,8 @@ import { Fifo } from './fifo.ts';
 import { isLost, type Sighting } from './transport-replay.ts';
 
 export interface Entry extends Sighting {
-  exchange: Exchange;
+  /** Its timing is what it is so far, while its answer is being sent. */
+  exchange: Omit<Exchange, 'timing'> & { timing: Exchange['timing'] };
   endedMs: number;
   headMark: string | undefined;
   /** Set here. */
@@ -72,7 +73,9 @@ export class Records {
   }
 
   find(seq: number): Entry | null {
-    const entry = this.#entries.at(indexAfter(this.#entries, seq - 1));
+    // Numbers follow one another, unless a namespace was cleared.
+    const guess = this.#entries.at(Math.max(seq - (this.#entries.at(0)?.exchange.seq ?? 0), 0));
+    const entry = guess?.exchange.seq === seq ? guess : this.#entries.at(indexAfter(this.#entries, seq - 1));
     return entry?.exchange.seq === seq ? entry : null;
   }
 

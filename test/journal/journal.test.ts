@@ -140,7 +140,8 @@ describe('amend', () => {
     journal.subscribe('ns_a', (event) => heard.push(event));
     const { seq } = journal.append(draft());
     const timing = { firstByteMs: 4, bodyMs: 3, totalMs: 50 };
-    expect(journal.amend(seq, { timing })?.timing).toEqual(timing);
+    journal.ended(seq, timing);
+    expect(journal.get(seq)?.timing).toEqual(timing);
     journal.amend(seq, { outcome: 'client-aborted', timing });
     expect(journal.get(seq)).toEqual({
       seq,
