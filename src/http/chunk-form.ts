@@ -27,6 +27,8 @@ export class ChunkForm implements PartHandler {
   readonly #fields = new Map<FieldName, string>();
   #current: 'file' | FieldName | null = null;
   #fieldPieces: Buffer[] = [];
+  /** So many of them, the first ones, are copies. */
+  #ownPieces = 0;
   #fieldBytes = 0;
   #queue: Buffer[] = [];
   #hasFile = false;
@@ -74,17 +76,25 @@ export class ChunkForm implements PartHandler {
 
   partEnds(): void {
     if (this.#current !== null && this.#current !== 'file') {
-      const text = decodeText(this.#current, Buffer.concat(this.#fieldPieces));
+      const [only] = this.#fieldPieces;
+      const isWhole = this.#fieldPieces.length === 1 && only !== undefined;
+      const text = decodeText(this.#current, isWhole ? only : Buffer.concat(this.#fieldPieces));
       this.#fields.set(this.#current, text);
       this.#log.says(text);
       this.#fieldPieces = [];
+      this.#ownPieces = 0;
       this.#fieldBytes = 0;
     }
     this.#current = null;
   }
 
-  /** File bytes that came since the last call. */
+  /** File bytes that came since the last call. What was pushed until now may be freed afterwards. */
   takeQueued(): Buffer[] {
+    // Of a field that is not whole yet the pieces are kept: as copies, and each is copied once.
+    for (; this.#ownPieces < this.#fieldPieces.length; this.#ownPieces += 1) {
+      const piece = this.#fieldPieces[this.#ownPieces];
+      if (piece !== undefined) this.#fieldPieces[this.#ownPieces] = Buffer.copyBytesFrom(piece);
+    }
     const queue = this.#queue;
     this.#queue = [];
     return queue;
@@ -152,7 +162,7 @@ export class ChunkForm implements PartHandler {
     if (this.#fieldBytes > this.#maxFieldBytes) {
       throw malformed(`the field ${name} is larger than ${this.#maxFieldBytes} bytes`);
     }
-    this.#fieldPieces.push(Buffer.copyBytesFrom(bytes)); // A slice would keep a whole network read alive.
+    this.#fieldPieces.push(bytes);
   }
 }
 
@@ -190,6 +200,7 @@ function parseCount(text: string | undefined): number | null {
 
 /** Null when it is a good fileId. */
 function problemOfFileId(fileId: string): string | null {
+  if (fileId.length <= MAX_FILE_ID_CHARACTERS && /^[ -~]+$/.test(fileId)) return null; // As most are.
   const length = Array.from(fileId.slice(0, MAX_FILE_ID_CHARACTERS * 2 + 1)).length; // Characters, not UTF-16 units.
   if (length < 1 || length > MAX_FILE_ID_CHARACTERS) {
     return `got ${length === 0 ? 'an empty one' : `more than ${MAX_FILE_ID_CHARACTERS} characters`}, expected 1 to ${MAX_FILE_ID_CHARACTERS} characters`;

@@ -21,8 +21,10 @@ export interface FormLimits {
 }
 
 const CR = 0x0d;
+const LF = 0x0a;
 /** Spaces that may follow a delimiter (RFC 2046 allows them; nobody sends many). */
 const MAX_PADDING = 64;
+const NO_PADDING = { at: 0 };
 const HEAD_END = Buffer.from('\r\n\r\n');
 const EMPTY = Buffer.alloc(0);
 
@@ -47,10 +49,18 @@ export class MultipartReader {
 
   /** @throws AppError `malformed_multipart`, and whatever the handler throws */
   push(piece: Buffer): void {
-    let rest = piece;
+    let rest = this.#pushed === 0 ? this.#first(piece) : piece;
     this.#pushed += piece.length;
     // Every step either consumes bytes or holds them until more come.
     while (rest.length > 0 && this.#state !== 'epilogue') rest = this.#step(rest);
+  }
+
+  /** Nearly every form begins with its first delimiter, whole: there is no seam to look at then. */
+  #first(piece: Buffer): Buffer {
+    const { length } = this.#delimiter;
+    if (piece.length < length || piece.compare(this.#delimiter, 2, length, 0, length - 2) !== 0) return piece;
+    this.#held = EMPTY;
+    return this.#found(piece.subarray(length - 2));
   }
 
   /** The body has ended. @throws AppError `malformed_multipart` when the form has not */
@@ -191,6 +201,7 @@ export class MultipartReader {
 
 /** What follows a delimiter. `at`: where the CRLF is that ends its line. `open`: more must come to tell. */
 function delimiterLine(line: Buffer): 'closing' | 'open' | 'broken' | { at: number } {
+  if (line[0] === CR && line[1] === LF) return NO_PADDING;
   const text = line.toString('latin1', 0, MAX_PADDING + 2);
   if (text.startsWith('--')) return 'closing';
   const padding = /^[ \t]*/.exec(text)?.[0].length ?? 0;

@@ -10,11 +10,20 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Null: it is not UTF-8. */
 function decodeUtf8(bytes: Uint8Array): string | null {
+  if (bytes.length <= MAX_SHORT_BYTES && isAscii(bytes)) return String.fromCharCode(...bytes);
   try {
     return decoder.decode(bytes);
   } catch {
     return null;
   }
+}
+
+/** Numbers and ids, the most of all fields. For them the decoder's call costs more than the look at each byte. */
+const MAX_SHORT_BYTES = 64;
+
+function isAscii(bytes: Uint8Array): boolean {
+  for (const byte of bytes) if (byte > 0x7f) return false;
+  return true;
 }
 
 /** @throws AppError `invalid_request` naming the field */
