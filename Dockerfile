@@ -38,4 +38,4 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.XENONFLARE_MOCK_ADMIN_PORT}/__admin/ready`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 
 # No shell in between: the process gets SIGTERM itself. Arguments of `docker run` are flags.
-ENTRYPOINT ["node", "/app/dist/main.js"]
+ENTRYPOINT ["node", "/app/dist/cli/launch.cjs"]

@@ -1,7 +1,8 @@
 // bench/proc.ts: what Linux counts, from proc(5): CPU time of a process and of the machine, memory of a process.
 //
-// Promises: null where there is no /proc; never a guess.
-import { readFile } from 'node:fs/promises';
+// Promises: null where there is no /proc; never a guess. A process is counted together with its children (nginx is a
+// master and its workers), but not with theirs.
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 
 /** USER_HZ: the unit of time in /proc, the same for every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
@@ -11,18 +12,27 @@ const TIME_FIELDS = 8;
 
 /** User and system seconds of all threads so far. */
 export async function cpuSecondsOf(pid: number): Promise<number | null> {
-  const stat = await readProc(`${pid}/stat`);
-  if (stat === null) return null;
-  // The second field is the name in parentheses and may hold spaces; utime and stime are the 14th and 15th.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  if (process.platform !== 'linux') return null;
+  let seconds = 0;
+  for (const each of [pid, ...(await childrenOf(pid))]) {
+    const fields = await statOf(each);
+    // utime and stime are the 14th and 15th field; `statOf` begins with the third.
+    seconds += (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / TICKS_PER_SECOND;
+  }
+  return seconds;
 }
 
-/** The most memory that was resident since the process began. */
-export async function peakRssOf(pid: number): Promise<number | null> {
-  const status = await readProc(`${pid}/status`);
-  const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(status ?? '') ?? [];
-  return kibibytes === undefined ? null : Number(kibibytes) * 1024;
+/** The most memory that was resident since the process began, or since `forgetPeakRss`. */
+export function peakRssOf(pid: number): Promise<number | null> {
+  return memoryOf(pid, 'VmHWM');
+}
+
+export function residentBytesOf(pid: number): Promise<number | null> {
+  return memoryOf(pid, 'VmRSS');
+}
+
+export async function forgetPeakRss(pid: number): Promise<void> {
+  if (process.platform === 'linux') await writeFile(`/proc/${pid}/clear_refs`, '5');
 }
 
 /** CPU seconds of the whole machine since it began: every process, the kernel, and what the hypervisor took away. */
@@ -32,6 +42,30 @@ export async function machineBusySeconds(): Promise<number | null> {
   const [, ...fields] = (stat.split('\n')[0] ?? '').split(/\s+/);
   const busy = fields.slice(0, TIME_FIELDS).filter((_, index) => !IDLE_FIELDS.has(index));
   return busy.reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS_PER_SECOND;
+}
+
+async function childrenOf(pid: number): Promise<number[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const parents = await Promise.all(pids.map(async (each) => Number((await statOf(each))[1])));
+  return pids.filter((_, n) => parents[n] === pid);
+}
+
+/** From the third field (the state) on: the second is a name in parentheses and may hold spaces. Empty: it is gone. */
+async function statOf(pid: number): Promise<string[]> {
+  const stat = await readProc(`${pid}/stat`).catch(() => null);
+  return stat === null ? [] : stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+async function memoryOf(pid: number, name: 'VmHWM' | 'VmRSS'): Promise<number | null> {
+  let bytes = 0;
+  if (process.platform !== 'linux') return null;
+  for (const each of [pid, ...(await childrenOf(pid))]) {
+    const status = await readProc(`${each}/status`);
+    const [, kibibytes] = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status ?? '') ?? [];
+    if (kibibytes === undefined) return null;
+    bytes += Number(kibibytes) * 1024;
+  }
+  return bytes;
 }
 
 async function readProc(path: string): Promise<string | null> {

@@ -1,48 +1,69 @@
-// bench/scenarios.ts: what is measured: each part order, chunk size and number of connections, status queries, and two
-// references to compare with.
-import type { PartOrder } from './chunk-sender.ts';
-import type { ServerKind } from './server.ts';
+// bench/scenarios.ts: what `npm run bench` measures: each part order, chunk size and number of connections, status
+// queries, both without the journal, and references to compare with.
+import type { ServerKind } from './measure.ts';
+import type { WireName } from './wires.ts';
 
 export interface Scenario {
   readonly name: string;
   readonly server: ServerKind;
   /** Null: status queries. */
-  readonly chunks: { readonly order: PartOrder; readonly bytes: number } | null;
+  readonly chunks: { readonly wire: WireName; readonly bytes: number } | null;
   readonly connections: number;
 }
 
 const KIB = 1024;
-const SIZES = [
-  ['64k', 64 * KIB],
-  ['1m', KIB * KIB],
-  ['8m', 8 * KIB * KIB],
-] as const;
+const MIB = KIB * KIB;
+export const SIZES = {
+  '4k': 4 * KIB,
+  '64k': 64 * KIB,
+  '1m': MIB,
+  '8m': 8 * MIB,
+  '32m': 32 * MIB,
+  '64m': 64 * MIB,
+} as const;
+export type Size = keyof typeof SIZES;
+
+const ALL: readonly Size[] = ['4k', '64k', '1m', '8m', '32m', '64m'];
+/** Enough to compare with. */
+const SOME: readonly Size[] = ['4k', '64k', '1m', '8m'];
 const CONNECTIONS = [1, 16] as const;
 
-function chunkScenarios(label: string, server: ServerKind, order: PartOrder): Scenario[] {
-  return SIZES.flatMap(([size, bytes]) =>
+interface Series {
+  readonly label: string;
+  readonly server: ServerKind;
+  readonly wire: WireName;
+  readonly sizes: readonly Size[];
+}
+
+function chunkScenarios({ label, server, wire, sizes }: Series): Scenario[] {
+  return sizes.flatMap((size) =>
     CONNECTIONS.map((connections) => ({
       name: `${label}-${size}-c${connections}`,
       server,
-      chunks: { order, bytes },
+      chunks: { wire, bytes: SIZES[size] },
       connections,
     })),
   );
 }
 
-const statusScenarios: Scenario[] = CONNECTIONS.map((connections) => ({
-  name: `status-c${connections}`,
-  server: 'product',
-  chunks: null,
-  connections,
-}));
+function statusScenarios(label: string, server: ServerKind): Scenario[] {
+  return CONNECTIONS.map((connections) => ({
+    name: `${label}-c${connections}`,
+    server,
+    chunks: null,
+    connections,
+  }));
+}
 
 const SCENARIOS: readonly Scenario[] = [
-  ...chunkScenarios('fields-first', 'product', 'fields-first'),
-  ...chunkScenarios('file-first', 'product', 'file-first'),
-  ...statusScenarios,
-  ...chunkScenarios('pipe', 'pipe', 'fields-first'),
-  ...chunkScenarios('discard', 'discard', 'fields-first'),
+  ...chunkScenarios({ label: 'fields-first', server: 'product', wire: 'form-fields-first', sizes: ALL }),
+  ...chunkScenarios({ label: 'file-first', server: 'product', wire: 'form-file-first', sizes: ALL }),
+  ...statusScenarios('status', 'product'),
+  ...chunkScenarios({ label: 'no-journal', server: 'no-journal', wire: 'form-fields-first', sizes: SOME }),
+  ...statusScenarios('no-journal-status', 'no-journal'),
+  ...chunkScenarios({ label: 'pipe', server: 'pipe', wire: 'raw-append', sizes: SOME }),
+  ...chunkScenarios({ label: 'discard', server: 'discard', wire: 'raw-append', sizes: SOME }),
+  ...statusScenarios('constant', 'constant'),
 ];
 
 /** One of each kind: enough to see in CI that the bench works and no chunk is refused under load. */

@@ -1,9 +1,12 @@
-// bench/server.ts: the server under load: a process of its own, with a data folder of its own that is gone afterwards.
+// bench/server.ts: a server under load: a process of its own, with a folder of its own that is gone afterwards.
 //
-// Promises: CPU time and memory are those of the server's process, as Linux counts them; elsewhere they are null.
+// Promises: CPU time and memory are those of the server's process and its children, as Linux counts them; elsewhere they
+// are null. Nothing of our environment configures it. What is running when the bench itself ends is ended, too, and its
+// folder deleted.
 // Must not know: the load.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync, rmSync } from 'node:fs';
 import { open, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,11 +15,21 @@ import { fileURLToPath } from 'node:url';
 import { cpuSecondsOf, peakRssOf } from './proc.ts';
 
 export type Durability = 'fsync' | 'none';
-/** The others are references to compare with: see reference-server.ts. */
-export type ServerKind = 'product' | 'discard' | 'pipe';
+
+export interface ProductOptions {
+  readonly durability: Durability;
+  readonly hasJournal: boolean;
+  /** Kept afterwards. Absent: an empty one, inside the server's folder. */
+  readonly dataDir?: string;
+}
 
 export interface BenchServer {
   readonly url: string;
+  readonly pid: number;
+  /** What it was given to store in, and its log. */
+  readonly folder: string;
+  /** From starting the process to its ready line. */
+  readonly startMs: number;
   /** See proc.ts. */
   cpuSeconds(): Promise<number | null>;
   peakRssBytes(): Promise<number | null>;
@@ -24,29 +37,66 @@ export interface BenchServer {
   close(): Promise<void>;
 }
 
-const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
-const REFERENCE = fileURLToPath(new URL('./reference-server.js', import.meta.url));
+/** What `npx xenonflare-mock` runs. */
+const COMMAND = readCommand();
+/** Their sources: they are run as they are, beside what they need. */
+export const PEERS_FOLDER = fileURLToPath(new URL('../bench/peers/', import.meta.url));
 
-export async function startServer(kind: ServerKind, durability: Durability): Promise<BenchServer> {
+/** The server that this repository is about, as it is deployed: its log is on and goes to a file. */
+export function startProduct({ durability, hasJournal, dataDir }: ProductOptions): Promise<BenchServer> {
+  const flags = ['--port', '0', '--durability', durability, ...(hasJournal ? [] : ['--no-journal'])];
+  return start((folder) => [COMMAND, 'serve', '--data-dir', dataDir ?? join(folder, 'data'), ...flags]);
+}
+
+/** One of bench/peers/, by its file's name. @param more arguments behind the folder */
+export function startPeer(name: string, more: readonly string[] = []): Promise<BenchServer> {
+  return start((folder) => [join(PEERS_FOLDER, `${name}.mjs`), folder, ...more]);
+}
+
+function readCommand(): string {
+  const manifest = new URL('../package.json', import.meta.url);
+  const { bin } = JSON.parse(readFileSync(manifest, 'utf8')) as { bin: { 'xenonflare-mock': string } };
+  return fileURLToPath(new URL(bin['xenonflare-mock'], manifest));
+}
+
+interface Running {
+  readonly child: ChildProcess;
+  readonly folder: string;
+}
+
+const running = new Set<Running>();
+process.once('exit', () => {
+  for (const { child, folder } of running) {
+    child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+
+async function start(argvIn: (folder: string) => readonly string[]): Promise<BenchServer> {
   const folder = await mkdtemp(join(tmpdir(), 'xenonflare-mock-bench-'));
-  // The log is on, as it is when deployed, and goes to a file.
   const log = await open(join(folder, 'log'), 'w');
-  const flags = ['serve', '--port', '0', '--data-dir', join(folder, 'data'), '--durability', durability];
-  const command = kind === 'product' ? [MAIN, ...flags] : [REFERENCE, kind, folder];
-  const child = spawn(process.execPath, command, {
-    env: environmentWithoutOurs(),
+  const startedAt = performance.now();
+  const child = spawn(process.execPath, argvIn(folder), {
+    env: environment(),
     stdio: ['ignore', 'pipe', log.fd],
   });
+  const entry = { child, folder };
+  running.add(entry);
   await log.close();
   const line = await firstLineOf(child);
+  const startMs = performance.now() - startedAt;
   if (line === null)
     throw new Error(`the server did not start: ${await readFile(join(folder, 'log'), 'utf8')}`);
   const { url, pid } = JSON.parse(line) as { url: string; pid: number };
   return {
     url,
+    pid,
+    folder,
+    startMs,
     cpuSeconds: () => cpuSecondsOf(pid),
     peakRssBytes: () => peakRssOf(pid),
-    close: () => close(child, folder),
+    close: () => close(entry),
   };
 }
 
@@ -58,20 +108,22 @@ async function firstLineOf(child: ChildProcess): Promise<string | null> {
   return Promise.race([first, once(child, 'exit').then(() => null)]);
 }
 
-async function close(child: ChildProcess, folder: string): Promise<void> {
+async function close(entry: Running): Promise<void> {
+  const { child, folder } = entry;
   const isRunning = child.exitCode === null && child.signalCode === null;
   const gone = isRunning ? once(child, 'exit') : Promise.resolve([]);
   child.kill('SIGTERM');
   await gone;
   const log = await readFile(join(folder, 'log'), 'utf8');
   await rm(folder, { recursive: true, force: true });
+  running.delete(entry);
   if (isRunning && child.exitCode === 0) return;
   const how = String(child.exitCode ?? child.signalCode);
   throw new Error(`the server ended with ${how} under load: ${log.slice(-2_000)}`);
 }
 
-function environmentWithoutOurs(): NodeJS.ProcessEnv {
-  return Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !name.startsWith('XENONFLARE_MOCK_')),
-  );
+/** Ours and the peers' alike: as in production. */
+function environment(): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('XENONFLARE_MOCK_'));
+  return { ...Object.fromEntries(inherited), NODE_ENV: 'production' };
 }

@@ -1,18 +1,16 @@
 // bench/table.ts: figures as a table that can be read on a terminal and pasted into a page.
 //
 // Promises: with more than one run, each cell is the median of that figure; "-" where it does not apply.
-import type { Figures } from './measure.ts';
+import { median, type Figure, type Figures } from './figures.ts';
 
 export interface Row {
   readonly name: string;
   readonly runs: readonly Figures[];
 }
 
-type Numeric = { [Key in keyof Figures]: Figures[Key] extends number | null ? Key : never }[keyof Figures];
-
 interface Column {
   readonly title: string;
-  readonly figure: Numeric;
+  readonly figure: Figure;
   readonly digits: number;
 }
 
@@ -24,6 +22,7 @@ const COLUMNS: readonly Column[] = [
   { title: 'CPU s/GiB', figure: 'serverCpuSecondsPerGib', digits: 2 },
   { title: 'CPU ms/req', figure: 'serverCpuMsPerRequest', digits: 3 },
   { title: 'client CPU s/GiB', figure: 'clientCpuSecondsPerGib', digits: 2 },
+  { title: 'client CPU ms/req', figure: 'clientCpuMsPerRequest', digits: 3 },
   { title: 'peak RSS MiB', figure: 'peakRssMib', digits: 0 },
   { title: 'others %', figure: 'othersCpuPercent', digits: 0 },
 ];
@@ -33,25 +32,21 @@ export function tableOf(rows: readonly Row[]): string {
     ['scenario', ...COLUMNS.map(({ title }) => title), 'errors'],
     ...rows.map(({ name, runs }) => [
       name,
-      ...COLUMNS.map((column) => shown(medianOf(runs, column.figure), column.digits)),
+      ...COLUMNS.map((column) => shown(median(runs.map((run) => run[column.figure])), column.digits)),
       String(runs.reduce((sum, { errors }) => sum + errors, 0)),
     ]),
   ];
+  return markdownTable(cells);
+}
+
+/** The first row is the head; every column but the first is flush right. */
+export function markdownTable(cells: readonly (readonly string[])[]): string {
   const widths = (cells[0] ?? []).map((_, index) => Math.max(...cells.map((row) => row[index]?.length ?? 0)));
   const line = (row: readonly string[]): string =>
     `| ${row.map((cell, index) => (index === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[index] ?? 0))).join(' | ')} |`;
   const rule = `|${widths.map((width, index) => (index === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`;
   const [head = [], ...body] = cells;
   return [line(head), rule, ...body.map(line)].join('\n');
-}
-
-/** Null when a run has no such figure. */
-function medianOf(runs: readonly Figures[], figure: Numeric): number | null {
-  const values = runs.map((run) => run[figure]);
-  const known = values.filter((value) => value !== null).toSorted((a, b) => a - b);
-  if (known.length === 0 || known.length < values.length) return null;
-  const middle = (known.length - 1) / 2;
-  return ((known[Math.floor(middle)] ?? 0) + (known[Math.ceil(middle)] ?? 0)) / 2;
 }
 
 function shown(value: number | null, digits: number): string {

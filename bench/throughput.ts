@@ -5,7 +5,8 @@
 // acknowledged byte is not stored. Runs are interleaved: a slow minute of the machine does not hit one scenario alone.
 import { writeFile } from 'node:fs/promises';
 import { conditionLines, readConditions } from './conditions.ts';
-import { measure, type Figures } from './measure.ts';
+import type { Figures } from './figures.ts';
+import { measure } from './measure.ts';
 import { readOptions, USAGE, type BenchOptions } from './options.ts';
 import { tableOf, type Row } from './table.ts';
 

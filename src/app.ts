@@ -22,6 +22,7 @@ import { openDiskStorage } from './storage/disk.ts';
 import { createMemoryStorage } from './storage/memory.ts';
 import { withQuota } from './storage/quota.ts';
 import { Metrics } from './telemetry.ts';
+import { Expiries } from './uploads/expiries.ts';
 import type { Storage } from './uploads/ports.ts';
 import { Uploads } from './uploads/uploads.ts';
 
@@ -85,7 +86,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   });
   const collector = startCollector({ config, logger, uploads, media });
   const closeStores = async (): Promise<void> => {
-    clocks.close();
+    await clocks.close();
     await collector.stop();
     await uploads.close();
     await storage.close();
@@ -128,13 +129,14 @@ interface Services {
   readonly clocks: Clocks;
   readonly ids: MediaIds;
   readonly uploads: Uploads;
+  readonly expiries: Expiries;
   readonly media: Media;
 }
 
 /** What makes the server a test double: rules, journal, clocks, and what can be done to them. */
 function createDouble(
   { config, fixtures, rules: armed = [] }: ServerOptions,
-  { clocks, ids, uploads, media }: Services,
+  { clocks, ids, uploads, expiries, media }: Services,
   storage: Storage,
 ): { rules: RuleBook; journal: Journal | null; controls: Controls; views: Views } {
   const rules = new RuleBook(config.seed ?? null, (namespace) => clocks.now(namespace));
@@ -165,6 +167,7 @@ function createDouble(
     journal,
     clocks,
     uploads,
+    expiries,
     media,
     states,
     newRuleId: (namespace) => `rule-${ruleIds.next(namespace).slice(0, 8)}`,
@@ -196,6 +199,7 @@ function createServices({ config, logger }: ServerOptions, storage: Storage, met
   const ids = new MediaIds(config.seed ?? null);
   const timing = { pendingMs: config.pendingTime, processingMs: config.processingTime };
   const onCreated = (entry: { spec: { type: string } }): void => metrics.entryCreated(entry.spec.type);
+  const expiries = new Expiries();
   const media = new Media({ storage, clock, ids, timing, onCreated });
   const uploads = new Uploads({
     storage,
@@ -211,6 +215,7 @@ function createServices({ config, logger }: ServerOptions, storage: Storage, met
       logger.warn(repair, 'an upload was repaired: a write that never finished was dropped'),
     onCloseError: (err) => logger.warn({ err }, 'a file could not be closed'),
     onExpired: (place) => {
+      expiries.add(place.namespace);
       metrics.uploadExpired();
       logger.info({ namespace: place.namespace, name: place.name }, 'an upload expired');
     },
@@ -222,7 +227,7 @@ function createServices({ config, logger }: ServerOptions, storage: Storage, met
       });
     },
   });
-  return { clocks: clock, ids, uploads, media };
+  return { clocks: clock, ids, uploads, expiries, media };
 }
 
 interface CollectorOptions extends Pick<ServerOptions, 'config' | 'logger'> {

@@ -61,8 +61,8 @@ interface ClockDouble {
   advance(ms: number): Promise<Settled>;
   /** As `advance`. */
   set(at: Date): Promise<Settled>;
-  /** Back to the machine's time. */
-  reset(): void;
+  /** Back to the machine's time. Late commits that were to come are dropped. */
+  reset(): Promise<void>;
 }
 
 interface UploadsDouble {

@@ -1,19 +1,20 @@
-// exchange-observer.ts: what surrounds the routes: it records each exchange in the journal and carries the faults of rules
+// exchange-observer.ts: what surrounds a route: it records each exchange in the journal and carries the faults of rules
 // out, at the places that the routes announce (http/observer.ts).
 //
 // Promises: an exchange is in the journal before the last byte of its answer is sent, or before its connection ends;
 // every answer that a rule touched carries `X-Mock-Fault: <rule id>`.
 // Must not know: what the routes do.
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { Clocks } from './clock.ts';
-import { Connections, headMarkOf } from './connections.ts';
+import { headMarkOf } from './connections.ts';
 import type { Contract } from './contract.ts';
+import { beginRecording, recordAnswer, type Answered } from './exchange-recording.ts';
 import { Injection, isCutting, type Ending, type FaultActions } from './faults/injection.ts';
 import type { RuleBook } from './faults/rule-book.ts';
 import { explain } from './faults/explain.ts';
 import type { Claim } from './faults/rule-set.ts';
-import { isMultipart, operationOf } from './http/exchange.ts';
+import { operationOf } from './http/exchange.ts';
 import { PUBLIC_NAMESPACE } from './http/keys.ts';
 import { isAnswered } from './http/linger.ts';
 import {
@@ -22,14 +23,16 @@ import {
   type Announced,
   type BodyFacts,
   type Change,
+  type DeferredChange,
   type Observer,
+  type Stored,
   type Subject,
 } from './http/observer.ts';
-import type { Exchange, Outcome } from './journal/exchange.ts';
+import type { Amendment, Exchange, Outcome } from './journal/exchange.ts';
 import type { Journal } from './journal/journal.ts';
-import { Recording } from './journal/recording.ts';
+import type { Recording } from './journal/recording.ts';
 
-export interface SurroundOptions {
+export interface ObserverOptions {
   readonly rules: RuleBook;
   /** Null: `--no-journal`. */
   readonly journal: Journal | null;
@@ -39,39 +42,14 @@ export interface SurroundOptions {
   readonly actionsOf: (namespace: string) => FaultActions;
 }
 
-/** Registers the hooks. To be called before the routes are. */
-export function surround(app: FastifyInstance, options: SurroundOptions): void {
-  const connections = new Connections();
-  app.addHook('onRequest', (request, reply, done) => {
-    if (!request.url.startsWith('/__admin') && request.method !== 'OPTIONS') {
-      const connection = connections.next(request.raw.socket);
-      request.observer = new ExchangeObserver(options, { request, reply, connection });
-    }
-    done();
-  });
-  // After the keys have been checked, and before anything of the body is asked for. A hook that has nothing to wait for
-  // calls back; a promise is returned only where a rule makes one.
-  app.addHook('preParsing', ({ observer }, _reply, _payload, done) => {
-    const begun = observer instanceof ExchangeObserver ? observer.begin() : undefined;
-    if (begun === undefined) done();
-    return begun;
-  });
-  app.addHook('onSend', ({ observer }, _reply, payload, done) => {
-    const answer = observer instanceof ExchangeObserver ? observer.answer(payload) : payload;
-    if (answer instanceof Promise) return answer;
-    done(null, answer);
-    return undefined;
-  });
-}
-
 interface Parties {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
   readonly connection: Exchange['connection'];
 }
 
-class ExchangeObserver implements Observer {
-  readonly #options: SurroundOptions;
+export class ExchangeObserver implements Observer {
+  readonly #options: ObserverOptions;
   readonly #request: FastifyRequest;
   readonly #reply: FastifyReply;
   readonly #recording: Recording | null;
@@ -79,16 +57,21 @@ class ExchangeObserver implements Observer {
   readonly #begunMs = performance.now();
   #injection: Injection | null = null;
   #hasClaimed = false;
-  #subject: Subject = {};
+  #isIdentified = false;
+  #subject: Subject;
   #claim: Claim | null = null;
+  #isOnRecord = false;
+  /** Null until the journal has put the exchange together. */
   #seq: number | null = null;
 
-  constructor(options: SurroundOptions, { request, reply, connection }: Parties) {
+  constructor(options: ObserverOptions, { request, reply, connection }: Parties) {
     this.#options = options;
     this.#request = request;
     this.#reply = reply;
     this.#operation = operationOf(request);
-    this.#recording = options.journal === null ? null : this.#record(connection);
+    this.#subject = request.routeOptions.config.subjectOf?.(request) ?? {};
+    const begun = { connection, subject: this.#subject };
+    this.#recording = options.journal === null ? null : beginRecording(request, begun);
     reply.raw.once('close', () => this.#closed());
   }
 
@@ -98,12 +81,23 @@ class ExchangeObserver implements Observer {
 
   /** The key is known, the body is not. */
   begin(): void | Promise<void> {
-    if (this.#options.rules.needsIdentity(this.#namespace, this.#operation)) return;
-    this.#ask();
+    // The URL said it already: what is recorded must not depend on whether some rule has to know.
+    if (this.#subject.fileId !== undefined) this.#identify(this.#subject);
+    else if (this.#options.rules.needsIdentity(this.#namespace, this.#operation)) return;
+    else this.#ask();
     return this.#injection?.headers();
   }
 
   identified(subject: Subject): Announced | Promise<Announced> {
+    this.#identify(subject);
+    const injection = this.#injection;
+    if (injection === null) return NOTHING_KEPT_ASIDE;
+    return injection.headers().then(() => ({ keepAside: injection.keepAside }));
+  }
+
+  #identify(subject: Subject): void {
+    if (this.#isIdentified) return;
+    this.#isIdentified = true;
     this.#subject = subject;
     const { fileId, chunkIndex } = subject;
     const attempt = this.#options.rules.attempt(
@@ -114,9 +108,6 @@ class ExchangeObserver implements Observer {
       this.#recording.upload = { fileId, chunkIndex: chunkIndex ?? null, attempt };
     }
     this.#ask(attempt);
-    const injection = this.#injection;
-    if (injection === null) return NOTHING_KEPT_ASIDE;
-    return injection.headers().then(() => ({ keepAside: injection.keepAside }));
   }
 
   fileBytes(bytes: number, at: (fileBytes: number) => BodyFacts): void | Promise<void> {
@@ -128,7 +119,10 @@ class ExchangeObserver implements Observer {
   }
 
   async commit<T>(change: Change<T>, body: BodyFacts): Promise<T> {
-    const recorded = { ...change, run: () => this.#run(change) };
+    const recorded = {
+      run: async () => this.#stored(await change.run()),
+      defer: () => this.#deferred(change.defer()),
+    };
     if (this.#recording !== null) {
       const { body: before } = this.#recording;
       this.#recording.body = () => (this.#cutAt(body.fileBytes) === null ? body : before());
@@ -147,9 +141,14 @@ class ExchangeObserver implements Observer {
   }
 
   #answered(answer: string, payload: unknown): unknown {
-    this.#checkContract(this.#reply.statusCode, answer);
     const response = this.#response(this.#injection?.answerBytes ?? Buffer.byteLength(answer));
-    if (this.#seq === null) this.#append('errorCode' in response ? 'refused' : 'answered', response);
+    const answered = {
+      request: this.#request,
+      reply: this.#reply,
+      answer,
+      isBodyWhole: this.#request.raw.complete,
+    };
+    if (!this.#isOnRecord) this.#record('errorCode' in response ? 'refused' : 'answered', response, answered);
     return payload;
   }
 
@@ -163,22 +162,6 @@ class ExchangeObserver implements Observer {
 
   get #namespace(): string {
     return this.#request.caller?.namespace ?? PUBLIC_NAMESPACE;
-  }
-
-  #record(connection: Exchange['connection']): Recording {
-    const { clocks } = this.#options;
-    const { method, url, id, headers } = this.#request;
-    const length = headers['content-length'];
-    return new Recording({
-      requestId: id,
-      connection,
-      operation: this.#operation,
-      method,
-      path: url,
-      declaredBytes: length === undefined ? null : Number(length),
-      at: () => new Date(clocks.now(this.#namespace)).toISOString(),
-      now: () => performance.now(),
-    });
   }
 
   /** Which rule this exchange meets: asked once, as soon as enough is known. */
@@ -208,7 +191,7 @@ class ExchangeObserver implements Observer {
   }
 
   #onFired(claim: Claim): void {
-    const { journal, logger } = this.#options;
+    const { logger } = this.#options;
     const { rule, fault } = claim;
     const { name: phase, ...where } = fault.phase;
     const fired = { ruleId: rule.id, phase, effect: fault.effect, ...where };
@@ -221,23 +204,36 @@ class ExchangeObserver implements Observer {
     }
     const { id: reqId } = this.#request;
     logger.info({ reqId, namespace: this.#namespace, ...fired, explain: explain(rule) }, 'a rule fired');
-    journal?.publish(this.#namespace, 'fault', { ...fired, requestId: reqId, explain: explain(rule) });
+    const told = { ...fired, requestId: reqId, explain: explain(rule) };
+    const namespace = this.#namespace;
+    this.#later((journal) => journal.publish(namespace, 'fault', told));
   }
 
   #onEnded(outcome: Ending, answerBytes: number | null): void {
     const response = answerBytes === null ? null : this.#response(answerBytes);
-    if (this.#seq === null) this.#append(outcome, response);
-    else this.#options.journal?.amend(this.#seq, { outcome, response }, this.#headMark);
+    if (this.#isOnRecord) this.#amend({ outcome, response });
+    else this.#record(outcome, response);
   }
 
-  async #run<T>(change: Change<T>): ReturnType<Change<T>['run']> {
-    const outcome = await change.run();
-    if (this.#recording === null || outcome.committed === null) return outcome;
-    this.#recording.committed = outcome.committed;
+  #deferred(change: DeferredChange): DeferredChange {
+    const run = async (): Promise<Stored | null> => {
+      const stored = await change.run();
+      return stored && this.#stored(stored);
+    };
+    return { run, drop: () => change.drop() };
+  }
+
+  /** The exchange is on record already where the commit came late, or the client left while it was being made. */
+  #stored<S extends Stored>(stored: S): S {
+    const { committed, mediaId } = stored;
+    if (this.#recording === null || committed === null) return stored;
+    this.#recording.committed = committed;
     const { fileId, chunkIndex } = this.#subject;
-    const what = { operation: this.#operation, fileId, chunkIndex, mediaId: outcome.mediaId };
-    this.#options.journal?.publish(this.#namespace, 'ledger', { ...what, ...outcome.committed });
-    return outcome;
+    const what = { operation: this.#operation, fileId, chunkIndex, mediaId };
+    const namespace = this.#namespace;
+    this.#later((journal) => journal.publish(namespace, 'ledger', { ...what, ...committed }));
+    if (this.#isOnRecord) this.#amend({ committed });
+    return stored;
   }
 
   /** Where a body fault cut the file, if it did: what the socket had read beyond it does not count. */
@@ -247,12 +243,29 @@ class ExchangeObserver implements Observer {
     return fault.atByte !== undefined && fault.atByte <= bytes ? fault.atByte : null;
   }
 
-  #append(outcome: Outcome, response: Exchange['response']): void {
-    if (this.#recording === null) return;
-    if (response !== null) this.#recording.answerBegins();
-    const draft = this.#recording.draft(this.#namespace, { outcome, response });
-    this.#seq = this.#options.journal?.append(draft, this.#headMark).seq ?? null;
-    if (this.#recording.fault !== null && this.#seq !== null) this.#claim?.fired(this.#seq);
+  /** From here on every query finds the exchange; it is put together when there is one, or at the end of the turn. */
+  #record(outcome: Outcome, response: Exchange['response'], answered?: Answered): void {
+    const recording = this.#recording;
+    if (recording === null) return;
+    this.#isOnRecord = true;
+    if (response !== null) recording.answerBegins();
+    const { clocks, contract } = this.#options;
+    const namespace = this.#namespace;
+    const end = { outcome, response, atMs: clocks.now(namespace), timing: recording.timing() };
+    this.#later((journal) => {
+      if (answered !== undefined) recordAnswer(recording, answered, contract);
+      this.#seq = journal.append(recording.draft(namespace, end), this.#headMark).seq;
+      if (recording.fault !== null) this.#claim?.fired(this.#seq);
+    });
+  }
+
+  #amend(changes: Amendment): void {
+    this.#later((journal) => this.#seq !== null && journal.amend(this.#seq, changes, this.#headMark));
+  }
+
+  #later(work: (journal: Journal) => unknown): void {
+    const { journal } = this.#options;
+    journal?.later(() => void work(journal));
   }
 
   /** After everything: an answer that was not sent whole was left by its client, or cut by a fault. */
@@ -260,41 +273,10 @@ class ExchangeObserver implements Observer {
     this.#injection?.end();
     if (this.#recording === null) return;
     const isWhole = isAnswered(this.#reply.raw);
-    if (this.#seq !== null) this.#amendEnd(this.#seq, isWhole, this.#recording.timing());
-    else if (!isWhole) this.#append('client-aborted', null);
-  }
-
-  #amendEnd(seq: number, isWhole: boolean, timing: Exchange['timing']): void {
-    const { journal } = this.#options;
-    const outcome = isWhole ? null : journal?.get(seq)?.outcome;
-    const hasLeft = outcome === 'answered' || outcome === 'refused';
-    if (hasLeft) journal?.amend(seq, { outcome: 'client-aborted', timing }, this.#headMark);
-    else journal?.ended(seq, timing);
-  }
-
-  /** What either side broke. An answer that a fault made is no answer of the contract's. */
-  #checkContract(status: number, answer: string): void {
-    if (this.#recording === null || this.#recording.fault !== null) return;
-    const { operationId } = this.#request.routeOptions.config;
-    if (operationId === undefined) return;
-    const contract = this.#options.contract();
-    const contentType = this.#reply.getHeader('content-type');
-    const type = typeof contentType === 'string' ? contentType : undefined;
-    const response = contract.checkResponse({ operationId, status, contentType: type, body: answer });
-    this.#recording.contract = { request: this.#requestViolations(operationId), response };
-  }
-
-  /** Of a body that was not read to its end, nothing can be said. */
-  #requestViolations(operationId: string): string[] {
-    const { raw, headers, query, body } = this.#request;
-    if (!raw.complete) return [];
-    const contentType = headers['content-type'];
-    const parts = isMultipart(contentType ?? '') ? this.#recording?.body().parts : undefined;
-    const fields = parts?.map(({ name, value }) => (value === undefined ? { name } : { name, value }));
-    const sent = fields === undefined ? { body } : { fields };
-    const queried = query as Readonly<Record<string, unknown>>;
-    return this.#options
-      .contract()
-      .checkRequest({ operationId, query: queried, headers, contentType, ...sent });
+    if (!this.#isOnRecord && !isWhole) return this.#record('client-aborted', null);
+    const timing = this.#recording.timing();
+    this.#later((journal) => {
+      if (this.#seq !== null) journal.ended(this.#seq, { isWhole, timing }, this.#headMark);
+    });
   }
 }

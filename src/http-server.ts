@@ -13,11 +13,12 @@ import type { Logger } from 'pino';
 import { ADMIN_PREFIX, adminRoutes, probeRoutes, type AdminOptions } from './admin/plane.ts';
 import type { Controls } from './admin/controls.ts';
 import type { Views } from './admin/views.ts';
+import { Batch } from './batch.ts';
 import type { Clocks } from './clock.ts';
 import type { Config } from './config.ts';
 import { loadContract } from './contract.ts';
 import { AppError } from './errors.ts';
-import { surround, type SurroundOptions } from './exchange-observer.ts';
+import type { ObserverOptions } from './exchange-observer.ts';
 import type { FaultActions } from './faults/injection.ts';
 import type { RuleBook } from './faults/rule-book.ts';
 import { FeedBudget } from './http/body-feed.ts';
@@ -34,6 +35,7 @@ import { answerClientError, answerUnroutable, installReplies } from './http/repl
 import type { Journal } from './journal/journal.ts';
 import type { Fixtures } from './media/accounts.ts';
 import type { Media } from './media/media.ts';
+import { surround } from './surround.ts';
 import type { Metrics } from './telemetry.ts';
 import type { Storage } from './uploads/ports.ts';
 import type { Uploads } from './uploads/uploads.ts';
@@ -68,6 +70,8 @@ export class HttpServer {
   readonly #admin: FastifyInstance | null;
   readonly #inFlight = new InFlight();
   readonly #isAdminOnMain: boolean;
+  /** Lines and counts of requests that have been answered. */
+  readonly #afterwards = new Batch();
   #isDraining = false;
 
   constructor(options: HttpOptions) {
@@ -122,6 +126,7 @@ export class HttpServer {
   async close(): Promise<void> {
     await Promise.all([this.#main.close(), this.#admin?.close()]);
     await this.#inFlight.settled();
+    this.#afterwards.settle();
   }
 
   #createApp(surroundRoutes: (app: FastifyInstance) => void = () => undefined): FastifyInstance {
@@ -178,15 +183,17 @@ export class HttpServer {
       done();
     });
     app.addHook('onResponse', (request, reply, done) => {
-      const operation = operationOf(request);
-      const facts = { operation, status: reply.statusCode, code: request.errorCode };
-      metrics.requestEnded({ ...facts, seconds: reply.elapsedTime / 1000 });
-      const namespace = request.caller?.namespace;
-      const ms = Math.round(reply.elapsedTime * 10) / 10;
-      logger.info(
-        { reqId: request.id, method: request.method, ...facts, namespace, ...request.facts, ms },
-        'request',
-      );
+      const { elapsedTime } = reply;
+      this.#afterwards.later(() => {
+        const facts = { operation: operationOf(request), status: reply.statusCode, code: request.errorCode };
+        metrics.requestEnded({ ...facts, seconds: elapsedTime / 1000 });
+        const namespace = request.caller?.namespace;
+        const ms = Math.round(elapsedTime * 10) / 10;
+        logger.info(
+          { reqId: request.id, method: request.method, ...facts, namespace, ...request.facts, ms },
+          'request',
+        );
+      });
       done();
     });
   }
@@ -215,7 +222,7 @@ export class HttpServer {
   }
 }
 
-function surroundOptions({ rules, journal, clocks, controls, logger }: HttpOptions): SurroundOptions {
+function surroundOptions({ rules, journal, clocks, controls, logger }: HttpOptions): ObserverOptions {
   const actionsOf = (namespace: string): FaultActions => controls.actionsOf(namespace);
   return { rules, journal, clocks, logger, actionsOf, contract: () => loadContract() };
 }

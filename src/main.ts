@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 // main.ts: argv → command. With cli/ the only part that touches `process`.
 import { helpText, printedConfig, readInvocation } from './cli/arguments.ts';
 import { demo } from './cli/demo.ts';

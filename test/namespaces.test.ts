@@ -97,6 +97,12 @@ interface Instant {
   readonly isExact: boolean;
 }
 
+interface Recorded {
+  /** Changes when what it sent is stored late. */
+  line: string;
+  readonly at: Instant;
+}
+
 interface Upload {
   readonly stored: number;
   readonly touched: Instant;
@@ -130,14 +136,14 @@ class Model {
   readonly uploads = new Map<string, Upload>();
   readonly entries = new Map<string, Entry>();
   /** A line for each exchange, and when it was. */
-  exchanges: { readonly line: string; readonly at: Instant }[] = [];
+  exchanges: Recorded[] = [];
   /** Null: the machine's clock. */
   frozenAt: number | null = null;
   readonly #number: number;
   readonly #alone: Alone;
   readonly #attempts = new Map<string, number>();
   readonly #taken = { entryIds: 0, ruleIds: 0, draws: 0 };
-  #late: { readonly at: number; readonly fileId: string }[] = [];
+  #late: { readonly at: number; readonly fileId: string; readonly sent: Recorded }[] = [];
 
   constructor(number: number, alone: Alone) {
     this.#number = number;
@@ -177,8 +183,11 @@ class Model {
     const isNew = index === this.storedOf(fileId) && meeting.isStored;
     if (isNew) this.#store(fileId, index);
     if (meeting.and === 'forget') this.uploads.delete(fileId);
-    if (meeting.and === 'late') this.#late.push({ at: this.now().at + 10 * MINUTE, fileId });
-    return record(200, { stored: isNew ? length : null, fileBytes: meeting.fileBytes ?? length });
+    const expected = record(200, { stored: isNew ? length : null, fileBytes: meeting.fileBytes ?? length });
+    const [sent] = this.exchanges.slice(-1);
+    if (meeting.and === 'late' && sent !== undefined)
+      this.#late.push({ at: this.now().at + 10 * MINUTE, fileId, sent });
+    return expected;
   }
 
   status(fileId: string): Expected & { readonly currentSize: number } {
@@ -209,7 +218,10 @@ class Model {
     this.frozenAt = at;
     const late = this.#late.filter((one) => one.at <= at);
     this.#late = this.#late.filter((one) => one.at > at);
-    for (const { fileId } of late) this.#store(fileId, 0);
+    for (const { fileId, sent } of late) {
+      this.#store(fileId, 0);
+      sent.line = sent.line.replace('stored -', `stored ${this.bytesOf(fileId, 0, 1).length}`);
+    }
     const expired = [...this.uploads].filter(([, { touched }]) => touched.at + DAY <= at);
     for (const [fileId] of expired) this.uploads.delete(fileId);
     const changed = statuses().filter((status, i) => status !== before[i]);

@@ -16,6 +16,7 @@ import { matcherSchema, type JournalMatcher } from '../journal/matcher.ts';
 import type { UnfiredRule } from '../journal/verify.ts';
 import type { Media } from '../media/media.ts';
 import { isPlatform } from '../media/platforms.ts';
+import type { Expiries } from '../uploads/expiries.ts';
 import type { UploadRef, Uploads } from '../uploads/uploads.ts';
 import type { NamespaceStates } from './state.ts';
 
@@ -28,6 +29,7 @@ export interface Settled {
   readonly uploadsExpired: number;
   /** Entries whose status is another than before. */
   readonly entriesChanged: number;
+  /** Those that stored something. */
   readonly lateCommits: number;
 }
 
@@ -39,6 +41,7 @@ export interface ControlsOptions {
   readonly journal: Journal | null;
   readonly clocks: Clocks;
   readonly uploads: Uploads;
+  readonly expiries: Expiries;
   readonly media: Media;
   readonly states: NamespaceStates;
   readonly newRuleId: (namespace: string) => string;
@@ -59,11 +62,13 @@ export class Controls {
   }
 
   rules(namespace: string): RuleView[] {
+    this.#options.journal?.settle(); // Of an exchange that is being put on record the number is not known yet.
     return this.#options.rules.list(namespace);
   }
 
   /** @throws AppError `rule_not_found` */
   rule(namespace: string, id: string): RuleView {
+    this.#options.journal?.settle();
     const view = this.#options.rules.get(namespace, id);
     if (view === null) throw noRule(id);
     return view;
@@ -107,18 +112,21 @@ export class Controls {
 
   /** @throws AppError `invalid_request` */
   async changeClock(namespace: string, change: ClockChange): Promise<Settled> {
-    const { clocks, uploads } = this.#options;
+    const { clocks, uploads, expiries } = this.#options;
     refuseImpossible(change, clocks.now(namespace));
     const before = await this.#statuses(namespace);
-    const lateCommits = await clocks.change(namespace, change);
-    const uploadsExpired = await uploads.expire(namespace);
+    // What has expired goes before a late commit of the same moment comes: it must find neither the upload nor its bytes.
+    const moved = expiries.during(namespace, () =>
+      clocks.change(namespace, change, () => uploads.expire(namespace)),
+    );
+    const { result: lateCommits, expired: uploadsExpired } = await moved;
     const after = await this.#statuses(namespace);
     const entriesChanged = [...after].filter(([id, status]) => before.get(id) !== status).length;
     return { uploadsExpired, entriesChanged, lateCommits };
   }
 
-  resetClock(namespace: string): void {
-    this.#options.clocks.reset(namespace);
+  resetClock(namespace: string): Promise<void> {
+    return this.#options.clocks.reset(namespace);
   }
 
   /** Forgets what the scopes name, all of it by default, of this namespace only. Says how much that was. */
@@ -141,11 +149,13 @@ export class Controls {
         journal?.clear(namespace);
         return count;
       },
-      clock: () => {
-        clocks.reset(namespace);
+      clock: async () => {
+        await clocks.reset(namespace);
         return 1;
       },
     };
+    // Before the uploads go: a late commit that came in between would stay.
+    if (scopes.includes('clock')) await clocks.drop(namespace);
     const done: Record<string, number> = {};
     for (const scope of RESET_SCOPES) if (scopes.includes(scope)) done[scope] = await resets[scope]();
     if (scopes.length === RESET_SCOPES.length) onReset(namespace);
@@ -164,7 +174,10 @@ export class Controls {
         if (!isPlatform(platform)) return;
         await media.failPublish(namespace, mediaId, { platform, ...(reason !== undefined && { reason }) });
       },
-      later: (ms, work) => clocks.schedule(namespace, clocks.now(namespace) + ms, work),
+      later: (ms, change) => {
+        const run = async (): Promise<boolean> => ((await change.run())?.committed ?? null) !== null;
+        clocks.schedule(namespace, clocks.now(namespace) + ms, { run, drop: () => change.drop() });
+      },
     };
   }
 

@@ -4,7 +4,14 @@
 // the upload (the change is kept aside until then); a client that leaves ends every wait.
 // Must not know: which rules there are, what is stored, the journal.
 import { STATUS_CODES } from 'node:http';
-import { AnswerInstead, NoAnswer, type BodyFacts, type Change, type Subject } from '../http/observer.ts';
+import {
+  AnswerInstead,
+  NoAnswer,
+  type BodyFacts,
+  type Change,
+  type DeferredChange,
+  type Subject,
+} from '../http/observer.ts';
 import type { Effect, Fault, FaultOf, PhaseName } from './effects.ts';
 import { nameOfFault } from './fault.ts';
 import type { Claim } from './rule-set.ts';
@@ -33,8 +40,8 @@ export interface FaultActions {
   /** The body of the status answer from before the last stored chunk. */
   staleStatus(subject: Subject): Promise<string>;
   failPublish(mediaId: string, failure: { platform: string; reason?: string | undefined }): Promise<void>;
-  /** Runs `work` when the namespace's clock has moved on by `ms`. */
-  later(ms: number, work: () => Promise<void>): void;
+  /** Makes the change when the namespace's clock has moved on by `ms`, or drops it. */
+  later(ms: number, change: DeferredChange): void;
 }
 
 export class Injection {

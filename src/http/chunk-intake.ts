@@ -11,7 +11,7 @@ import { tooLarge, type Receipt } from '../uploads/upload.ts';
 import type { BodyFeed } from './body-feed.ts';
 import type { ChunkForm, ChunkIdentity } from './chunk-form.ts';
 import { malformed, type MultipartReader } from './multipart-reader.ts';
-import type { BodyFacts, Committed, Observer } from './observer.ts';
+import type { BodyFacts, DeferredChange, Observer, Stored } from './observer.ts';
 
 /** Memory for spooled chunks, shared by all requests of a server. */
 export class SpoolBudget {
@@ -44,6 +44,9 @@ const MAX_OTHER_BYTES = 16 * 1024 * 1024;
 
 /** A form is its file and little else: more than this beyond the room left, and the length alone tells (rule C13). */
 export const FORM_OVERHEAD_BYTES = 1024 * 1024;
+
+/** A late commit does not wait for somebody who is sending its chunk again: the clock would stand still meanwhile. */
+const GIVES_WAY = AbortSignal.abort();
 
 interface IntakeBody {
   readonly feed: BodyFeed;
@@ -80,7 +83,7 @@ export class ChunkIntake implements ClaimOptions {
   }
 
   get signal(): AbortSignal {
-    return this.#feed.signal;
+    return this.#isDeferred ? GIVES_WAY : this.#feed.signal;
   }
 
   get isSpooled(): boolean {
@@ -163,7 +166,7 @@ export class ChunkIntake implements ClaimOptions {
     this.#forgetMemory();
   }
 
-  async #commit(identity: ChunkIdentity): Promise<{ result: Receipt; committed: Committed }> {
+  async #commit(identity: ChunkIdentity): Promise<Stored & { result: Receipt }> {
     if (this.#turn === null) await this.#claim(identity);
     const work = this.#turn?.work;
     if (work === undefined) throw new Error('a chunk without a turn');
@@ -173,17 +176,20 @@ export class ChunkIntake implements ClaimOptions {
     return { result, committed: { offset: work.contentOffset, bytes: digest.bytes } };
   }
 
-  /** The caller takes over: what is kept aside stays until the function it is given has run. */
-  #defer(identity: ChunkIdentity): () => Promise<void> {
+  /** The caller takes over: what is kept aside stays until the change is made or dropped. */
+  #defer(identity: ChunkIdentity): DeferredChange {
     this.#isDeferred = true;
-    return async () => {
-      try {
-        await this.#commit(identity);
-      } catch {
-        // The client has its answer: that the chunk could not be stored late is what it was told.
-      } finally {
-        await this.#letGo();
-      }
+    return {
+      run: async () => {
+        try {
+          return await this.#commit(identity);
+        } catch {
+          return null; // The client has its answer: that the chunk could not be stored late is what it was told.
+        } finally {
+          await this.#letGo();
+        }
+      },
+      drop: () => this.#letGo(),
     };
   }
 

@@ -9,7 +9,7 @@ import { ChunkIntake, type IntakeOptions } from './chunk-intake.ts';
 import { callerOf, forbidCaching, openForm, type BodyRules } from './exchange.ts';
 import type { InFlight } from './in-flight.ts';
 import { MultipartReader, type FormLimits } from './multipart-reader.ts';
-import { observerOf } from './observer.ts';
+import { observerOf, type Subject } from './observer.ts';
 import { chunkBody, uploadStatusBody } from './schemas.ts';
 import { queryOf } from './text.ts';
 
@@ -28,7 +28,7 @@ export async function chunkRoutes(app: FastifyInstance, options: ChunkRoutesOpti
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
   app.get(
     '/media/chunks',
-    { config: { operationId: 'getUploadStatus', isKeyOptional: true } },
+    { config: { operationId: 'getUploadStatus', isKeyOptional: true, subjectOf } },
     (request, reply) => getUploadStatus(request, reply, options),
   );
   app.post('/media/chunks', { config: { operationId: 'uploadChunk', isKeyOptional: true } }, (request) =>
@@ -36,12 +36,26 @@ export async function chunkRoutes(app: FastifyInstance, options: ChunkRoutesOpti
   );
 }
 
+/** Empty: the route will refuse it. */
+function subjectOf(request: { readonly url: string }): Subject {
+  try {
+    return { fileId: fileIdOf(request) };
+  } catch {
+    return {};
+  }
+}
+
+/** @throws AppError `invalid_request` */
+function fileIdOf(request: { readonly url: string }): string {
+  return parseFileId(queryOf(request)['fileId']);
+}
+
 async function getUploadStatus(
   request: FastifyRequest,
   reply: FastifyReply,
   { uploads }: ChunkRoutesOptions,
 ): Promise<unknown> {
-  const fileId = parseFileId(queryOf(request)['fileId']);
+  const fileId = fileIdOf(request);
   request.facts = { fileId };
   await observerOf(request).identified({ fileId });
   forbidCaching(reply);

@@ -7,6 +7,7 @@ import { AppError } from '../errors.ts';
 import type { Caller } from '../uploads/uploads.ts';
 import { BodyFeed, type FeedBudget } from './body-feed.ts';
 import { malformed } from './multipart-reader.ts';
+import type { Subject } from './observer.ts';
 import { boundaryOf } from './part-head.ts';
 
 declare module 'fastify' {
@@ -15,6 +16,8 @@ declare module 'fastify' {
     operationId?: string;
     /** The chunk operations work without a key in mode `open` (rule K3). */
     isKeyOptional?: boolean;
+    /** What the URL says the request is about, where it does. */
+    subjectOf?: (request: { readonly url: string }) => Subject;
   }
   interface FastifyRequest {
     /** Set before a contract route's handler runs. */

@@ -16,7 +16,7 @@ import { EntryIntake, type DirectFile } from './entry-intake.ts';
 import { callerOf, forbidCaching, isMultipart, openForm, operationOf, type BodyRules } from './exchange.ts';
 import type { InFlight } from './in-flight.ts';
 import { MultipartReader, type FormLimits } from './multipart-reader.ts';
-import { observerOf, type BodyFacts, type Change } from './observer.ts';
+import { observerOf, type BodyFacts, type Change, type DeferredChange } from './observer.ts';
 import { addTextBodies } from './text-body.ts';
 
 export interface MediaRoutesOptions {
@@ -113,19 +113,25 @@ class PendingFile {
     this.#file = null;
   }
 
-  /** The change will be made later, by who calls the function. */
-  defer(run: () => Promise<unknown>): () => Promise<void> {
+  /** The change will be made later, or dropped, by who takes it. */
+  defer(run: DeferredChange['run']): DeferredChange {
     const late = new PendingFile(this.#file);
     this.keep();
-    return async () => {
-      try {
-        await run();
-        late.keep();
-      } catch {
-        // The client has its answer: that the entry could not be made late is what it was told.
-      } finally {
-        await late.discard();
-      }
+    // What cannot be discarded is collected: no ledger speaks of it (rule C15).
+    const drop = (): Promise<void> => late.discard().catch(() => undefined);
+    return {
+      drop,
+      run: async () => {
+        try {
+          const made = await run();
+          late.keep();
+          return made;
+        } catch {
+          return null; // The client has its answer: that the entry could not be made late is what it was told.
+        } finally {
+          await drop();
+        }
+      },
     };
   }
 

@@ -22,13 +22,14 @@ export interface FormLimits {
 
 const CR = 0x0d;
 const LF = 0x0a;
+const DASH = 0x2d;
 /** Spaces that may follow a delimiter (RFC 2046 allows them; nobody sends many). */
 const MAX_PADDING = 64;
 const NO_PADDING = { at: 0 };
 const HEAD_END = Buffer.from('\r\n\r\n');
 const EMPTY = Buffer.alloc(0);
 
-type State = 'preamble' | 'after-delimiter' | 'head' | 'body' | 'epilogue';
+type State = 'preamble' | 'after-delimiter' | 'head' | 'before-body' | 'body' | 'epilogue';
 
 export class MultipartReader {
   readonly #handler: PartHandler;
@@ -82,6 +83,8 @@ export class MultipartReader {
         return this.#afterDelimiter(rest);
       case 'head':
         return this.#head(rest);
+      case 'before-body':
+        return this.#beforeBody(rest);
       case 'epilogue':
         return EMPTY;
     }
@@ -90,14 +93,12 @@ export class MultipartReader {
   /** Looks for the next delimiter. What comes before it belongs to the part (or is preamble). */
   #scan(piece: Buffer): Buffer {
     const delimiter = this.#delimiter;
-    let from = 0;
     if (this.#held.length > 0) {
       const seam = this.#scanSeam(piece);
       if (seam === null) return EMPTY;
       if (seam >= 0) return this.#found(piece.subarray(seam));
-      from = 0;
     }
-    const at = piece.indexOf(delimiter, from);
+    const at = piece.indexOf(delimiter);
     if (at !== -1) {
       this.#emit(at === 0 ? EMPTY : piece.subarray(0, at));
       return this.#found(piece.subarray(at + delimiter.length));
@@ -155,11 +156,11 @@ export class MultipartReader {
 
   /** `--` closes the form; spaces and CRLF begin a part; anything else is not a delimiter line. */
   #afterDelimiter(rest: Buffer): Buffer {
-    const line = this.#hold(rest);
+    const line = this.#join(rest, MAX_PADDING + 2);
     const kind = delimiterLine(line);
     if (kind === 'open') return this.#waitFor(line);
-    this.#held = EMPTY;
     if (kind === 'closing') {
+      this.#held = EMPTY;
       this.#state = 'epilogue';
       return EMPTY;
     }
@@ -170,31 +171,63 @@ export class MultipartReader {
     if (this.#parts > this.#limits.maxParts) throw malformed(`more than ${this.#limits.maxParts} parts`);
     this.#state = 'head';
     // The CRLF stays: a part without headers is CRLF CRLF, and so is the end of every other head.
-    return line.subarray(kind.at);
+    return this.#goOn(rest, kind.at);
   }
 
   #head(rest: Buffer): Buffer {
-    const seen = this.#hold(rest);
-    const end = seen.indexOf(HEAD_END);
-    const length = end === -1 ? seen.length : end;
-    if (length > this.#limits.maxPartHeaderBytes) {
-      throw malformed(`the headers of a part are larger than ${this.#limits.maxPartHeaderBytes} bytes`);
+    const { maxPartHeaderBytes } = this.#limits;
+    const seen = this.#join(rest, maxPartHeaderBytes + HEAD_END.length);
+    const end = seen.indexOf(HEAD_END, Math.max(this.#held.length - HEAD_END.length + 1, 0));
+    // The last bytes of a head that goes on may be those that end it, and do not count.
+    const length = end === -1 ? seen.length - HEAD_END.length + 1 : end;
+    if (length > maxPartHeaderBytes) {
+      throw malformed(`the headers of a part are larger than ${maxPartHeaderBytes} bytes`);
     }
     if (end === -1) return this.#waitFor(seen);
-    this.#held = EMPTY;
-    this.#state = 'body';
-    // An empty part is a delimiter right after its head, with a CRLF of its own (RFC 2046 §5.1.1).
-    const content = seen.subarray(end + HEAD_END.length);
-    this.#handler.partStarts(parsePartHead(seen.subarray(0, end)), this.#pushed - content.length);
+    const head = parsePartHead(seen.subarray(0, end), this.#delimiter);
+    if (head === null)
+      throw malformed('the headers of a part run into a delimiter: the empty line is missing');
+    this.#state = 'before-body';
+    const content = this.#goOn(rest, end + HEAD_END.length);
+    this.#handler.partStarts(head, this.#pushed - content.length);
     return content;
   }
 
-  #hold(rest: Buffer): Buffer {
-    return this.#held.length === 0 ? rest : Buffer.concat([this.#held, rest]);
+  /** A part without content may do with one CRLF, its delimiter's: that of the empty line (RFC 2046 §5.1.1). */
+  #beforeBody(rest: Buffer): Buffer {
+    if (this.#held.length > 0 || rest[0] === DASH) {
+      const delimiterLength = this.#delimiter.length - 2;
+      const seen = this.#join(rest, delimiterLength);
+      const length = Math.min(seen.length, delimiterLength);
+      if (seen.compare(this.#delimiter, 2, 2 + length, 0, length) === 0) {
+        if (length < delimiterLength) return this.#waitFor(seen);
+        this.#state = 'body';
+        return this.#found(this.#goOn(rest, length));
+      }
+    }
+    this.#state = 'body';
+    // No part of it can begin a delimiter: there is no CR in it.
+    this.#emit(this.#held);
+    this.#held = EMPTY;
+    return rest;
+  }
+
+  /** What was held and what came, the latter itself where nothing was held. Only `atMost` bytes are ever copied. */
+  #join(rest: Buffer, atMost: number): Buffer {
+    const held = this.#held;
+    return held.length === 0 ? rest : Buffer.concat([held, rest.subarray(0, atMost - held.length)]);
+  }
+
+  /** Goes on at byte `at` of what was held and what came. Of what was held only a CR may be left. */
+  #goOn(rest: Buffer, at: number): Buffer {
+    const from = at - this.#held.length;
+    this.#held = from < 0 ? this.#held.subarray(at) : EMPTY;
+    return from < 0 ? rest : rest.subarray(from);
   }
 
   #waitFor(seen: Buffer): Buffer {
-    this.#held = Buffer.copyBytesFrom(seen);
+    // A copy, unless it is one.
+    this.#held = this.#held.length === 0 ? Buffer.copyBytesFrom(seen) : seen;
     return EMPTY;
   }
 }
@@ -204,7 +237,7 @@ function delimiterLine(line: Buffer): 'closing' | 'open' | 'broken' | { at: numb
   if (line[0] === CR && line[1] === LF) return NO_PADDING;
   const text = line.toString('latin1', 0, MAX_PADDING + 2);
   if (text.startsWith('--')) return 'closing';
-  const padding = /^[ \t]*/.exec(text)?.[0].length ?? 0;
+  const padding = text.search(/[^ \t]|$/);
   const rest = text.slice(padding);
   if (rest.startsWith('\r\n')) return { at: padding };
   const isOpen = padding <= MAX_PADDING && (rest === '' || rest === '\r' || text === '-');

@@ -38,12 +38,26 @@ export const NO_BODY: BodyFacts = { receivedBytes: 0, fileBytes: 0, parts: [] };
 /** Where the bytes of a chunk came to lie in the content; null: they were there before (rule C6). */
 export type Committed = { readonly offset: number | null; readonly bytes: number } | null;
 
+/** What a change stored. `mediaId`: of the entry that was made. */
+export interface Stored {
+  readonly committed: Committed;
+  readonly mediaId?: string;
+}
+
 /** The change that a request is about to make. */
 export interface Change<T> {
-  /** Makes it, durably. `mediaId`: of the entry that was made. */
-  run(): Promise<{ result: T; committed: Committed; mediaId?: string }>;
-  /** Hands the change over: the route lets go of it, and who calls the function makes it later. Never rejects. */
-  defer(): () => Promise<void>;
+  /** Makes it, durably. */
+  run(): Promise<Stored & { readonly result: T }>;
+  /** Hands the change over: the route lets go of it, and whoever takes it makes it later, or drops it. */
+  defer(): DeferredChange;
+}
+
+/** A change that outlives its request. It is made or dropped: one of the two, once. Neither rejects. */
+export interface DeferredChange {
+  /** Null: it could not be made any more. */
+  run(): Promise<Stored | null>;
+  /** Gives back what it holds: memory, temporary files. */
+  drop(): Promise<void>;
 }
 
 /** `keepAside`: nothing of the request may touch the upload before `commit`. */

@@ -16,40 +16,51 @@ const known = new Map<string, PartHead>();
 const MAX_KNOWN = 256;
 const MAX_KNOWN_BYTES = 256;
 
-/** `head` begins with the CRLF of the delimiter line and ends before the empty line. */
-export function parsePartHead(head: Buffer): PartHead {
-  if (head.length > MAX_KNOWN_BYTES) return readPartHead(head);
-  const key = head.toString('latin1');
-  const found = known.get(key);
+/**
+ * `head` begins with the CRLF of the delimiter line and ends before the empty line.
+ * Null: a delimiter stands in it, so the empty line of another part ends it.
+ */
+export function parsePartHead(head: Buffer, delimiter: Buffer): PartHead | null {
+  const key = head.length > MAX_KNOWN_BYTES ? null : head.toString('latin1');
+  const found = key === null ? undefined : known.get(key);
   if (found !== undefined) return found;
+  if (head.includes(delimiter)) return null;
   const parsed = readPartHead(head);
+  // With a line that could be the delimiter of another form, it means that only in this one.
+  if (key === null || key.includes('\r\n--')) return parsed;
   if (known.size >= MAX_KNOWN) known.clear();
   known.set(key, parsed);
   return parsed;
 }
 
 function readPartHead(head: Buffer): PartHead {
-  let disposition: string | undefined;
-  let contentType: string | undefined;
-  // A line that begins with a space continues the one before (obs-fold).
-  const lines = head
-    .toString('utf8')
-    .replaceAll(/\r\n[ \t]+/g, ' ')
-    .split('\r\n');
-  for (const line of lines) {
-    const colon = line.indexOf(':');
-    const field = line.slice(0, colon).trim().toLowerCase();
-    const value = line.slice(colon + 1).trim();
-    if (field === 'content-disposition') disposition = value;
-    else if (field === 'content-type') contentType = value;
-  }
-  const parameters = parseParameters(disposition ?? '');
-  const isFormData = /^form-data\s*(;|$)/i.test(disposition ?? '');
+  const headers = parseHeaders(head);
+  const disposition = headers.get('content-disposition') ?? '';
+  const parameters = parseParameters(disposition);
+  const isFormData = /^form-data\s*(;|$)/i.test(disposition);
   return {
     name: isFormData ? (parameters.get('name') ?? null) : null,
     filename: parameters.get('filename') ?? parameters.get('filename*'),
-    contentType,
+    contentType: headers.get('content-type'),
   };
+}
+
+/** By their names in lower case. The first of a name counts; a line that is no header is passed over. */
+function parseHeaders(head: Buffer): Map<string, string> {
+  const headers = new Map<string, string>();
+  // A line that begins with a space continues the one before (RFC 5322 §2.2.3).
+  const lines = head
+    .toString('utf8')
+    .replaceAll(/\r\n(?=[ \t])/g, '')
+    .split('\r\n');
+  for (const line of lines) {
+    const colon = line.indexOf(':');
+    // To some readers, a line with a bare CR or LF is two.
+    if (colon === -1 || /[\r\n]/.test(line)) continue;
+    const name = line.slice(0, colon).trim().toLowerCase();
+    if (!headers.has(name)) headers.set(name, line.slice(colon + 1).trim());
+  }
+  return headers;
 }
 
 /** The boundary of a `multipart/form-data` content type; null when there is none that RFC 2046 allows. */

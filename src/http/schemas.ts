@@ -39,6 +39,16 @@ export function uploadStatusBody(fileId: string, status: UploadStatus): z.infer<
   return { success: true, data: { exists: status.exists, currentSize: status.currentSize, fileId } };
 }
 
+/** What an answer to a status query says; null: it says nothing of the kind. */
+export function uploadStatusIn(answer: string): UploadStatus | null {
+  try {
+    const { exists, currentSize } = uploadStatusSchema.parse(JSON.parse(answer)).data;
+    return { exists, currentSize };
+  } catch {
+    return null;
+  }
+}
+
 export function chunkBody(
   fileId: string,
   { completed, chunkIndex }: Receipt,

@@ -61,14 +61,20 @@ export interface Exchange {
   readonly method: string;
   /** With its query. */
   readonly path: string;
+  /** What it was about, as far as the request got to say so: a URL always does, of a body it has to be read. */
   readonly upload: {
     readonly fileId: string | null;
     readonly chunkIndex: number | null;
     readonly attempt: number | null;
   } | null;
   readonly body: Body;
-  /** What it stored; `offset` is null beyond a gap. Null: nothing new, also when the chunk was there before (C6). */
+  /**
+   * What it stored, be it late; `offset` is null beyond a gap. Null: nothing new, also when the chunk was there before
+   * (C6).
+   */
   readonly committed: { readonly offset: number | null; readonly bytes: number } | null;
+  /** What the answer to a status query says, whoever made it up. Whether it arrived, `outcome` tells. */
+  readonly told: { readonly exists: boolean; readonly currentSize: number } | null;
   readonly fault: {
     readonly ruleId: string;
     readonly phase: string;

@@ -110,6 +110,7 @@ function extrasOf(exchange: Exchange): Readonly<Record<`_${string}`, unknown>> {
     _upload: exchange.upload,
     _body: { declaredBytes: exchange.body.declaredBytes, fileBytes: exchange.body.fileBytes },
     _committed: exchange.committed,
+    _told: exchange.told,
     _fault: exchange.fault,
     _errorCode: exchange.response?.errorCode ?? null,
     _outcome: exchange.outcome,

@@ -3,6 +3,7 @@
 // Promises: an exchange is found by every query from the moment `append` returns; memory is bounded (records.ts,
 // event-feed.ts, waits.ts). A namespace is a name, or `*` for all of them where something is read.
 // Must not know: HTTP, who observes the exchanges, that rules exist. Off (`--no-journal`) is no Journal at all.
+import { Batch } from '../batch.ts';
 import { EventFeed, type JournalEvent, type Listener, type Resumption } from './event-feed.ts';
 import { pathWithoutSecrets, type Amendment, type Exchange, type ExchangeDraft } from './exchange.ts';
 import { testOf, type JournalMatcher } from './matcher.ts';
@@ -43,6 +44,7 @@ export class Journal {
   readonly #waits: Waits;
   readonly #replayWindowMs: number;
   readonly #now: () => number;
+  readonly #batch = new Batch();
   #lastSeq = 0;
 
   constructor(options: JournalOptions) {
@@ -55,16 +57,19 @@ export class Journal {
 
   /** Exchanges on record, of all namespaces. */
   get size(): number {
+    this.settle();
     return this.#records.size;
   }
 
   /** As `approximateBytes` counts them. */
   get bytes(): number {
+    this.settle();
     return this.#records.bytes;
   }
 
   /** The last number given out; 0: none. To be used as `sinceSeq`. */
   get lastSeq(): number {
+    this.settle();
     return this.#lastSeq;
   }
 
@@ -103,17 +108,40 @@ export class Journal {
     return exchange;
   }
 
-  /** How long it took in all, once that is known: not worth telling anybody of. */
-  ended(seq: number, timing: Exchange['timing']): void {
+  /**
+   * The exchange is over. That its client left before the whole answer was handed over is told; how long it took is not.
+   * @param headMark as for `append`
+   */
+  ended(
+    seq: number,
+    { isWhole, timing }: { isWhole: boolean; timing: Exchange['timing'] },
+    headMark?: () => string,
+  ): void {
     const entry = this.#records.find(seq);
-    if (entry !== null) entry.exchange.timing = timing;
+    if (entry === null) return;
+    const { outcome } = entry.exchange;
+    const hasLeft = !isWhole && (outcome === 'answered' || outcome === 'refused');
+    if (hasLeft) this.amend(seq, { outcome: 'client-aborted', timing }, headMark);
+    else entry.exchange.timing = timing;
+  }
+
+  /** Puts off work on the journal until somebody looks at it, or the turn ends: under load it is done for many at once. */
+  later(work: () => void): void {
+    this.#batch.later(work);
+  }
+
+  /** What was put off is done. Whoever reads what a rule says of exchanges wants this first. */
+  settle(): void {
+    this.#batch.settle();
   }
 
   get(seq: number): Exchange | null {
+    this.settle();
     return this.#records.find(seq)?.exchange ?? null;
   }
 
   find(namespace: string, matcher: JournalMatcher = {}, { limit, sinceSeq }: FindOptions = {}): Found {
+    this.settle();
     const since = Math.max(sinceSeq ?? 0, matcher.sinceSeq ?? 0);
     const exchanges: Exchange[] = [];
     this.#visit(namespace, { ...matcher, sinceSeq: since }, (exchange) => exchanges.push(exchange));
@@ -126,6 +154,7 @@ export class Journal {
   }
 
   count(namespace: string, matcher: JournalMatcher = {}): number {
+    this.settle();
     let count = 0;
     this.#visit(namespace, matcher, () => (count += 1));
     return count;
@@ -133,11 +162,13 @@ export class Journal {
 
   /** Exchanges that had to make room since the namespace was last cleared. */
   evicted(namespace: string): number {
+    this.settle();
     return this.#records.evicted(namespace);
   }
 
   /** As if nothing had happened in the namespace; numbers go on, and so do waits and subscriptions. */
   clear(namespace: string): void {
+    this.settle();
     this.#records.clear(namespace);
     this.#feed.clear(namespace);
     this.#waits.forget(namespace);
@@ -163,21 +194,25 @@ export class Journal {
 
   /** @returns ends the subscription */
   subscribe(namespace: string, listener: Listener): () => void {
+    this.settle();
     return this.#feed.subscribe(namespace, listener);
   }
 
   /** Of the last event told, of any namespace: what a new listener has. */
   get lastEventId(): number {
+    this.settle();
     return this.#feed.lastId;
   }
 
   /** Events after that id (`Last-Event-ID`). With `subscribe` in the same turn of the loop nothing is missed or doubled. */
   since(namespace: string, eventId: number): Resumption {
+    this.settle();
     return this.#feed.since(namespace, eventId);
   }
 
   /** Ends every wait, so that none keeps the server from closing. */
   close(): void {
+    this.settle();
     this.#waits.close();
   }
 

@@ -12,10 +12,17 @@ export interface Beginning {
   readonly method: string;
   readonly path: string;
   readonly declaredBytes: number | null;
-  /** ISO 8601, on the namespace's clock; a function, because the namespace is known only after the key was checked. */
-  readonly at: () => string;
   /** Milliseconds of the machine's time that never jump. */
   readonly now: () => number;
+}
+
+/** What is known when the answer is sent, or the connection ends. */
+export interface End {
+  readonly outcome: Outcome;
+  readonly response: Exchange['response'];
+  /** Epoch milliseconds on the namespace's clock, which is known only after the key was checked. */
+  readonly atMs: number;
+  readonly timing: Exchange['timing'];
 }
 
 export interface SeenBody {
@@ -36,6 +43,7 @@ const NO_BODY: SeenBody = { receivedBytes: 0, fileBytes: 0, parts: [] };
 export class Recording {
   upload: Exchange['upload'] = null;
   committed: Exchange['committed'] = null;
+  told: Exchange['told'] = null;
   fault: Exchange['fault'] = null;
   contract: Exchange['contract'] = { request: [], response: [] };
   /** Asked when the draft is made: a body that is cut off says what had come of it. */
@@ -60,12 +68,12 @@ export class Recording {
     this.#firstByteMs ??= this.#elapsed();
   }
 
-  draft(namespace: string, end: { outcome: Outcome; response: Exchange['response'] }): ExchangeDraft {
-    const { requestId, connection, operation, method, path, declaredBytes, at } = this.#beginning;
+  draft(namespace: string, { outcome, response, atMs, timing }: End): ExchangeDraft {
+    const { requestId, connection, operation, method, path, declaredBytes } = this.#beginning;
     const { receivedBytes, fileBytes, parts } = this.body();
     return {
       namespace,
-      at: at(),
+      at: new Date(atMs).toISOString(),
       requestId,
       connection,
       operation,
@@ -74,11 +82,12 @@ export class Recording {
       upload: this.upload,
       body: { declaredBytes, receivedBytes, fileBytes, parts: parts.map(partOf) },
       committed: this.committed,
+      told: this.told,
       fault: this.fault,
-      response: end.response,
-      outcome: end.outcome,
+      response,
+      outcome,
       contract: this.contract,
-      timing: this.timing(),
+      timing,
     };
   }
 

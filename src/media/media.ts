@@ -243,8 +243,11 @@ export class DirectUpload {
   }
 
   async discard(): Promise<void> {
-    await this.#bytes.remove(this.place);
-    this.onEnd();
+    try {
+      await this.#bytes.remove(this.place);
+    } finally {
+      this.onEnd(); // What could not be removed is the collector's now.
+    }
   }
 }
 

@@ -18,7 +18,8 @@ interface Refused {
   readonly error: { readonly code: string; readonly details: { readonly fields: readonly object[] } };
 }
 
-const HOUR = 3_600_000;
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
 const START = '2026-03-01T09:30:00.000Z';
 
 async function frozen(settings: Parameters<typeof openTestServer>[0] = {}): Promise<DoubleClient> {
@@ -168,11 +169,57 @@ describe('advancing settles before it answers', () => {
     await own.chunk({ fileId: 'half', index: 0, total: 2 });
     await own.admin('POST rules', { id: 'late', match: { fileId: 'late' }, fault: 'late-commit:30m' });
     await own.chunk({ fileId: 'late' });
-    const { settled } = (await advance(own, 2 * HOUR)).body;
+    const { settled } = (await advance(own, 90 * MINUTE - 1)).body;
     expect(settled).toEqual({ uploadsExpired: 2, entriesChanged: 1, lateCommits: 1 });
     expect(await own.entry(body.data.id)).toMatchObject({ status: 'completed' });
-    // Stored when the clock came by, which is now: it has the whole of its time before it.
     expect([await own.size('half'), await own.size('late')]).toEqual([null, 5]);
+    // Stored when it was due, half an hour after the start: its time is over.
+    expect((await advance(own, 1)).body.settled.uploadsExpired).toBe(1);
+    expect(await own.size('late')).toBeNull();
+  });
+
+  it('in order of time: an upload that has expired is gone when a late commit of it comes', async () => {
+    const own = await frozen({ uploadTtl: '1h' });
+    await own.chunk({ index: 0, total: 3 });
+    await own.admin('POST rules', { match: { operation: 'uploadChunk' }, fault: 'late-commit:2h' });
+    expect((await own.chunk({ index: 1, total: 3 })).status).toBe(503);
+    const { settled } = (await advance(own, 3 * HOUR)).body;
+    expect(settled).toEqual({ uploadsExpired: 1, entriesChanged: 0, lateCommits: 0 });
+    expect(await own.size()).toBeNull();
+  });
+
+  it.each([[[80]], [[30, 50]], [[29, 1, 49, 1]]])(
+    'the same in steps of %j minutes: a late commit keeps its upload alive',
+    async (steps) => {
+      const own = await frozen({ uploadTtl: '1h' });
+      await own.chunk({ index: 0, total: 2 });
+      await own.admin('POST rules', { match: { operation: 'uploadChunk' }, fault: 'late-commit:30m' });
+      await own.chunk({ index: 1, total: 2 });
+      const sum = { uploadsExpired: 0, lateCommits: 0 };
+      for (const minutes of steps) {
+        const { settled } = (await advance(own, minutes * MINUTE)).body;
+        sum.uploadsExpired += settled.uploadsExpired;
+        sum.lateCommits += settled.lateCommits;
+      }
+      expect([sum, await own.size()]).toEqual([{ uploadsExpired: 0, lateCommits: 1 }, 10]);
+      const { body } = await own.admin<{ chunks: { at: string }[] }>('GET uploads/f');
+      expect(body.chunks.map(({ at }) => at)).toEqual([START, '2026-03-01T10:00:00.000Z']);
+    },
+  );
+
+  it('uploads that somebody asks for at the same moment, too', async () => {
+    const server = await openTestServer({ uploadTtl: '1h', storage: 'disk', durability: 'none' });
+    const clients = Array.from({ length: 5 }, () => new DoubleClient(server, 'k'));
+    const [own = new DoubleClient(server, 'k'), ...others] = clients;
+    await own.admin('PUT clock', { mode: 'frozen' });
+    const fileIds = Array.from({ length: 40 }, (_, n) => `f${n}`);
+    for (const fileId of fileIds) await own.chunk({ fileId, index: 0, total: 2 });
+    const asking = others.map(async (one, n) => {
+      for (const fileId of n % 2 === 0 ? fileIds : fileIds.toReversed()) await one.size(fileId);
+    });
+    const { settled } = (await advance(own, HOUR)).body;
+    await Promise.all(asking);
+    expect(settled.uploadsExpired).toBe(fileIds.length);
   });
 
   it('is about its own namespace, or with ?namespace=* about all that have no clock of their own', async () => {

@@ -7,7 +7,7 @@ import { version } from '../../src/index.ts';
 import type { Exchange } from '../../src/journal/exchange.ts';
 import { DEFAULT_FIXTURES } from '../../src/media/accounts.ts';
 import { createLogger } from '../../src/telemetry.ts';
-import { eventually, openTestServer } from '../helpers/app.ts';
+import { eventually, metric, openTestServer } from '../helpers/app.ts';
 import { DoubleClient, type Told } from '../helpers/double-client.ts';
 import { chunkParts, formOf } from '../helpers/multipart.ts';
 import { openConnection, requestBytes } from '../helpers/raw.ts';
@@ -90,6 +90,101 @@ describe('an exchange', () => {
       { upload: { fileId: 'f' }, committed: null, response: null, body: { declaredBytes: body.length } },
     ]);
     expect(found.requests[0]?.body.receivedBytes).toBeLessThan(body.length);
+  });
+
+  it('whose client left while its chunk waited for its turn says that it was stored all the same', async () => {
+    const server = await openTestServer();
+    const own = new DoubleClient(server, 'k');
+    const parts = chunkParts({ fileId: 'f', chunkIndex: 0, totalChunks: 1, bytes: Buffer.alloc(1000) });
+    const whole = (ordered: typeof parts): Buffer => {
+      const { contentType, body } = formOf(ordered);
+      return requestBytes('POST /media/chunks', { 'content-type': contentType, 'x-api-key': 'k' }, body);
+    };
+    const holder = await openConnection(server.port);
+    await holder.write(whole(parts.toReversed()).subarray(0, -500));
+    await eventually(
+      () => metric(server, 'open_uploads'),
+      (count) => count === 1,
+    );
+    const waiting = await openConnection(server.port);
+    await waiting.write(whole(parts));
+    await own.admin('GET health'); // By then it has come.
+    waiting.destroy();
+    await own.admin('POST requests/wait', { outcome: 'client-aborted', chunkIndex: 0 });
+    holder.destroy();
+    expect(
+      await eventually(
+        () => own.size(),
+        (size) => size !== null,
+      ),
+    ).toBe(1000);
+    const { body } = await own.admin<Found>('POST requests/find', { operation: 'uploadChunk' });
+    const [first, second] = body.requests;
+    expect([first?.outcome, first?.committed]).toEqual(['client-aborted', { offset: 0, bytes: 1000 }]);
+    expect([second?.outcome, second?.committed]).toEqual(['client-aborted', null]);
+  });
+
+  it('of a status query says what the client was told, whoever made it up', async () => {
+    const server = await openTestServer();
+    const own = new DoubleClient(server, 'k');
+    await own.size();
+    await own.chunk({ index: 0, total: 3 });
+    await own.chunk({ index: 1, total: 3 });
+    await own.size();
+    const ask = (id: string, fault: unknown): Promise<unknown> =>
+      own
+        .admin('POST rules', { id, match: { operation: 'getUploadStatus' }, fault })
+        .then(() => own.size('f').catch(() => null));
+    await ask('stale', 'stale-status');
+    const body = { success: true, data: { exists: true, currentSize: 7, fileId: 'f' } };
+    await ask('made up', { effect: 'status', status: 200, body: JSON.stringify(body) });
+    for (const fault of ['status@headers:503', 'close@response:10', 'empty@response'])
+      await ask(fault, fault);
+    await own.ask('HEAD', '/media/chunks?fileId=f');
+    await own.ask('GET', '/media/chunks');
+    const { body: found } = await own.admin<Found>('GET requests');
+    expect(found.requests.map(({ told }) => told)).toEqual([
+      { exists: false, currentSize: 0 },
+      null,
+      null,
+      { exists: true, currentSize: 10 },
+      { exists: true, currentSize: 5 },
+      { exists: true, currentSize: 7 },
+      ...[null, null, null, null, null],
+    ]);
+  });
+
+  it('of a status query says which upload and which attempt, whatever cut it and whatever rules there are', async () => {
+    for (const other of [
+      [],
+      [{ match: { operation: 'getUploadStatus', fileId: 'other' }, fault: 'close' }],
+    ]) {
+      const own = new DoubleClient(await openTestServer({ apiKeys: ['k'] }), 'k');
+      const cut = { match: { operation: 'getUploadStatus' }, fault: 'reset@headers', times: 2 };
+      await own.admin('POST rules', [...other, cut]);
+      for (let n = 0; n < 3; n += 1) await own.ask('GET', '/media/chunks?fileId=f%20g');
+      await own.ask('GET', '/media/chunks?fileId=');
+      const { body } = await own.admin<Found>('GET requests');
+      expect(body.requests.map(({ upload }) => upload)).toEqual([
+        { fileId: 'f g', chunkIndex: null, attempt: 1 },
+        { fileId: 'f g', chunkIndex: null, attempt: 2 },
+        { fileId: 'f g', chunkIndex: null, attempt: 3 },
+        null,
+      ]);
+    }
+  });
+
+  it('of a status query that never reached the rules says which upload, too; a chunk that was not read does not', async () => {
+    const server = await openTestServer({ apiKeys: ['k'] });
+    const [stranger, own] = [new DoubleClient(server, 'another'), new DoubleClient(server, 'k')];
+    await stranger.ask('GET', '/media/chunks?fileId=f');
+    await own.admin('POST rules', { match: { operation: 'uploadChunk' }, fault: 'reset@headers' });
+    await own.chunk();
+    const { body } = await own.admin<Found>('GET requests?namespace=*');
+    expect(body.requests.map(({ upload }) => upload)).toEqual([
+      { fileId: 'f', chunkIndex: null, attempt: null },
+      null,
+    ]);
   });
 
   it('that broke the contract says how: the client’s side', async () => {

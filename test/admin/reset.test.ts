@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { openTestServer, type TestServer } from '../helpers/app.ts';
 import { contentBytes } from '../helpers/disk.ts';
 import { DoubleClient } from '../helpers/double-client.ts';
+import { formOf } from '../helpers/multipart.ts';
 
 /** What a namespace can hold, some of it. */
 async function fill(own: DoubleClient): Promise<void> {
@@ -107,12 +108,17 @@ describe('a reset', () => {
 
   it('makes a namespace as good as new: the same script gives the same answers', async () => {
     const { own } = await filled({ seed: 'seed' });
-    const { media } = (await own.admin<{ media: { id: string }[] }>('GET media')).body;
+    const media = async (): Promise<object[]> => {
+      const { body } = await own.admin<{ media: { createdAt: string; updatedAt: string }[] }>('GET media');
+      // The script freezes the clock at the time that it is.
+      return body.media.map(({ createdAt: _createdAt, updatedAt: _updatedAt, ...rest }) => rest);
+    };
+    const first = await media();
     for (let turn = 0; turn < 3; turn += 1) {
       await own.admin('POST reset');
       await fill(own);
       expect(await look(own)).toEqual(FULL);
-      expect((await own.admin<{ media: { id: string }[] }>('GET media')).body.media).toEqual(media);
+      expect(await media()).toEqual(first);
     }
   });
 
@@ -121,6 +127,59 @@ describe('a reset', () => {
     await own.admin('POST reset');
     await own.admin('PUT clock', { advanceMs: 7_200_000 });
     expect(await own.size('late')).toBeNull();
+  });
+
+  const LATE_BYTES = 300 * 1024;
+
+  /** Arms, sends, forgets: each time with more than a third of what the server may hold, or may spool in memory. */
+  async function commitNever(own: DoubleClient, forget: string, scope?: readonly string[]): Promise<void> {
+    await own.admin('PUT clock', { mode: 'frozen' });
+    await own.admin('POST rules', { id: 'late', match: { fileId: 'late' }, fault: 'late-commit:10m' });
+    const { status } = await own.chunk({ fileId: 'late', bytes: Buffer.alloc(LATE_BYTES, 'late') });
+    expect(status).toBe(503);
+    expect((await own.admin(forget, scope && { scope })).status).toBe(200);
+  }
+
+  it.each([[undefined], [['rules', 'clock']]])(
+    'of %j gives back what a late commit holds: quota and temporary files',
+    async (scope) => {
+      for (const storage of ['memory', 'disk'] as const) {
+        const server = await openTestServer({ storage, spoolMemory: 0, maxStoredBytes: '1MiB' });
+        const own = new DoubleClient(server, 'k');
+        for (let turn = 0; turn < 5; turn += 1) await commitNever(own, 'POST reset', scope);
+        if (storage === 'disk') expect(contentBytes(server.dataDir)).toBe(0);
+        await commitNever(own, 'POST reset?namespace=*', scope);
+        expect((await own.chunk({ bytes: Buffer.alloc(900 * 1024) })).status).toBe(200);
+      }
+    },
+  );
+
+  it('gives back the memory that a late commit holds of the spools', async () => {
+    const server = await openTestServer({ storage: 'disk', spoolMemory: 2 * LATE_BYTES });
+    const own = new DoubleClient(server, 'k');
+    for (let turn = 0; turn < 3; turn += 1) await commitNever(own, 'POST reset');
+    await own.admin('PUT clock', { mode: 'frozen' });
+    await own.admin('POST rules', { id: 'late', match: { fileId: 'late' }, fault: 'late-commit:10m' });
+    await own.chunk({ fileId: 'late', bytes: Buffer.alloc(LATE_BYTES) });
+    expect(contentBytes(server.dataDir), 'bytes that had to go to the disk').toBe(0);
+  });
+
+  it('gives back the bytes of a file whose entry was to be made late', async () => {
+    const server = await openTestServer({ storage: 'disk', maxStoredBytes: '1MiB' });
+    const own = new DoubleClient(server, 'k');
+    const parts = [
+      { name: 'platforms', value: '["youtube"]' },
+      { name: 'file', filename: 'f.mp4', value: Buffer.alloc(LATE_BYTES) },
+    ];
+    const { contentType, body } = formOf(parts);
+    for (let turn = 0; turn < 5; turn += 1) {
+      await own.admin('PUT clock', { mode: 'frozen' });
+      await own.admin('POST rules', { match: { operation: 'createVideo' }, fault: 'late-commit:10m' });
+      const headers = { 'content-type': contentType };
+      expect((await own.ask('POST', '/media/videos', { headers, body })).status).toBe(503);
+      await own.admin('POST reset');
+      expect(contentBytes(server.dataDir)).toBe(0);
+    }
   });
 
   it('forgets attempts: the first one is the first again', async () => {

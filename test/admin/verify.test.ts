@@ -111,6 +111,61 @@ describe('a verification', () => {
     expect(verdict.body.actual).toEqual({ count: 1, seqs: [2] });
   });
 
+  /** All answers of chunks are lost, once each; then the client asks for the status, and goes back. */
+  async function goesBack(own: DoubleClient, order: readonly number[]): Promise<Told<Verdict>> {
+    const match = { operation: 'uploadChunk' };
+    await own.admin('POST rules', { match, fault: 'reset@post-commit', times: order.length });
+    for (const index of order) await own.chunk({ index, total: 9 });
+    await own.size();
+    await own.chunk({ index: 0, total: 9 });
+    return own.admin<Verdict>('POST verify', { never: ['acknowledged chunk re-sent'] });
+  }
+
+  it('finds a chunk that was sent again although the status had told that it is there', async () => {
+    const own = new DoubleClient(await openTestServer(), 'k');
+    const verdict = await goesBack(own, [0]);
+    expect(failed(verdict)).toEqual([409, false, ['/never/0']]);
+    expect(verdict.body.actual).toEqual({ count: 1, seqs: [3] });
+  });
+
+  it('finds it also where chunks came in any order', async () => {
+    const own = new DoubleClient(await openTestServer({ chunkOrder: 'any' }), 'k');
+    expect((await goesBack(own, [2, 1, 0])).body.actual).toEqual({ count: 1, seqs: [5] });
+  });
+
+  it('finds it also after a commit that came late', async () => {
+    const own = new DoubleClient(await openTestServer(), 'k');
+    await own.admin('PUT clock', { mode: 'frozen' });
+    await own.admin('POST rules', { match: { operation: 'uploadChunk' }, fault: 'late-commit:1m' });
+    await own.chunk({ total: 2 });
+    expect(await own.size()).toBeNull();
+    await own.admin('PUT clock', { advanceMs: 60_000 });
+    expect(await own.size()).toBe(5);
+    await own.chunk({ total: 2 });
+    const { body } = await own.admin<Verdict>('POST verify', { never: ['acknowledged chunk re-sent'] });
+    expect(body.actual).toEqual({ count: 1, seqs: [4] });
+  });
+
+  it('does not find it where the upload has expired, or was forgotten, and the client began again', async () => {
+    const own = new DoubleClient(await openTestServer({ uploadTtl: '1h' }), 'k');
+    const never = { never: ['acknowledged chunk re-sent'], unfiredRules: false };
+    for (const lose of [
+      () => own.admin('PUT clock', { advanceMs: 3_600_000 }),
+      () => own.admin('DELETE uploads/f'),
+      () => own.admin('POST reset', { scope: ['uploads'] }),
+    ]) {
+      for (const index of [0, 1]) await own.chunk({ index, total: 3 });
+      await own.size();
+      await lose();
+      expect((await own.chunk({ index: 2, total: 3 })).status).toBe(409);
+      // Sent again twice, because the first one is cut: none of it was acknowledged.
+      await own.admin('POST rules', { match: { operation: 'uploadChunk' }, fault: 'reset@pre-commit' });
+      for (let n = 0; n < 2; n += 1) await own.chunk({ index: 0, total: 3 });
+      expect(await own.admin('POST verify', never)).toMatchObject({ status: 200 });
+      await own.admin('DELETE uploads/f');
+    }
+  });
+
   it('looks at its own namespace only', async () => {
     const server = await openTestServer();
     await new DoubleClient(server, 'other').chunk();

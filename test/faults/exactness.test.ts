@@ -6,8 +6,9 @@ import { describe, expect, it } from 'vitest';
 import { Clocks } from '../../src/clock.ts';
 import type { NamespaceDouble } from '../../src/double.ts';
 import type { RuleInput } from '../../src/faults/rule-input.ts';
+import type { JournalEvent } from '../../src/journal/event-feed.ts';
 import type { Exchange } from '../../src/journal/exchange.ts';
-import { ask, eventually, wireOf } from '../helpers/app.ts';
+import { ask, eventually, metric, wireOf } from '../helpers/app.ts';
 import { contentBytes } from '../helpers/disk.ts';
 import {
   bodyUpTo,
@@ -20,7 +21,7 @@ import {
   type SentChunk,
 } from '../helpers/exchanges.ts';
 import { held, released } from '../helpers/leaks.ts';
-import { formOf, chunkParts } from '../helpers/multipart.ts';
+import { BOUNDARY, formOf, chunkParts } from '../helpers/multipart.ts';
 import { diceOf, SEED } from '../helpers/seed.ts';
 import { Wire } from '../helpers/wire.ts';
 
@@ -246,11 +247,77 @@ describe('a late commit', () => {
     expect((await wire.request(chunk().bytes)).status).toBe(503);
     expect((await wire.request(chunk({ bytes }).bytes)).status).toBe(200);
     const before = await double.uploads.find('f');
-    await double.clock.advance(HOUR);
+    expect(await double.clock.advance(HOUR)).toMatchObject({ lateCommits: 0 });
     expect((await double.uploads.find('f'))?.chunks).toEqual(before?.chunks);
     expect((await double.uploads.content('f')).equals(bytes)).toBe(true);
+    expect(double.journal.find({ ruleId: 'r' })).toMatchObject([{ committed: null }]);
     expect(server.takeErrors()).toEqual([]);
   });
+
+  it('is on record when it has come, and told as it comes', async () => {
+    const server = await openFaultServer();
+    const double = server.double.namespace('k');
+    await double.clock.freeze();
+    double.rules.add([
+      ruleOf('late-commit:1h'),
+      { id: 'v', match: { operation: 'createVideo' }, fault: 'late-commit:2h' },
+    ]);
+    const wire = await Wire.open(server.port);
+    await wire.request(chunk().bytes);
+    await double.clock.advance(HOUR - 1);
+    const [sent] = double.journal.find();
+    expect(sent).toMatchObject({ committed: null, response: { status: 503 }, outcome: 'answered' });
+    const told: JournalEvent[] = [];
+    double.journal.subscribe((event) => told.push(event));
+    await double.clock.advance(1);
+    const committed = { offset: 0, bytes: 10 };
+    expect(double.journal.find()).toEqual([{ ...sent, committed }]);
+    expect(told).toMatchObject([
+      { kind: 'ledger', data: { operation: 'uploadChunk', fileId: 'f', chunkIndex: 0, ...committed } },
+      { kind: 'exchange', data: { seq: sent?.seq, committed } },
+    ]);
+    await wire.request(finaliseRequest(ABOUT).bytes);
+    await double.clock.advance(2 * HOUR);
+    const [entry] = await double.media.list();
+    expect(double.journal.find({ ruleId: 'v' })).toMatchObject([{ committed }]);
+    expect(told.filter(({ kind }) => kind === 'ledger').at(-1)).toMatchObject({
+      data: { operation: 'createVideo', fileId: 'f', mediaId: entry?.id, ...committed },
+    });
+  });
+
+  it('gives way to whoever is sending the chunk again: the clock does not wait for them', async () => {
+    const server = await openFaultServer();
+    const double = server.double.namespace('k');
+    await double.clock.freeze();
+    double.rules.add(ruleOf('late-commit:1h'));
+    const wire = await Wire.open(server.port);
+    await wire.request(chunk().bytes);
+    const CUT = `file\r\n--${BOUNDARY}--\r\n`.length;
+    const { bytes } = chunk({ order: 'the fields first' });
+    wire.send(bytes.subarray(0, -CUT));
+    await eventually(
+      () => metric(server, 'open_uploads'),
+      (count) => count === 1,
+    );
+    expect(await double.clock.advance(HOUR)).toMatchObject({ lateCommits: 0 });
+    expect((await wire.request(bytes.subarray(-CUT))).status).toBe(200);
+    expect(double.journal.find()).toMatchObject([{ committed: null }, { committed: { bytes: 10 } }]);
+  });
+
+  it.each([0, undefined])(
+    'that has not come leaves nothing behind at the end, spoolMemory %s',
+    async (spoolMemory) => {
+      const server = await openFaultServer({ storage: 'disk', ...(spoolMemory === 0 && { spoolMemory }) });
+      const double = server.double.namespace('k');
+      await double.clock.freeze();
+      double.rules.add(ruleOf('late-commit:1h'));
+      const wire = await Wire.open(server.port);
+      expect((await wire.request(chunk({ bytes: BYTES }).bytes)).status).toBe(503);
+      expect(contentBytes(server.dataDir)).toBe(spoolMemory === 0 ? BYTES.length : 0);
+      await server.close();
+      expect(contentBytes(server.dataDir)).toBe(0);
+    },
+  );
 
   it('of a finalise makes one entry, also when the client has finalised again meanwhile', async () => {
     const server = await openFaultServer();
@@ -261,7 +328,9 @@ describe('a late commit', () => {
     double.rules.add({ id: 'r', match: { operation: 'createVideo' }, fault: 'late-commit:1h', times: 2 });
     for (const status of [503, 503, 201])
       expect((await wire.request(finaliseRequest(ABOUT).bytes)).status).toBe(status);
-    expect(await double.clock.advance(HOUR)).toMatchObject({ lateCommits: 2 });
+    // The client has finalised again meanwhile: they find the entry.
+    expect(await double.clock.advance(HOUR)).toMatchObject({ lateCommits: 0 });
+    expect(double.journal.find({ ruleId: 'r' })).toMatchObject([{ committed: null }, { committed: null }]);
     expect(await double.media.list()).toHaveLength(1);
     expect((await wire.request(finaliseRequest(ABOUT).bytes)).status).toBe(200);
   });
@@ -284,13 +353,15 @@ describe('a late commit', () => {
     let finish: () => void = () => undefined;
     let isBegun = false;
     let isDone = false;
-    clocks.schedule('ns', 0, async () => {
+    const run = async (): Promise<boolean> => {
       isBegun = true;
       await new Promise<void>((resolve) => {
         finish = resolve;
       });
       isDone = true;
-    });
+      return true;
+    };
+    clocks.schedule('ns', 0, { run, drop: () => Promise.resolve() });
     await eventually(
       () => isBegun,
       (begun) => begun,
@@ -299,7 +370,7 @@ describe('a late commit', () => {
     const changed = clocks.change('ns', { mode: 'frozen' }).then(() => isDone);
     setImmediate(() => finish());
     expect(await changed).toBe(true);
-    clocks.close();
+    await clocks.close();
   });
 });
 

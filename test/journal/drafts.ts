@@ -22,6 +22,7 @@ export function draft(changes: Partial<ExchangeDraft> = {}): ExchangeDraft {
       ],
     },
     committed: { offset: 0, bytes: 100 },
+    told: null,
     fault: null,
     response: { status: 200, bytes: 90 },
     outcome: 'answered',
@@ -36,7 +37,8 @@ export function exchange(seq: number, changes: Partial<ExchangeDraft> = {}): Exc
 }
 
 export function chunk(chunkIndex: number, changes: Partial<ExchangeDraft> = {}): ExchangeDraft {
-  return draft({ upload: { fileId: 'f', chunkIndex, attempt: 1 }, ...changes });
+  const committed = { offset: 100 * chunkIndex, bytes: 100 };
+  return draft({ upload: { fileId: 'f', chunkIndex, attempt: 1 }, committed, ...changes });
 }
 
 /** A status query of upload `f`. */

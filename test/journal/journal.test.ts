@@ -140,7 +140,7 @@ describe('amend', () => {
     journal.subscribe('ns_a', (event) => heard.push(event));
     const { seq } = journal.append(draft());
     const timing = { firstByteMs: 4, bodyMs: 3, totalMs: 50 };
-    journal.ended(seq, timing);
+    journal.ended(seq, { isWhole: true, timing });
     expect(journal.get(seq)?.timing).toEqual(timing);
     journal.amend(seq, { outcome: 'client-aborted', timing });
     expect(journal.get(seq)).toEqual({

@@ -181,6 +181,119 @@ describe('never "acknowledged chunk re-sent"', () => {
     });
   });
 
+  /** Stored, and its answer was lost. */
+  const lost = (chunkIndex: number, offset: number | null = 100 * chunkIndex): ExchangeDraft =>
+    chunk(chunkIndex, { ...lostAnswer(), upload: uploadOf(chunkIndex), committed: { offset, bytes: 100 } });
+  const uploadOf = (chunkIndex: number): ExchangeDraft['upload'] => ({ fileId: 'f', chunkIndex, attempt: 1 });
+  const told = (currentSize: number, changes: Partial<ExchangeDraft> = {}): ExchangeDraft =>
+    statusQuery({ told: { exists: true, currentSize }, ...changes });
+  const gone = statusQuery({ told: { exists: false, currentSize: 0 } });
+  const refused = (errorCode: string): ExchangeDraft =>
+    draft({ ...again(9), response: { status: 409, errorCode, bytes: 9 }, outcome: 'refused' });
+
+  it.each<[string, ExchangeDraft[], number[]]>([
+    ['was told by a status', [lost(0), told(100), again(0)], [3]],
+    ['was told by the status of several chunks', [lost(0), lost(1), told(200), again(0), again(1)], [4, 5]],
+    [
+      'was told, and it waited beyond a gap',
+      [lost(2, null), lost(1, null), lost(0), told(300), again(2)],
+      [5],
+    ],
+    [
+      'was told, and chunks before it are not on record any more',
+      [lost(5), lost(6, null), told(700), again(6), again(5), again(4)],
+      [4, 5],
+    ],
+    ['was told by a status that was answered slowly', [lost(0), told(100, touched('delay')), again(0)], [3]],
+    [
+      'was told by a status that a rule made up',
+      [lost(0), lost(1), told(100, touched('stale-status')), again(0)],
+      [4],
+    ],
+    [
+      'was told of a late commit, after a status that did not know it',
+      [lost(0), gone, told(100), again(0)],
+      [4],
+    ],
+    [
+      'was told of an empty file',
+      [draft({ ...lost(0), committed: { offset: 0, bytes: 0 } }), told(0), again(0)],
+      [3],
+    ],
+    ['was told after it had been stored anew', [lost(0), told(100), lost(0), told(100), again(0)], [5]],
+    ['was told by a 2xx, and the status says no less', [chunk(0), chunk(1), told(200), again(1)], [4]],
+    [
+      'was told by a 2xx, beyond a gap, where a status tells of nothing',
+      [beyondGap(2), told(0), again(2)],
+      [3],
+    ],
+  ])('fails when the client %s', (_, drafts, seqs) => {
+    expect(failed(judge(never, record(...drafts)))).toMatchObject({ actual: { seqs } });
+  });
+
+  it.each<[string, ExchangeDraft[]]>([
+    ['a status that does not cover it', [lost(0), lost(1), told(100), again(1)]],
+    ['a status that covers it in part', [lost(0), told(50), again(0)]],
+    ['a status before it was stored', [told(100), lost(0), again(0)]],
+    [
+      'a status of another upload',
+      [lost(0), told(100, { upload: { fileId: 'g', chunkIndex: null, attempt: 1 } }), again(0)],
+    ],
+    ['a status of another namespace', [lost(0), told(100, { namespace: 'ns_b' }), again(0)]],
+    ['a status that was not answered', [lost(0), told(100, { outcome: 'client-aborted' }), again(0)]],
+    ['a status that was cut', [lost(0), told(100, touched('truncate')), again(0)]],
+    ['a status whose answer says nothing', [lost(0), statusQuery(), again(0)]],
+    ['a size at which no chunk ends that is on record', [lost(0), told(150), again(0)]],
+    ['a status, and then of its end', [lost(0), told(100), gone, again(0)]],
+    ['a status, and then of less', [lost(0), lost(1), told(200), told(100), again(1)]],
+    ['a 2xx, and then by a status of less', [chunk(0), chunk(1), told(100), again(1)]],
+    ['a 2xx, and then of its end', [chunk(0), gone, again(0)]],
+    ['a status, and then refused for a gap', [lost(0), told(100), refused('chunk_out_of_order'), again(0)]],
+    ['a status, and then refused as not there', [lost(0), told(100), refused('upload_not_found'), again(0)]],
+    [
+      'a status, and then refused as incomplete',
+      [lost(0), told(100), refused('upload_incomplete'), again(0)],
+    ],
+    ['a status, and the server forgot it', [lost(0), told(100), statusQuery(touched('forget')), again(0)]],
+    [
+      'a status of the upload before this one, of which another chunk is there again',
+      [lost(0), lost(1), told(200), lost(0), again(1)],
+    ],
+    [
+      'a status of the upload before this one, which had smaller chunks',
+      [lost(1), wide(0), told(200), again(1)],
+    ],
+    [
+      'a status that covers what was stored in the place of it',
+      [lost(0), lost(1), told(200), wide(0), told(200), again(1)],
+    ],
+    ['a gap that is not closed', [lost(0), beyondGap(2), lost(3, null), told(100), again(3)]],
+  ])('passes when the client was told by %s', (_, drafts) => {
+    expect(judge(never, record(...drafts)).pass).toBe(true);
+  });
+
+  function touched(effect: string): Partial<ExchangeDraft> {
+    return { fault: { ruleId: 'r', phase: 'response', effect } };
+  }
+
+  function beyondGap(chunkIndex: number): ExchangeDraft {
+    return chunk(chunkIndex, { committed: { offset: null, bytes: 100 } });
+  }
+
+  /** Twice as many bytes as the others have. */
+  function wide(chunkIndex: number): ExchangeDraft {
+    return draft({ ...lost(chunkIndex), committed: { offset: 200 * chunkIndex, bytes: 200 } });
+  }
+
+  it('takes no longer for long uploads than for short ones', () => {
+    const chunks = Array.from({ length: 20_000 }, (_, index) => lost(index));
+    const drafts = chunks.flatMap((one, index) => [one, told(100 * (index + 1))]);
+    const exchanges = record(...drafts, again(7));
+    const begun = performance.now();
+    expect(failed(judge(never, exchanges))).toMatchObject({ actual: { seqs: [40_001] } });
+    expect(performance.now() - begun).toBeLessThan(1_000);
+  });
+
   it('fails on every one after the second, and passes the story of a lost answer', () => {
     expect(judge(never).pass).toBe(true);
     expect(judge(never, record(lostAnswer(), again(0), again(0))).pass).toBe(false);

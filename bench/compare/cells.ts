@@ -1,0 +1,136 @@
+// bench/compare/cells.ts: one contestant under one load, measured once: `tus-8m-c16` is @tus/server with chunks of 8 MiB
+// over 16 connections, `ours-status-c1` our server with status queries.
+//
+// Promises: a fresh server each time; `errors` is 0 only if every answer was the one of a stored chunk and one upload of
+// the load, byte by byte, is what was sent. The warm-up is not counted.
+import { createHash } from 'node:crypto';
+import { cpuBetween, figuresOf, readCpu, type Figures } from '../figures.ts';
+import { SIZES, type Size } from '../scenarios.ts';
+import type { Client } from '../sender/client.ts';
+import type { Job, JobResult, SentUpload } from '../sender/job.ts';
+import { hasWrk, runWrk } from '../sender/wrk.ts';
+import type { BenchServer } from '../server.ts';
+import { storeForStatus } from '../status-upload.ts';
+import { CONTESTANTS, isOurs, type Contestant, type ContestantName } from './contestants.ts';
+
+export type CellName = `${ContestantName}-${Size | 'status'}-c${1 | 16}`;
+
+export interface Cell {
+  readonly name: CellName;
+  readonly contestant: ContestantName;
+  /** Null: status queries. */
+  readonly chunkBytes: number | null;
+  readonly connections: number;
+}
+
+export interface CellLimits {
+  /** Of load, at most. */
+  readonly seconds: number;
+  /** Of warm-up, at most; twice that where requests are small: what has to be compiled there is run more often. */
+  readonly warmUpSeconds: number;
+  /** Sent in a load, at most. */
+  readonly maxBytes: number;
+}
+
+interface LoadLimits extends Pick<CellLimits, 'seconds' | 'maxBytes'> {
+  /** On each connection, whatever the bytes. */
+  readonly minRequests: number;
+}
+
+/** No upload of the bench is ever complete: the contract takes no more. */
+const TOTAL_CHUNKS = 1_000_000;
+const NO_LIMIT = Number.MAX_SAFE_INTEGER;
+const WARM_UP_SHARE = 1 / 4;
+const SMALL_BYTES = 64 * 1024;
+/** On each connection of a load: with fewer, the first and the last would be most of it. */
+const MIN_REQUESTS = 2;
+
+export function cellNamed(name: CellName): Cell {
+  const [, contestant, size, connections] = /^(.+)-(\w+)-c(\d+)$/.exec(name) ?? [];
+  return {
+    name,
+    contestant: contestant as ContestantName,
+    chunkBytes: size === 'status' ? null : SIZES[size as Size],
+    connections: Number(connections),
+  };
+}
+
+export async function measureCell(cell: Cell, client: Client, limits: CellLimits): Promise<Figures> {
+  const contestant = CONTESTANTS[cell.contestant];
+  const server = await contestant.start();
+  try {
+    if (cell.chunkBytes === null && isOurs(cell.contestant)) await storeForStatus(server.url);
+    await client.run({
+      ...jobOf(cell, server.url, warmUpOf(cell, limits)),
+      label: 'warm-up',
+      digest: false,
+    });
+    const cpuBefore = await readCpu(server);
+    const job = jobOf(cell, server.url, { ...limits, minRequests: MIN_REQUESTS });
+    const result = job.wire === 'status' && hasWrk() ? await runWrk(job) : await client.run(job);
+    const cpu = cpuBetween(cpuBefore, await readCpu(server));
+    const peakRssBytes = await server.peakRssBytes();
+    const problem = result.firstRefusal ?? (await problemIn(contestant, server, result.sent));
+    const errors = problem === null ? 0 : Math.max(1, result.refused);
+    return figuresOf({ ...result, bytesPerRequest: cell.chunkBytes, errors, problem }, cpu, peakRssBytes);
+  } finally {
+    await server.close();
+  }
+}
+
+function warmUpOf({ chunkBytes }: Cell, limits: CellLimits): LoadLimits {
+  const { warmUpSeconds, maxBytes } = limits;
+  return chunkBytes === null || chunkBytes <= SMALL_BYTES
+    ? { seconds: warmUpSeconds * 2, maxBytes, minRequests: 1 }
+    : { seconds: warmUpSeconds, maxBytes: maxBytes * WARM_UP_SHARE, minRequests: 1 };
+}
+
+function jobOf(
+  { contestant, chunkBytes, connections }: Cell,
+  url: string,
+  { seconds, maxBytes, minRequests }: LoadLimits,
+): Job {
+  const isStatus = chunkBytes === null;
+  const enough = isStatus ? NO_LIMIT : Math.ceil(maxBytes / chunkBytes);
+  return {
+    wire: isStatus ? 'status' : CONTESTANTS[contestant].wire,
+    url,
+    connections,
+    chunkBytes: chunkBytes ?? 0,
+    totalChunks: TOTAL_CHUNKS,
+    label: 'load',
+    firstIndex: 0,
+    chunksPerUpload: null,
+    seconds,
+    maxRequests: Math.max(enough, connections * minRequests),
+    digest: !isStatus,
+  };
+}
+
+/** A sentence when the server does not hold exactly what it was sent. */
+export async function problemIn(
+  contestant: Contestant,
+  server: BenchServer,
+  sent: JobResult['sent'],
+): Promise<string | null> {
+  if (sent === null) return null;
+  const found = await digestOf(contestant.stored(server, sent));
+  if (found.bytes === sent.bytes && found.sha256 === sent.sha256) return null;
+  return `${sent.fileId}: ${describe(sent)} were sent, ${describe(found)} are stored`;
+}
+
+type Digest = Pick<SentUpload, 'bytes' | 'sha256'>;
+
+async function digestOf(content: AsyncIterable<Uint8Array>): Promise<Digest> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const piece of content) {
+    hash.update(piece);
+    bytes += piece.length;
+  }
+  return { bytes, sha256: hash.digest('hex') };
+}
+
+function describe({ bytes, sha256 }: Digest): string {
+  return `${bytes} bytes (SHA-256 ${sha256.slice(0, 12)}…)`;
+}

@@ -1,0 +1,70 @@
+// bench/compare/report.ts: what came of `bench:peers`, as a page and as tables on a terminal.
+//
+// Promises: pure. Every goal is in it, also those that were missed or not measured; conditions and method stand above the
+// figures.
+import { conditionLines, type Conditions } from '../conditions.ts';
+import { markdownTable, tableOf } from '../table.ts';
+import type { Bound, Verdict } from './goals.ts';
+import type { Outcome } from './run.ts';
+
+export interface Report {
+  readonly conditions: Conditions;
+  readonly method: string;
+  readonly verdicts: readonly Verdict[];
+  readonly outcome: Outcome;
+}
+
+const SIGNS: Readonly<Record<Bound['kind'], string>> = { 'at-least': '≥', 'at-most': '≤', above: '>' };
+
+export function goalTable(verdicts: readonly Verdict[]): string {
+  const head = ['measure', 'goal', 'wanted', 'measured', 'least … most', 'reached'];
+  const rows = verdicts.map((verdict) => [
+    verdict.measure,
+    verdict.goal,
+    boundText(verdict),
+    valueText(verdict.median, verdict.unit),
+    verdict.median === null
+      ? '-'
+      : `${digits(verdict.least ?? 0, verdict.unit)} … ${digits(verdict.most ?? 0, verdict.unit)}`,
+    reachedText(verdict),
+  ]);
+  return markdownTable([head, ...rows]);
+}
+
+export function pageOf({ conditions, method, verdicts, outcome }: Report, chart: string): string {
+  const rows = [...outcome.measured.cells].map(([name, runs]) => ({ name, runs }));
+  const said = [...outcome.absences, ...outcome.problems];
+  return `# Ours and its peers, ${conditions.date}
+
+\`\`\`
+${[...conditionLines(conditions), `method      ${method}`].join('\n')}
+\`\`\`
+
+## Goals
+
+${goalTable(verdicts)}
+
+## Everything measured
+${chart === '' ? '' : `\n![MiB/s and CPU seconds per GiB](${chart})\n`}
+${rows.length === 0 ? 'No cells.' : tableOf(rows)}
+
+${said.length === 0 ? 'Nothing was refused, and of every load one upload was compared byte by byte with what was sent.' : said.map((each) => `- ${each}`).join('\n')}
+`;
+}
+
+function boundText({ bound, unit }: Verdict): string {
+  return bound === null ? '-' : `${SIGNS[bound.kind]} ${valueText(bound.value, unit)}`;
+}
+
+function valueText(value: number | null, unit: string): string {
+  return value === null ? '-' : `${digits(value, unit)}${unit === '×' ? ' ×' : unit}`;
+}
+
+function digits(value: number, unit: string): string {
+  return unit === '×' ? value.toFixed(2) : value.toFixed(0);
+}
+
+function reachedText({ isReached, bound }: Verdict): string {
+  if (bound === null) return '-';
+  return isReached === null ? 'not measured' : isReached ? 'yes' : 'NO';
+}

@@ -1,0 +1,93 @@
+// bench/peers.ts: `npm run bench:peers`: our server and its peers under the same loads, and how far the goals are reached.
+// Method and reading: bench/README.md.
+//
+// Promises: conditions first; every figure was measured in this run, our side and the other's in turn, by one client.
+// Exit code 1 when anything was measured failing; a goal that is missed is only said.
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { chartOf } from './compare/chart.ts';
+import { GOALS, verdictOn } from './compare/goals.ts';
+import { readPeersOptions, USAGE, type PeersOptions } from './compare/options.ts';
+import { goalTable, pageOf } from './compare/report.ts';
+import { runAll, type Outcome } from './compare/run.ts';
+import { QUICK } from './compare/scale.ts';
+import { conditionLines, readConditions } from './conditions.ts';
+import { hasWrk } from './sender/wrk.ts';
+import { PEERS_FOLDER } from './server.ts';
+
+const MIB = 1024 ** 2;
+
+async function bench(options: PeersOptions): Promise<boolean> {
+  installPeers();
+  const goals = GOALS.filter(({ name }) => options.goals.includes(name));
+  const conditions = await readConditions('none');
+  const { seconds, warmUpSeconds, maxBytes } = options.scale.cells;
+  const method =
+    `${options.runs === 1 ? '1 run' : `medians of ${options.runs} interleaved runs`} (ratios: of each run's ratio), ` +
+    `at most ${seconds} s and ${maxBytes / MIB} MiB after ${warmUpSeconds} s of warm-up; ` +
+    `client: the bench's own sender${hasWrk() ? ', wrk for status queries' : ' (no wrk here: for status queries, too)'}` +
+    (options.scale === QUICK ? '; QUICK: everything is smaller and colder than the goals say' : '');
+  console.log([...conditionLines(conditions), `method      ${method}`, ''].join('\n'));
+
+  const base = join(options.outFolder, `${conditions.date}${options.isPartial ? '-partial' : ''}`);
+  await mkdir(options.outFolder, { recursive: true });
+  const save = async (outcome: Outcome): Promise<void> => {
+    const verdicts = goals.map((goal) => verdictOn(goal, outcome.measured));
+    const report = { conditions, method, verdicts, outcome };
+    const chart = drawChart(
+      outcome,
+      `${conditions.cpu}, ${conditions.cores} cores, Node ${conditions.node}; medians`,
+    );
+    if (chart !== null) await writeFile(`${base}.svg`, chart);
+    const cells = Object.fromEntries(outcome.measured.cells);
+    const specials = Object.fromEntries(outcome.measured.specials);
+    const { problems, absences } = outcome;
+    const json = { conditions, method, verdicts, cells, specials, problems, absences };
+    await writeFile(`${base}.json`, `${JSON.stringify(json, null, 2)}\n`);
+    const chartName = chart === null ? '' : `${conditions.date}${options.isPartial ? '-partial' : ''}.svg`;
+    await writeFile(`${base}.md`, pageOf(report, chartName));
+  };
+  const outcome = await runAll({ ...options, goals, onStep: sayStep, onRun: save });
+  console.log(goalTable(goals.map((goal) => verdictOn(goal, outcome.measured))));
+  for (const said of [...outcome.absences, ...outcome.problems]) console.log(`\n${said}`);
+  console.log(`\nWritten: ${relative('.', base)}.json, .md, .svg`);
+  return outcome.problems.length === 0;
+}
+
+function sayStep(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** Apart from the product's own packages, from a lockfile of their own. @throws Error when npm fails */
+function installPeers(): void {
+  if (existsSync(join(PEERS_FOLDER, 'node_modules'))) return;
+  sayStep('installing the peers: npm ci --prefix bench/peers');
+  const argv = ['ci', '--prefix', PEERS_FOLDER, '--ignore-scripts', '--no-audit', '--no-fund'];
+  const { status, error } = spawnSync('npm', argv, { stdio: ['ignore', 2, 2] });
+  if (status !== 0)
+    throw new Error(`npm ci --prefix bench/peers failed${error === undefined ? '' : `: ${error.message}`}`);
+}
+
+/** Null: there is nothing to draw. @throws Error when the chart cannot be drawn */
+function drawChart({ measured }: Outcome, subtitle: string): string | null {
+  const spec = chartOf(measured.cells, subtitle);
+  if (spec === null) return null;
+  const drawn = spawnSync(process.execPath, [join(PEERS_FOLDER, 'chart.mjs')], {
+    input: JSON.stringify(spec),
+    encoding: 'utf8',
+    maxBuffer: 64 * MIB,
+  });
+  if (drawn.status !== 0) throw new Error(`the chart could not be drawn: ${drawn.stderr}`);
+  return drawn.stdout;
+}
+
+try {
+  const options = readPeersOptions(process.argv.slice(2));
+  if (options === null) console.log(USAGE);
+  else if (!(await bench(options))) process.exitCode = 1;
+} catch (error) {
+  process.stderr.write(`bench:peers: ${(error as Error).message}\n`);
+  process.exitCode = 2;
+}

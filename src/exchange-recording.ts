@@ -1,0 +1,70 @@
+// exchange-recording.ts: what a request says before anything of its body is read, what its answer tells the client, and
+// what either side broke of openapi.yaml, put down in a recording.
+//
+// Promises: of a body that was not read to its end, nothing is said.
+// Must not know: how an exchange is observed, where its recording goes.
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Contract } from './contract.ts';
+import { isMultipart, operationOf } from './http/exchange.ts';
+import type { Subject } from './http/observer.ts';
+import { uploadStatusIn } from './http/schemas.ts';
+import { Recording, type Beginning } from './journal/recording.ts';
+
+interface Begun extends Pick<Beginning, 'connection'> {
+  /** As far as the URL says it. */
+  readonly subject: Subject;
+}
+
+export function beginRecording(request: FastifyRequest, { connection, subject }: Begun): Recording {
+  const { method, url: path, id: requestId, headers } = request;
+  const length = headers['content-length'];
+  const declaredBytes = length === undefined ? null : Number(length);
+  const operation = operationOf(request);
+  const now = (): number => performance.now();
+  const recording = new Recording({ requestId, connection, operation, method, path, declaredBytes, now });
+  const { fileId } = subject;
+  if (fileId !== undefined) recording.upload = { fileId, chunkIndex: null, attempt: null };
+  return recording;
+}
+
+export interface Answered {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly answer: string;
+  /** Whether the body had been read to its end when the answer was made. */
+  readonly isBodyWhole: boolean;
+}
+
+/** An answer that a fault made is none of the contract's, but it is what the client is told. */
+export function recordAnswer(recording: Recording, answered: Answered, contract: () => Contract): void {
+  const { request, reply, answer } = answered;
+  const { operationId } = request.routeOptions.config;
+  const isStatus = request.method === 'GET' && operationId === 'getUploadStatus';
+  if (isStatus && reply.statusCode === 200) recording.told = uploadStatusIn(answer);
+  if (recording.fault !== null || operationId === undefined) return;
+  recording.contract = {
+    request: answered.isBodyWhole ? requestViolations(operationId, { request, recording }, contract()) : [],
+    response: responseViolations(operationId, answered, contract()),
+  };
+}
+
+function responseViolations(operationId: string, { reply, answer }: Answered, contract: Contract): string[] {
+  const { statusCode: status } = reply;
+  const contentType = reply.getHeader('content-type');
+  const type = typeof contentType === 'string' ? contentType : undefined;
+  return contract.checkResponse({ operationId, status, contentType: type, body: answer });
+}
+
+function requestViolations(
+  operationId: string,
+  { request, recording }: { readonly request: FastifyRequest; readonly recording: Recording },
+  contract: Contract,
+): string[] {
+  const { headers, query, body } = request;
+  const contentType = headers['content-type'];
+  const parts = isMultipart(contentType ?? '') ? recording.body().parts : undefined;
+  const fields = parts?.map(({ name, value }) => (value === undefined ? { name } : { name, value }));
+  const sent = fields === undefined ? { body } : { fields };
+  const queried = query as Readonly<Record<string, unknown>>;
+  return contract.checkRequest({ operationId, query: queried, headers, contentType, ...sent });
+}

@@ -1,0 +1,55 @@
+// batch.test.ts: what is put off is done, once, in order, and soon.
+import { setImmediate } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { Batch } from '../src/batch.ts';
+
+describe('work that is put off', () => {
+  it('is done in order before the next turn begins, without anybody asking', async () => {
+    const batch = new Batch();
+    const done: number[] = [];
+    for (const n of [1, 2, 3]) batch.later(() => done.push(n));
+    expect(done).toEqual([]);
+    await setImmediate();
+    expect(done).toEqual([1, 2, 3]);
+    batch.later(() => done.push(4));
+    await setImmediate();
+    expect(done).toEqual([1, 2, 3, 4]);
+  });
+
+  it('is done at once when somebody looks, and only once', async () => {
+    const batch = new Batch();
+    const done: number[] = [];
+    batch.later(() => done.push(1));
+    batch.settle();
+    expect(done).toEqual([1]);
+    batch.settle();
+    await setImmediate();
+    expect(done).toEqual([1]);
+  });
+
+  it('may put off more work, or look itself', () => {
+    const batch = new Batch();
+    const done: number[] = [];
+    batch.later(() => {
+      done.push(1);
+      batch.later(() => done.push(3));
+      batch.settle();
+      done.push(4);
+    });
+    batch.later(() => done.push(2));
+    batch.settle();
+    expect(done).toEqual([1, 2, 3, 4]);
+  });
+
+  it('is not lost when work before it breaks', () => {
+    const batch = new Batch();
+    const done: number[] = [];
+    batch.later(() => {
+      throw new Error('broken');
+    });
+    batch.later(() => done.push(2));
+    expect(() => batch.settle()).toThrow('broken');
+    batch.settle();
+    expect(done).toEqual([2]);
+  });
+});
