@@ -131,7 +131,7 @@ export const SETTINGS = {
     default: '16MiB',
     placeholder: 'SIZE',
     sentence:
-      'Memory for chunks whose `file` part comes before their fields, all together; beyond it they go to a temporary file.',
+      'Memory for chunks whose `file` part comes before their fields, all together; beyond it, and those over 1 MiB, go to a temporary file.',
   }),
   drainLimit: setting(size, {
     default: '64MiB',

@@ -42,6 +42,9 @@ export interface IntakeOptions {
 /** Parts of others are ignored, and so are their bytes, up to here: nobody's uploader adds more. */
 const MAX_OTHER_BYTES = 16 * 1024 * 1024;
 
+/** Of one chunk: touching megabytes of new memory, and freeing them again, costs more than a file that is renamed. */
+const MAX_MEMORY_BYTES = 1024 * 1024;
+
 /** A form is its file and little else: more than this beyond the room left, and the length alone tells (rule C13). */
 export const FORM_OVERHEAD_BYTES = 1024 * 1024;
 
@@ -200,7 +203,8 @@ export class ChunkIntake implements ClaimOptions {
       throw tooLarge(null, this.#options.maxFileBytes);
     let bytes = 0;
     for (const buffer of buffers) bytes += buffer.length;
-    if (this.#spool === null && this.#options.spoolBudget.take(bytes)) {
+    const isSmall = this.#memoryBytes + bytes <= MAX_MEMORY_BYTES;
+    if (this.#spool === null && isSmall && this.#options.spoolBudget.take(bytes)) {
       this.#memory.push(...buffers);
       this.#memoryBytes += bytes;
       return;

@@ -1,7 +1,7 @@
 // http/part-head.ts: the headers of one part and the boundary of a form, as real senders write them (RFC 7578 §4.2).
 //
-// Promises: quoted and unquoted parameters, `\"` and `%22` in names, `filename*`, folded lines and any order of headers
-// are understood; what is not understood leaves a part without a name, which no route wants.
+// Promises: quoted and unquoted parameters, `\"` in names, folded lines and any order of headers are understood; `%22` and
+// `filename*` are taken as they are; what is not understood leaves a part without a name, which no route wants.
 // Must not know: bodies, routes.
 
 export interface PartHead {
@@ -18,7 +18,7 @@ const MAX_KNOWN_BYTES = 256;
 
 /**
  * `head` begins with the CRLF of the delimiter line and ends before the empty line.
- * Null: a delimiter stands in it, so the empty line of another part ends it.
+ * Null: a delimiter stands in it, so that empty line is another part's.
  */
 export function parsePartHead(head: Buffer, delimiter: Buffer): PartHead | null {
   const key = head.length > MAX_KNOWN_BYTES ? null : head.toString('latin1');

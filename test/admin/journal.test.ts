@@ -150,7 +150,11 @@ describe('an exchange', () => {
       { exists: true, currentSize: 10 },
       { exists: true, currentSize: 5 },
       { exists: true, currentSize: 7 },
-      ...[null, null, null, null, null],
+      null,
+      null,
+      null,
+      null,
+      null,
     ]);
   });
 
