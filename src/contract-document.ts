@@ -6,7 +6,7 @@
 // Must not know: what is checked against them (contract.ts), how they are shown. It imports nothing of ours.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { parse } from 'yaml';
+import { createRequire } from 'node:module';
 
 export type Named<T> = Readonly<Record<string, T>>;
 
@@ -107,6 +107,12 @@ export function readDocument(name: DocumentName): {
 function readParsed(name: DocumentName, text: string): unknown {
   const built = jsonOf(name);
   return existsSync(built) ? JSON.parse(readFileSync(built, 'utf8')) : parse(text);
+}
+
+/** Loaded when it is needed, and a started build never needs it. */
+function parse(text: string): unknown {
+  const yaml = createRequire(import.meta.url)('yaml') as typeof import('yaml');
+  return yaml.parse(text);
 }
 
 function jsonOf(name: DocumentName): URL {

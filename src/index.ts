@@ -9,7 +9,6 @@ import { openServer, type Server, type ServerOptions } from './app.ts';
 import { ConfigError, resolveConfig, type ConfigInput } from './config.ts';
 import { createDouble, type TestDouble } from './double.ts';
 import type { Rule } from './faults/rules.ts';
-import { readRulesFile } from './faults/rules-file.ts';
 import { DEFAULT_FIXTURES, parseFixtures, type Fixtures } from './media/accounts.ts';
 import { createLogger } from './telemetry.ts';
 
@@ -69,6 +68,7 @@ async function readFixtures(path: string | undefined): Promise<Fixtures> {
 async function readRules(path: string | undefined): Promise<Rule[]> {
   if (path === undefined) return [];
   const text = await readSettingFile(path, 'rules');
+  const { readRulesFile } = await import('./faults/rules-file.ts'); // With its YAML parser, which few starts need.
   try {
     return readRulesFile(text, path);
   } catch (error) {

@@ -4,8 +4,7 @@
 // SIGTERM and SIGINT drain for `grace`, a second one ends at once (rule D4).
 // Must not know: argv; it is given a configuration.
 import closeWithGrace from 'close-with-grace';
-import { pino } from 'pino';
-import pretty from 'pino-pretty';
+import { pino, type DestinationStream } from 'pino';
 import type { Server, ServerOptions } from '../app.ts';
 import { ConfigError, type Config } from '../config.ts';
 import { startWith, version } from '../index.ts';
@@ -24,9 +23,7 @@ export interface Terminal {
 /** @throws ConfigError also when the port or the data folder is taken: both want another setting */
 export async function serve(resolved: Resolved, terminal: Terminal): Promise<void> {
   const { config } = resolved;
-  const destination = process.stderr.isTTY
-    ? pretty({ destination: 2, sync: true, colorize: true, translateTime: 'HH:MM:ss.l' })
-    : pino.destination({ fd: 2, sync: false });
+  const destination = process.stderr.isTTY ? await forPeople() : pino.destination({ fd: 2, sync: false });
   const logger = createLogger(config.logLevel, destination);
   const server = await start(resolved, logger);
   closeWithGrace({ delay: config.grace + CLOSE_MS, logger: false }, async ({ err, signal }) => {
@@ -35,6 +32,12 @@ export async function serve(resolved: Resolved, terminal: Terminal): Promise<voi
     await server.drain(err === undefined ? config.grace : 0);
   });
   terminal.print(terminal.isTTY ? banner(config, server) : readyLine(server));
+}
+
+/** Log lines that can be read. Loaded here: only a terminal needs it. */
+async function forPeople(): Promise<DestinationStream> {
+  const { default: pretty } = await import('pino-pretty');
+  return pretty({ destination: 2, sync: true, colorize: true, translateTime: 'HH:MM:ss.l' });
 }
 
 async function start(resolved: Resolved, logger: ReturnType<typeof createLogger>): Promise<Server> {

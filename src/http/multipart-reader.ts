@@ -118,11 +118,10 @@ export class MultipartReader {
     const held = this.#held;
     const delimiter = this.#delimiter;
     const joint = Buffer.concat([held, piece.subarray(0, delimiter.length - 1)]);
-    const at = joint.indexOf(delimiter);
-    if (at !== -1 && at < held.length) {
+    // What is held has no CR but its first byte, so a delimiter begins there or in this piece.
+    if (joint.indexOf(delimiter) === 0) {
       this.#held = EMPTY;
-      this.#emit(joint.subarray(0, at));
-      return at + delimiter.length - held.length;
+      return delimiter.length - held.length;
     }
     if (piece.length >= delimiter.length - 1) {
       this.#held = EMPTY;

@@ -1,7 +1,6 @@
 // media/media-check.ts: is this file of a kind that the endpoint takes? (rule F8; the image kinds are assumed)
 //
 // Must not know: where the bytes come from, HTTP.
-import { fileTypeFromBuffer } from 'file-type';
 import { AppError } from '../errors.ts';
 import type { MediaType } from './platforms.ts';
 
@@ -33,6 +32,7 @@ export function checkName(type: MediaType, filename: string): void {
 
 /** @param head the first bytes of the content, up to SNIFF_BYTES. @throws AppError `unsupported_media` */
 export async function checkContent(type: MediaType, head: Buffer): Promise<void> {
+  const { fileTypeFromBuffer } = await import('file-type'); // Here, or every start would wait for it.
   const found = await fileTypeFromBuffer(head);
   if (found === undefined || !KINDS[type].includes(found.ext))
     throw unsupported(type, `the content looks like ${found?.mime ?? 'none of them'}`);
