@@ -397,7 +397,7 @@ const KNOWN_READINGS: readonly ReadingRule[] = [
   {
     name: 'of parameters of one name the first counts',
     because:
-      'RFC 2183 §2 allows one; a proxy reads the first; Busboy the last, but the first where two are plain',
+      'RFC 2183 §2 has no second one; Busboy takes the last, but the first when name and filename come first',
     rewrite: (text) =>
       withParameters(text, (all) =>
         all.filter(
@@ -499,6 +499,8 @@ const ODD_HEADERS: readonly string[] = [
   'X: bare\rCR',
   ' starts: with a space',
   'X-Dashes: --b--',
+  '--b: x',
+  'Content-Disposition?',
 ];
 
 const BOUNDARIES: readonly string[] = [
@@ -509,7 +511,7 @@ const BOUNDARIES: readonly string[] = [
   '-',
   '--',
   `a b'()+_,-./:=?z`,
-  '=_?:;'.replace(';', '.'),
+  '=_?:.',
   'x'.repeat(70),
   `${'-'.repeat(69)}0`,
 ];
@@ -520,7 +522,8 @@ const PREAMBLES = [
   'This is a form:\r\n',
   'no line end',
   '\r\n\r\n--',
-  'p'.repeat(118) + '\r\n',
+  'p'.repeat(116) + '\r\n',
+  'p'.repeat(117) + '\r\n',
 ] as const;
 const EPILOGUES = ['\r\n', '', '\r\n\r\nbye', '--', '!', '\r\n--'] as const;
 
@@ -573,7 +576,7 @@ const anyPart = fc.record({
 
 const anyForm = fc.record({
   boundary: fc.constantFrom(...BOUNDARIES),
-  limits: mostlyFirst([LIMITS, SMALL], 12),
+  limits: mostlyFirst([LIMITS, SMALL], 5),
   preamble: mostlyFirst(PREAMBLES, 6),
   parts: fc.array(anyPart, { maxLength: 5 }),
   closings: mostlyFirst([1, 0, 2], 10),
@@ -694,15 +697,15 @@ async function compare(form: Form, cuts: readonly number[], ours: Reading): Prom
     return { ...UNSHARED, bytes: our.bytes };
   });
   const isNamed = ({ name }: Part): boolean => name !== null;
-  const named = shared.filter(isNamed);
+  const wanted = shared.filter(isNamed);
   count(
-    named.length === 0
+    wanted.length === 0
       ? 'the same, no part with a name'
       : isVerbatim
         ? 'the same'
         : 'the same, but for rules',
   );
-  expectSame(named, theirs.filter(isNamed), shown);
+  expectSame(wanted, theirs.filter(isNamed), shown);
 }
 
 const anySplit = fc.array(fc.nat(0xffff), { maxLength: 10 });
@@ -780,8 +783,12 @@ const exampleOf = (body: string, limits: FormLimits): Form => ({
   limits,
 });
 
+function named<T extends { name: string; because: string }>(rules: readonly T[]): [string, string, T][] {
+  return rules.map((rule) => [rule.name, rule.because, rule]);
+}
+
 describe('known difference: refused by us, read by Busboy', () => {
-  it.each(KNOWN_REFUSALS)('$name, because $because', async ({ name, example, busboy }) => {
+  it.each(named(KNOWN_REFUSALS))('%s, because %s', async (name, _, { example, busboy }) => {
     const form = exampleOf(example, SMALL);
     expect(KNOWN_REFUSALS.filter(({ applies }) => applies(anatomyOf(form), SMALL))).toMatchObject([{ name }]);
     expect(read(form, WHOLE)).toBe('refused');
@@ -790,7 +797,7 @@ describe('known difference: refused by us, read by Busboy', () => {
 });
 
 describe('known difference: read in two ways', () => {
-  it.each(KNOWN_READINGS)('$name, because $because', async ({ name, example, ours, busboy }) => {
+  it.each(named(KNOWN_READINGS))('%s, because %s', async (name, _, { example, ours, busboy }) => {
     const form = exampleOf(example, LIMITS);
     const texts = anatomyOf(form).segments.map(partText);
     const applying = KNOWN_READINGS.filter(({ rewrite }) => texts.some((text) => rewrite(text) !== text));
@@ -822,11 +829,12 @@ describe('what waits for more bytes', () => {
   const ignore = (): void => undefined;
   const IGNORE: PartHandler = { partStarts: ignore, partBytes: ignore, partEnds: ignore };
 
-  function collectGarbage(): void {
+  function arrayBufferBytes(): number {
     setFlagsFromString('--expose-gc');
-    const collect: unknown = runInNewContext('gc');
-    if (typeof collect !== 'function') throw new Error('this Node cannot collect garbage on demand');
-    collect();
+    const collectGarbage: unknown = runInNewContext('gc');
+    if (typeof collectGarbage !== 'function') throw new Error('this Node collects no garbage on demand');
+    collectGarbage();
+    return process.memoryUsage().arrayBuffers;
   }
 
   it.each([
@@ -836,16 +844,14 @@ describe('what waits for more bytes', () => {
     ['the end of headers', '\r\n--b\r\nX: y\r\n\r'],
     ['content', '\r\n--b\r\nX: y\r\n\r\n'],
     ['nothing', '\r\n--b--\r\n'],
-  ])('is copied, so that no piece stays in memory: %s', (_, tail) => {
+  ])('is copied, so that no piece stays in memory: %s', async (_, tail) => {
     const readers = Array.from({ length: 32 }, () => new MultipartReader('b', LIMITS, IGNORE));
     const feed = (): void =>
       readers.forEach((reader) => reader.push(bytesOf(head + 'x'.repeat(MEBIBYTE) + tail)));
-    collectGarbage();
-    const before = process.memoryUsage().arrayBuffers;
+    const before = arrayBufferBytes();
     feed();
-    collectGarbage();
-    // The last piece may still lie on the stack.
-    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(4 * MEBIBYTE);
+    // What is garbage may be freed somewhat later, and the last piece may still lie on the stack.
+    await expect.poll(() => arrayBufferBytes() - before).toBeLessThan(4 * MEBIBYTE);
     expect(readers).toHaveLength(32);
   });
 
