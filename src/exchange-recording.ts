@@ -42,10 +42,12 @@ export function recordAnswer(recording: Recording, answered: Answered, contract:
   const isStatus = request.method === 'GET' && operationId === 'getUploadStatus';
   if (isStatus && reply.statusCode === 200) recording.told = uploadStatusIn(answer);
   if (recording.fault !== null || operationId === undefined) return;
-  recording.contract = {
-    request: answered.isBodyWhole ? requestViolations(operationId, { request, recording }, contract()) : [],
-    response: responseViolations(operationId, answered, contract()),
-  };
+  const inRequest = answered.isBodyWhole
+    ? requestViolations(operationId, { request, recording }, contract())
+    : [];
+  const inResponse = responseViolations(operationId, answered, contract());
+  if (inRequest.length + inResponse.length > 0)
+    recording.contract = { request: inRequest, response: inResponse };
 }
 
 function responseViolations(operationId: string, { reply, answer }: Answered, contract: Contract): string[] {

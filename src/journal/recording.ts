@@ -38,6 +38,8 @@ export interface SeenBody {
   }[];
 }
 
+/** Of most exchanges: one object for all of them is less to keep. */
+const NOTHING_BROKEN: Exchange['contract'] = { request: [], response: [] };
 const NO_BODY: SeenBody = { receivedBytes: 0, fileBytes: 0, parts: [] };
 
 export class Recording {
@@ -45,7 +47,7 @@ export class Recording {
   committed: Exchange['committed'] = null;
   told: Exchange['told'] = null;
   fault: Exchange['fault'] = null;
-  contract: Exchange['contract'] = { request: [], response: [] };
+  contract: Exchange['contract'] = NOTHING_BROKEN;
   /** Asked when the draft is made: a body that is cut off says what had come of it. */
   body: () => SeenBody = () => NO_BODY;
   readonly #beginning: Beginning;

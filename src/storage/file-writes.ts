@@ -1,16 +1,16 @@
 // storage/file-writes.ts: bytes into a file, at a position, in the way that costs least.
 //
-// A write of a few pages ends in the page cache: doing it here takes less time than handing it to another thread and being
-// woken at its end (bench/README.md has the figures). So small writes are done at once. Larger ones go to the thread pool,
-// and so does everything for a while after a small one was slow: a kernel that holds up who dirties memory faster than
-// the disk takes it must not hold up every other request.
+// A write ends in the page cache: doing it here takes less than handing it to another thread and being woken at its end
+// (bench/README.md has the figures). So batches are written at once. What is longer goes to the thread pool, and so does
+// everything for a while after a write was slow: a kernel that holds up who dirties memory faster than the disk takes it
+// must not hold up every other request.
 //
 // Promises: all bytes are written when it resolves; the buffers are the caller's again.
 // Must not know: which file, what is in it, when it is synced.
 import { write, writeSync, writev, writevSync } from 'node:fs';
 
 /** Longer ones are worth a thread. */
-const MAX_DIRECT_BYTES = 64 * 1024;
+const MAX_DIRECT_BYTES = 512 * 1024;
 const SLOW_MS = 8;
 const PATIENCE_MS = 1_000;
 
@@ -53,7 +53,7 @@ function writeHere(fd: number, buffers: readonly Buffer[], position: number): nu
     : writevSync(fd, buffers, position);
 }
 
-/** By hand: the promise of `fs.promises` costs about twice as much, and this runs once per 256 KiB of upload. */
+/** By hand: the promise of `fs.promises` costs about twice as much, and while the disk is slow this runs once for each batch. */
 function writeByThread(fd: number, buffers: readonly Buffer[], position: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const done = (error: Error | null, written: number): void => (error ? reject(error) : resolve(written));
