@@ -23,18 +23,17 @@ async function bench(options: PeersOptions): Promise<boolean> {
   installPeers();
   const goals = GOALS.filter(({ name }) => options.goals.includes(name));
   const conditions = await readConditions('none');
-  const { seconds, warmUpSeconds, maxBytes } = options.scale.cells;
-  const method =
-    `${options.runs === 1 ? '1 run' : `medians of ${options.runs} interleaved runs`} (ratios: of each run's ratio), ` +
-    `at most ${seconds} s and ${maxBytes / MIB} MiB after ${warmUpSeconds} s of warm-up; ` +
-    `client: the bench's own sender${hasWrk() ? ', wrk for status queries' : ' (no wrk here: for status queries, too)'}` +
-    (options.scale === QUICK ? '; QUICK: everything is smaller and colder than the goals say' : '');
-  console.log([...conditionLines(conditions), `method      ${method}`, ''].join('\n'));
+  console.log(
+    [...conditionLines(conditions), `method      ${methodOf(options, options.runs)}`, ''].join('\n'),
+  );
 
   const base = join(options.outFolder, `${conditions.date}${options.isPartial ? '-partial' : ''}`);
   await mkdir(options.outFolder, { recursive: true });
   const save = async (outcome: Outcome): Promise<void> => {
     const verdicts = goals.map((goal) => verdictOn(goal, outcome.measured));
+    // Of a bench that was stopped, what is written speaks of the runs that were made.
+    const done = [...outcome.measured.cells.values()].map((runs) => runs.length);
+    const method = methodOf(options, Math.max(1, ...done));
     const report = { conditions, method, verdicts, outcome };
     const chart = drawChart(
       outcome,
@@ -54,6 +53,16 @@ async function bench(options: PeersOptions): Promise<boolean> {
   for (const said of [...outcome.absences, ...outcome.problems]) console.log(`\n${said}`);
   console.log(`\nWritten: ${relative('.', base)}.json, .md, .svg`);
   return outcome.problems.length === 0;
+}
+
+function methodOf({ scale }: PeersOptions, runs: number): string {
+  const { seconds, warmUpSeconds, maxBytes } = scale.cells;
+  return (
+    `${runs === 1 ? '1 run' : `medians of ${runs} interleaved runs`} (ratios: of each run's ratio), ` +
+    `at most ${seconds} s and ${maxBytes / MIB} MiB after ${warmUpSeconds} s of warm-up; ` +
+    `client: the bench's own sender${hasWrk() ? ', wrk for status queries' : ' (no wrk here: for status queries, too)'}` +
+    (scale === QUICK ? '; QUICK: everything is smaller and colder than the goals say' : '')
+  );
 }
 
 function sayStep(text: string): void {

@@ -48,7 +48,10 @@ interface JournalDouble {
   verify(request?: Partial<VerifyRequest>): Verdict;
   /** As `verify`. @throws Error that says what was expected, what came and what came nearest */
   expect(request?: Partial<VerifyRequest>): void;
-  /** Is told of every exchange, ledger event and fault from now on. Returns what ends it. */
+  /**
+   * Is told of every exchange, ledger event and fault from now on. Returns what ends it.
+   * @param listener must not throw: it is called by the server, and what it throws is the process's uncaught exception
+   */
   subscribe(listener: (event: JournalEvent) => void): () => void;
   har(): Har;
   clear(): void;

@@ -32,6 +32,8 @@ import type { Amendment, Exchange, Outcome } from './journal/exchange.ts';
 import type { Journal } from './journal/journal.ts';
 import type { Recording } from './journal/recording.ts';
 
+const MAX_PATH_CHARACTERS = 200;
+
 export interface ObserverOptions {
   readonly rules: RuleBook;
   /** Null: `--no-journal`. */
@@ -102,7 +104,7 @@ export class ExchangeObserver implements Observer {
     const { fileId, chunkIndex } = subject;
     const attempt = this.#options.rules.attempt(
       this.#namespace,
-      JSON.stringify([this.#operation, fileId ?? this.#request.url, chunkIndex]),
+      JSON.stringify([this.#operation, fileId ?? pathOf(this.#request.url), chunkIndex]),
     );
     if (this.#recording !== null && fileId !== undefined) {
       this.#recording.upload = { fileId, chunkIndex: chunkIndex ?? null, attempt };
@@ -279,4 +281,10 @@ export class ExchangeObserver implements Observer {
       if (this.#seq !== null) journal.ended(this.#seq, { isWhole, timing }, this.#headMark);
     });
   }
+}
+
+/** What stands for an exchange without a fileId where attempts are counted; bounded, whatever a client asks for. */
+function pathOf(url: string): string {
+  const end = url.indexOf('?');
+  return url.slice(0, Math.min(end === -1 ? url.length : end, MAX_PATH_CHARACTERS));
 }

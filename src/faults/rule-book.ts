@@ -10,15 +10,18 @@ import { createSequence } from './seeded.ts';
 
 /** Rules armed here are met by every namespace. */
 export const EVERYBODY = '*';
-/** Uploads and chunks whose attempts are remembered, in one namespace. */
+/** Uploads and chunks whose attempts are remembered, of all namespaces together. */
 const MAX_ATTEMPTS = 100_000;
+/** Namespaces that are remembered beside those that have rules. */
+const MAX_PAGES = 10_000;
 
 const NO_SETS: readonly { rules: RuleSet; now: number }[] = [];
 const NO_MARKS: readonly number[] = [];
 
 interface Page {
   readonly rules: RuleSet;
-  readonly attempts: Attempts;
+  /** Another one after a reset: the attempts of before are not those of now. */
+  readonly number: number;
   draw: () => number;
 }
 
@@ -26,6 +29,9 @@ export class RuleBook {
   readonly #seed: string | null;
   readonly #now: (namespace: string) => number;
   readonly #pages = new Map<string, Page>();
+  /** Of all namespaces: one that fills it takes no more memory than many that do. */
+  readonly #attempts = new Attempts(MAX_ATTEMPTS);
+  #lastNumber = 0;
 
   /** @param seed null: nothing is to be repeatable */
   constructor(seed: string | null, now: (namespace: string) => number) {
@@ -60,7 +66,7 @@ export class RuleBook {
 
   /** Counts this attempt and says which one it is. */
   attempt(namespace: string, subject: string): number {
-    return this.#page(namespace).attempts.count(subject);
+    return this.#attempts.count(`${this.#page(namespace).number} ${subject}`);
   }
 
   /** Whether the exchange must be understood before it can be known which rule it meets. */
@@ -108,8 +114,15 @@ export class RuleBook {
     const known = this.#pages.get(namespace);
     if (known !== undefined) return known;
     const draw = this.#seed === null ? Math.random : createSequence(`${this.#seed}/rules/${namespace}`);
-    const page = { rules: new RuleSet(), attempts: new Attempts(MAX_ATTEMPTS), draw };
+    this.#lastNumber += 1;
+    const page = { rules: new RuleSet(), number: this.#lastNumber, draw };
+    if (this.#pages.size >= MAX_PAGES) this.#forgetUnarmed();
     this.#pages.set(namespace, page);
     return page;
+  }
+
+  /** Keys come and go without end in mode `open`: what is known of them must not pile up. */
+  #forgetUnarmed(): void {
+    for (const [namespace, { rules }] of this.#pages) if (rules.isEmpty) this.#pages.delete(namespace);
   }
 }

@@ -99,8 +99,10 @@ export class ChunkIntake implements ClaimOptions {
       // The first batch at once: it holds the fields of most forms, and with them the reason to refuse the rest.
       for (let pieces = await this.#feed.next(1); pieces !== null; pieces = await this.#feed.next()) {
         for (const piece of pieces) reader.push(piece);
-        await this.#take(this.#form.takeQueued());
-        if (this.#memory.length > 0) this.#keptPieces.push(...pieces);
+        const fileBytes = this.#form.takeQueued();
+        await this.#take(fileBytes);
+        // Pieces without a byte of the file may be of parts of others, which no budget counts.
+        if (this.#memory.length > 0 && fileBytes.length > 0) this.#keptPieces.push(...pieces);
         else this.#feed.giveBack(pieces);
       }
       reader.end();

@@ -3,18 +3,44 @@
 // Node hands each to its route as soon as its head has been read, while the one before it may be at work still. A status
 // query behind a chunk would then be answered as if the chunk had not come. The RFC lets a server work on pipelined
 // requests at the same time only if all of them are safe: here each begins when the one before it is over.
+//
+// Promises: what waits is bounded: Node holds a client back only by the answers that wait for it, and these have none yet.
+// A request whose connection ended before its turn is not begun: nobody would get its answer.
 // Must not know: what the requests are.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
+/** Of one connection; beyond, it is ended. Nobody pipelines so many, but to fill memory. */
+const MAX_WAITING = 100;
+
+interface Line {
+  /** The response of the last request that came; null: it is over. */
+  last: ServerResponse | null;
+  waiting: number;
+}
+
 export class Pipelined {
-  readonly #last = new WeakMap<Socket, ServerResponse>();
+  readonly #lines = new WeakMap<Socket, Line>();
 
   /** Calls back when every earlier request of the connection has been answered; never, where the connection ends first. */
   inOrder({ socket }: IncomingMessage, response: ServerResponse, begin: () => void): void {
-    const before = this.#last.get(socket);
-    this.#last.set(socket, response);
-    if (before === undefined || before.writableFinished || before.destroyed) begin();
-    else before.once('close', begin);
+    const line = this.#lines.get(socket) ?? { last: null, waiting: 0 };
+    this.#lines.set(socket, line);
+    const before = line.last;
+    line.last = response;
+    response.once('close', () => {
+      if (line.last === response) line.last = null;
+    });
+    if (before === null || before.writableFinished) return beginIfOpen(socket, begin);
+    if (line.waiting >= MAX_WAITING) return void socket.destroy();
+    line.waiting += 1;
+    before.once('close', () => {
+      line.waiting -= 1;
+      beginIfOpen(socket, begin);
+    });
   }
+}
+
+function beginIfOpen(socket: Socket, begin: () => void): void {
+  if (socket.writable) begin();
 }

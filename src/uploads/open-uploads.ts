@@ -165,12 +165,10 @@ export class OpenUploads {
 
   #closeIdle(): void {
     let excess = this.#open.size - this.#options.maxIdle;
-    for (const [key, opening] of this.#open) {
+    for (const { upload } of this.#open.values()) {
       if (excess <= 0) return;
-      excess -= 1; // One in use counts, too: its own release comes back here.
-      void opening.whenOpen.then((upload) => {
-        if (upload.users === 0 && this.#open.get(key) === opening) this.#forget(upload);
-      });
+      excess -= 1; // One in use, or being read, counts, too: its own release comes back here.
+      if (upload !== null && upload.users === 0) this.#forget(upload);
     }
   }
 

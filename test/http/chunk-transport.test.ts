@@ -231,6 +231,41 @@ describe('requests sent behind one another without waiting for the answers (RFC 
     );
     await connection.closed();
     expect(await status(server, 'after')).toMatchObject({ body: { data: { exists: false } } });
+    // Nor is there anything of it: neither a record nor an attempt.
+    const { exchanges } = server.journal?.find('public') ?? { exchanges: [] };
+    expect(exchanges.map(({ upload }) => upload?.fileId)).toEqual(['f', 'after']);
+    expect(exchanges.map(({ operation }) => operation)).toEqual(['uploadChunk', 'getUploadStatus']);
+  });
+
+  it('are not begun behind an answer that ends the connection, and store nothing', async () => {
+    const server = await openTestServer();
+    const fault = { effect: 'status', phase: 'pre-commit', status: 503, closing: true };
+    server.controls.addRules('public', { id: 'closing', match: { fileId: 'f' }, fault });
+    const connection = await openConnection(server.port);
+    const after = formOf(chunkParts({ ...CHUNK, fileId: 'after' })).body;
+    await connection.write(
+      Buffer.concat([chunkRequest(formOf(chunkParts(CHUNK)).body), chunkRequest(after)]),
+    );
+    expect((await connection.answer())?.status).toBe(503);
+    await connection.closed();
+    expect(await status(server, 'after')).toMatchObject({ body: { data: { exists: false } } });
+    expect(server.journal?.count('public', { operation: 'uploadChunk' })).toBe(1);
+  });
+
+  it('are a hundred at most: what waits for a slow one must not fill the memory', async () => {
+    const server = await openTestServer();
+    const slow = beginningOf(1_000);
+    const connection = await openConnection(server.port);
+    await connection.write(slow.head);
+    const waiting = await openConnection(server.port); // The same chunk: it waits for the first (C12).
+    await waiting.write(chunkRequest(formOf(chunkParts({ ...CHUNK, bytes: Buffer.alloc(1_000, 7) })).body));
+    await waiting.write(Buffer.concat(Array.from({ length: 100 }, () => GET)));
+    await connection.write(slow.rest.subarray(0, 10));
+    expect(await sizeOf(server, 'f'), 'others are served meanwhile').toBeNull();
+    await waiting.write(GET).catch(() => undefined);
+    await waiting.closed();
+    await connection.write(slow.rest.subarray(10));
+    expect((await connection.answer())?.status).toBe(200);
   });
 });
 
