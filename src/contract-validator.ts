@@ -1,8 +1,8 @@
 // contract-validator.ts: holds values against the schemas of a contract, in sentences.
 //
 // Promises: each schema is compiled once, when it is first needed; the number of sentences is bounded.
-import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
-import ajvFormats from 'ajv-formats';
+import { createRequire } from 'node:module';
+import type { ErrorObject } from 'ajv/dist/2020.js';
 import type { Schema } from './contract-document.ts';
 
 /** What of the value breaks the schema; `what`: how the value is called. */
@@ -10,8 +10,9 @@ export type Validate = (schema: Schema, value: unknown, what: string) => string[
 
 export function createValidate(): Validate {
   // Not `allErrors`: a hostile body could make as many errors as it has values. Not `strict`: it refuses `x-…`.
+  const { Ajv2020, addFormats } = loadAjv();
   const ajv = new Ajv2020({ strict: false, allErrors: false });
-  ajvFormats.default(ajv);
+  addFormats(ajv);
   return (schema, value, what) => {
     // Compiled at the first call; from then on ajv knows the schema object.
     const isValid = ajv.compile(schema);
@@ -20,6 +21,16 @@ export function createValidate(): Validate {
       .filter(({ keyword }) => keyword !== 'if')
       .map((error) => sentence(what, error));
   };
+}
+
+/** With the first exchange, whose answer does not wait for it: a start would. */
+function loadAjv(): Pick<typeof import('ajv/dist/2020.js'), 'Ajv2020'> & {
+  readonly addFormats: (typeof import('ajv-formats'))['default'];
+} {
+  const require = createRequire(import.meta.url);
+  const { Ajv2020 } = require('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js');
+  const { default: addFormats } = require('ajv-formats') as typeof import('ajv-formats');
+  return { Ajv2020, addFormats };
 }
 
 function sentence(what: string, { instancePath, message, params }: ErrorObject): string {
