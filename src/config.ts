@@ -1,5 +1,5 @@
 // config.ts: every setting, in one zod schema: its type, default and sentence. Flags, environment names, --help,
-// --print-config, the config file and the README's table are all made from it (test: config.test.ts).
+// --print-config, the config file and the README's table are all made from it (tests: cli/arguments.test.ts, readme.test.ts).
 //
 // Promises: flags > environment > config file > defaults; an unknown key or a bad value is a ConfigError that names the
 // key, where it came from, what was got and what was expected. The result is frozen.

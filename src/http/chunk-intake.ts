@@ -1,7 +1,7 @@
 // http/chunk-intake.ts: takes one chunk from a request's body to the storage.
 //
-// Promises: fields first: bytes stream to their place as they come. `file` first: they are spooled, in memory while the
-// shared budget lasts, else in a temporary file that becomes part of the upload by a move (rule C10). Nothing counts
+// Promises: fields first: bytes stream to their place as they come. `file` first: they are spooled, a small chunk in memory
+// while the shared budget lasts, else in a temporary file that becomes part of the upload by a move (rule C10). Nothing counts
 // before the closing delimiter has been read (C3). Whatever happens, the turn with the upload is given back.
 // Must not know: replies, keys, what surrounds the route.
 import type { Uploads, Caller } from '../uploads/uploads.ts';

@@ -8,10 +8,12 @@ export interface PartHead {
   /** Null when the part has no usable name: it is ignored, like every part that nobody asked for. */
   readonly name: string | null;
   readonly filename: string | undefined;
-  readonly contentType: string | undefined;
 }
 
-/** Heads that were parsed before, whoever sent them: what they mean depends on nothing else. A client sends the same ones with every chunk, and parsing costs more than finding. */
+/**
+ * Heads that were parsed before, whoever sent them: what they mean depends on nothing else. A client sends the same ones
+ * with every chunk, and parsing costs more than finding.
+ */
 const known = new Map<string, PartHead>();
 const MAX_KNOWN = 256;
 const MAX_KNOWN_BYTES = 256;
@@ -34,14 +36,12 @@ export function parsePartHead(head: Buffer, delimiter: Buffer): PartHead | null 
 }
 
 function readPartHead(head: Buffer): PartHead {
-  const headers = parseHeaders(head);
-  const disposition = headers.get('content-disposition') ?? '';
+  const disposition = parseHeaders(head).get('content-disposition') ?? '';
   const parameters = parseParameters(disposition);
   const isFormData = /^form-data\s*(;|$)/i.test(disposition);
   return {
     name: isFormData ? (parameters.get('name') ?? null) : null,
     filename: parameters.get('filename') ?? parameters.get('filename*'),
-    contentType: headers.get('content-type'),
   };
 }
 
