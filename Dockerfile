@@ -8,7 +8,7 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 # Without scripts: `prepare` would build, and the sources come later, so that this layer outlives their changes.
 RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts
-COPY openapi*.yaml tsconfig.json tsconfig.build.json ./
+COPY openapi*.yaml tsconfig.json tsconfig.build.json rolldown.config.js ./
 COPY src ./src
 RUN npm run build
 

@@ -8,7 +8,8 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const MAIN = fileURLToPath(new URL('./launch.cjs', import.meta.url));
+/** From dist/, where the command is one file. */
+const MAIN = fileURLToPath(new URL('./cli/launch.cjs', import.meta.url));
 
 export interface DemoServer {
   readonly url: string;

@@ -5,4 +5,7 @@
 // Syncing is what takes long in `--durability fsync`, and a filesystem commits what many threads wait for together: with
 // 16 threads instead of Node's 4, sixteen connections store a third more small chunks (bench/README.md).
 process.env['UV_THREADPOOL_SIZE'] ??= '16';
-void import('../main.ts');
+
+/** main.ts and all that it imports, in one file that the build makes (rolldown.config.js). */
+const COMMAND: string = '../command.js';
+void import(COMMAND);
