@@ -8,7 +8,8 @@ import { Controls } from './admin/controls.ts';
 import { NamespaceStates } from './admin/state.ts';
 import { Views } from './admin/views.ts';
 import { Clocks } from './clock.ts';
-import { shownValue, SETTING_NAMES, type Config, type SettingName, type Source } from './config.ts';
+import { shownValue, type Config, type Source } from './config.ts';
+import { SETTING_NAMES, type SettingName } from './settings.ts';
 import { isDamage } from './errors.ts';
 import { EVERYBODY, RuleBook } from './faults/rule-book.ts';
 import type { Rule } from './faults/rules.ts';
@@ -191,7 +192,9 @@ async function openStorage(config: Config): Promise<Storage> {
   const isMemory = config.storage === 'memory';
   const storage = isMemory ? createMemoryStorage() : await openDiskStorage(config.dataDir, config.durability);
   const maxBytes = config.maxStoredBytes ?? (isMemory ? DEFAULT_MEMORY_QUOTA : undefined);
-  return maxBytes === undefined ? storage : { ...storage, bytes: withQuota(storage.bytes, maxBytes) };
+  const { maxStoredBytesPerKey: maxBytesPerNamespace } = config;
+  if (maxBytes === undefined && maxBytesPerNamespace === undefined) return storage;
+  return { ...storage, bytes: withQuota(storage.bytes, { maxBytes, maxBytesPerNamespace }) };
 }
 
 function createServices({ config, logger }: ServerOptions, storage: Storage, metrics: Metrics): Services {

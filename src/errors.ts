@@ -147,6 +147,12 @@ export const ERRORS = {
     retryable: true,
     meaning: 'This key has as many unfinished uploads as it may have.',
   },
+  too_many_requests: {
+    status: 429,
+    retryable: true,
+    meaning:
+      'This key made as many requests in this second as it may make; `Retry-After` says when to go on.',
+  },
   headers_too_large: {
     status: 431,
     retryable: false,

@@ -31,6 +31,7 @@ import { Keys } from './http/keys.ts';
 import { lingerAfter } from './http/linger.ts';
 import { Pipelined } from './http/pipelined.ts';
 import { MediaIds } from './ids.ts';
+import { countRequests } from './http/rate-limit.ts';
 import { answerClientError, answerUnroutable, installReplies } from './http/replies.ts';
 import type { Journal } from './journal/journal.ts';
 import type { Fixtures } from './media/accounts.ts';
@@ -79,6 +80,7 @@ export class HttpServer {
     const { config } = options;
     const admin = this.#adminOptions();
     this.#main = this.#createApp((app) => surround(app, surroundOptions(options)));
+    if (config.maxRequestsPerSecond !== undefined) countRequests(this.#main, config.maxRequestsPerSecond);
     const contract = contractOptions(options, this.#inFlight);
     // Not among the options: those go on to nested plugins, and a prefix would be put on once more by each.
     const routes = (app: FastifyInstance): Promise<void> => contractRoutes(app, contract);

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { environmentOf, SETTING_NAMES } from '../src/config.ts';
+import { environmentOf, SETTING_NAMES } from '../src/settings.ts';
 import {
   allowedNames,
   build,

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
-import { environmentOf, flagOf, SETTING_NAMES, SETTINGS } from '../src/config.ts';
+import { environmentOf, flagOf, SETTING_NAMES, SETTINGS } from '../src/settings.ts';
 import { ERRORS } from '../src/errors.ts';
 
 const README = new URL('../README.md', import.meta.url);

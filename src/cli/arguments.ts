@@ -4,19 +4,8 @@
 // Must not know: what the settings do.
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import {
-  ConfigError,
-  environmentOf,
-  flagOf,
-  resolveConfig,
-  SETTING_NAMES,
-  SETTINGS,
-  shownValue,
-  type Config,
-  type Layer,
-  type SettingName,
-  type Source,
-} from '../config.ts';
+import { ConfigError, resolveConfig, shownValue, type Config, type Layer, type Source } from '../config.ts';
+import { environmentOf, flagOf, SETTING_NAMES, SETTINGS, type SettingName } from '../settings.ts';
 
 export interface Invocation {
   readonly command: string;

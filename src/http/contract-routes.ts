@@ -9,6 +9,7 @@ import { FORM_OVERHEAD_BYTES } from './chunk-intake.ts';
 import { chunkRoutes, type ChunkRoutesOptions } from './chunks.ts';
 import type { Keys } from './keys.ts';
 import { mediaRoutes, type MediaRoutesOptions } from './media.ts';
+import { refuseTooMany } from './rate-limit.ts';
 
 export interface ContractRoutesOptions extends MediaRoutesOptions, ChunkRoutesOptions {
   readonly keys: Keys;
@@ -45,6 +46,7 @@ export async function contractRoutes(app: FastifyInstance, options: ContractRout
       throw tooLarge(null, options.maxFileBytes);
     done();
   });
+  refuseTooMany(app);
   // Each in a scope of its own: they read bodies in different ways.
   await app.register(chunkRoutes, options);
   await app.register(mediaRoutes, options);

@@ -182,8 +182,12 @@ export class DiskBytes implements Bytes {
     }
   }
 
-  async usage(): Promise<number> {
-    return (await folderBytes(this.#options.root)) + (await folderBytes(this.#options.spoolRoot));
+  async usage(namespace?: string): Promise<number> {
+    const { root, spoolRoot } = this.#options;
+    if (namespace === undefined) return (await folderBytes(root)) + (await folderBytes(spoolRoot));
+    let bytes = 0;
+    for await (const kind of entriesOf(root)) bytes += await folderBytes(join(root, kind.name, namespace));
+    return bytes;
   }
 
   #segmentPath(place: Place, segment: string): string {

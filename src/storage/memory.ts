@@ -159,11 +159,13 @@ class MemoryBytes implements Bytes {
     }
   }
 
-  usage(): Promise<number> {
+  usage(namespace?: string): Promise<number> {
     let bytes = 0;
-    for (const { segments } of this.#places.values())
+    for (const { place, segments } of this.#places.values()) {
+      if (namespace !== undefined && place.namespace !== namespace) continue;
       for (const segment of segments.values()) bytes += segment.bytes;
-    for (const spool of this.#spools) bytes += spool.segment.bytes;
+    }
+    if (namespace === undefined) for (const spool of this.#spools) bytes += spool.segment.bytes;
     return Promise.resolve(bytes);
   }
 

@@ -1,32 +1,110 @@
-// storage/quota.ts: a Bytes port that holds at most so many bytes (rule C16), over any other.
+// storage/quota.ts: a Bytes port that holds at most so many bytes, in all and of each namespace (rule C16), over any other.
 //
-// Promises: a write that would go over the quota is refused before a byte of it is stored, and space that was freed
-// counts again. What is stored is measured when the quota is first needed, not at start-up (D2).
+// Promises: a write that would go over a quota is refused before a byte of it is stored, and space that was freed counts
+// again. What is stored is measured when a quota is first needed, not at start-up (D2). Bytes of a spool, whose owner is
+// not known yet, count for all; they count for a namespace from the moment it adopts them.
 import { AppError } from '../errors.ts';
 import type { Bytes, Place, Spool } from '../uploads/ports.ts';
 
-export function withQuota(bytes: Bytes, maxBytes: number): Bytes {
-  const quota = new Quota(bytes, maxBytes);
+/** Bytes. Undefined: no limit of this kind. */
+export interface QuotaLimits {
+  readonly maxBytes?: number | undefined;
+  readonly maxBytesPerNamespace?: number | undefined;
+}
+
+export function withQuota(bytes: Bytes, limits: QuotaLimits): Bytes {
+  const quotas = new Quotas(bytes, limits);
   return {
-    write: (place, at, buffers) => quota.writing(buffers, () => bytes.write(place, at, buffers)),
-    spool: async () => countedSpool(await bytes.spool(), quota),
-    adopt: (spool, place, segment) => bytes.adopt(innerSpool(spool), place, segment),
+    write(place, at, buffers) {
+      const length = lengthOf(buffers);
+      return quotas.taking(place, length, () =>
+        quotas.takingOfAll(length, () => bytes.write(place, at, buffers)),
+      );
+    },
+    spool: async () => countedSpool(await bytes.spool(), quotas),
+    adopt(spool, place, segment) {
+      return quotas.taking(place, spool.bytes, () => bytes.adopt(innerSpool(spool), place, segment));
+    },
     truncate: (place: Place, segment: string, length: number) =>
-      quota.freeing(bytes.truncate(place, segment, length)),
-    remove: (place) => quota.freeing(bytes.remove(place)),
-    reconcile: (place, expected) => quota.freeing(bytes.reconcile(place, expected)),
+      quotas.freeing([place], bytes.truncate(place, segment, length)),
+    remove: (place) => quotas.freeing([place], bytes.remove(place)),
+    reconcile: (place, expected) => quotas.freeing([place], bytes.reconcile(place, expected)),
     sync: (place, segment) => bytes.sync(place, segment),
-    move: (from, to) => bytes.move(from, to),
+    // The fallback's upload becomes the caller's entry (K3): the bytes are of another namespace then.
+    move: (from, to) => quotas.freeing([from, to], bytes.move(from, to)),
     release: (place) => bytes.release(place),
     read: (place, extents, range) => bytes.read(place, extents, range),
     list: (kind) => bytes.list(kind),
-    usage: () => bytes.usage(),
+    usage: (namespace) => bytes.usage(namespace),
   };
 }
 
-class Quota {
+/** More namespaces than that are not remembered: of one that was forgotten it is measured anew what it has. */
+const MAX_NAMESPACES = 10_000;
+
+class Quotas {
   readonly #bytes: Bytes;
+  readonly #maxPerNamespace: number | undefined;
+  readonly #ofAll: Quota | null;
+  readonly #ofNamespaces = new Map<string, Quota>();
+
+  constructor(bytes: Bytes, { maxBytes, maxBytesPerNamespace }: QuotaLimits) {
+    this.#bytes = bytes;
+    this.#maxPerNamespace = maxBytesPerNamespace;
+    this.#ofAll =
+      maxBytes === undefined
+        ? null
+        : new Quota(maxBytes, { measure: () => bytes.usage(), refusal: () => noRoom(maxBytes) });
+  }
+
+  /** Does `work` if there is room for so many bytes of the namespace. @throws AppError `insufficient_storage` */
+  taking({ namespace }: Place, length: number, work: () => Promise<void>): Promise<void> {
+    return this.#maxPerNamespace === undefined
+      ? work()
+      : this.#ofNamespace(namespace, this.#maxPerNamespace).taking(length, work);
+  }
+
+  /** Does `work` if there is room for so many bytes in all. @throws AppError `insufficient_storage` */
+  takingOfAll(length: number, work: () => Promise<void>): Promise<void> {
+    return this.#ofAll === null ? work() : this.#ofAll.taking(length, work);
+  }
+
+  async freeing<T>(places: readonly Place[], work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } finally {
+      this.#ofAll?.hasFreed();
+      for (const { namespace } of places) this.#ofNamespaces.get(namespace)?.hasFreed();
+    }
+  }
+
+  #ofNamespace(namespace: string, maxBytes: number): Quota {
+    const known = this.#ofNamespaces.get(namespace);
+    if (known !== undefined) return known;
+    if (this.#ofNamespaces.size >= MAX_NAMESPACES) this.#forgetIdle();
+    const quota = new Quota(maxBytes, {
+      measure: () => this.#bytes.usage(namespace),
+      refusal: () => noRoomForKey(maxBytes),
+    });
+    this.#ofNamespaces.set(namespace, quota);
+    return quota;
+  }
+
+  #forgetIdle(): void {
+    for (const [namespace, quota] of this.#ofNamespaces)
+      if (quota.isIdle) this.#ofNamespaces.delete(namespace);
+  }
+}
+
+interface Measure {
+  /** Bytes that are stored now. */
+  readonly measure: () => Promise<number>;
+  readonly refusal: () => AppError;
+}
+
+class Quota {
   readonly #maxBytes: number;
+  readonly #measured: Measure;
   /** Never less than what is stored: freed bytes only count again when it is measured anew. */
   #used = Number.POSITIVE_INFINITY;
   /** Reserved, and the write has not ended. */
@@ -36,23 +114,26 @@ class Quota {
   #mustMeasure = true;
   #measuring: Promise<void> | null = null;
 
-  constructor(bytes: Bytes, maxBytes: number) {
-    this.#bytes = bytes;
+  constructor(maxBytes: number, measured: Measure) {
     this.#maxBytes = maxBytes;
+    this.#measured = measured;
   }
 
-  /** Does `write` if there is room for the buffers. @throws AppError `insufficient_storage`, and what `write` throws */
-  async writing(buffers: readonly Buffer[], write: () => Promise<void>): Promise<void> {
-    let length = 0;
-    for (const buffer of buffers) length += buffer.length;
+  /** Nobody is writing: what it knows can be measured anew at any time. */
+  get isIdle(): boolean {
+    return this.#pending === 0 && this.#measuring === null;
+  }
+
+  /** Does `work` if there is room for so many bytes. @throws AppError `insufficient_storage`, and what `work` throws */
+  async taking(length: number, work: () => Promise<void>): Promise<void> {
     const isOver = (): boolean => this.#used + length > this.#maxBytes;
     if (isOver() && (this.#mustMeasure || this.#measuring !== null)) await this.#measure();
-    if (isOver()) throw noRoom(this.#maxBytes);
+    if (isOver()) throw this.#measured.refusal();
     this.#used += length;
     this.#pending += length;
     this.#unsure += length;
     try {
-      await write();
+      await work();
     } catch (error) {
       this.#mustMeasure = true; // How much of it was stored is not known.
       throw error;
@@ -61,12 +142,9 @@ class Quota {
     }
   }
 
-  async freeing<T>(work: Promise<T>): Promise<T> {
-    try {
-      return await work;
-    } finally {
-      this.#mustMeasure = true;
-    }
+  /** Some of what is stored may be gone. */
+  hasFreed(): void {
+    this.#mustMeasure = true;
   }
 
   #measure(): Promise<void> {
@@ -80,7 +158,7 @@ class Quota {
     this.#mustMeasure = false; // Before the walk: what is freed during it may be missed and wants another.
     this.#unsure = this.#pending;
     try {
-      this.#used = (await this.#bytes.usage()) + this.#unsure;
+      this.#used = (await this.#measured.measure()) + this.#unsure;
     } catch (error) {
       this.#mustMeasure = true;
       throw error;
@@ -98,15 +176,30 @@ function noRoom(maxStoredBytes: number): AppError {
   );
 }
 
+function noRoomForKey(maxStoredBytesPerKey: number): AppError {
+  return new AppError(
+    'insufficient_storage',
+    `the server may hold ${maxStoredBytesPerKey} bytes for one API key and has no room for this; nothing of this request ` +
+      'was stored, send it again when some of its uploads are deleted or have expired',
+    { maxStoredBytesPerKey },
+  );
+}
+
+function lengthOf(buffers: readonly Buffer[]): number {
+  let bytes = 0;
+  for (const { length } of buffers) bytes += length;
+  return bytes;
+}
+
 const inner = new WeakMap<Spool, Spool>();
 
-function countedSpool(spool: Spool, quota: Quota): Spool {
+function countedSpool(spool: Spool, quotas: Quotas): Spool {
   const counted: Spool = {
     get bytes() {
       return spool.bytes;
     },
-    append: (buffers) => quota.writing(buffers, () => spool.append(buffers)),
-    discard: () => quota.freeing(spool.discard()),
+    append: (buffers) => quotas.takingOfAll(lengthOf(buffers), () => spool.append(buffers)),
+    discard: () => quotas.freeing([], spool.discard()),
   };
   inner.set(counted, spool);
   return counted;

@@ -104,8 +104,8 @@ export interface Bytes {
   ): AsyncIterable<Buffer>;
   /** Places of a kind that hold bytes, whether or not a ledger speaks of them, with the time they were last changed. */
   list(kind: Place['kind']): AsyncIterable<{ place: Place; modifiedAt: number }>;
-  /** Bytes held by all places together, spools included. */
-  usage(): Promise<number>;
+  /** Bytes held by all places together, spools included; or by those of one namespace. */
+  usage(namespace?: string): Promise<number>;
 }
 
 export interface Storage {

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { RESET_SCOPES } from '../../src/admin/controls.ts';
 import { loadContract, type Operation } from '../../src/contract.ts';
-import { SETTING_NAMES } from '../../src/config.ts';
+import { SETTING_NAMES } from '../../src/settings.ts';
 import { EFFECT_NAMES, EFFECTS, OPERATION_NAMES, PHASES } from '../../src/faults/effects.ts';
 import { readFault } from '../../src/faults/fault.ts';
 import { matcherSchema } from '../../src/journal/matcher.ts';

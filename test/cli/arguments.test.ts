@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { helpText, printedConfig, readInvocation } from '../../src/cli/arguments.ts';
-import { ConfigError, environmentOf, flagOf, SETTING_NAMES } from '../../src/config.ts';
+import { ConfigError } from '../../src/config.ts';
+import { environmentOf, flagOf, SETTING_NAMES } from '../../src/settings.ts';
 
 let folder: string;
 let file: string;

@@ -355,6 +355,21 @@ function bytesSuite(bytes: () => Bytes): void {
     expect(await textOf(bytes().read(place(), extents))).toBe(expected);
   });
 
+  it('says how many bytes one namespace has, of all kinds, without those of others', async () => {
+    await write(bytes(), { segment: 'main', offset: 0 }, 'abc');
+    const foreign = place('a1', 'ns_2');
+    const entry = place('e1', 'ns_1', 'media');
+    await bytes().write(foreign, { segment: 'main', offset: 0 }, [Buffer.from('foreign')]);
+    await bytes().write(entry, { segment: 'main', offset: 0 }, [Buffer.from('entry')]);
+    const spool = await bytes().spool();
+    await spool.append([Buffer.from('spooled')]);
+    expect(await bytes().usage('ns_1')).toBe(8);
+    expect(await bytes().usage('ns_2')).toBe(7);
+    expect(await bytes().usage('ns_3')).toBe(0);
+    expect(await bytes().usage()).toBe(22);
+    await spool.discard();
+  });
+
   it('reconciling cuts what is longer, removes what is not expected, and says how many bytes that was', async () => {
     await write(bytes(), { segment: 'main', offset: 0 }, 'abcdef');
     await write(bytes(), { segment: 'c1', offset: 0 }, 'exact');

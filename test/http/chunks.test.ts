@@ -543,6 +543,25 @@ describe('no room (C16)', () => {
   });
 });
 
+describe('no room for one key', () => {
+  it.each(['memory', 'disk'] as const)(
+    'in %s: 507 for it alone, whichever part comes first, until something of it is deleted',
+    async (storage) => {
+      const server = await openTestServer({ storage, spoolMemory: 0, maxStoredBytesPerKey: 1_000 });
+      const send = (fileId: string, key: string): Promise<Answer> =>
+        sendChunk(server, { fileId, index: 0, total: 2, bytes: 'x'.repeat(600), key });
+      expect((await send('a', 'k')).status).toBe(200);
+      const refused = await send('b', 'k');
+      expect([refused.status, refused.body.error.code]).toEqual([507, 'insufficient_storage']);
+      expect(refused.body.error.details).toEqual({ maxStoredBytesPerKey: 1_000 });
+      expect((await send('b', 'another')).status).toBe(200);
+      expect((await ask(server, '/__admin/uploads/a', { method: 'DELETE', key: 'k' })).status).toBe(200);
+      expect((await send('b', 'k')).status).toBe(200);
+      expect(await metric(server, 'stored_bytes')).toBe(1_200);
+    },
+  );
+});
+
 describe('unfinished uploads', () => {
   it('beyond --max-open-uploads are refused for this key alone, until one is finalised or deleted', async () => {
     const server = await openTestServer({ maxOpenUploads: 2 });

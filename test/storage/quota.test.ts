@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createMemoryStorage } from '../../src/storage/memory.ts';
 import { withQuota } from '../../src/storage/quota.ts';
-import type { Bytes } from '../../src/uploads/ports.ts';
+import type { Bytes, Place } from '../../src/uploads/ports.ts';
 import { changed } from '../helpers/changed.ts';
 import { diceOf, SEED } from '../helpers/seed.ts';
 import { place, textOf } from '../helpers/storage-suite.ts';
@@ -14,7 +14,7 @@ let bytes: Bytes;
 
 beforeEach(() => {
   inner = createMemoryStorage().bytes;
-  bytes = withQuota(inner, QUOTA);
+  bytes = withQuota(inner, { maxBytes: QUOTA });
 });
 
 const write = (length: number, segment = 'main', offset = 0): Promise<void> =>
@@ -68,10 +68,9 @@ describe('room counts again', () => {
   });
 
   it('after a write that failed', async () => {
-    const failing = withQuota(
-      changed(inner, { write: () => Promise.reject(new Error('disk broke')) }),
-      QUOTA,
-    );
+    const failing = withQuota(changed(inner, { write: () => Promise.reject(new Error('disk broke')) }), {
+      maxBytes: QUOTA,
+    });
     const at = { segment: 'main', offset: 0 };
     await expect(failing.write(place(), at, [Buffer.alloc(80)])).rejects.toThrow('disk broke');
     const spool = await failing.spool();
@@ -109,7 +108,7 @@ describe('what was stored before', () => {
       walks += 1;
       return inner.usage();
     };
-    const counted = withQuota(changed(inner, { usage }), QUOTA);
+    const counted = withQuota(changed(inner, { usage }), { maxBytes: QUOTA });
     expect(walks).toBe(0);
     await counted.write(place(), { segment: 'main', offset: 0 }, [Buffer.alloc(5)]);
     expect(walks).toBe(1);
@@ -125,12 +124,72 @@ describe('what was stored before', () => {
     let isBroken = true;
     const usage = (): Promise<number> =>
       isBroken ? Promise.reject(new Error('cannot be read')) : inner.usage();
-    const flaky = withQuota(changed(inner, { usage }), QUOTA);
+    const flaky = withQuota(changed(inner, { usage }), { maxBytes: QUOTA });
     const at = { segment: 'main', offset: 0 };
     await expect(flaky.write(place(), at, [Buffer.alloc(3)])).rejects.toThrow('cannot be read');
     isBroken = false;
     await expect(flaky.write(place(), at, [Buffer.alloc(6)])).rejects.toMatchObject(NO_ROOM);
     await flaky.write(place(), at, [Buffer.alloc(5)]);
+  });
+});
+
+describe('the quota of a namespace', () => {
+  const NO_ROOM_FOR_KEY = { code: 'insufficient_storage', details: { maxStoredBytesPerKey: QUOTA } };
+  const own = place('a1', 'ns_1');
+  const foreign = place('a1', 'ns_2');
+
+  const put = (where: Place, length: number, segment = 'main'): Promise<void> =>
+    bytes.write(where, { segment, offset: 0 }, [Buffer.alloc(length)]);
+
+  beforeEach(() => {
+    bytes = withQuota(inner, { maxBytesPerNamespace: QUOTA });
+  });
+
+  it('is its own: a full namespace takes no more, and another one does', async () => {
+    await put(own, QUOTA);
+    await expect(put(own, 1, 'c1')).rejects.toMatchObject(NO_ROOM_FOR_KEY);
+    await put(foreign, QUOTA);
+    expect(await inner.usage()).toBe(2 * QUOTA);
+  });
+
+  it('counts what was stored before, of all kinds', async () => {
+    await inner.write(place('old', 'ns_1', 'media'), { segment: 'main', offset: 0 }, [Buffer.alloc(60)]);
+    await put(own, 40);
+    await expect(put(own, 1, 'c1')).rejects.toMatchObject(NO_ROOM_FOR_KEY);
+  });
+
+  it('has room again when something of it was removed, not when something of another was', async () => {
+    await put(own, QUOTA);
+    await put(foreign, QUOTA);
+    await bytes.remove(foreign);
+    await expect(put(own, 1, 'c1')).rejects.toMatchObject(NO_ROOM_FOR_KEY);
+    await bytes.remove(own);
+    await put(own, QUOTA);
+  });
+
+  it('counts a spool when it is adopted, and one that is too long leaves nothing behind', async () => {
+    await put(own, 50);
+    const spool = await bytes.spool();
+    await spool.append([Buffer.alloc(60)]);
+    await expect(bytes.adopt(spool, own, 'c1')).rejects.toMatchObject(NO_ROOM_FOR_KEY);
+    await spool.discard();
+    expect(await inner.usage()).toBe(50);
+    await put(own, 50, 'c2');
+  });
+
+  it('follows bytes that move to another namespace (K3)', async () => {
+    await put(own, QUOTA);
+    await bytes.move(own, place('e1', 'ns_2', 'media'));
+    await put(own, QUOTA, 'c1');
+    await expect(put(foreign, 1)).rejects.toMatchObject(NO_ROOM_FOR_KEY);
+  });
+
+  it('stands beside that of all: whichever is full first refuses', async () => {
+    bytes = withQuota(inner, { maxBytes: 150, maxBytesPerNamespace: QUOTA });
+    await put(own, QUOTA);
+    await expect(put(own, 1, 'c1')).rejects.toMatchObject(NO_ROOM_FOR_KEY);
+    await expect(put(foreign, 51)).rejects.toMatchObject({ details: { maxStoredBytes: 150 } });
+    await put(foreign, 50);
   });
 });
 
@@ -160,7 +219,7 @@ describe('everything at once', () => {
       const store = createMemoryStorage().bytes;
       const limited = withQuota(
         slow(store, () => dice.between(0, 4)),
-        QUOTA,
+        { maxBytes: QUOTA },
       );
       await store.write(place('old'), { segment: 'main', offset: 0 }, [Buffer.alloc(dice.between(0, 50))]);
       const lives = Array.from({ length: 12 }, async (_, i) => {
