@@ -63,6 +63,12 @@ export const ERRORS = {
     meaning:
       'A page of another origin may not change anything through the admin plane; see `--admin-cors-origin`.',
   },
+  admin_host_forbidden: {
+    status: 403,
+    retryable: false,
+    meaning:
+      'The admin plane without a token answers to an IP address, `localhost` and the hosts of `--admin-cors-origin`, and to no other name.',
+  },
   not_found: { status: 404, retryable: false, meaning: 'No such route.' },
   upload_not_found: {
     status: 404,
@@ -130,7 +136,7 @@ export const ERRORS = {
   unsupported_media_type: {
     status: 415,
     retryable: false,
-    meaning: 'The body has a content type that this route does not take.',
+    meaning: 'The body has a content type that this route does not take, or a `Content-Encoding`.',
   },
   unsupported_media: {
     status: 415,

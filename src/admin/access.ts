@@ -2,8 +2,10 @@
 // that a browser shows, those of the plane itself and of the origins that were allowed.
 //
 // Promises: the token is compared in constant time. A page of another origin can neither read an answer (no CORS header)
-// nor, with a request that a browser sends without asking, change anything.
+// nor, with a request that a browser sends without asking, change anything; nor does it become one of ours by making its
+// own name an address of this machine (DNS rebinding): without a token the plane does not answer to names.
 // Must not know: what the routes do.
+import { isIP } from 'node:net';
 import cors from '@fastify/cors';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AppError } from '../errors.ts';
@@ -38,8 +40,34 @@ function refuseForeignPage({ headers, host }: FastifyRequest, origins: readonly 
   );
 }
 
-export function requireToken(app: FastifyInstance, token: string | null): void {
-  if (token === null) return;
+/** Of whom nobody asks for a token. An address cannot be made another's, and `localhost` is never asked of a DNS server. */
+function requireLocalName(app: FastifyInstance, origins: readonly string[]): void {
+  if (origins.includes('*')) return;
+  const allowed = new Set(
+    origins.flatMap((origin) => (URL.canParse(origin) ? [new URL(origin).hostname] : [])),
+  );
+  app.addHook('onRequest', async ({ headers }) => {
+    const name = hostnameIn(headers.host ?? '');
+    if (isIP(name) !== 0 || name === 'localhost' || name.endsWith('.localhost') || allowed.has(name)) return;
+    throw new AppError(
+      'admin_host_forbidden',
+      `without a token the admin plane does not answer to ${JSON.stringify(name.slice(0, 120))}; ask 127.0.0.1 or ` +
+        'localhost, allow the origin of this name with --admin-cors-origin, or give the server an --admin-token',
+    );
+  });
+}
+
+/** Without the port, and without the brackets of IPv6. */
+function hostnameIn(host: string): string {
+  return /^\[?(.*?)\]?(:\d+)?$/.exec(host.toLowerCase())?.[1] ?? '';
+}
+
+export function requireTokenOrLocalName(
+  app: FastifyInstance,
+  token: string | null,
+  origins: readonly string[],
+): void {
+  if (token === null) return requireLocalName(app, origins);
   app.addHook('onRequest', async ({ headers }) => {
     const given = bearerIn(headers) ?? String(headers['x-admin-token'] ?? '');
     if (isSameSecret(given, token)) return;

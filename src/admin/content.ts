@@ -11,7 +11,9 @@ import type { Content } from './views.ts';
 
 export function sendContent(request: FastifyRequest, reply: FastifyReply, content: Content): FastifyReply {
   const range = parseRange(request.headers.range, content.bytes, reply);
-  reply.type('application/octet-stream').header('accept-ranges', 'bytes').header('cache-control', 'no-store');
+  // A client chose the bytes: no browser may take them for a page of ours, whatever they look like.
+  reply.type('application/octet-stream').header('x-content-type-options', 'nosniff');
+  reply.header('accept-ranges', 'bytes').header('cache-control', 'no-store');
   if (range === null)
     return reply.header('content-length', content.bytes).send(Readable.from(content.read()));
   const { start, length } = range;

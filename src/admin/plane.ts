@@ -11,7 +11,7 @@ import type { Keys } from '../http/keys.ts';
 import { parseJson } from '../http/text.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Metrics } from '../telemetry.ts';
-import { allowOrigins, requireToken } from './access.ts';
+import { allowOrigins, requireTokenOrLocalName } from './access.ts';
 import { clockRoutes } from './clock-routes.ts';
 import { controlRoutes } from './control-routes.ts';
 import type { Controls } from './controls.ts';
@@ -84,7 +84,7 @@ export async function adminRoutes(app: FastifyInstance, options: AdminOptions): 
 }
 
 async function guardedRoutes(app: FastifyInstance, options: AdminOptions): Promise<void> {
-  requireToken(app, options.token);
+  requireTokenOrLocalName(app, options.token, options.corsOrigin);
   readAnyBodyAsJson(app);
   const { controls, journal, keys, metrics, state, token, views } = options;
   const namespaceOf = createNamespaceOf(keys, token);
@@ -105,6 +105,14 @@ async function guardedRoutes(app: FastifyInstance, options: AdminOptions): Promi
   });
 }
 
+/** The pages are whole in themselves: whatever else got into one would neither be loaded nor run. */
+const PAGE_HEADERS = {
+  'content-type': 'text/html; charset=utf-8',
+  'content-security-policy':
+    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+  'x-content-type-options': 'nosniff',
+};
+
 /** Each document as it is, and as a page. */
 function documentRoutes(app: FastifyInstance, { contract }: AdminOptions): void {
   const documents = [
@@ -122,7 +130,7 @@ function documentRoutes(app: FastifyInstance, { contract }: AdminOptions): void 
         { href: other, text },
         { href: name, text: name },
       ]);
-      return reply.type('text/html; charset=utf-8').send(rendered);
+      return reply.headers(PAGE_HEADERS).send(rendered);
     });
   }
 }

@@ -17,7 +17,8 @@ const MAX_OPEN_FILES = 512;
 export async function openDiskStorage(folder: string, durability: Durability): Promise<Storage> {
   // A relative path would be lost with the folder the process was started in: Node's recursive mkdir then never returns.
   const dataDir = resolve(folder);
-  await mkdir(dataDir, { recursive: true });
+  // What clients upload is nobody else's on this machine. A folder that is there keeps its mode.
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const lock = await lockFolder(dataDir);
   try {
     await checkFormat(dataDir);

@@ -78,6 +78,20 @@ describe('every route', () => {
     expect((await client.admin('GET ready')).status).toBe(200);
   });
 
+  it('but the probes answers, without a token, to no name that may be anybody’s', async () => {
+    const client = new DoubleClient(await openTestServer(), 'k');
+    for (const operation of guarded) {
+      const { status, body } = await client.ask<Refused>(operation.method, pathOf(operation), {
+        headers: { host: 'attacker.example' },
+      });
+      expect([operation.operationId, status, body.error?.code]).toEqual([
+        operation.operationId,
+        403,
+        'admin_host_forbidden',
+      ]);
+    }
+  });
+
   it('that changes something refuses a page of another origin', async () => {
     const client = new DoubleClient(await openTestServer(), 'k');
     for (const { operationId, method, ...route } of changing) {

@@ -1,6 +1,7 @@
 // safety.test.ts: the plane in staging: where it is, who may use it, which pages may, which rules it takes. What is served
 // where is tested in http/admin.test.ts, too; here it is what must not happen.
 import { describe, expect, it } from 'vitest';
+import type { ConfigInput } from '../../src/config.ts';
 import { startServer } from '../../src/index.ts';
 import { openTestServer, temporaryFolder } from '../helpers/app.ts';
 import { DoubleClient } from '../helpers/double-client.ts';
@@ -220,6 +221,50 @@ describe('pages of other origins', () => {
     expect([asked.status, asked.headers['access-control-allow-origin']]).toEqual([204, PAGE]);
     const elsewhere = await own.ask('OPTIONS', '/__admin/rules', { headers: preflight });
     expect(elsewhere.headers['access-control-allow-origin']).toBeUndefined();
+  });
+});
+
+describe('a name that was made one of this machine (DNS rebinding)', () => {
+  const get = async (settings: ConfigInput, host: string, headers = {}): Promise<number> => {
+    const own = new DoubleClient(await openTestServer(settings), 'k');
+    return (await own.ask('GET', '/__admin/rules', { headers: { host, ...headers } })).status;
+  };
+
+  it.each([
+    'attacker.example',
+    'attacker.example:4310',
+    '127.0.0.1.nip.io',
+    'localhost.attacker.example',
+    '1',
+  ])('is not answered to, though its page has the same origin: %j', async (host) => {
+    expect(await get({}, host, { origin: `http://${host}` })).toBe(403);
+  });
+
+  it.each([
+    '127.0.0.1',
+    '127.0.0.1:4310',
+    '10.0.0.7:80',
+    '[::1]:4310',
+    '[::1]',
+    'localhost',
+    'LOCALHOST:1',
+    'a.localhost',
+  ])('is not what an address or localhost is: %s', async (host) => {
+    expect(await get({}, host)).toBe(200);
+  });
+
+  it('is answered to when it is that of an allowed origin, or when the token comes with it', async () => {
+    const host = 'mock.example.com:4310';
+    expect(await get({ adminCorsOrigin: ['http://mock.example.com:4310'] }, host)).toBe(200);
+    expect(await get({ adminCorsOrigin: ['*'] }, host)).toBe(200);
+    expect(await get({ adminToken: 't' }, host, { 'x-admin-token': 't' })).toBe(200);
+  });
+
+  it('is answered to by the contract and the probes', async () => {
+    const own = new DoubleClient(await openTestServer(), 'k');
+    const headers = { host: 'mock.example.com' };
+    for (const path of ['/channels', '/__admin/health', '/__admin/ready'])
+      expect((await own.ask('GET', path, { headers })).status).toBe(200);
   });
 });
 

@@ -1,0 +1,89 @@
+// security.test.ts: what SECURITY.md promises and no other test looks at.
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { ask, openTestServer, sendAll, sendChunk, sizeOf, temporaryFolder } from './helpers/app.ts';
+import { formOf, fieldsFirst } from './helpers/multipart.ts';
+import { startProcess } from './helpers/process.ts';
+
+describe('a body with a Content-Encoding', () => {
+  const BOMB = gzipSync(Buffer.alloc(64 * 1024 * 1024));
+
+  it.each(['gzip', 'GZIP', 'br', 'deflate', 'gzip, gzip', 'x'])(
+    'is refused whatever it unpacks to, and nothing of it is read into memory: %s',
+    async (coding) => {
+      const server = await openTestServer();
+      for (const path of ['/media/chunks', '/media/videos', '/media/images']) {
+        const answer = await ask(server, path, {
+          method: 'POST',
+          key: 'k',
+          headers: { 'Content-Type': 'application/json', 'Content-Encoding': coding },
+          body: BOMB,
+        });
+        expect([path, answer.status, answer.body.error.code]).toEqual([path, 415, 'unsupported_media_type']);
+        expect(answer.body.message).toContain(coding);
+      }
+    },
+  );
+
+  it('is taken when that says identity, which means none', async () => {
+    const server = await openTestServer();
+    const { contentType, body } = formOf(
+      fieldsFirst({ fileId: 'f', chunkIndex: 0, totalChunks: 1, bytes: Buffer.from('12345') }),
+    );
+    const headers = { 'Content-Type': contentType, 'Content-Encoding': 'identity' };
+    expect((await ask(server, '/media/chunks', { method: 'POST', headers, body })).status).toBe(200);
+    expect(await sizeOf(server)).toBe(5);
+  });
+});
+
+describe('what a client chose', () => {
+  const FORGED = 'a\n{"level":50,"msg":"forged"}\r\n\u001b[31m\u2028b';
+
+  it('makes no line of its own in the log, and no control character gets there', async () => {
+    const server = await startProcess(['--storage', 'memory', '--log-level', 'info']);
+    await sendChunk(server, { fileId: FORGED });
+    await ask(server, `/media/chunks?fileId=${encodeURIComponent(FORGED)}`);
+    await ask(server, `/media/videos/${encodeURIComponent(FORGED)}`, {
+      key: FORGED.replaceAll(/[^ -~]/g, ''),
+    });
+    server.signal('SIGTERM');
+    await server.exited;
+    const lines = server.stderr().trimEnd().split('\n');
+    expect(lines.filter((line) => line.includes('"msg":"request"'))).toHaveLength(3);
+    expect(lines.every((line) => line.startsWith('{"level":') && JSON.parse(line) !== null)).toBe(true);
+    // oxlint-disable-next-line no-control-regex
+    expect(lines.join('')).not.toMatch(/[\u0000-\u001f]/);
+  });
+
+  it('is no page of ours: stored bytes are only ever a download', async () => {
+    const server = await openTestServer();
+    await sendAll(server, { content: Buffer.from('<script>alert(1)</script>'), key: 'k' });
+    const { headers } = await ask(server, '/__admin/uploads/f/content', { key: 'k' });
+    expect(headers.get('content-type')).toBe('application/octet-stream');
+    expect(headers.get('x-content-type-options')).toBe('nosniff');
+  });
+});
+
+it('the pages of the contracts neither load nor run anything, and stand in no frame', async () => {
+  const server = await openTestServer();
+  for (const page of ['docs', 'docs-admin']) {
+    const { headers } = await ask(server, `/__admin/${page}`);
+    const policy = headers.get('content-security-policy');
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).toContain("frame-ancestors 'none'");
+    expect(policy).not.toContain('script-src');
+    expect(headers.get('x-content-type-options')).toBe('nosniff');
+  }
+});
+
+it.skipIf(process.platform === 'win32')(
+  'a data folder that the server makes is for its own user alone',
+  async () => {
+    const dataDir = join(await temporaryFolder(), 'made', 'here');
+    const server = await openTestServer({ storage: 'disk', dataDir });
+    await sendChunk(server);
+    expect((await stat(dataDir)).mode & 0o777).toBe(0o700);
+  },
+);
