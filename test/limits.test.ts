@@ -114,6 +114,16 @@ describe('2,000 aborted requests', () => {
   });
 });
 
+it('temporary files lie in the data folder: no other file system is needed, and none is crossed', async () => {
+  const nowhere = { TMPDIR: '/nowhere', TMP: '/nowhere', TEMP: '/nowhere' };
+  const server = await startProcess(['--data-dir', await newFolder(), '--spool-memory', '0'], nowhere);
+  const chunk = { fileId: 'spooled', total: 2, bytes: 3 * MIB, fileFirst: true };
+  for (const index of [0, 1]) expect((await flood(server.port, { ...chunk, index })).status).toBe(200);
+  const shown = await fetch(`${server.adminUrl}/uploads/spooled?digest=sha256`);
+  expect(await shown.json()).toMatchObject({ completed: true, sha256: floodDigest([3 * MIB, 3 * MIB]) });
+  expect(server.stderr()).toBe('');
+});
+
 describe('a file of the most bytes there may be', () => {
   it(
     'is refused at the byte beyond 5 GiB with an answer that can be read, completes without it, and finalises at once',

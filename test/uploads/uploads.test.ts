@@ -4,7 +4,7 @@ import { createMemoryStorage } from '../../src/storage/memory.ts';
 import type { ChunkWriter } from '../../src/uploads/chunk-writer.ts';
 import type { ChunkTurn } from '../../src/uploads/chunk-turn.ts';
 import { placeOf } from '../../src/uploads/place.ts';
-import type { Bytes, Ledgers, Storage } from '../../src/uploads/ports.ts';
+import type { Bytes, Ledger, Ledgers, Storage } from '../../src/uploads/ports.ts';
 import { changed } from '../helpers/changed.ts';
 import {
   ALICE,
@@ -99,6 +99,40 @@ describe('chunks in order', () => {
     expect(await service.storage.bytes.usage()).toBe(0);
     expect(service.uploads.unfinishedCount).toBe(0);
     expect(await recordTypes(service)).toEqual([]);
+  });
+
+  it('are synced before their record is, and their record before they are acknowledged (D1)', async () => {
+    const memory = createMemoryStorage();
+    const steps: string[] = [];
+    const after = async <T>(step: string, work: Promise<T> | T): Promise<T> => {
+      const result = await work;
+      await settled(); // Whoever does not wait for it is ahead now.
+      steps.push(step);
+      return result;
+    };
+    const recording = <T extends Ledger>(ledger: T): Ledger =>
+      changed<Ledger>(ledger, { append: (records) => after('recorded', ledger.append(records)) });
+    const { bytes, ledgers } = memory;
+    const storage = {
+      ...memory,
+      bytes: changed(bytes, {
+        write: (...args) => after('written', bytes.write(...args)),
+        adopt: (...args) => after('adopted', bytes.adopt(...args)),
+        sync: (...args) => after('synced', bytes.sync(...args)),
+      }),
+      ledgers: changed(ledgers, {
+        create: async (...args) => recording(await after('recorded', ledgers.create(...args))),
+      }),
+    };
+    const service = openService({}, storage);
+    for (const [index, isSpooled] of [false, false, true].entries()) {
+      await send(service, `<${index}>`, { index, total: 3, isSpooled });
+      steps.push('acknowledged');
+    }
+    const written = ['written', 'synced', 'recorded', 'acknowledged'];
+    expect(steps).toEqual([...written, ...written, 'adopted', ...written.slice(1)]);
+    await finalise(service);
+    expect(steps.slice(-1)).toEqual(['recorded']);
   });
 
   it('can come from a spool', async () => {
