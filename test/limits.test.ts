@@ -7,7 +7,7 @@ import { mkdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { startServer } from '../src/index.ts';
-import { flood, floodAndReset, floodDigest } from './helpers/flood.ts';
+import { flood, floodAndReset, floodDigest, floodVideo } from './helpers/flood.ts';
 import {
   descriptorCount,
   forgetPeak,
@@ -70,6 +70,24 @@ describe('64 chunks of 64 MiB in parallel', () => {
       expect(grown).toBeLessThanOrEqual(64 * MIB);
     },
   );
+});
+
+describe('16 whole videos of 64 MiB sent directly and in parallel', () => {
+  it.each([
+    ['file first', true],
+    ['fields first', false],
+  ])('%s, go to the disk as they come: no more than 64 MiB of memory (F8)', async (_order, fileFirst) => {
+    const server = await startProcess(['--data-dir', await newFolder(), '--durability', 'none']);
+    await floodVideo(server.port, { bytes: 8 * MIB, fileFirst });
+    const idle = await residentBytes(server.pid);
+    await forgetPeak(server.pid);
+    const videos = Array.from({ length: 16 }, () => floodVideo(server.port, { bytes: 64 * MIB, fileFirst }));
+    const answers = await Promise.all(videos);
+    const grown = (await peakResidentBytes(server.pid)) - idle;
+    console.info(`grown by ${Math.round(grown / MIB)} MiB, file first: ${String(fileFirst)}`);
+    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 16 }, () => 201));
+    expect(grown).toBeLessThanOrEqual(64 * MIB);
+  });
 });
 
 describe('2,000 aborted requests', () => {
