@@ -136,6 +136,16 @@ it('every error code is in one of the documents, or comes on any path', () => {
   );
 });
 
+it('what is worth another try says so by its status, too: none is a 400 that clients give up on', () => {
+  const worthIt = Object.entries(ERRORS).filter(([, { retryable }]) => retryable);
+  const statuses = worthIt.map(([code, { status }]) => [
+    code,
+    [408, 409, 429].includes(status) || status >= 500,
+  ]);
+  expect(statuses.length).toBeGreaterThan(4);
+  expect(statuses).toEqual(worthIt.map(([code]) => [code, true]));
+});
+
 describe.each(documents)('the error codes of $name', ({ document }) => {
   const all = answersIn(document);
 

@@ -7,7 +7,7 @@ import { mkdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { startServer } from '../src/index.ts';
-import { flood, floodAndReset, floodDigest } from './helpers/flood.ts';
+import { flood, floodAndReset, floodDigest, floodVideo } from './helpers/flood.ts';
 import {
   descriptorCount,
   forgetPeak,
@@ -72,6 +72,24 @@ describe('64 chunks of 64 MiB in parallel', () => {
   );
 });
 
+describe('16 whole videos of 64 MiB sent directly and in parallel', () => {
+  it.each([
+    ['file first', true],
+    ['fields first', false],
+  ])('%s, go to the disk as they come: no more than 64 MiB of memory (F8)', async (_order, fileFirst) => {
+    const server = await startProcess(['--data-dir', await newFolder(), '--durability', 'none']);
+    await floodVideo(server.port, { bytes: 8 * MIB, fileFirst });
+    const idle = await residentBytes(server.pid);
+    await forgetPeak(server.pid);
+    const videos = Array.from({ length: 16 }, () => floodVideo(server.port, { bytes: 64 * MIB, fileFirst }));
+    const answers = await Promise.all(videos);
+    const grown = (await peakResidentBytes(server.pid)) - idle;
+    console.info(`grown by ${Math.round(grown / MIB)} MiB, file first: ${String(fileFirst)}`);
+    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 16 }, () => 201));
+    expect(grown).toBeLessThanOrEqual(64 * MIB);
+  });
+});
+
 describe('2,000 aborted requests', () => {
   it('leave no descriptor, no temporary file and no stored byte', { timeout: 200_000 }, async () => {
     const dataDir = await newFolder();
@@ -112,6 +130,16 @@ describe('2,000 aborted requests', () => {
     expect(await filesIn(join(dataDir, 'ledgers'))).toEqual([]);
     expect((await flood(server.port, { fileId: 'after', index: 0, total: 2, bytes: 10 })).status).toBe(200);
   });
+});
+
+it('temporary files lie in the data folder: no other file system is needed, and none is crossed', async () => {
+  const nowhere = { TMPDIR: '/nowhere', TMP: '/nowhere', TEMP: '/nowhere' };
+  const server = await startProcess(['--data-dir', await newFolder(), '--spool-memory', '0'], nowhere);
+  const chunk = { fileId: 'spooled', total: 2, bytes: 3 * MIB, fileFirst: true };
+  for (const index of [0, 1]) expect((await flood(server.port, { ...chunk, index })).status).toBe(200);
+  const shown = await fetch(`${server.adminUrl}/uploads/spooled?digest=sha256`);
+  expect(await shown.json()).toMatchObject({ completed: true, sha256: floodDigest([3 * MIB, 3 * MIB]) });
+  expect(server.stderr()).toBe('');
 });
 
 describe('a file of the most bytes there may be', () => {

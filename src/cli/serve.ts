@@ -71,7 +71,8 @@ function readyLine({ url, adminUrl }: Server): string {
   return JSON.stringify({ event: 'ready', url, adminUrl, pid: process.pid, version });
 }
 
-function banner(config: Config, { url, adminUrl }: Server): string {
+/** What a person sees first: where it is, what is safe, a line to copy. */
+export function banner(config: Config, { url, adminUrl }: Pick<Server, 'url' | 'adminUrl'>): string {
   const where = config.storage === 'memory' ? 'in memory, gone when the server ends' : `in ${config.dataDir}`;
   const safety =
     config.storage === 'disk' && config.durability === 'none'

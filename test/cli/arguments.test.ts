@@ -36,6 +36,27 @@ describe('a setting', () => {
     }
   });
 
+  it('has the default that the rules give it, when nobody says anything', async () => {
+    const { config } = await readInvocation([], {});
+    const [SECOND, GIB] = [1_000, 1024 ** 3];
+    expect(config).toMatchObject({
+      host: '127.0.0.1',
+      port: 4310,
+      dataDir: './.xenonflare-mock',
+      storage: 'disk',
+      durability: 'fsync',
+      chunkOrder: 'sequential',
+      maxFileSize: 5 * GIB,
+      uploadTtl: 24 * 3600 * SECOND,
+      takeoverAfter: 3 * SECOND,
+      idleTimeout: 60 * SECOND,
+      grace: 10 * SECOND,
+      apiKeys: [],
+      strict: false,
+      mediaCheck: 'name',
+    });
+  });
+
   it('is printed with where it came from; a secret is not', async () => {
     const argv = ['--print-config', '--admin-token', 'the-hidden-token', '--api-keys', 'the-hidden-key'];
     const invocation = await readInvocation(argv, { XENONFLARE_MOCK_PORT: '2' });

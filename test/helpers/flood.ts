@@ -29,22 +29,38 @@ interface Wire {
 }
 
 function wireOf({ fileId, index, total, bytes, fileFirst = false }: FloodChunk): Wire {
-  const fields = Object.entries({ fileId, chunkIndex: index, totalChunks: total })
+  const fields = { fileId, chunkIndex: index, totalChunks: total };
+  return formWire('/media/chunks', fields, { bytes, filename: 'blob', fileFirst });
+}
+
+interface FloodFile {
+  readonly bytes: number;
+  readonly filename: string;
+  readonly fileFirst: boolean;
+}
+
+function formWire(
+  path: string,
+  named: Readonly<Record<string, string | number>>,
+  { bytes, filename, fileFirst }: FloodFile,
+): Wire {
+  const fields = Object.entries(named)
     .map(
       ([name, value]) =>
         `--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
     )
     .join('');
-  const file = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="blob"\r\n\r\n`;
+  const file = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="${filename}"\r\n\r\n`;
   const end = `--${BOUNDARY}--\r\n`;
   const opening = fileFirst ? file : `${fields}${file}`;
   const behind = fileFirst ? `\r\n${fields}${end}` : `\r\n${end}`;
   const head = [
-    'POST /media/chunks HTTP/1.1',
+    `POST ${path} HTTP/1.1`,
     'Host: localhost',
     `Content-Type: multipart/form-data; boundary=${BOUNDARY}`,
     `Content-Length: ${opening.length + bytes + behind.length}`,
     'Connection: close',
+    ...(path === '/media/chunks' ? [] : ['X-API-Key: k']),
   ];
   return { before: `${head.join('\r\n')}\r\n\r\n${opening}`, bytes, behind };
 }
@@ -54,6 +70,18 @@ export async function flood(port: number, chunk: FloodChunk): Promise<FloodAnswe
   const socket = connect({ port, host: '127.0.0.1' });
   const answer = answerOn(socket);
   await write(socket, wireOf(chunk));
+  return answer;
+}
+
+/** A whole video, sent directly. */
+export async function floodVideo(
+  port: number,
+  { bytes, fileFirst }: Omit<FloodFile, 'filename'>,
+): Promise<FloodAnswer> {
+  const socket = connect({ port, host: '127.0.0.1' });
+  const answer = answerOn(socket);
+  const file = { bytes, fileFirst, filename: 'film.mp4' };
+  await write(socket, formWire('/media/videos', { platforms: '["youtube"]' }, file));
   return answer;
 }
 

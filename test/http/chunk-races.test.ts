@@ -166,6 +166,15 @@ describe('a request that goes silent with a chunk in hand', () => {
     expect(codeOf(await other)).toEqual([409, 'chunk_conflict']);
   });
 
+  it('keeps no status query waiting, for its own upload neither', async () => {
+    const server = await openTestServer({ takeoverAfter: '1h', idleTimeout: '1h' });
+    await sendChunk(server, { index: 0, total: 2, bytes: 'first' });
+    await begin(server, fieldsFirst({ ...CHUNK, chunkIndex: 1 }));
+    await begin(server, fieldsFirst({ ...CHUNK, chunkIndex: 1 }));
+    expect(await sizeOf(server)).toBe(5);
+    expect((await sendChunk(server, { index: 0, total: 2, bytes: 'first' })).status).toBe(200);
+  });
+
   it('keeps nobody from the next chunks with --chunk-order any', async () => {
     const server = await openTestServer({ storage: 'disk', chunkOrder: 'any' });
     const holder = await begin(server, fieldsFirst(CHUNK));

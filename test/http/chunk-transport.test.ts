@@ -1,6 +1,7 @@
 // chunk-transport.test.ts: a chunk on a bad connection: cut, silent, slow, refused while it is still being sent (C3, C11, C13, §7).
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
 import { describe, expect, it } from 'vitest';
 import {
   ask,
@@ -144,6 +145,42 @@ describe('a body that is cut off anywhere in its last 200 bytes', () => {
       (bytes) => bytes === 4,
     );
     expect(await sizeOf(server)).toBe(4);
+  });
+});
+
+describe('a chunk that ends at a tenth of its body', () => {
+  const FILE_BYTES = 300_000;
+
+  it.each([
+    ['by RST', (connection: RawConnection) => connection.reset()],
+    ['by FIN', (connection: RawConnection) => connection.halfClose()],
+    ['in silence', () => undefined],
+  ])('%s, wherever that is, changes nothing, and can be sent again', async (_name, end) => {
+    const server = await openTestServer({ storage: 'disk', idleTimeout: '500ms', spoolMemory: 0 });
+    await sendChunk(server, { index: 0, total: 3, bytes: 'kept' });
+    for (const partsOf of [fieldsFirst, chunkParts]) {
+      const chunk = { ...CHUNK, chunkIndex: 1, totalChunks: 3, bytes: Buffer.alloc(FILE_BYTES, 'x') };
+      const { body } = formOf(partsOf(chunk));
+      const whole = chunkRequest(body);
+      const missing = Array.from({ length: 10 }, (_, tenth) => body.length - (tenth * body.length) / 10);
+      const cuts = missing.map((bytes) => whole.subarray(0, whole.length - bytes));
+      await Promise.all(
+        cuts.map(async (cut) => {
+          const connection = await openConnection(server.port);
+          await connection.write(cut);
+          end(connection);
+          const answer = await connection.answer();
+          expect([undefined, 400, 408], answer?.text).toContain(answer?.status);
+        }),
+      );
+      await eventually(
+        () => contentBytes(server.dataDir),
+        (bytes) => bytes === 4,
+      );
+      expect(await sizeOf(server)).toBe(4);
+    }
+    const again = await sendChunk(server, { index: 1, total: 3, bytes: Buffer.alloc(FILE_BYTES, 'x') });
+    expect([again.status, await sizeOf(server)]).toEqual([200, 4 + FILE_BYTES]);
   });
 });
 
@@ -313,6 +350,13 @@ describe('silence (§7)', () => {
     await connection.writeSlowly(pieces, 90);
     expect(Date.now() - beganAt).toBeGreaterThan(2 * idleMs);
     await expectAnswer(connection, 200);
+  });
+
+  it('is all that ends a request: Node’s own limits on its whole time are off', async () => {
+    const apps: FastifyInstance[] = [];
+    await openTestServer({ adminPort: 0 }, { observe: (app) => apps.push(app) });
+    const limits = apps.map(({ server: { requestTimeout, timeout } }) => ({ requestTimeout, timeout }));
+    expect(limits).toEqual(Array(2).fill({ requestTimeout: 0, timeout: 0 }));
   });
 
   it('in the headers is answered 408 as well', async () => {

@@ -1,7 +1,10 @@
 // chunks.test.ts: the rules of the two chunk operations, one by one (C1-C9, C13-C16).
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
+import type { ConfigInput } from '../../src/config.ts';
+import { startServer } from '../../src/index.ts';
 import {
   advanceClock,
   ask,
@@ -13,6 +16,7 @@ import {
   sendChunk,
   sizeOf,
   status,
+  temporaryFolder,
   uploadView,
   type Answer,
   type TestServer,
@@ -33,6 +37,17 @@ function post(server: TestServer, parts: readonly Part[], key?: string): Promise
     body,
     ...(key === undefined ? {} : { key }),
   });
+}
+
+/** Beyond the 10,000 parts at which storages that keep one object a chunk come to their end. */
+const TINY_CHUNKS = 10_001;
+
+function tinyChunk(content: Buffer, chunkIndex: number): Buffer {
+  const bytes = content.subarray(chunkIndex, chunkIndex + 1);
+  const { contentType, body } = formOf(
+    fieldsFirst({ fileId: 'f', chunkIndex, totalChunks: TINY_CHUNKS, bytes }),
+  );
+  return requestBytes('POST /media/chunks', { 'content-type': contentType }, body);
 }
 
 function fieldsOf(answer: Answer): string[] {
@@ -251,6 +266,32 @@ describe('the fields of a chunk (C4)', () => {
     const answer = await post(server, [{ name: 'other', value: 'x' }]);
     expect(answer.status).toBe(400);
     expect(fieldsOf(answer).toSorted()).toEqual(['chunkIndex', 'file', 'fileId', 'totalChunks']);
+  });
+
+  it('more than 10,000 chunks of one byte each are a file like any other', async () => {
+    // The server alone: to check each of so many exchanges against the contract would take most of the time.
+    const server = await startServer({
+      storage: 'disk',
+      dataDir: await temporaryFolder(),
+      durability: 'none',
+    });
+    try {
+      const content = Buffer.from(Array.from({ length: TINY_CHUNKS }, (_, index) => index % 251));
+      const connection = await openConnection(Number(new URL(server.url).port));
+      for (let from = 0; from < TINY_CHUNKS; from += 50) {
+        const indexes = Array.from({ length: Math.min(50, TINY_CHUNKS - from) }, (_, i) => from + i);
+        await connection.write(Buffer.concat(indexes.map((index) => tinyChunk(content, index))));
+        for (const index of indexes) expect((await connection.answer())?.status, `chunk ${index}`).toBe(200);
+      }
+      expect(await sizeOf(server)).toBe(TINY_CHUNKS);
+      const { status: code, body } = await finalize(server);
+      expect(code).toBe(201);
+      const answer = await ask(server, `/__admin/media/${body.data.id}?digest=sha256`, { key: 'k' });
+      const sha256 = createHash('sha256').update(content).digest('hex');
+      expect(JSON.parse(answer.text)).toMatchObject({ bytes: TINY_CHUNKS, sha256 });
+    } finally {
+      await server.close();
+    }
   });
 
   it('a fileId that is not UTF-8 is refused', async () => {
@@ -701,6 +742,28 @@ it.each([
   expect([answer.status, answer.body.error.code]).toEqual([400, 'malformed_multipart']);
   expect(await sizeOf(server)).toBeNull();
   expect(await metric(server, 'stored_bytes')).toBe(0);
+});
+
+it.each<[string, ConfigInput, readonly Part[]]>([
+  [
+    '--max-parts',
+    { maxParts: 5 },
+    [...fieldsFirst(CHUNK), { name: 'x', value: '' }, { name: 'y', value: '' }],
+  ],
+  [
+    '--max-part-header-bytes',
+    { maxPartHeaderBytes: 200 },
+    [...fieldsFirst(CHUNK), { name: 'x'.repeat(200), value: '' }],
+  ],
+  ['--max-field-bytes', { maxFieldBytes: 100 }, fieldsFirst({ ...CHUNK, fileId: 'x'.repeat(101) })],
+])('%s is what a form may have: beyond it nothing is stored (§7)', async (_flag, settings, parts) => {
+  const usual = await openTestServer();
+  expect((await post(usual, parts)).status, 'by default it may').toBe(200);
+  const strict = await openTestServer(settings);
+  const answer = await post(strict, parts);
+  expect([answer.status, answer.body.error.code]).toEqual([400, 'malformed_multipart']);
+  expect(await metric(strict, 'stored_bytes')).toBe(0);
+  expect((await post(strict, fieldsFirst(CHUNK))).status).toBe(200);
 });
 
 it('more than 16 MiB beside the file is nobody’s upload, and refused before it is read', async () => {

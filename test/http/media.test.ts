@@ -735,6 +735,19 @@ describe('the life of an entry (§5)', () => {
       ['processing', { status: 'processing' }],
       ['completed', { status: 'manual' }],
     ]);
+    const completed = await read(before, id);
+    const { now } = JSON.parse((await ask(before, '/__admin/clock', { key: 'k' })).text) as { now: string };
+    await before.close();
+    const times = { pendingTime: '10s', processingTime: '20s' };
+    const server = await openTestServer({ storage: 'disk', dataDir: before.dataDir, ...times });
+    // A clock is not stored: the new server is told what time it was.
+    await ask(server, '/__admin/clock', {
+      method: 'PUT',
+      key: 'k',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ mode: 'frozen', now }),
+    });
+    expect(await read(server, id)).toEqual(completed);
   });
 
   it('of a draft never begins; of a scheduled one, when its time has come; of a past one, now', async () => {

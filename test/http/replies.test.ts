@@ -222,6 +222,32 @@ it('HEAD is GET without its body', async () => {
   expect(connection.leftOver).toBe('');
 });
 
+it('what a proxy says of where a request came from changes nothing: answers name no host', async () => {
+  const server = await openTestServer();
+  const same = { 'x-request-id': 'same' };
+  const forwarded = {
+    forwarded: 'for=203.0.113.9;host=evil.example;proto=https',
+    'x-forwarded-for': '203.0.113.9',
+    'x-forwarded-host': 'evil.example',
+    'x-forwarded-proto': 'https',
+  };
+  const made = await ask(server, '/media/chunks?fileId=f', { headers: { ...same, ...forwarded } });
+  expect(made.status).toBe(200);
+  for (const path of [
+    '/media/chunks?fileId=f',
+    '/channels',
+    '/nowhere',
+    '/__admin/uploads',
+    '/__admin/docs',
+  ]) {
+    const plain = await ask(server, path, { key: 'k', headers: same });
+    const proxied = await ask(server, path, { key: 'k', headers: { ...same, ...forwarded } });
+    expect([proxied.status, proxied.text], path).toEqual([plain.status, plain.text]);
+    expect(proxied.headers.has('location')).toBe(false);
+    expect(JSON.stringify([...proxied.headers])).not.toContain('evil.example');
+  }
+});
+
 describe('a request id', () => {
   it('of a proxy is kept, when it is short and harmless', async () => {
     const server = await openTestServer();

@@ -257,6 +257,27 @@ describe('finalising', () => {
   });
 });
 
+it('every conflict says what to do next, so that no other request is needed to find out', () => {
+  const state = stateOf(4, chunk(0), chunk(1));
+  const stored: ChunkRecord = { index: 1, segment: 'main', offset: 10, bytes: 10, crc32: 1, at: 1 };
+  const finalised = stateOf(1, chunk(0), { type: 'finalized', ...FINALIZATION });
+  const asked = { fingerprint: 'other', namespace: FINALIZATION.namespace };
+  const told = [
+    () => decideChunk(state, { chunkIndex: 3, totalChunks: 4 }, 'sequential'),
+    () => decideChunk(state, { chunkIndex: 2, totalChunks: 5 }, 'sequential'),
+    () => compareResent(stored, { bytes: 10, crc32: 2 }),
+    () => decideFinalize(state, asked),
+    () => decideFinalize(finalised, asked),
+  ].map((refused) => refusalOf(refused).message);
+  expect(told.map((message) => message.split('; ').at(-1))).toEqual([
+    'go on with it from byte 20',
+    'send 4, or use a new fileId for another file',
+    'use a new fileId for another file',
+    'send chunk 2 from byte 20, then finalise',
+    'read that entry, or upload under a new fileId',
+  ]);
+});
+
 it('an upload expires a time-to-live after its last record, to the millisecond (C15)', () => {
   const state = stateOf(3, chunk(0, { at: 1_000 }));
   expect(isExpired(state, 1_499, 500)).toBe(false);

@@ -4,7 +4,7 @@ import { createMemoryStorage } from '../../src/storage/memory.ts';
 import type { ChunkWriter } from '../../src/uploads/chunk-writer.ts';
 import type { ChunkTurn } from '../../src/uploads/chunk-turn.ts';
 import { placeOf } from '../../src/uploads/place.ts';
-import type { Bytes, Ledgers, Storage } from '../../src/uploads/ports.ts';
+import type { Bytes, Ledger, Ledgers, Storage } from '../../src/uploads/ports.ts';
 import { changed } from '../helpers/changed.ts';
 import {
   ALICE,
@@ -99,6 +99,41 @@ describe('chunks in order', () => {
     expect(await service.storage.bytes.usage()).toBe(0);
     expect(service.uploads.unfinishedCount).toBe(0);
     expect(await recordTypes(service)).toEqual([]);
+  });
+
+  it('are synced before their record is, and their record before they are acknowledged (D1)', async () => {
+    const memory = createMemoryStorage();
+    const steps: string[] = [];
+    /** Told when it begins and when it ends, long after: whoever does not wait for it is seen in between. */
+    const slowly = async <T>(step: string, work: () => Promise<T>): Promise<T> => {
+      steps.push(step);
+      const result = await work();
+      await settled();
+      steps.push(`${step} done`);
+      return result;
+    };
+    const { bytes, ledgers } = memory;
+    const recording = (ledger: Ledger): Ledger =>
+      changed<Ledger>(ledger, { append: (records) => slowly('record', async () => ledger.append(records)) });
+    const storage = {
+      ...memory,
+      bytes: changed(bytes, {
+        write: (...args) => slowly('write', async () => bytes.write(...args)),
+        adopt: (...args) => slowly('adopt', async () => bytes.adopt(...args)),
+        sync: (...args) => slowly('sync', async () => bytes.sync(...args)),
+      }),
+      ledgers: changed(ledgers, {
+        create: async (...args) => recording(await slowly('record', () => ledgers.create(...args))),
+      }),
+    };
+    const service = openService({}, storage);
+    const inOrder = (...names: string[]): string[] => names.flatMap((step) => [step, `${step} done`]);
+    for (const [index, isSpooled] of [false, false, true].entries()) {
+      await send(service, `<${index}>`, { index, total: 3, isSpooled });
+      expect(steps.splice(0)).toEqual(inOrder(isSpooled ? 'adopt' : 'write', 'sync', 'record'));
+    }
+    await finalise(service);
+    expect(steps.splice(0, 2)).toEqual(inOrder('record'));
   });
 
   it('can come from a spool', async () => {

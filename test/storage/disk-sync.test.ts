@@ -1,0 +1,106 @@
+// disk-sync.test.ts: what is on the disk when a call of the storage resolves, not only with the kernel (rule D1).
+//
+// Every sync is seen on its way to the kernel, by the path that it is for. Linux: there a descriptor tells its path.
+import { readlinkSync } from 'node:fs';
+import type fs from 'node:fs';
+import type promises from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { openDiskStorage } from '../../src/storage/disk.ts';
+import type { Storage } from '../../src/uploads/ports.ts';
+import { place } from '../helpers/storage-suite.ts';
+
+/** Paths below the data folder, in the order in which they were synced. */
+const seen = vi.hoisted(() => ({ sync: (_fd: number): void => undefined }));
+
+vi.mock('node:fs', async (original) => {
+  const real = await original<typeof fs>();
+  return {
+    ...real,
+    fdatasync: (fd: number, done: (error: Error | null) => void) => {
+      seen.sync(fd);
+      real.fdatasync(fd, done);
+    },
+  };
+});
+
+vi.mock('node:fs/promises', async (original) => {
+  const real = await original<typeof promises>();
+  const open: typeof promises.open = async (...args) => {
+    const handle = await real.open(...args);
+    const sync = handle.sync.bind(handle);
+    handle.sync = async () => {
+      seen.sync(handle.fd);
+      await sync();
+    };
+    return handle;
+  };
+  return { ...real, open };
+});
+
+describe.runIf(process.platform === 'linux').each(['fsync', 'none'] as const)(
+  'durability %s',
+  (durability) => {
+    let folder: string;
+    let storage: Storage;
+    let synced: string[] = [];
+
+    beforeEach(async () => {
+      folder = await mkdtemp(join(tmpdir(), 'xenonflare-mock-sync-'));
+      storage = await openDiskStorage(folder, durability);
+      seen.sync = (fd) => void synced.push(relative(folder, readlinkSync(`/proc/self/fd/${fd}`)) || '.');
+      synced = [];
+    });
+    afterEach(async () => {
+      await storage.close();
+      await rm(folder, { recursive: true, force: true });
+    });
+
+    /** Since the last call. */
+    const takeSynced = (): string[] => synced.splice(0);
+    const expected = (...paths: string[]): string[] => (durability === 'fsync' ? paths : []);
+    const write = (segment: string, offset: number): Promise<void> =>
+      storage.bytes.write(place(), { segment, offset }, [Buffer.from('bytes')]);
+
+    it('bytes: the data, and the names of the file and its folders when they are new', async () => {
+      await write('main', 0);
+      const above = ['bytes/uploads/ns_1/a1', 'bytes/uploads/ns_1', 'bytes/uploads', 'bytes', '.'];
+      expect(takeSynced()).toEqual(expected(...above));
+      await storage.bytes.sync(place(), 'main');
+      expect(takeSynced()).toEqual(expected('bytes/uploads/ns_1/a1/a1/main', 'bytes/uploads/ns_1/a1/a1'));
+      await write('main', 5);
+      await storage.bytes.sync(place(), 'main');
+      expect(takeSynced(), 'the name is there already').toEqual(expected('bytes/uploads/ns_1/a1/a1/main'));
+    });
+
+    it('a spool that becomes a segment: the data, and its name', async () => {
+      await write('main', 0);
+      const spool = await storage.bytes.spool();
+      await spool.append([Buffer.from('spooled')]);
+      await storage.bytes.adopt(spool, place(), 'c1');
+      takeSynced();
+      await storage.bytes.sync(place(), 'c1');
+      expect(takeSynced()).toEqual(expected('bytes/uploads/ns_1/a1/a1/c1', 'bytes/uploads/ns_1/a1/a1'));
+    });
+
+    it('a ledger: its line, and its name when it is new', async () => {
+      const ledger = await storage.ledgers.create(place(), [{ n: 1 }]);
+      expect(takeSynced().slice(-2)).toEqual(
+        expected('ledgers/uploads/ns_1/a1/a1.log', 'ledgers/uploads/ns_1/a1'),
+      );
+      await ledger.append([{ n: 2 }]);
+      expect(takeSynced()).toEqual(expected('ledgers/uploads/ns_1/a1/a1.log'));
+      await ledger.close();
+    });
+
+    it('a move: both names', async () => {
+      await write('main', 0);
+      await storage.bytes.sync(place(), 'main');
+      takeSynced();
+      await storage.bytes.move(place(), place('e1', 'ns_1', 'media'));
+      expect(takeSynced().slice(-2)).toEqual(expected('bytes/media/ns_1/e1', 'bytes/uploads/ns_1/a1'));
+    });
+  },
+);
