@@ -2,10 +2,10 @@
 // that it names exists by that very title, and whatever rule the source or the contract speaks of is there.
 //
 // Whether a named test proves its row no program can tell: who writes a row reads the test.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { testTitlesIn } from './helpers/test-titles.ts';
+import { citationsIn, expectCitations, rowsOf } from './helpers/citations.ts';
 
 const ROOT = new URL('../', import.meta.url);
 const read = (path: string): string => readFileSync(new URL(path, ROOT), 'utf8');
@@ -19,26 +19,11 @@ interface Row {
   readonly cells: number;
 }
 
-const ROWS: readonly Row[] = read('docs/requirements.md')
-  .split('\n')
-  .filter((line) => /^\| (?!id |-)/.test(line))
-  .map((line) => {
-    const cells = line
-      .slice(1, -1)
-      .split('|')
-      .map((cell) => cell.trim());
-    const [id = '', asks = '', how = '', proof = ''] = cells;
-    return { id, asks, how, proof, cells: cells.length };
-  });
+const ROWS: readonly Row[] = rowsOf(read('docs/requirements.md'), 'id').map((cells) => {
+  const [id = '', asks = '', how = '', proof = ''] = cells;
+  return { id, asks, how, proof, cells: cells.length };
+});
 const IDS = ROWS.map(({ id }) => id);
-
-/** `file` “title”, “title”<br>`file` “title” */
-function citationsIn(proof: string): { file: string; title: string }[] {
-  return proof.split('<br>').flatMap((item) => {
-    const file = /^`(test\/[\w./-]+\.test\.ts)` /.exec(item)?.[1] ?? '';
-    return [...item.matchAll(/“([^”]+)”/g)].map(([, title = '']) => ({ file, title }));
-  });
-}
 
 const range = (letter: string, count: number): string[] =>
   Array.from({ length: count }, (_, i) => `${letter}${i + 1}`);
@@ -65,19 +50,7 @@ describe('the table of requirements', () => {
     }
   });
 
-  const titles = new Map<string, readonly string[]>();
-
-  it.each(ROWS)('names tests that exist, for $id', ({ proof }) => {
-    const cited = citationsIn(proof);
-    // Nothing but citations: a title that is written otherwise would not be looked for.
-    expect(proof.replaceAll(/`test\/[^`]+` |“[^”]+”|, |<br>|^—$/g, '')).toBe('');
-    for (const { file, title } of cited) {
-      expect(existsSync(new URL(file, ROOT)), `${file} of “${title}”`).toBe(true);
-      const known = titles.get(file) ?? testTitlesIn(new URL(file, ROOT));
-      titles.set(file, known);
-      expect(known, file).toContain(title);
-    }
-  });
+  it.each(ROWS)('names tests that exist, for $id', ({ proof }) => expectCitations(proof));
 
   it('has every rule that the source, the contract and the documents speak of', () => {
     const sources = readdirSync(new URL('src/', ROOT), { recursive: true, encoding: 'utf8' });

@@ -1,11 +1,29 @@
 // security.test.ts: what SECURITY.md promises and no other test looks at.
+import { readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { ask, openTestServer, sendAll, sendChunk, sizeOf, temporaryFolder } from './helpers/app.ts';
+import { expectCitations, rowsOf } from './helpers/citations.ts';
 import { formOf, fieldsFirst } from './helpers/multipart.ts';
 import { startProcess } from './helpers/process.ts';
+
+describe('SECURITY.md', () => {
+  const rows = rowsOf(readFileSync(new URL('../SECURITY.md', import.meta.url), 'utf8'), 'threat');
+
+  it('has a table of threats', () => expect(rows.length).toBeGreaterThan(20));
+
+  it.each(rows.map(([threat = '', against = '', proof = '', ...more]) => ({ threat, against, proof, more })))(
+    'names what stands against a threat, and tests that exist: $threat',
+    ({ against, proof, more }) => {
+      expect(more).toEqual([]);
+      expect(against).not.toBe('');
+      expectCitations(proof);
+      expect(proof === '—' && !against.includes('`npm audit`')).toBe(false);
+    },
+  );
+});
 
 describe('a body with a Content-Encoding', () => {
   const BOMB = gzipSync(Buffer.alloc(64 * 1024 * 1024));

@@ -1,0 +1,55 @@
+// helpers/citations.ts: tables of documents whose rows name the tests that prove them:
+//   `file` “title”, “title”<br>`file` “title”
+//
+// Promises: a test that is named exists by that very title. That it proves what the row says, its reader has to see.
+import { existsSync } from 'node:fs';
+import { expect } from 'vitest';
+import { testTitlesIn } from './test-titles.ts';
+
+const ROOT = new URL('../../', import.meta.url);
+const titles = new Map<string, readonly string[]>();
+
+export interface Citation {
+  readonly file: string;
+  readonly title: string;
+}
+
+/** The cells of every row of the Markdown tables whose first column is headed so. */
+export function rowsOf(markdown: string, heading: string): string[][] {
+  const tables = markdown.split(/\n(?!\|)/).filter((block) => block.includes('\n|') || block.startsWith('|'));
+  return tables
+    .map((table) =>
+      table
+        .split('\n')
+        .filter((line) => line.startsWith('|'))
+        .map(cellsOf),
+    )
+    .filter(([head]) => head?.[0] === heading)
+    .flatMap((rows) => rows.slice(2));
+}
+
+function cellsOf(line: string): string[] {
+  return line
+    .slice(1, -1)
+    .split('|')
+    .map((cell) => cell.trim());
+}
+
+export function citationsIn(proof: string): Citation[] {
+  return proof.split('<br>').flatMap((item) => {
+    const file = /^`(test\/[\w./-]+\.ts)` /.exec(item)?.[1] ?? '';
+    return [...item.matchAll(/“([^”]+)”/g)].map(([, title = '']) => ({ file, title }));
+  });
+}
+
+/** The cell is citations and nothing else, or `—`: a title that is written otherwise would not be looked for. */
+export function expectCitations(proof: string): void {
+  expect(proof.replaceAll(/`test\/[^`]+` |“[^”]+”|, |<br>|^—$/g, '')).toBe('');
+  for (const { file, title } of citationsIn(proof)) {
+    const url = new URL(file, ROOT);
+    expect(existsSync(url), `${file} of “${title}”`).toBe(true);
+    const known = titles.get(file) ?? testTitlesIn(url);
+    titles.set(file, known);
+    expect(known, file).toContain(title);
+  }
+}
