@@ -7,6 +7,7 @@ import { tooLarge } from '../uploads/upload.ts';
 import { accountRoutes } from './accounts.ts';
 import { FORM_OVERHEAD_BYTES } from './chunk-intake.ts';
 import { chunkRoutes, type ChunkRoutesOptions } from './chunks.ts';
+import { refuseContentCoding } from './exchange.ts';
 import type { Keys } from './keys.ts';
 import { mediaRoutes, type MediaRoutesOptions } from './media.ts';
 
@@ -32,7 +33,7 @@ export async function contractRoutes(app: FastifyInstance, options: ContractRout
     maxAge: PREFLIGHT_SECONDS,
     strictPreflight: false, // An OPTIONS that is no preflight gets the same 204, and no text/plain refusal.
   });
-  app.addHook('onRequest', (request, _reply, done) => {
+  app.addHook('onRequest', (request, reply, done) => {
     const { operationId, isKeyOptional } = request.routeOptions.config;
     if (operationId === undefined) return done(); // A preflight carries no key.
     request.caller =
@@ -43,6 +44,7 @@ export async function contractRoutes(app: FastifyInstance, options: ContractRout
     const declaredBytes = Number(request.headers['content-length'] ?? 0);
     if (declaredBytes - FORM_OVERHEAD_BYTES > options.maxFileBytes)
       throw tooLarge(null, options.maxFileBytes);
+    refuseContentCoding(request, reply);
     done();
   });
   // Each in a scope of its own: they read bodies in different ways.
