@@ -17,7 +17,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** As started by anybody: every key is good. */
+    /** Every key is good. */
     readonly openUrl: string;
     /** One key is good, and nothing is large: it refuses. */
     readonly strictUrl: string;
@@ -26,6 +26,8 @@ declare module 'vitest' {
   }
 }
 
+/** A thousand chunks come, and no power cut. */
+const OPEN = ['--durability', 'none'];
 const STRICT = [
   '--api-keys',
   KEY,
@@ -52,7 +54,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
       return urlOf(server);
     };
     const [openUrl, strictUrl] = await Promise.all([
-      start('open', []),
+      start('open', OPEN),
       start('strict', STRICT),
       buildGo(folder),
     ]);

@@ -132,3 +132,12 @@ export async function exchangesOf(key: string): Promise<Exchange[]> {
   });
   return ((await response.json()) as { requests: Exchange[] }).requests;
 }
+
+/** Of our envelope; the text itself where it is none. */
+export function errorCodeIn(text: string): string {
+  try {
+    return (JSON.parse(text) as { error?: { code?: string } }).error?.code ?? text;
+  } catch {
+    return text;
+  }
+}
