@@ -34,7 +34,7 @@ const STRICT = [
   '--max-file-size',
   '1MiB',
   '--idle-timeout',
-  '1s',
+  '3s',
   '--max-open-uploads',
   '2',
 ];

@@ -133,10 +133,10 @@ export async function exchangesOf(key: string): Promise<Exchange[]> {
   return ((await response.json()) as { requests: Exchange[] }).requests;
 }
 
-/** Of our envelope; the text itself where it is none. */
+/** Of our envelope; empty in a success, the text itself where it is no JSON. */
 export function errorCodeIn(text: string): string {
   try {
-    return (JSON.parse(text) as { error?: { code?: string } }).error?.code ?? text;
+    return (JSON.parse(text) as { error?: { code?: string } }).error?.code ?? '';
   } catch {
     return text;
   }
