@@ -13,7 +13,7 @@ import {
   skipUnlessThere,
   storedUpload,
 } from './harness.ts';
-import { KEY, senderNamed } from './senders.ts';
+import { FULL_KEY, KEY, senderNamed } from './senders.ts';
 
 const MIB = 1024 * 1024;
 const LARGE = bytesOf('more than a megabyte', 3 * MIB);
@@ -196,7 +196,7 @@ async function refusals(): Promise<Refusal[]> {
   const [path, other, empty] = [await fileOf(SMALL), await fileOf(LARGE.subarray(0, 10)), await fileOf('')];
   const [key, post] = [randomUUID(), ['-X', 'POST']];
   const open = at('open', key);
-  const strict = at('strict', KEY);
+  const full = at('strict', FULL_KEY);
   const form = 'Content-Type: multipart/form-data';
   const bodyOf = (body: string): string[] => ['-H', `${form}; boundary=b`, '--data-binary', body];
   const invalid = { status: 400, code: 'invalid_request' };
@@ -208,7 +208,7 @@ async function refusals(): Promise<Refusal[]> {
       what: 'no key',
       status: 401,
       code: 'api_key_missing',
-      args: [...chunk(path, 'f'), strict.at(-1) ?? ''],
+      args: [...chunk(path, 'f'), full.at(-1) ?? ''],
     },
     {
       what: 'a bad key',
@@ -289,8 +289,8 @@ async function refusals(): Promise<Refusal[]> {
       what: 'one open upload too many',
       status: 429,
       code: 'too_many_open_uploads',
-      before: [...chunk(path, 'a', [0, 2]), ...strict, '--next', ...chunk(path, 'b', [0, 2]), ...strict],
-      args: [...chunk(path, 'c', [0, 2]), ...strict],
+      before: [...chunk(path, 'a', [0, 2]), ...full, '--next', ...chunk(path, 'b', [0, 2]), ...full],
+      args: [...chunk(path, 'c', [0, 2]), ...full],
     },
   ];
 }

@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { TestProject } from 'vitest/node';
-import { go, KEY, SENDERS, sentenceOf } from './senders.ts';
+import { FULL_KEY, go, KEY, SENDERS, sentenceOf } from './senders.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -19,7 +19,7 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** Every key is good. */
     readonly openUrl: string;
-    /** One key is good, and nothing is large: it refuses. */
+    /** Two keys are good, and nothing is large: it refuses. */
     readonly strictUrl: string;
     /** For whatever a test writes. The programs written in Go are there. */
     readonly folder: string;
@@ -30,7 +30,7 @@ declare module 'vitest' {
 const OPEN = ['--durability', 'none'];
 const STRICT = [
   '--api-keys',
-  KEY,
+  `${KEY},${FULL_KEY}`,
   '--max-file-size',
   '1MiB',
   '--idle-timeout',

@@ -6,6 +6,8 @@ import { extname } from 'node:path';
 
 /** The good key of the server that has keys; on the other one every key is good. */
 export const KEY = 'a-good-key';
+/** Another good one, for who fills the place that a key has. */
+export const FULL_KEY = 'a-key-with-much-to-do';
 
 export interface Sender {
   readonly name: string;
