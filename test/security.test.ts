@@ -2,11 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { ask, openTestServer, sendAll, sendChunk, sizeOf, temporaryFolder } from './helpers/app.ts';
+import { ask, openTestServer, sendAll, sendChunk, temporaryFolder } from './helpers/app.ts';
 import { expectCitations, rowsOf } from './helpers/citations.ts';
-import { formOf, fieldsFirst } from './helpers/multipart.ts';
 import { startProcess } from './helpers/process.ts';
 
 describe('SECURITY.md', () => {
@@ -23,37 +21,6 @@ describe('SECURITY.md', () => {
       expect(proof === '—' && !against.includes('`npm audit`')).toBe(false);
     },
   );
-});
-
-describe('a body with a Content-Encoding', () => {
-  const BOMB = gzipSync(Buffer.alloc(64 * 1024 * 1024));
-
-  it.each(['gzip', 'GZIP', 'br', 'deflate', 'gzip, gzip', 'x'])(
-    'is refused whatever it unpacks to, and nothing of it is read into memory: %s',
-    async (coding) => {
-      const server = await openTestServer();
-      for (const path of ['/media/chunks', '/media/videos', '/media/images']) {
-        const answer = await ask(server, path, {
-          method: 'POST',
-          key: 'k',
-          headers: { 'Content-Type': 'application/json', 'Content-Encoding': coding },
-          body: BOMB,
-        });
-        expect([path, answer.status, answer.body.error.code]).toEqual([path, 415, 'unsupported_media_type']);
-        expect(answer.body.message).toContain(coding);
-      }
-    },
-  );
-
-  it('is taken when that says identity, which means none', async () => {
-    const server = await openTestServer();
-    const { contentType, body } = formOf(
-      fieldsFirst({ fileId: 'f', chunkIndex: 0, totalChunks: 1, bytes: Buffer.from('12345') }),
-    );
-    const headers = { 'Content-Type': contentType, 'Content-Encoding': 'identity' };
-    expect((await ask(server, '/media/chunks', { method: 'POST', headers, body })).status).toBe(200);
-    expect(await sizeOf(server)).toBe(5);
-  });
 });
 
 describe('what a client chose', () => {

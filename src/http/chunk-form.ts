@@ -150,9 +150,10 @@ export class ChunkForm implements PartHandler {
     const missing: string[] = FIELD_NAMES.filter((name) => !this.#fields.has(name));
     if (!this.#hasFile) missing.push('file');
     if (missing.length > 0) {
-      throw invalidFields(
-        missing.map((field) => ({ field, message: 'missing; a chunk needs this form part' })),
-      );
+      const isNameless = this.#log.parts.some(({ name }) => name === '');
+      const hint = isNameless ? ' (a part came without a name: look at its Content-Disposition)' : '';
+      const message = `missing; a chunk needs this form part${hint}`;
+      throw invalidFields(missing.map((field) => ({ field, message })));
     }
     return this.identity ?? parseIdentity(this.#fields);
   }

@@ -1,14 +1,13 @@
 // http/contract-routes.ts: the eight operations of openapi.yaml, at `/` and at `/api/v1`, behind CORS and keys.
 //
 // Must not know: storage, config files, the admin plane.
-import type { IncomingHttpHeaders } from 'node:http';
 import cors from '@fastify/cors';
 import type { FastifyInstance } from 'fastify';
-import { AppError } from '../errors.ts';
 import { tooLarge } from '../uploads/upload.ts';
 import { accountRoutes } from './accounts.ts';
 import { FORM_OVERHEAD_BYTES } from './chunk-intake.ts';
 import { chunkRoutes, type ChunkRoutesOptions } from './chunks.ts';
+import { refuseContentCoding } from './exchange.ts';
 import type { Keys } from './keys.ts';
 import { mediaRoutes, type MediaRoutesOptions } from './media.ts';
 import { refuseTooMany } from './rate-limit.ts';
@@ -35,7 +34,7 @@ export async function contractRoutes(app: FastifyInstance, options: ContractRout
     maxAge: PREFLIGHT_SECONDS,
     strictPreflight: false, // An OPTIONS that is no preflight gets the same 204, and no text/plain refusal.
   });
-  app.addHook('onRequest', (request, _reply, done) => {
+  app.addHook('onRequest', (request, reply, done) => {
     const { operationId, isKeyOptional } = request.routeOptions.config;
     if (operationId === undefined) return done(); // A preflight carries no key.
     request.caller =
@@ -43,7 +42,10 @@ export async function contractRoutes(app: FastifyInstance, options: ContractRout
         ? options.keys.callerOrPublic(request.headers)
         : options.keys.caller(request.headers);
     // Here, before a client that waits for it is told to go on with its body (rule C13).
-    if (request.method === 'POST') refuseBody(request.headers, options.maxFileBytes);
+    refuseContentCoding(request, reply);
+    const declaredBytes = Number(request.headers['content-length'] ?? 0);
+    if (declaredBytes - FORM_OVERHEAD_BYTES > options.maxFileBytes)
+      throw tooLarge(null, options.maxFileBytes);
     done();
   });
   refuseTooMany(app);
@@ -51,19 +53,4 @@ export async function contractRoutes(app: FastifyInstance, options: ContractRout
   await app.register(chunkRoutes, options);
   await app.register(mediaRoutes, options);
   await app.register(accountRoutes, options);
-}
-
-/** What the head says of the body is enough to refuse it. @throws AppError `unsupported_media_type`, `upload_too_large` */
-function refuseBody(headers: IncomingHttpHeaders, maxFileBytes: number): void {
-  const { 'content-encoding': coding = 'identity', 'content-length': length = 0 } = headers;
-  if (coding.toLowerCase() !== 'identity') throw encoded(coding);
-  if (Number(length) - FORM_OVERHEAD_BYTES > maxFileBytes) throw tooLarge(null, maxFileBytes);
-}
-
-/** Nothing is unpacked here: what is small on the wire would be large in memory. */
-function encoded(coding: string): AppError {
-  return new AppError(
-    'unsupported_media_type',
-    `the body comes with Content-Encoding: ${coding.slice(0, 60)}; send it as it is, without that header`,
-  );
 }

@@ -69,6 +69,20 @@ export function openForm(request: FastifyRequest, rules: BodyRules): FormBody {
   return { boundary, feed: new BodyFeed(request.raw, rules.idleMs, rules.budget), declaredBytes };
 }
 
+/**
+ * A compressed form would be read as a broken one, and a compressed file stored as it came. The client is told which coding
+ * is left (RFC 9110 §15.5.16). @throws AppError `unsupported_media_type`
+ */
+export function refuseContentCoding(request: FastifyRequest, reply: FastifyReply): void {
+  const coding = request.headers['content-encoding']?.trim() ?? '';
+  if (request.method !== 'POST' || coding === '' || coding.toLowerCase() === 'identity') return;
+  reply.header('accept-encoding', 'identity');
+  throw new AppError(
+    'unsupported_media_type',
+    `the body has the Content-Encoding ${JSON.stringify(coding.slice(0, 80))}; send it as it is, without one`,
+  );
+}
+
 export function isMultipart(contentType: string): boolean {
   return /^multipart\/form-data\s*(;|$)/i.test(contentType);
 }

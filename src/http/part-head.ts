@@ -70,15 +70,18 @@ export function boundaryOf(contentType: string): string | null {
   return boundary !== undefined && /^[\x20-\x7e]{1,200}$/.test(boundary) ? boundary : null;
 }
 
-/** `; name=value` and `; name="quoted value"` after the first token. The first of a name counts. */
+/**
+ * `; name=value` and `; name="quoted value"` after the first token. The first of a name counts. Browsers and curl escape no
+ * backslash: where one would take away the closing quote, all of them are characters like any other.
+ */
 function parseParameters(value: string): Map<string, string> {
   const parameters = new Map<string, string>();
-  for (const [, name, quoted, token] of value.matchAll(
-    /;\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))/gs,
+  for (const [, name, escaped, plain, token] of value.matchAll(
+    /;\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|"([^"]*)"|([^\s;"]*))/gs,
   )) {
     const key = (name ?? '').toLowerCase();
     if (parameters.has(key)) continue;
-    parameters.set(key, quoted === undefined ? (token ?? '') : quoted.replaceAll(/\\(["\\])/g, '$1'));
+    parameters.set(key, escaped?.replaceAll(/\\(["\\])/g, '$1') ?? plain ?? token ?? '');
   }
   return parameters;
 }

@@ -1,5 +1,6 @@
 // chunk-form.test.ts: what of a form is kept when the memory it came in is given back.
 import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/errors.ts';
 import { ChunkForm } from '../../src/http/chunk-form.ts';
 import { MultipartReader } from '../../src/http/multipart-reader.ts';
 import { BOUNDARY, chunkParts, formOf } from '../helpers/multipart.ts';
@@ -41,5 +42,27 @@ describe('a form whose memory is freed as it is read', () => {
 
   it('says the same when it comes byte by byte', () => {
     expect(readInBatches([...body].map((byte) => Buffer.from([byte]))).complete()).toEqual(expected);
+  });
+});
+
+describe('a form without its file part', () => {
+  const [, ...fields] = chunkParts(CHUNK);
+  const messageOf = (body: Buffer): string => {
+    try {
+      readInBatches([body]).complete();
+    } catch (error) {
+      if (error instanceof AppError) return error.message;
+    }
+    return 'it was taken';
+  };
+
+  it('is told which one is missing', () => {
+    expect(messageOf(formOf(fields).body)).toBe('file: missing; a chunk needs this form part');
+  });
+
+  it('is told of a part whose name could not be read, too', () => {
+    // As some senders write it: the line feed of the filename stands in the header.
+    const { body } = formOf([...fields, { name: 'file', value: 'bytes', filename: 'line\nbreak' }]);
+    expect(messageOf(body)).toContain('a part came without a name: look at its Content-Disposition');
   });
 });

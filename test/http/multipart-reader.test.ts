@@ -248,6 +248,14 @@ describe('a part', () => {
     expect(headOf(`X: y\r${disposition('a')}`)).toMatchObject({ name: null });
   });
 
+  it('has a filename that ends in a backslash, whether its sender escapes that or not', () => {
+    const named = (filename: string): string => `${disposition('a')}; filename="${filename}"`;
+    for (const written of ['C:\\dir\\', 'C:\\\\dir\\\\'])
+      expect(headOf(named(written))).toMatchObject({ name: 'a', filename: 'C:\\dir\\' });
+    expect(headOf(named('a\\"b'))).toMatchObject({ filename: 'a"b' });
+    expect(headOf(`${disposition('a')}; filename="open`)).toMatchObject({ name: 'a', filename: '' });
+  });
+
   it('keeps the spaces of a folded name', () => {
     expect(headOf('Content-Disposition: form-data; name="a\r\n \t c"')).toMatchObject({ name: 'a \t c' });
   });
