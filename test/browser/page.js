@@ -1,0 +1,30 @@
+// page.js: what runs in the browser: the uploaders of examples/browser, as they are, behind one call.
+//
+// Promises: files are made here, from a seed, as a user's would be: a File. Errors reach the test as texts.
+import * as dropzone from '../../examples/browser/dropzone.js';
+import * as fetch from '../../examples/browser/fetch.js';
+import * as flow from '../../examples/browser/flow.js';
+import * as resumable from '../../examples/browser/resumable.js';
+import * as uppy from '../../examples/browser/uppy.js';
+import { seededBytes } from './seeded-bytes.ts';
+
+const CHUNKED = { dropzone, fetch, flow, resumable };
+
+function fileOf({ seed, bytes, fileId }) {
+  return new File([seededBytes(seed, bytes)], `${fileId}.mp4`, { type: 'video/mp4' });
+}
+
+globalThis.uploadPage = {
+  /** Resolves to null when all are there, or else to the message of the error. */
+  async upload(library, files, options) {
+    const made = files.map((file) => ({ file: fileOf(file), fileId: file.fileId }));
+    const sending =
+      library === 'uppy'
+        ? uppy.uploadAll(made, options)
+        : Promise.all(made.map(({ file, fileId }) => CHUNKED[library].upload(file, { ...options, fileId })));
+    return sending.then(
+      () => null,
+      (error) => String(error.message),
+    );
+  },
+};
