@@ -254,9 +254,11 @@ export class ExchangeObserver implements Observer {
     const { clocks, contract } = this.#options;
     const namespace = this.#namespace;
     const end = { outcome, response, atMs: clocks.now(namespace), timing: recording.timing() };
+    const endedMs = performance.now();
     this.#later((journal) => {
+      // The first one loads the contract's checks.
       if (answered !== undefined) recordAnswer(recording, answered, contract);
-      this.#seq = journal.append(recording.draft(namespace, end), this.#headMark).seq;
+      this.#seq = journal.append(recording.draft(namespace, end), this.#headMark, endedMs).seq;
       if (recording.fault !== null) this.#claim?.fired(this.#seq);
     });
   }
