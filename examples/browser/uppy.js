@@ -36,9 +36,10 @@ export async function uploadAll(files, { url, apiKey, parallel = 1, timeoutMs = 
     const meta = { fileId, chunkIndex: 0, totalChunks: 1, relativePath: `${fileId}/${file.name}` };
     uppy.addFile({ name: file.name, type: file.type, data: file, meta });
   }
-  // It resolves in any case; what failed is in a list.
-  const { failed } = await uppy.upload();
-  const [first] = failed;
+  // Of an answer that is no 2xx its own error says "looks like a network error"; the answer is in the request.
+  const messages = [];
+  uppy.on('upload-error', (_file, error, xhr) => messages.push(xhr?.responseText || error.message));
+  await uppy.upload(); // It resolves in any case.
   uppy.destroy();
-  if (first !== undefined) throw new Error(first.response?.body?.message ?? first.error);
+  if (messages.length > 0) throw new Error(messages.join(', '));
 }

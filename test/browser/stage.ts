@@ -31,7 +31,23 @@ export interface UploadView {
   readonly sha256?: string;
 }
 
+/** Of a request of the page's own script. */
+export interface Asking {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** A form to post. */
+  readonly fields?: Readonly<Record<string, string>>;
+}
+
+export interface Seen {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
 interface UploadPage {
+  ask(url: string, asking: Asking): Promise<Seen | null>;
   upload(library: string, files: readonly SentFile[], options: object): Promise<string | null>;
 }
 
@@ -86,6 +102,10 @@ export class Stage {
     return stage;
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#server.signal(signal);
+  }
+
   get url(): string {
     return this.#server.url;
   }
@@ -107,10 +127,23 @@ export class Stage {
     ] as const);
   }
 
-  /** With SIGKILL, and again on the same folder and port. */
+  /** Null: the script sees no answer. */
+  ask(path: string, { headers, ...asking }: Asking = {}): Promise<Seen | null> {
+    const all = { ...asking, headers: { 'X-API-Key': KEY, ...headers } };
+    return this.page.evaluate(([url, given]) => globalThis.uploadPage.ask(url, given), [
+      `${this.url}${path}`,
+      all,
+    ] as const);
+  }
+
+  async kill(): Promise<void> {
+    await this.#server.kill();
+  }
+
+  /** On the same folder and port. */
   async killAndStartAgain(): Promise<void> {
     const { port } = this.#server;
-    await this.#server.kill();
+    await this.kill();
     this.#server = await startProcess(['--data-dir', this.#dataDir, ...this.#flags, '--port', String(port)]);
   }
 
@@ -132,7 +165,12 @@ export class Stage {
   /** Whether every rule fired, and what else is expected. */
   async verify(expectation: object = {}): Promise<void> {
     const verdict = await this.#admin('/verify', expectation);
-    expect(verdict).toMatchObject({ pass: true });
+    expect(verdict, JSON.stringify(verdict)).toMatchObject({ pass: true });
+  }
+
+  /** Until an exchange fits. */
+  async waitFor(matcher: object): Promise<void> {
+    await this.#admin('/requests/wait', { ...matcher, timeoutMs: 20_000 });
   }
 
   /** Null: none yet. */

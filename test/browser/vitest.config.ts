@@ -5,7 +5,7 @@ export default defineConfig({
     include: ['test/browser/*.browser.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    // A browser has processes enough.
-    maxWorkers: 1,
+    // Each has a browser, which has processes enough.
+    maxWorkers: 2,
   },
 });
