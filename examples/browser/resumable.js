@@ -22,8 +22,8 @@ export function upload(
 
     chunkSize: chunkBytes,
     forceChunkSize: true, // Or the last chunk has up to twice that size.
-    // It takes any 200 for "this chunk is there", and the API answers 200 `exists: false`: it would send nothing at all,
-    // and report success.
+    // It would ask with a GET for each chunk and take any 200 for "it is there". The API answers 200 `exists: false`, so
+    // that nothing at all would be sent, and success reported.
     testChunks: false,
     // 3, unless told. More than one: out of order, so the server needs `--chunk-order any`.
     simultaneousUploads: parallel,

@@ -57,6 +57,14 @@ describe('a page of another origin', () => {
     }
   });
 
+  it('reads that a file is too large while it is still sending', async () => {
+    const stage = await open('--max-file-size', '1MiB');
+    const bytes = 16 * 1024 * 1024;
+    const said = await stage.upload('fetch', [{ fileId: 'f', seed: 1, bytes }], { chunkBytes: bytes });
+    expect(said).toContain('1048576');
+    await stage.verify({ expect: [{ match: { errorCode: 'upload_too_large' }, count: 1 }] });
+  });
+
   it('reads Retry-After of a 503, and which rule made it', async () => {
     const stage = await open();
     await stage.arm({ id: 'busy', fault: 'status@headers:503,retryAfter=7' });
