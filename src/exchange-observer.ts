@@ -57,6 +57,8 @@ export class ExchangeObserver implements Observer {
   readonly #recording: Recording | null;
   readonly #operation: string;
   readonly #begunMs = performance.now();
+  /** Null: it was refused before its key was known. */
+  #atMs: number | null = null;
   #injection: Injection | null = null;
   #hasClaimed = false;
   #isIdentified = false;
@@ -81,8 +83,9 @@ export class ExchangeObserver implements Observer {
     return this.#options.rules.marks(this.#namespace, this.#operation);
   }
 
-  /** The key is known, the body is not. */
+  /** The key is known, and with it the clock; the body is not. */
   begin(): void | Promise<void> {
+    this.#atMs = this.#options.clocks.now(this.#namespace);
     // The URL said it already: what is recorded must not depend on whether some rule has to know.
     if (this.#subject.fileId !== undefined) this.#identify(this.#subject);
     else if (this.#options.rules.needsIdentity(this.#namespace, this.#operation)) return;
@@ -253,10 +256,13 @@ export class ExchangeObserver implements Observer {
     if (response !== null) recording.answerBegins();
     const { clocks, contract } = this.#options;
     const namespace = this.#namespace;
-    const end = { outcome, response, atMs: clocks.now(namespace), timing: recording.timing() };
+    const atMs = this.#atMs ?? clocks.now(namespace);
+    const end = { outcome, response, atMs, timing: recording.timing() };
+    const endedMs = performance.now();
     this.#later((journal) => {
+      // The first one loads the contract's checks.
       if (answered !== undefined) recordAnswer(recording, answered, contract);
-      this.#seq = journal.append(recording.draft(namespace, end), this.#headMark).seq;
+      this.#seq = journal.append(recording.draft(namespace, end), this.#headMark, endedMs).seq;
       if (recording.fault !== null) this.#claim?.fired(this.#seq);
     });
   }

@@ -8,7 +8,7 @@ import { randomUUID } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { ADMIN_PREFIX, adminRoutes, probeRoutes, type AdminOptions } from './admin/plane.ts';
 import type { Controls } from './admin/controls.ts';
@@ -23,7 +23,7 @@ import type { FaultActions } from './faults/injection.ts';
 import type { RuleBook } from './faults/rule-book.ts';
 import { FeedBudget } from './http/body-feed.ts';
 import { SpoolBudget } from './http/chunk-intake.ts';
-import { contractRoutes, type ContractRoutesOptions } from './http/contract-routes.ts';
+import { allowPages, contractRoutes, type ContractRoutesOptions } from './http/contract-routes.ts';
 import { operationOf } from './http/exchange.ts';
 import { answerExpectations, refuseWithoutHost } from './http/host-and-expect.ts';
 import { InFlight } from './http/in-flight.ts';
@@ -164,7 +164,10 @@ export class HttpServer {
       done();
     });
     surroundRoutes(app);
-    installReplies(app, { logger, onAborted: (operation) => metrics.requestAborted(operation) });
+    const allowed = (request: FastifyRequest, reply: FastifyReply): void =>
+      allowPages(config.corsOrigin, request, reply);
+    const onAborted = (operation: string): void => metrics.requestAborted(operation);
+    installReplies(app, { logger, onAborted, allowPages: allowed });
     this.#observe(app);
     return app;
   }
@@ -175,7 +178,9 @@ export class HttpServer {
     app.addHook('onRequest', (request, reply, done) => {
       if (!this.#isDraining) return done();
       reply.header('connection', 'close');
-      done(request.routeOptions.config.operationId === undefined ? undefined : shuttingDown());
+      if (request.routeOptions.config.operationId === undefined) return done();
+      allowPages(config.corsOrigin, request, reply);
+      done(shuttingDown());
     });
     const lingering = { limitBytes: config.drainLimit, silenceMs: LINGER_SILENCE_MS };
     app.addHook('onSend', (request, reply, _payload, done) => {

@@ -9,8 +9,10 @@ import { ExchangeObserver, type ObserverOptions } from './exchange-observer.ts';
 export function surround(app: FastifyInstance, options: ObserverOptions): void {
   const connections = new Connections();
   app.addHook('onRequest', (request, reply, done) => {
+    // Those that are not on record count, too: after a preflight, a browser takes a connection for a used one, on which it
+    // sends a POST again by itself.
+    const connection = connections.next(request.raw.socket);
     if (!request.url.startsWith('/__admin') && request.method !== 'OPTIONS') {
-      const connection = connections.next(request.raw.socket);
       request.observer = new ExchangeObserver(options, { request, reply, connection });
     }
     done();

@@ -2,7 +2,7 @@
 //
 // Must not know: storage, config files, the admin plane.
 import cors from '@fastify/cors';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { tooLarge } from '../uploads/upload.ts';
 import { accountRoutes } from './accounts.ts';
 import { FORM_OVERHEAD_BYTES } from './chunk-intake.ts';
@@ -20,6 +20,23 @@ export interface ContractRoutesOptions extends MediaRoutesOptions, ChunkRoutesOp
 /** Browsers keep the answer to a preflight for this long. */
 const PREFLIGHT_SECONDS = 600;
 const EXPOSED_HEADERS = ['X-Request-Id', 'Retry-After', 'Allow', 'X-Mock-Fault'];
+
+/**
+ * Lets pages of these origins read a refusal that came before, or instead of, a contract route, and so before CORS was seen
+ * to: a page takes a mistyped path, or a server that is ending, for a network that is down when it may not read the answer.
+ */
+export function allowPages(
+  origins: readonly string[],
+  { url, headers }: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  if (url.startsWith('/__admin')) return;
+  const isAny = origins.includes('*');
+  if (!isAny) reply.header('vary', 'Origin');
+  if (!isAny && !origins.includes(headers.origin ?? '')) return;
+  reply.header('access-control-allow-origin', isAny ? '*' : headers.origin);
+  reply.header('access-control-expose-headers', EXPOSED_HEADERS.join(', '));
+}
 
 export async function contractRoutes(app: FastifyInstance, options: ContractRoutesOptions): Promise<void> {
   // The plugin takes the preflights of every path; those of the admin plane must not be allowed to any page.

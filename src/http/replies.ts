@@ -18,6 +18,8 @@ const RETRY_AFTER_SECONDS = 1;
 export interface RepliesOptions {
   readonly logger: Logger;
   readonly onAborted: (operation: string) => void;
+  /** Sees to CORS where no route does. */
+  readonly allowPages: (request: FastifyRequest, reply: FastifyReply) => void;
 }
 
 export function installReplies(app: FastifyInstance, options: RepliesOptions): void {
@@ -31,6 +33,7 @@ export function installReplies(app: FastifyInstance, options: RepliesOptions): v
     answerError(error, request, { reply, ...options }),
   );
   const refusalOf = (request: FastifyRequest, reply: FastifyReply): AppError => {
+    options.allowPages(request, reply);
     const path = request.url.split('?', 1)[0] ?? '';
     const methods = new Set(served.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method));
     return methods.size === 0 ? noRoute(request, path) : wrongMethod(request, reply, [...methods]);
@@ -72,10 +75,12 @@ function wrongMethod(request: FastifyRequest, reply: FastifyReply, methods: stri
   );
 }
 
+type Answering = Omit<RepliesOptions, 'allowPages'> & { readonly reply: FastifyReply };
+
 async function answerError(
   error: unknown,
   request: FastifyRequest,
-  { reply, logger, onAborted }: RepliesOptions & { reply: FastifyReply },
+  { reply, logger, onAborted }: Answering,
 ): Promise<unknown> {
   if (error instanceof NoAnswer) return leaveUnanswered(error, request, { reply, logger, onAborted });
   if (error instanceof AnswerInstead) return reply.code(error.status).headers(error.headers).send(error.body);
@@ -93,7 +98,7 @@ async function answerError(
 function leaveUnanswered(
   error: NoAnswer,
   request: FastifyRequest,
-  { reply, logger, onAborted }: RepliesOptions & { reply: FastifyReply },
+  { reply, logger, onAborted }: Answering,
 ): undefined {
   const operation = operationOf(request);
   logger.info({ reqId: request.id, operation, ...request.facts }, error.message);

@@ -15,7 +15,7 @@ export type Outcome = (typeof OUTCOMES)[number];
 export interface Connection {
   /** Counts the connections of the server from 1. */
   readonly id: number;
-  /** Counts the exchanges of the connection from 1. */
+  /** Counts the exchanges of the connection from 1, with those that are not on record: preflights, the admin plane's. */
   readonly exchange: number;
   readonly reused: boolean;
 }

@@ -77,10 +77,10 @@ export class Journal {
    * To be called before the last byte of the answer is sent, or as the connection ends, with `totalMs` the time so far.
    * @param headMark gives equal texts for two requests whose heads are the same byte for byte: it tells a transport's
    * replay apart. Asked for only where something was lost: hashing every head costs more than all else here
+   * @param endedMs when `totalMs` was measured: putting a draft together may take its time
    */
-  append(draft: ExchangeDraft, headMark?: () => string): Exchange {
+  append(draft: ExchangeDraft, headMark?: () => string, endedMs = this.#now()): Exchange {
     this.#lastSeq += 1;
-    const endedMs = this.#now();
     const path = pathWithoutSecrets(draft.path);
     const exchange: Exchange = { seq: this.#lastSeq, ...draft, path, suspectedTransportReplay: false };
     const beganMs = endedMs - draft.timing.totalMs;

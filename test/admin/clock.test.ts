@@ -2,6 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { openTestServer } from '../helpers/app.ts';
 import { DoubleClient, type Told } from '../helpers/double-client.ts';
+import { chunkRequest } from '../helpers/exchanges.ts';
+import { Wire } from '../helpers/wire.ts';
 
 interface Clock {
   readonly mode: string;
@@ -71,6 +73,23 @@ describe('the clock', () => {
     expect([upload.body.chunks[0]?.at, upload.body.expiresAt]).toEqual([START, '2026-03-02T09:30:00.000Z']);
     const { body } = await own.admin<{ at: string }>('GET requests/1');
     expect(body.at).toBe(START);
+  });
+
+  it('dates an exchange by its beginning, however long it takes', async () => {
+    const server = await openTestServer();
+    const own = new DoubleClient(server, 'k');
+    await own.admin('PUT clock', { mode: 'frozen', now: START });
+    await own.admin('POST rules', { id: 'silence', fault: 'stall@pre-commit' });
+    const wire = await Wire.open(server.port);
+    const chunk = { key: 'k', fileId: 'f', index: 0, total: 1, bytes: Buffer.from('x') };
+    wire.send(chunkRequest(chunk).bytes);
+    const fired = async (): Promise<number> =>
+      (await own.admin<{ fired: number }>('GET rules/silence')).body.fired;
+    await expect.poll(fired).toBe(1);
+    await advance(own, HOUR);
+    wire.leave();
+    const at = async (): Promise<string> => (await own.admin<{ at: string }>('GET requests/1')).body.at;
+    await expect.poll(at).toBe(START);
   });
 
   it.each<[string, unknown, string]>([

@@ -7,7 +7,9 @@ import type { NamespaceDouble } from '../../src/double.ts';
 import type { Exchange, Outcome } from '../../src/journal/exchange.ts';
 import { eventually } from '../helpers/app.ts';
 import { CLIENTS, type Client, type Sending } from '../helpers/clients.ts';
-import { openFaultServer, type FaultServer } from '../helpers/exchanges.ts';
+import { chunkRequest, openFaultServer, type FaultServer } from '../helpers/exchanges.ts';
+import { requestBytes } from '../helpers/raw.ts';
+import { Wire } from '../helpers/wire.ts';
 
 const MIB = 1024 * 1024;
 
@@ -247,6 +249,32 @@ describe('an answer lost on a connection that was used before', () => {
       expect(await double.uploads.find('f')).toMatchObject({ currentSize: 1000, completed: true });
     },
   );
+
+  it('is not noticed by a page either whose browser has sent no more than a preflight on it before', async () => {
+    const server = await openFaultServer();
+    const double = server.double.namespace('k');
+    double.rules.add({ id: 'r', match: { operation: 'uploadChunk' }, fault: 'reset@post-commit' });
+    const { bytes } = chunkRequest({
+      key: 'k',
+      fileId: 'f',
+      index: 0,
+      total: 1,
+      bytes: Buffer.from('content'),
+    });
+    const preflight = { origin: 'http://page.example', 'access-control-request-method': 'POST' };
+    const used = await Wire.open(server.port);
+    expect(await used.request(requestBytes('OPTIONS /media/chunks', preflight))).toMatchObject({
+      status: 204,
+    });
+    expect(await used.request(bytes)).toMatchObject({ status: null, ending: 'RST' });
+    const next = await Wire.open(server.port);
+    expect(await next.request(bytes)).toMatchObject({ status: 200 });
+    const chunk = { operation: 'uploadChunk', rule: null, isStored: false, isReplay: false };
+    expect(double.journal.find().map(replayFacts)).toEqual([
+      { ...chunk, rule: 'r', isStored: true, outcome: 'fault-reset', connection: 1, exchange: 2 },
+      { ...chunk, isReplay: true, outcome: 'answered', connection: 2, exchange: 1 },
+    ]);
+  });
 
   it.for(others)(
     'is told to who uses $name, and what they send then is no replay',

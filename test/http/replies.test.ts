@@ -343,6 +343,31 @@ describe('pages of other origins (CORS)', () => {
     }
   });
 
+  it('may read that there is no such route, or no such method: it is no trouble with CORS', async () => {
+    const server = await openTestServer({ corsOrigin: 'https://app.example,https://other.example' });
+    const seen = async (path: string, origin: string): Promise<unknown[]> => {
+      const { status, headers } = await ask(server, path, { headers: { origin } });
+      return [status, headers.get('access-control-allow-origin'), headers.get('vary')];
+    };
+    for (const prefix of ['', '/api/v1']) {
+      expect(await seen(`${prefix}/media/chunk`, 'https://app.example')).toEqual([
+        404,
+        'https://app.example',
+        'Origin',
+      ]);
+      expect(await seen(`${prefix}/media/videos`, 'https://other.example')).toEqual([
+        405,
+        'https://other.example',
+        'Origin',
+      ]);
+      expect(await seen(`${prefix}/media/videos`, 'https://evil.example')).toEqual([405, null, 'Origin']);
+    }
+    const any = await openTestServer();
+    const { headers } = await ask(any, '/media/videos');
+    expect([headers.get('access-control-allow-origin'), headers.get('vary')]).toEqual(['*', null]);
+    expect(headers.get('access-control-expose-headers')).toContain('Allow');
+  });
+
   it('beyond --cors-origin are told nothing', async () => {
     const server = await openTestServer({ corsOrigin: 'https://app.example,https://other.example' });
     const allowed = async (origin: string): Promise<string | null> =>
@@ -427,6 +452,8 @@ describe('a server that drains (D4)', () => {
       const answer = await connection.answer();
       expect([answer?.status, wireOf(answer?.text).error.code]).toEqual([503, 'shutting_down']);
       expect([answer?.headers['retry-after'], answer?.headers['connection']]).toEqual(['1', 'close']);
+      expect(answer?.headers['access-control-allow-origin'], 'pages may read it').toBe('*');
+      expect(answer?.headers['access-control-expose-headers']).toContain('Retry-After');
       await connection.closed();
       await holder.connection.write(holder.rest);
       expect((await holder.connection.answer())?.status).toBe(200);

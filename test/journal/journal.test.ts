@@ -252,6 +252,14 @@ describe('suspectedTransportReplay', () => {
     expect(journal.append({ ...again, timing }).suspectedTransportReplay).toBe(false);
   });
 
+  it('measures it from when the exchanges ended, however late they are put on record', () => {
+    let now = 1000;
+    const journal = openJournal({ now: () => now, replayWindowMs: 100 });
+    journal.append(lostAnswer());
+    now = 3000;
+    expect(journal.append(again, undefined, 1100).suspectedTransportReplay).toBe(true);
+  });
+
   it('knows the heads apart when it is told of them', () => {
     const journal = openJournal();
     journal.append(lostAnswer(), () => 'head 1');
