@@ -152,15 +152,21 @@ export class Uploads {
     );
   }
 
-  /** The content of an unfinalised upload: where its first `currentSize` bytes lie. Null: no such upload. */
+  /**
+   * Where the first `currentSize` bytes lie; of a finalised upload they are the entry's, which is there then, whatever a
+   * crash left half done. Null: no such upload.
+   */
   async content(
     ref: UploadRef,
   ): Promise<{ place: Place; extents: Extent[]; finalization: Finalization | null } | null> {
-    const place = await this.#locate(ref);
-    return this.#open.use(place, ({ state }) =>
-      Promise.resolve(
-        state && { place, extents: state.chunks.extents(state.nextIndex), finalization: state.finalization },
-      ),
+    return this.#open.use(await this.#locate(ref), (upload) =>
+      upload.inTurn(async () => {
+        const { state, place } = upload;
+        if (state === null) return null;
+        const { finalization, chunks, nextIndex } = state;
+        if (finalization !== null) await this.#options.settle(handOver(place, finalization, state));
+        return { place, extents: chunks.extents(nextIndex), finalization };
+      }),
     );
   }
 
