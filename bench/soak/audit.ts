@@ -38,7 +38,7 @@ async function auditUpload(client: Client, life: Life, upload: Upload): Promise<
   const path = `/uploads/${encodeURIComponent(upload.plan.fileId)}?digest=sha256`;
   const shown = await client.callOn(life, {
     ...asOwner(adminGet(path), upload),
-    refusals: ['upload_not_found'],
+    refusals: () => ['upload_not_found'],
   });
   if (shown.kind !== 'success') return failed(client, upload, shown);
   const view = parsed(shown.body) as UploadView;

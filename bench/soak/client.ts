@@ -23,8 +23,8 @@ export interface Call {
   readonly isCoded?: boolean;
   readonly cut?: Cut;
   readonly silence?: Silence;
-  /** What it may be refused with, beside what can happen to every call. */
-  readonly refusals?: readonly string[];
+  /** What it may be refused with, beside what can happen to every call; asked when it was, which may be long after. */
+  readonly refusals?: () => readonly string[];
 }
 
 export type Outcome =
@@ -158,7 +158,7 @@ export class Client {
     record.answered(`${status} ${code}`);
     if (code === 'shutting_down' && this.#hasEnded(life)) return TROUBLE;
     if (code === 'request_timeout' && tookMs >= TIMES.idleMs - SILENCE_MARGIN_MS) return TROUBLE;
-    if (call.refusals?.includes(code) !== true) {
+    if (call.refusals?.().includes(code) !== true) {
       this.problem(`${call.what} was refused with ${status} ${code}, which nothing explains: ${shown(body)}`);
       return TROUBLE;
     }

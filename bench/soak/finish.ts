@@ -10,16 +10,15 @@ import type { Upload } from './upload.ts';
 
 /** The entry's id when it is made and verified; null: try again, after what is missing was sent. */
 export async function finish(client: Client, upload: Upload, finalisers: number): Promise<string | null> {
-  const begunAtMs = Date.now();
+  upload.finalising(Date.now());
   const call = finaliseCall(client, upload);
   const outcomes = await Promise.all(Array.from({ length: finalisers }, () => client.call(call)));
-  for (const outcome of outcomes) if (outcome.kind === 'refusal') goneOrIncomplete(client, upload, outcome);
+  if (outcomes.some(({ kind }) => kind === 'refusal')) begunAnew(client, upload);
   const entries = outcomes.flatMap((outcome) => (outcome.kind === 'success' ? [entryIn(outcome)] : []));
   const [first] = entries;
   if (first === undefined) return null;
   holdOnce(client, upload, entries);
-  upload.mediaId = first.id;
-  upload.touch(begunAtMs);
+  upload.finalised(first.id);
   return (await verify(client, upload, first.id)) ? first.id : null;
 }
 
@@ -50,7 +49,8 @@ function finaliseCall(client: Client, upload: Upload): Call {
   const isForm = client.dice.chance(0.5);
   const fields = { ...asked, platforms: JSON.stringify(asked.platforms) };
   // Gone, or begun anew and not whole: only when its time is over, or a rule took it away.
-  const refusals = upload.mayBeGone(Date.now() + 10_000) ? ['upload_not_found', 'upload_incomplete'] : [];
+  const refusals = (): string[] =>
+    upload.mayBeGone(Date.now()) ? ['upload_not_found', 'upload_incomplete'] : [];
   return {
     what: `the finalise of ${fileId}`,
     method: 'POST',
@@ -61,16 +61,8 @@ function finaliseCall(client: Client, upload: Upload): Call {
   };
 }
 
-function goneOrIncomplete(
-  client: Client,
-  upload: Upload,
-  outcome: Extract<Outcome, { kind: 'refusal' }>,
-): void {
-  const { counts } = client.site.world.record;
-  if (!upload.mayBeGone(Date.now())) {
-    client.problem(`${upload.plan.fileId} was whole, and its finalise was refused with ${outcome.code}`);
-  } else if (upload.plan.isForgettable) counts.forgotten += 1;
-  else counts.expired += 1;
+function begunAnew({ site }: Client, upload: Upload): void {
+  site.world.record.counts[upload.plan.isForgettable ? 'forgotten' : 'expired'] += 1;
   upload.retire();
 }
 

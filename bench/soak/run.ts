@@ -17,7 +17,7 @@ import { Uploader } from './uploader.ts';
 import * as watchers from './watchers.ts';
 import { JOURNAL_ENTRIES, Site, TIMES, World } from './world.ts';
 
-const SAMPLE_MS = 1_500;
+const SAMPLE_MS = 1_000;
 const PROGRESS_MS = 10_000;
 /** For what clients are in the middle of. */
 const CLOSING_MS = 10_000;

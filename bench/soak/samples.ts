@@ -2,9 +2,13 @@
 //
 // Promises: a figure that cannot be read at this moment, or not on this system, is null, never a guess. Samples of different
 // processes are told apart: what one took is given back at its end.
+import { execFile } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { residentBytesOf } from '../proc.ts';
 import { trendOf, type Point, type Trend, type TrendBounds } from './trend.ts';
+
+const run = promisify(execFile);
 
 export interface Sample {
   readonly server: string;
@@ -23,8 +27,8 @@ export interface FigureSpec {
   readonly bounds: TrendBounds;
 }
 
-/** Below that there are fewer than ten samples in a third, and what lives as long as an upload may has not gone yet. */
-const LENGTH = { leastSeconds: 90, leastPoints: 40 };
+/** Below that there are fewer than eight samples in a third, and what lives as long as an upload may has not gone yet. */
+const LENGTH = { leastSeconds: 90, leastPoints: 24 };
 
 /**
  * What is tolerated is what a quiet server's figures were seen to differ by between two thirds of ten minutes: see
@@ -46,23 +50,27 @@ export interface JudgedTrend {
   readonly trend: Trend;
 }
 
-/** Null: gone meanwhile. */
 export async function measure(
   pid: number,
   folder: string,
 ): Promise<Pick<Sample, 'rssMib' | 'descriptors' | 'files'>> {
   const [rss, descriptors, files] = await Promise.all([
     residentBytesOf(pid).catch(() => null),
-    countIn(`/proc/${pid}/fd`, false),
-    countIn(folder, true),
+    readdir(`/proc/${pid}/fd`)
+      .then(({ length }) => length)
+      .catch(() => null),
+    filesIn(folder),
   ]);
   return { rssMib: rss === null ? null : rss / 1024 ** 2, descriptors, files };
 }
 
-async function countIn(folder: string, isDeep: boolean): Promise<number | null> {
-  const entries = await readdir(folder, { recursive: isDeep, withFileTypes: true }).catch(() => null);
-  if (entries === null) return null;
-  return isDeep ? entries.filter((entry) => entry.isFile()).length : entries.length;
+/** By find(1): a data folder has thousands of folders, and reading them one by one would take longer than a sample may. */
+async function filesIn(folder: string): Promise<number | null> {
+  // What is removed while it looks makes it end with 1; what it counted is right all the same.
+  const { stdout } = await run('find', [folder, '-type', 'f']).catch(
+    (error: Partial<{ stdout: string }>) => error,
+  );
+  return stdout === undefined ? null : stdout.split('\n').length - 1;
 }
 
 /** A trend for each figure of each process: restarts part the series. */

@@ -53,6 +53,7 @@ export class Upload {
   readonly #sentAtMs = new Map<number, number>();
   #told = 0;
   #storedAtMs = 0;
+  #finalisedAtMs: number | null = null;
   #generation = 0;
   completedBy: number | null = null;
   mediaId: string | null = null;
@@ -118,20 +119,32 @@ export class Upload {
   acknowledge(index: number): void {
     this.#acknowledged.add(index);
     this.#unsure.delete(index);
-    this.touch(this.#sentAtMs.get(index) ?? 0);
+    this.#touch(this.#sentAtMs.get(index) ?? 0);
+  }
+
+  /** It is about to be finalised. Of several attempts the first may have been the one. */
+  finalising(nowMs: number): void {
+    this.#finalisedAtMs ??= nowMs;
+  }
+
+  finalised(mediaId: string): void {
+    this.mediaId = mediaId;
+    this.#touch(this.#finalisedAtMs ?? 0);
   }
 
   /** Something of it was stored, not before that. */
-  touch(begunAtMs: number): void {
+  #touch(begunAtMs: number): void {
     this.#storedAtMs = Math.max(this.#storedAtMs, begunAtMs);
   }
 
   /** It is known to be there no more, or is going to be removed: nothing said of it counts from here on. */
   retire(): void {
     this.#generation += 1;
+    // What was on its way, or is committed late by a rule, can still come.
+    for (const index of this.#acknowledged) this.#unsure.add(index);
     this.#acknowledged.clear();
-    this.#unsure.clear();
     this.#sentAtMs.clear();
+    this.#finalisedAtMs = null;
     this.#told = 0;
     this.#storedAtMs = 0;
     this.completedBy = null;

@@ -142,7 +142,7 @@ export class Uploader {
   async #fallSilent(upload: Upload, index: number, call: ChunkCall): Promise<boolean> {
     const { dice } = this.#client;
     const ms = dice.pick([200, TIMES.takeoverMs * 2, TIMES.idleMs + 1_500]);
-    const refusals = [...call.refusals, 'chunk_superseded', 'request_timeout'];
+    const refusals = (): string[] => [...call.refusals(), 'chunk_superseded', 'request_timeout'];
     const atByte = dice.between(0, call.body.length - 1);
     const silent = this.#timed({ ...call, refusals, silence: { atByte, ms } });
     const [first, second] = await Promise.all([
@@ -153,7 +153,7 @@ export class Uploader {
     return this.#stored(upload, index, first) || isStored;
   }
 
-  async #later(call: ChunkCall, refusals: readonly string[]): Promise<Timed> {
+  async #later(call: ChunkCall, refusals: () => string[]): Promise<Timed> {
     await this.#site.world.pause(this.#client.dice.between(0, 300));
     return this.#timed({ ...call, refusals });
   }
@@ -218,38 +218,39 @@ export class Uploader {
       this.#client.problem(`chunk ${index} of ${upload.totalChunks} of ${fileId} was answered ${text}`);
   }
 
-  /** What must be refused, and with what. */
+  /**
+   * Something that must be refused. On the process that is there now: after a wait for the next one the upload's time
+   * might be over, and what was to be refused would be its first chunk.
+   */
   async #provoke(upload: Upload): Promise<void> {
-    if (
-      upload.plan.isForgettable ||
-      upload.acknowledged.length === 0 ||
-      Date.now() > this.#storedAt + FRESH_MS
-    )
-      return;
+    const { server } = this.#site;
+    const isFresh = Date.now() < this.#storedAt + FRESH_MS;
+    if (upload.plan.isForgettable || upload.acknowledged.length === 0 || !isFresh) return;
+    if (server.life === null || server.isClosed) return;
+    const { call, code } = this.#provocation(upload);
+    const what = `${call.what}, made to be refused with ${code},`;
+    const outcome = await this.#client.callOn(server.life, { ...call, what, refusals: () => [code] });
+    if (outcome.kind === 'success') this.#client.problem(`${what} was accepted`);
+  }
+
+  #provocation(upload: Upload): { call: Call; code: string } {
     const { dice } = this.#client;
     const index = upload.acknowledged[dice.between(0, upload.acknowledged.length - 1)] ?? 0;
-    const { seed, fileId } = upload.plan;
-    const other = chunkBytes(
-      { seed: seed + 1, fileId, index },
-      Math.max(1, (upload.plan.sizes[index] ?? 0) + dice.between(-1, 1)),
-    );
-    const trials: [Call, ...Call[]] = [
-      { ...this.#chunkCall(upload, index, { bytes: other }), refusals: ['chunk_conflict'] },
-      {
-        ...this.#chunkCall(upload, index, { totalChunks: upload.totalChunks + 1 }),
-        refusals: ['total_chunks_mismatch'],
-      },
-      { ...this.#chunkCall(upload, upload.totalChunks), refusals: ['invalid_request'] },
-    ];
+    const { seed, fileId, sizes } = upload.plan;
+    const kind = dice.between(0, 3);
     const beyond = upload.reach + 1;
-    if (this.#site.order === 'sequential' && beyond < upload.totalChunks) {
-      trials.push({ ...this.#chunkCall(upload, beyond), refusals: ['chunk_out_of_order'] });
+    if (kind === 0 && this.#site.order === 'sequential' && beyond < upload.totalChunks) {
       upload.sent(beyond, Date.now()); // A rule may make it late, when it is right.
+      return { call: this.#chunkCall(upload, beyond), code: 'chunk_out_of_order' };
     }
-    const call = dice.pick(trials);
-    const outcome = await this.#client.call({ ...call, what: `${call.what}, made to be refused,` });
-    if (outcome.kind === 'success')
-      this.#client.problem(`${call.what} was accepted instead of refused with ${call.refusals?.join()}`);
+    if (kind === 1) return { call: this.#chunkCall(upload, upload.totalChunks), code: 'invalid_request' };
+    if (kind === 2) {
+      const call = this.#chunkCall(upload, index, { totalChunks: upload.totalChunks + 1 });
+      return { call, code: 'total_chunks_mismatch' };
+    }
+    const length = Math.max(1, (sizes[index] ?? 0) + dice.between(-1, 1));
+    const bytes = chunkBytes({ seed: seed + 1, fileId, index }, length);
+    return { call: this.#chunkCall(upload, index, { bytes }), code: 'chunk_conflict' };
   }
 
   #chunkCall(upload: Upload, index: number, other: { bytes?: Buffer; totalChunks?: number } = {}): ChunkCall {
@@ -259,9 +260,8 @@ export class Uploader {
     const fields = { fileId, chunkIndex: String(index), totalChunks: String(totalChunks), extra: 'ignored' };
     const isFileFirst = dice.chance(this.#temperament.fileFirst);
     // What may come of an upload that is gone without its client knowing so yet.
-    const refusals = upload.mayBeGone(Date.now() + FRESH_MS)
-      ? ['chunk_out_of_order', 'chunk_superseded']
-      : [];
+    const refusals = (): string[] =>
+      upload.mayBeGone(Date.now()) ? ['chunk_out_of_order', 'chunk_superseded'] : [];
     return {
       what: `chunk ${index} of ${upload.totalChunks} of ${fileId}`,
       method: 'POST',
@@ -292,7 +292,7 @@ export class Uploader {
     // Keyless ones lie in the namespace `public`, which is not this client's alone.
     for (const { upload } of mine.filter((one) => one.upload.plan.key === null)) {
       const path = `/uploads/${encodeURIComponent(upload.plan.fileId)}`;
-      const refusals = ['upload_not_found'];
+      const refusals = (): string[] => ['upload_not_found'];
       await this.#client.call({
         what: `DELETE ${path}`,
         method: 'DELETE',
@@ -314,7 +314,7 @@ interface Timed {
   readonly outcome: Outcome;
 }
 
-type ChunkCall = Call & { readonly body: Buffer; readonly refusals: readonly string[] };
+type ChunkCall = Call & { readonly body: Buffer; readonly refusals: () => string[] };
 
 export function statusCall({ plan }: Upload): Call {
   const path = `/media/chunks?fileId=${encodeURIComponent(plan.fileId)}`;

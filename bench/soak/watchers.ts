@@ -26,7 +26,7 @@ export async function armRules(site: Site): Promise<void> {
   const client = new Client(site, `${site.server.name}-armourer`);
   const { dice } = client;
   for (let batch = 1; !world.isOver; batch += 1) {
-    const rules = Array.from({ length: dice.between(0, 4) }, (_, n) =>
+    const rules = Array.from({ length: dice.between(1, 6) }, (_, n) =>
       drawRule(dice, `soak-${site.server.name}-${batch}-${n}`),
     );
     for (const { id, effect } of rules) world.armed.set(id, effect);
@@ -35,7 +35,7 @@ export async function armRules(site: Site): Promise<void> {
     const path = dice.pick(['/rules', '/rules', '/rules', '/rules?namespace=public', '/rules?namespace=*']);
     const body = Buffer.from(JSON.stringify(rules.map(({ json }) => json)));
     await client.call({ what: `PUT ${path}`, method: 'PUT', path, isAdmin: true, key, body });
-    await world.pause(dice.between(50, 400));
+    await world.pause(dice.between(50, 250));
   }
   client.close();
 }
@@ -188,9 +188,9 @@ export async function readAdminPlane(site: Site): Promise<void> {
     () => post('/requests/find', { operation: 'uploadChunk', status: 200 }),
     () => ({
       ...post('/requests/wait', { operation: 'uploadChunk', timeoutMs: 200 }),
-      refusals: ['no code'],
+      refusals: () => ['no code'],
     }),
-    () => ({ ...post('/verify', { never: ['acknowledged chunk re-sent'] }), refusals: ['no code'] }),
+    () => ({ ...post('/verify', { never: ['acknowledged chunk re-sent'] }), refusals: () => ['no code'] }),
   ] as unknown as [() => Call];
   while (!world.isOver) {
     await client.call({
@@ -263,13 +263,14 @@ async function listenOnce(client: Client, life: Life, from: number | null): Prom
   let last = from ?? 0;
   let rest = '';
   const take = (text: string): void => {
-    rest += text;
-    const ids = [...rest.matchAll(/^id: (\d+)\nevent: (?!gap)/gm)].map(([, id]) => Number(id));
-    for (const id of ids) {
-      if (id <= last) client.problem(`event ${id} came after event ${last}`);
-      last = id;
+    const events = (rest + text).split('\n\n');
+    rest = events.pop() ?? ''; // What has not come to its end.
+    for (const event of events) {
+      const id = /^id: (\d+)\nevent: (?!gap)/m.exec(event)?.[1];
+      if (id === undefined) continue;
+      if (Number(id) <= last) client.problem(`event ${id} came after event ${last}`);
+      last = Number(id);
     }
-    rest = rest.slice(rest.lastIndexOf('\n\n') + 2);
   };
   const outgoing = get(`${life.adminUrl}/events?namespace=*`, { headers }, (answer) => {
     if (answer.statusCode !== 200) client.problem(`GET /__admin/events was answered ${answer.statusCode}`);

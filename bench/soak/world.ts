@@ -11,7 +11,7 @@ import type { Upload } from './upload.ts';
 
 /** How the servers are set up: short times, so that what takes hours happens within a soak. */
 export const TIMES = { uploadTtlMs: 30_000, takeoverMs: 1_000, idleMs: 4_000, graceMs: 1_500 } as const;
-export const JOURNAL_ENTRIES = 2_000;
+export const JOURNAL_ENTRIES = 1_000;
 
 /** A finished upload that is still on the server. */
 export interface Kept {
