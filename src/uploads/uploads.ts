@@ -44,6 +44,9 @@ export interface FinalizeRequest {
   readonly earlier?: { readonly mediaId?: string | undefined; readonly at?: number | undefined };
 }
 
+/** Of an upload, finalised or not. */
+type UploadContent = Omit<FinalizedContent, 'bytes' | 'finalization'> & Pick<UploadState, 'finalization'>;
+
 /** A finalised upload, for the media service to make the entry of. */
 export interface FinalizedContent {
   readonly finalization: Finalization;
@@ -152,13 +155,8 @@ export class Uploads {
     );
   }
 
-  /**
-   * Where the first `currentSize` bytes lie; of a finalised upload they are the entry's, which is there then, whatever a
-   * crash left half done. Null: no such upload.
-   */
-  async content(
-    ref: UploadRef,
-  ): Promise<{ place: Place; extents: Extent[]; finalization: Finalization | null } | null> {
+  /** Where its first `currentSize` bytes lie; the entry that it became is there then, whatever a crash left half done. */
+  async content(ref: UploadRef): Promise<UploadContent | null> {
     return this.#open.use(await this.#locate(ref), (upload) =>
       upload.inTurn(async () => {
         const { state, place } = upload;
