@@ -7,7 +7,6 @@ import { markdownTable } from '../table.ts';
 import type { SoakOptions } from './options.ts';
 import type { Counts } from './record.ts';
 import { FIGURE_NAMES, FIGURES, type FigureName, type JudgedTrend, type Sample } from './samples.ts';
-import type { Trend } from './trend.ts';
 
 export type Tally = Readonly<Partial<{ [what: string]: number }>>;
 
@@ -90,16 +89,10 @@ export function trendTable(trends: readonly JudgedTrend[]): string {
     String(FIGURES[figure].bounds.tolerance),
   ]);
   const short = new Set(
-    trends
-      .filter(({ trend }) => trend.kind === 'too short')
-      .map(({ server, life, trend }) => `${server} ${life} (${reasonOf(trend)})`),
+    trends.filter(({ trend }) => trend.kind === 'too short').map(({ server, life }) => `${server} ${life}`),
   );
   const table = rows.length === 0 ? 'No process lived long enough.' : markdownTable([head, ...rows]);
-  return short.size === 0 ? table : `${table}\n\nNot judged: ${[...short].join('; ')}.`;
-}
-
-function reasonOf(trend: Trend): string {
-  return trend.kind === 'too short' ? trend.reason : '';
+  return short.size === 0 ? table : `${table}\n\nToo short to judge: ${[...short].join(', ')}.`;
 }
 
 export function risingSentences(trends: readonly JudgedTrend[]): string[] {

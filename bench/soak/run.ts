@@ -147,10 +147,8 @@ async function sampling(
   const [{ world }] = sites as [Site];
   const clients = sites.map((site) => new Client(site, `${site.server.name}-sampler`));
   while (!world.isOver) {
-    for (const client of clients) {
-      const sample = await sampleOf(client, around.folder);
-      if (sample !== null) samples.push(sample);
-    }
+    const taken = await Promise.all(clients.map((client) => sampleOf(client, around.folder)));
+    samples.push(...taken.filter((sample) => sample !== null));
     await world.pause(SAMPLE_MS);
   }
   for (const client of clients) client.close();
@@ -161,16 +159,17 @@ async function sampleOf(client: Client, folder: string): Promise<Sample | null> 
   const { server, world } = client.site;
   const { life } = server;
   if (life === null || server.isClosed) return null;
-  const counted = await client.callOn(life, {
+  const counting = client.callOn(life, {
     what: 'POST requests/count',
     method: 'POST',
     path: '/requests/count?namespace=*',
     isAdmin: true,
     body: Buffer.from('{}'),
   });
+  const { seconds } = world.record;
+  const [counted, measured] = await Promise.all([counting, measure(life.pid, join(folder, server.name))]);
   const journal = counted.kind === 'success' ? (parsed(counted.body) as { count: number }).count : null;
-  const measured = await measure(life.pid, join(folder, server.name));
-  return { server: server.name, life: life.number, seconds: world.record.seconds, journal, ...measured };
+  return { server: server.name, life: life.number, seconds, journal, ...measured };
 }
 
 async function progress(world: World, say: (text: string) => void): Promise<void> {
