@@ -3,8 +3,6 @@
 //
 // Promises: conditions first; every figure was measured in this run, our side and the other's in turn, by one client.
 // Exit code 1 when anything was measured failing; a goal that is missed is only said.
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { chartOf } from './compare/chart.ts';
@@ -14,13 +12,13 @@ import { goalTable, pageOf } from './compare/report.ts';
 import { runAll, type Outcome } from './compare/run.ts';
 import { QUICK } from './compare/scale.ts';
 import { conditionLines, readConditions } from './conditions.ts';
+import { drawSvg, installPeers } from './drawing.ts';
 import { hasWrk } from './sender/wrk.ts';
-import { PEERS_FOLDER } from './server.ts';
 
 const MIB = 1024 ** 2;
 
 async function bench(options: PeersOptions): Promise<boolean> {
-  installPeers();
+  installPeers(sayStep);
   const goals = GOALS.filter(({ name }) => options.goals.includes(name));
   const conditions = await readConditions('none');
   console.log(
@@ -69,27 +67,11 @@ function sayStep(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-/** Apart from the product's own packages, from a lockfile of their own. @throws Error when npm fails */
-function installPeers(): void {
-  if (existsSync(join(PEERS_FOLDER, 'node_modules'))) return;
-  sayStep('installing the peers: npm ci --prefix bench/peers');
-  const argv = ['ci', '--prefix', PEERS_FOLDER, '--ignore-scripts', '--no-audit', '--no-fund'];
-  const { status, error } = spawnSync('npm', argv, { stdio: ['ignore', 2, 2] });
-  if (status !== 0)
-    throw new Error(`npm ci --prefix bench/peers failed${error === undefined ? '' : `: ${error.message}`}`);
-}
-
 /** Null: there is nothing to draw. @throws Error when the chart cannot be drawn */
 function drawChart({ measured }: Outcome, subtitle: string): string | null {
   const spec = chartOf(measured.cells, subtitle);
   if (spec === null) return null;
-  const drawn = spawnSync(process.execPath, [join(PEERS_FOLDER, 'chart.mjs')], {
-    input: JSON.stringify(spec),
-    encoding: 'utf8',
-    maxBuffer: 64 * MIB,
-  });
-  if (drawn.status !== 0) throw new Error(`the chart could not be drawn: ${drawn.stderr}`);
-  return drawn.stdout;
+  return drawSvg(spec);
 }
 
 try {

@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { PEERS_FOLDER } from './drawing.ts';
 import { cpuSecondsOf, peakRssOf } from './proc.ts';
 
 export type Durability = 'fsync' | 'none';
@@ -39,8 +40,6 @@ export interface BenchServer {
 
 /** What `npx xenonflare-mock` runs. */
 const COMMAND = readCommand();
-/** Their sources: they are run as they are, beside what they need. */
-export const PEERS_FOLDER = fileURLToPath(new URL('../bench/peers/', import.meta.url));
 
 /** The server that this repository is about, as it is deployed: its log is on and goes to a file. */
 export function startProduct({ durability, hasJournal, dataDir }: ProductOptions): Promise<BenchServer> {

@@ -25,6 +25,7 @@ import { withQuota } from './storage/quota.ts';
 import { Metrics } from './telemetry.ts';
 import { Expiries } from './uploads/expiries.ts';
 import type { Storage } from './uploads/ports.ts';
+import type { UploadEvent } from './uploads/upload.ts';
 import { Uploads } from './uploads/uploads.ts';
 
 export interface ServerOptions {
@@ -121,9 +122,22 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   };
 }
 
-/** A seeded sequence begins anew with every process, and the entries of the last one are still there. */
-async function takeKnown(ids: MediaIds, storage: Storage): Promise<void> {
-  for await (const { place } of storage.ledgers.list('media')) ids.take(place.namespace, place.name);
+/**
+ * A seeded sequence begins anew with every process, and the entries of the last one are still there. So are the ids of
+ * entries that a crash kept from being made: they stand in the ledgers of their uploads, which a seed has us read (D2 is
+ * about servers without one).
+ */
+async function takeKnown(ids: MediaIds, { ledgers }: Storage): Promise<void> {
+  for await (const { place } of ledgers.list('media')) ids.take(place.namespace, place.name);
+  for await (const { place } of ledgers.list('uploads')) {
+    const opened = await ledgers.open(place).catch((error: unknown) => {
+      if (isDamage(error)) return null; // It will be refused to whoever asks for it.
+      throw error;
+    });
+    await opened?.ledger.close();
+    for (const record of (opened?.records ?? []) as unknown as UploadEvent[])
+      if (record.type === 'finalized') ids.take(record.namespace, record.mediaId);
+  }
 }
 
 interface Services {

@@ -13,7 +13,7 @@
 //
 // Promises: an append is whole or not at all; with `fsync` it is synced, and so is the name of a new file (D1).
 import { fdatasync } from 'node:fs';
-import { open, readFile, rm, truncate, type FileHandle } from 'node:fs/promises';
+import { open, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
@@ -45,21 +45,25 @@ export class DiskLedgers implements Ledgers {
 
   async open(place: Place): Promise<OpenedLedger | null> {
     const path = this.#path(place);
-    const content = await readFile(path).catch((error: unknown) => {
-      if (hasCode(error, 'ENOENT')) return null;
+    const file = await openFile(path);
+    if (file === null) return null;
+    try {
+      // By the one descriptor: somebody may remove the file meanwhile.
+      const content = await file.readFile();
+      const { records, lines, validBytes } = readLedger(content, place);
+      const torn = content.length - validBytes;
+      if (torn > 0) await file.truncate(validBytes);
+      if (records.length === 0) {
+        await rm(path, { force: true }); // The very first write never finished: there is no such ledger.
+        await file.close();
+        return null;
+      }
+      const ledger = new DiskLedger(file, { bytes: validBytes, lines }, this.#options);
+      return torn > 0 ? { ledger, records, torn: { bytes: torn } } : { ledger, records };
+    } catch (error) {
+      await file.close();
       throw error;
-    });
-    if (content === null) return null;
-    const { records, lines, validBytes } = readLedger(content, place);
-    const torn = content.length - validBytes;
-    if (torn > 0) await truncate(path, validBytes);
-    if (records.length === 0) {
-      await rm(path, { force: true }); // The very first write never finished: there is no such ledger.
-      return null;
     }
-    const file = await open(path, 'r+');
-    const ledger = new DiskLedger(file, { bytes: validBytes, lines }, this.#options);
-    return torn > 0 ? { ledger, records, torn: { bytes: torn } } : { ledger, records };
   }
 
   async create(place: Place, records: readonly object[]): Promise<Ledger> {
@@ -155,6 +159,14 @@ class DiskLedger implements Ledger {
       this.#broken = new Error('the ledger could not be restored after a failed append', { cause });
     }
   }
+}
+
+/** For reading and writing. Null: it is not there. */
+async function openFile(path: string): Promise<FileHandle | null> {
+  return open(path, 'r+').catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT')) return null;
+    throw error;
+  });
 }
 
 const CRC_DIGITS = 8;

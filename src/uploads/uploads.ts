@@ -44,6 +44,9 @@ export interface FinalizeRequest {
   readonly earlier?: { readonly mediaId?: string | undefined; readonly at?: number | undefined };
 }
 
+/** Of an upload, finalised or not. */
+type UploadContent = Omit<FinalizedContent, 'bytes' | 'finalization'> & Pick<UploadState, 'finalization'>;
+
 /** A finalised upload, for the media service to make the entry of. */
 export interface FinalizedContent {
   readonly finalization: Finalization;
@@ -152,15 +155,16 @@ export class Uploads {
     );
   }
 
-  /** The content of an unfinalised upload: where its first `currentSize` bytes lie. Null: no such upload. */
-  async content(
-    ref: UploadRef,
-  ): Promise<{ place: Place; extents: Extent[]; finalization: Finalization | null } | null> {
-    const place = await this.#locate(ref);
-    return this.#open.use(place, ({ state }) =>
-      Promise.resolve(
-        state && { place, extents: state.chunks.extents(state.nextIndex), finalization: state.finalization },
-      ),
+  /** Where its first `currentSize` bytes lie; the entry that it became is there then, whatever a crash left half done. */
+  async content(ref: UploadRef): Promise<UploadContent | null> {
+    return this.#open.use(await this.#locate(ref), (upload) =>
+      upload.inTurn(async () => {
+        const { state, place } = upload;
+        if (state === null) return null;
+        const { finalization, chunks, nextIndex } = state;
+        if (finalization !== null) await this.#options.settle(handOver(place, finalization, state));
+        return { place, extents: chunks.extents(nextIndex), finalization };
+      }),
     );
   }
 

@@ -1,5 +1,7 @@
 // media.test.ts: a completed upload, or a file, becomes a media entry, exactly once (F1-F8), and the entry lives (§5).
 import { statSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
   advanceClock,
@@ -307,6 +309,25 @@ describe.each(KINDS)('a finalise, $type', (kind) => {
     const digest = await ask(server, `/__admin/media/${body.data.id}?digest=sha256`, { key: 'k' });
     expect(JSON.parse(digest.text)).toMatchObject({ sha256: view.sha256 });
   });
+});
+
+it('with a seed, an entry that a crash kept from being made keeps its id for itself (F6)', async () => {
+  const settings = { storage: 'disk', seed: 'any' } as const;
+  const before = await openTestServer(settings);
+  await sendAll(before, { fileId: 'first', content: Buffer.from('first') });
+  const { body: made } = await finalize(before, 'first');
+  await before.close();
+  // As a process leaves it that is killed after the upload's record, before the entry's.
+  await rm(join(before.dataDir, 'ledgers', 'media'), { recursive: true });
+  const server = await openTestServer({ ...settings, dataDir: before.dataDir });
+  await sendAll(server, { fileId: 'second', content: Buffer.from('second') });
+  const second = await finalize(server, 'second');
+  const first = await finalize(server, 'first');
+  expect(first.body.data.id).toBe(made.data.id);
+  expect(second.body.data.id).not.toBe(first.body.data.id);
+  const content = (id: string): Promise<Answer> => ask(server, `/__admin/media/${id}/content`, { key: 'k' });
+  expect((await content(first.body.data.id)).text).toBe('first');
+  expect((await content(second.body.data.id)).text).toBe('second');
 });
 
 describe.each(KINDS)('what a request must have, $type', (kind) => {

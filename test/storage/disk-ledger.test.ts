@@ -255,3 +255,13 @@ it('a ledger of 100,000 chunks opens in order', async () => {
   expect(opened?.records).toHaveLength(100_001);
   expect(opened?.records.at(-1)).toEqual({ type: 'chunk', index: 99_999 });
 });
+
+it('a ledger that is removed while it is being opened is there or is not, and neither is an error', async () => {
+  for (let times = 0; times < 100; times += 1) {
+    await (await ledgers.create(place(), RECORDS)).close();
+    const [opened] = await Promise.all([ledgers.open(place()), ledgers.remove(place())]);
+    expect([RECORDS, null]).toContainEqual(opened?.records ?? null);
+    await opened?.ledger.close();
+    expect(await ledgers.open(place())).toBeNull();
+  }
+});

@@ -596,6 +596,16 @@ describe('a crash while finalising', () => {
   );
 
   it.each(['move', 'create'] as const)(
+    'between the record and the %s, then somebody looks at the content: it is the entry’s, which is made first',
+    async (call) => {
+      const service = await crashAt(call);
+      const { mediaId = '' } = (await service.uploads.content(REF))?.finalization ?? {};
+      expect(await entryContent(service, mediaId)).toBe('onetwo');
+      expect(await finalise(service)).toBe(mediaId);
+    },
+  );
+
+  it.each(['move', 'create'] as const)(
     'between the record and the %s, then the upload is deleted: the entry is made first',
     async (call) => {
       const service = await crashAt(call);
