@@ -59,6 +59,8 @@ export class Media {
   readonly #making = new Map<string, Promise<Entry>>();
   /** Ids of direct uploads on their way. */
   readonly #direct = new Set<string>();
+  /** How many entries were removed: one that was read meanwhile may have been among them, and must not be remembered. */
+  #removals = 0;
 
   constructor(options: MediaOptions) {
     this.#options = options;
@@ -79,8 +81,10 @@ export class Media {
     if (!ID_SHAPE.test(id)) return null;
     const place = placeOf(namespace, id);
     const key = `${namespace}/${id}`;
-    const stored = this.#cache.get(key) ?? (await this.#read(place));
-    if (stored !== null) this.#remember(key, stored);
+    const cached = this.#cache.get(key);
+    const removals = this.#removals;
+    const stored = cached ?? (await this.#read(place));
+    if (stored !== null && removals === this.#removals) this.#remember(key, stored);
     return stored;
   }
 
@@ -138,6 +142,8 @@ export class Media {
     const place = placeOf(namespace, id);
     this.#cache.delete(`${namespace}/${id}`);
     await this.#options.storage.ledgers.remove(place);
+    this.#removals += 1;
+    this.#cache.delete(`${namespace}/${id}`);
     await this.#options.storage.bytes.remove(place);
   }
 
