@@ -9,7 +9,8 @@ import { ExchangeObserver, type ObserverOptions } from './exchange-observer.ts';
 export function surround(app: FastifyInstance, options: ObserverOptions): void {
   const connections = new Connections();
   app.addHook('onRequest', (request, reply, done) => {
-    if (!request.url.startsWith('/__admin') && request.method !== 'OPTIONS') {
+    const { url = request.url } = request.routeOptions; // The request's own may be percent-encoded, or absolute.
+    if (!url.startsWith('/__admin') && request.method !== 'OPTIONS') {
       const connection = connections.next(request.raw.socket);
       request.observer = new ExchangeObserver(options, { request, reply, connection });
     }

@@ -4,10 +4,32 @@ import { describe, expect, it } from 'vitest';
 import { startServer } from '../../src/index.ts';
 import { openTestServer, temporaryFolder } from '../helpers/app.ts';
 import { DoubleClient } from '../helpers/double-client.ts';
+import { rawExchange, requestBytes, type RawAnswer } from '../helpers/raw.ts';
 
 interface Refused {
   readonly error: { readonly code: string; readonly details: { readonly problems: readonly object[] } };
 }
+
+describe('a path of the plane that is written otherwise', () => {
+  it.each(['/%5F_admin/rules', '/__%61dmin/rules', 'http://localhost/__admin/rules'])(
+    '%s',
+    async (target) => {
+      const server = await openTestServer();
+      server.controls.addRules('public', { fault: 'close', times: 'always' });
+      const ask = (line: string): Promise<RawAnswer | null> => {
+        const headers = { origin: 'https://app.example.com', 'access-control-request-method': 'POST' };
+        return rawExchange(server.port, [requestBytes(line, headers)]);
+      };
+      expect((await ask(`GET ${target}`))?.status, 'no rule breaks it').toBe(200);
+      expect(server.journal?.count('*'), 'it is no exchange of the contract').toBe(0);
+      const { status, headers } = (await ask(`OPTIONS ${target}`)) ?? {};
+      expect([status, headers?.['access-control-allow-origin']], 'no page is let in').toEqual([
+        405,
+        undefined,
+      ]);
+    },
+  );
+});
 
 describe('bound beyond loopback', () => {
   it.each([
