@@ -57,13 +57,13 @@ export class Attacker {
 
   async #ask(line: RawConnection, who: string): Promise<string | null> {
     const id = `${who}-${(this.#asked += 1)}`;
-    await line.write(requestBytes(`GET /media/chunks?fileId=${id}`, { 'x-request-id': id }));
+    await line.write(requestBytes(`GET /media/chunks?fileId=${who}`, { 'x-request-id': id }));
     const answer = await line.answer().catch(String);
     const isOwn =
       typeof answer === 'object' &&
       answer?.status === 200 &&
       answer.headers['x-request-id'] === id &&
-      answer.text === `{"success":true,"data":{"exists":false,"currentSize":0,"fileId":"${id}"}}` &&
+      answer.text === `{"success":true,"data":{"exists":false,"currentSize":0,"fileId":"${who}"}}` &&
       line.leftOver === '';
     return isOwn
       ? null
