@@ -4,7 +4,7 @@
 // Must not know: what a case is about.
 import { setTimeout as delay } from 'node:timers/promises';
 import { openConnection, requestBytes, type RawAnswer, type RawConnection } from '../helpers/raw.ts';
-import type { HostileCase, Sent } from './hostile-case.ts';
+import type { HostileCase, Sent, Step } from './hostile-case.ts';
 import type { Outcome } from './verdict.ts';
 
 export class Attacker {
@@ -20,10 +20,7 @@ export class Attacker {
   async play(hostile: HostileCase): Promise<Outcome> {
     const line = this.#line ?? (await openConnection(this.#port));
     this.#line = null;
-    for (const step of hostile.steps) {
-      if (Buffer.isBuffer(step)) await line.write(step);
-      else await pause(step.pauseMs);
-    }
+    for (const step of hostile.steps) await take(step, line);
     if (hostile.ending === 'reset') {
       line.reset();
       return { answers: [], leftOver: '', hasEnded: true, isStuck: false };
@@ -71,9 +68,10 @@ export class Attacker {
   }
 }
 
-async function pause(ms: number): Promise<void> {
-  if (ms > 0) await delay(ms);
-  else await new Promise((resolve) => setImmediate(resolve));
+async function take(step: Step, line: RawConnection): Promise<void> {
+  if (Buffer.isBuffer(step)) await line.write(step);
+  else if (step.pauseMs > 0) await delay(step.pauseMs);
+  else await new Promise((resolve) => setImmediate(resolve)); // A packet of its own for what comes next.
 }
 
 /** Until every answer that is due has come, one says that it is the last, or the server ends the connection. */

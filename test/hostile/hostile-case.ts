@@ -68,7 +68,7 @@ export function headOf({ method, target, id, lines = [] }: Head): string {
 }
 
 /** Good HTTP around any body: with its length, or in the chunked transfer coding. */
-export function framed({ dice }: Setting, head: Head, body: Buffer): Buffer {
+function framed({ dice }: Setting, head: Head, body: Buffer): Buffer {
   const lines = [...(head.lines ?? [])];
   if (dice.chance(0.7))
     return Buffer.concat([

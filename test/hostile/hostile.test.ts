@@ -134,6 +134,12 @@ class Table {
 
 // Playing
 
+interface Played {
+  readonly hostile: HostileCase;
+  readonly outcome: Outcome;
+  readonly found: readonly string[];
+}
+
 const MAX_SHOWN = 1_200;
 const MAX_FAILURES = 5;
 
@@ -144,7 +150,7 @@ function shown(bytes: Buffer): string {
     : `${all.slice(0, MAX_SHOWN)}… (${bytes.length} bytes)`;
 }
 
-function report(n: number, hostile: HostileCase, outcome: Outcome, found: readonly string[]): string {
+function report(n: number, { hostile, outcome, found }: Played): string {
   const sent = hostile.steps.map((step) => (Buffer.isBuffer(step) ? shown(step) : `(${step.pauseMs} ms)`));
   const got = outcome.answers.map(
     ({ status, headers, text }) => `${status} ${headers['x-request-id'] ?? '-'} ${text.slice(0, 300)}`,
@@ -187,8 +193,8 @@ async function playOne(
   if (neighbour !== null) found.push(`a neighbour: ${neighbour}`);
   table.count(kindOf(SEED, n), outcome);
   if (mayHaveStoredBy(hostile, outcome)) mayHaveStored.add(n);
-  if (found.length > 0) failures.push(report(n, hostile, outcome, found));
-  if (found.length > 0 || ONLY !== null) console.error(report(n, hostile, outcome, found));
+  if (found.length > 0) failures.push(report(n, { hostile, outcome, found }));
+  if (found.length > 0 || ONLY !== null) console.error(report(n, { hostile, outcome, found }));
 }
 
 /** The cases of these numbers, `count` at a time, each attacker one after the other. */

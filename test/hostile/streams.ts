@@ -38,7 +38,7 @@ function amongGood(setting: Setting, bad: { readonly bytes: string; readonly sen
   };
 }
 
-const sentAs = (setting: Setting, method: string, target: string, fate: Fate): Sent => ({
+const sentAs = (setting: Setting, [method, target]: readonly [string, string], fate: Fate): Sent => ({
   id: idOf(setting),
   method,
   target,
@@ -91,7 +91,7 @@ export const oddHeader: Generator = (setting) => {
   const [line, fate] = dice.pick(ODD_LINES);
   const target = `${CHUNKS}?fileId=${fileIdOf(setting.n)}`;
   const bytes = headOf({ method: 'GET', target, id: idOf(setting), lines: [line] });
-  return amongGood(setting, { bytes, sent: sentAs(setting, 'GET', target, fate) });
+  return amongGood(setting, { bytes, sent: sentAs(setting, ['GET', target], fate) });
 };
 
 export const headerFlood: Generator = (setting) => {
@@ -111,127 +111,99 @@ export const headerFlood: Generator = (setting) => {
   // The id behind the flood: what a server drops without a word is missed there.
   const all = ['Host: localhost', ...lines, `X-API-Key: hostile`, `X-Request-Id: ${idOf(setting)}`];
   const bytes = `GET ${target} HTTP/1.1\r\n${all.join('\r\n')}\r\n\r\n`;
-  return amongGood(setting, { bytes, sent: sentAs(setting, 'GET', target, fate) });
+  return amongGood(setting, { bytes, sent: sentAs(setting, ['GET', target], fate) });
 };
 
 // Targets and methods
 
 const ODD_TARGETS = [
-  ...[
-    '/',
-    '//',
-    '/.',
-    '/..',
-    '/../..',
-    '/media/../__admin/rules',
-    '/media/chunks/',
-    '/MEDIA/CHUNKS',
-    '/media//chunks',
-    '/media/./chunks',
-  ],
-  ...[
-    '/%',
-    '/%2',
-    '/%zz',
-    '/media/%ff',
-    '/media/videos/%00',
-    '/media/videos/%2e%2e',
-    '/media/videos/..%2f..',
-    '/media/videos/%E0%80%80',
-  ],
-  ...[
-    '/media/%63hunks?fileId=x',
-    '/%6dedia/chunks?fileId=x',
-    '/media%2Fchunks?fileId=x',
-    '/media/chunks;a=b?fileId=x',
-    '/media/chunks%3FfileId=x',
-  ],
-  ...[
-    '/media/chunks?',
-    '/media/chunks?fileId',
-    '/media/chunks?fileId=',
-    '/media/chunks?fileId=%',
-    '/media/chunks?fileId=%ff',
-    '/media/chunks?fileId=%00',
-  ],
-  ...[
-    '/media/chunks?fileId=a&fileId=b',
-    '/media/chunks?FILEID=a',
-    '/media/chunks?fileId[]=a',
-    '/media/chunks?__proto__=a&fileId=b',
-    '/media/chunks?constructor=a',
-  ],
-  ...[
-    '/media/chunks?fileId=a#b',
-    '/media/chunks?fileId=a?b=c',
-    '/media/chunks?&&&=&fileId=a',
-    '/media/chunks?fileId=%252e',
-    '/media/chunks?fileId=../../x',
-  ],
-  ...[
-    '/media/videos/__proto__',
-    '/media/images/constructor',
-    '/media/videos/0',
-    "/media/videos/'",
-    '/media/videos/%F0%9F%98%80',
-    '/media/videos/a b%20c',
-  ],
-  ...[
-    '/api/v1',
-    '/api/v1/',
-    '/api/v1/media/chunks?fileId=x',
-    '/api/v1/api/v1/channels',
-    '/api/v2/channels',
-    '/channels?x=%',
-    '/profiles/..;/channels',
-  ],
-  ...[
-    'http://localhost/media/chunks?fileId=x',
-    'http://evil.example/channels',
-    'https://x:99999/',
-    'http://',
-    'http:/channels',
-    'ftp://x/y',
-    '*',
-  ],
-  ...[
-    '/__admin',
-    '/__admin/',
-    '/__admin/nothing',
-    '/__admin/uploads/..%2f..%2fx',
-    '/__admin/uploads/%00/content',
-    '/__admin/media/__proto__/content',
-  ],
-  ...[
-    '/__admin/requests?limit=1e9',
-    '/__admin/requests?limit=-1',
-    '/__admin/requests?status=999999999999999999999',
-    '/__admin/requests?limit=1&limit=2',
-  ],
-  ...[
-    '/__admin/requests/0',
-    '/__admin/requests/99999999999999999999',
-    '/__admin/requests/-1',
-    '/__admin/requests/1e3',
-    '/__admin/rules/__proto__',
-    '/__admin/rules/%ff',
-  ],
-  ...[
-    '/__admin/uploads?namespace=%00',
-    '/__admin/uploads?namespace=..',
-    '/__admin/uploads/x?digest=md5',
-    '/__admin/state?bytes=x',
-    '/__admin/requests?format=xml',
-  ],
-  ...[
-    '/%5F%5Fadmin/rules',
-    '/__admin%2Frules',
-    '/__ADMIN/rules',
-    'http://x/__admin/rules',
-    '/__admin/../media/chunks',
-    '/favicon.ico',
-    '/.git/config',
-  ],
+  '/',
+  '//',
+  '/.',
+  '/..',
+  '/../..',
+  '/media/../__admin/rules',
+  '/media/chunks/',
+  '/MEDIA/CHUNKS',
+  '/media//chunks',
+  '/media/./chunks',
+  '/%',
+  '/%2',
+  '/%zz',
+  '/media/%ff',
+  '/media/videos/%00',
+  '/media/videos/%2e%2e',
+  '/media/videos/..%2f..',
+  '/media/videos/%E0%80%80',
+  '/media/%63hunks?fileId=x',
+  '/%6dedia/chunks?fileId=x',
+  '/media%2Fchunks?fileId=x',
+  '/media/chunks;a=b?fileId=x',
+  '/media/chunks%3FfileId=x',
+  '/media/chunks?',
+  '/media/chunks?fileId',
+  '/media/chunks?fileId=',
+  '/media/chunks?fileId=%',
+  '/media/chunks?fileId=%ff',
+  '/media/chunks?fileId=%00',
+  '/media/chunks?fileId=a&fileId=b',
+  '/media/chunks?FILEID=a',
+  '/media/chunks?fileId[]=a',
+  '/media/chunks?__proto__=a&fileId=b',
+  '/media/chunks?constructor=a',
+  '/media/chunks?fileId=a#b',
+  '/media/chunks?fileId=a?b=c',
+  '/media/chunks?&&&=&fileId=a',
+  '/media/chunks?fileId=%252e',
+  '/media/chunks?fileId=../../x',
+  '/media/videos/__proto__',
+  '/media/images/constructor',
+  '/media/videos/0',
+  "/media/videos/'",
+  '/media/videos/%F0%9F%98%80',
+  '/media/videos/a b%20c',
+  '/api/v1',
+  '/api/v1/',
+  '/api/v1/media/chunks?fileId=x',
+  '/api/v1/api/v1/channels',
+  '/api/v2/channels',
+  '/channels?x=%',
+  '/profiles/..;/channels',
+  'http://localhost/media/chunks?fileId=x',
+  'http://evil.example/channels',
+  'https://x:99999/',
+  'http://',
+  'http:/channels',
+  'ftp://x/y',
+  '*',
+  '/__admin',
+  '/__admin/',
+  '/__admin/nothing',
+  '/__admin/uploads/..%2f..%2fx',
+  '/__admin/uploads/%00/content',
+  '/__admin/media/__proto__/content',
+  '/__admin/requests?limit=1e9',
+  '/__admin/requests?limit=-1',
+  '/__admin/requests?status=999999999999999999999',
+  '/__admin/requests?limit=1&limit=2',
+  '/__admin/requests/0',
+  '/__admin/requests/99999999999999999999',
+  '/__admin/requests/-1',
+  '/__admin/requests/1e3',
+  '/__admin/rules/__proto__',
+  '/__admin/rules/%ff',
+  '/__admin/uploads?namespace=%00',
+  '/__admin/uploads?namespace=..',
+  '/__admin/uploads/x?digest=md5',
+  '/__admin/state?bytes=x',
+  '/__admin/requests?format=xml',
+  '/%5F%5Fadmin/rules',
+  '/__admin%2Frules',
+  '/__ADMIN/rules',
+  'http://x/__admin/rules',
+  '/__admin/../media/chunks',
+  '/favicon.ico',
+  '/.git/config',
 ].filter((target) => !target.includes(' '));
 
 const METHODS = [
@@ -265,7 +237,7 @@ export const oddTarget: Generator = (setting) => {
   // No target at all to some readers, and a refusal of a connection has a body, also of a HEAD.
   const isUnclear = target === 'http:/channels' || target === 'http://';
   const method = isUnclear || dice.chance(0.6) ? 'GET' : dice.pick(METHODS);
-  const sent = sentAs(setting, method, target, isUnclear || method === 'QUERY' ? 'either' : 'answered');
+  const sent = sentAs(setting, [method, target], isUnclear || method === 'QUERY' ? 'either' : 'answered');
   const lines = ['POST', 'PUT', 'PATCH', 'DELETE'].includes(method) ? ['Content-Length: 0'] : [];
   return {
     steps: cutUp({ n, dice }, headOf({ ...sent, id: idOf(setting), lines })),
@@ -306,7 +278,7 @@ export const oddRequestLine: Generator = (setting) => {
   const [line, fate] = setting.dice.pick(ODD_REQUEST_LINES);
   const bytes = `${line}\r\nHost: localhost\r\nX-Request-Id: ${idOf(setting)}\r\n\r\n`;
   const [method = '', target = ''] = line.split(/ +/);
-  return amongGood(setting, { bytes, sent: { ...sentAs(setting, method, target, fate) } });
+  return amongGood(setting, { bytes, sent: sentAs(setting, [method, target], fate) });
 };
 
 // Two ends of one message
@@ -431,7 +403,7 @@ export const smuggling: Generator = (setting) => {
   const target = dice.pick([CHUNKS, CHUNKS, '/media/videos', '/nowhere', '/__admin/verify']);
   const form = goodForm(fileIdOf(n));
   const head = headOf({ method: 'POST', target, id: idOf(setting), lines: [FORM_TYPE, ...lines] });
-  return amongGood(setting, { bytes: head + body(form), sent: sentAs(setting, 'POST', target, fate) });
+  return amongGood(setting, { bytes: head + body(form), sent: sentAs(setting, ['POST', target], fate) });
 };
 
 /** A good request whose body looks like more requests. */
@@ -455,7 +427,7 @@ export const hiddenRequest: Generator = (setting) => {
   const behind = goodQuery(setting, 2);
   return {
     steps: cutUp(setting, bad + behind.bytes),
-    requests: [sentAs(setting, method, target, 'answered'), behind.sent],
+    requests: [sentAs(setting, [method, target], 'answered'), behind.sent],
     ending: 'stay',
   };
 };
@@ -490,7 +462,7 @@ export const absurdLength: Generator = (setting) => {
     : goodForm(fileIdOf(setting.n)).slice(0, 40);
   return {
     steps: cutUp(setting, head + hidden),
-    requests: [sentAs(setting, method, target, 'either')],
+    requests: [sentAs(setting, [method, target], 'either')],
     ending: dice.pick(['half-close', 'reset']),
   };
 };
@@ -571,7 +543,7 @@ export const upgrade: Generator = (setting) => {
   const behind = dice.chance(0.5) ? [goodQuery(setting, 1)] : [];
   return {
     steps: cutUp(setting, text + behind.map(({ bytes }) => bytes).join('')),
-    requests: [sentAs(setting, method, target, 'answered'), ...behind.map(({ sent }) => sent)],
+    requests: [sentAs(setting, [method, target], 'answered'), ...behind.map(({ sent }) => sent)],
     ending: 'stay',
   };
 };
@@ -635,6 +607,6 @@ export const expectation: Generator = (setting) => {
   const lines = [FORM_TYPE, `Content-Length: ${form.length}`, `Expect: ${value}`];
   const target = dice.pick([CHUNKS, '/nowhere', '/media/videos']);
   const head = headOf({ method: 'POST', target, id: idOf(setting), lines });
-  const sent = sentAs(setting, 'POST', target, 'answered');
+  const sent = sentAs(setting, ['POST', target], 'answered');
   return { steps: [bytesOf(head), { pauseMs: 0 }, bytesOf(form)], requests: [sent], ending: 'stay' };
 };

@@ -25,106 +25,118 @@ const contracts = [loadContract(), loadContract('openapi-admin.yaml')];
 const INTERNAL =
   /\bat \S+ \(|node:|node_modules|\/(?:tmp|home|root|work|usr|var)\/|\.(?:[cm]?[jt]s):\d|FST_|HPE_|\bERR_|\bE(?:NOENT|ACCES|PERM|EXIST|ISDIR|NOTDIR|NAMETOOLONG|INVAL|IO|MFILE|PIPE)\b|(?:Type|Range|Reference|Assertion|Internal)Error|fastify|llhttp|Zod|prototype of|is not a function|Cannot (?:read|set|convert)|Maximum call stack|heap/;
 
+type Check = readonly [isWrong: boolean, what: string];
+
+const wrong = (...checks: readonly Check[]): string[] =>
+  checks.filter(([isWrong]) => isWrong).map(([, what]) => what);
+
 /** What is wrong with the outcome; empty: nothing is. */
 export function complaints({ requests, ending }: HostileCase, outcome: Outcome): string[] {
   const { answers, hasEnded, isStuck, leftOver } = outcome;
-  const found: string[] = [];
-  let at = 0;
-  let isOver = false;
-  for (const answer of answers) {
-    if (isOver) found.push(`an answer (${answer.status}) came behind the one that was to be the last`);
-    const request = requests[at];
-    found.push(...ofAnswer(request, answer));
-    // A refusal of the connection itself has no request id: nobody knows whose it is.
-    if (answer.headers['x-request-id'] === undefined) isOver = true;
-    if (answer.headers['connection'] === 'close') isOver = true;
-    at += 1;
-  }
-  if (isStuck) found.push('neither the answers that are due nor an end of the connection came');
-  if (leftOver !== '' && ending !== 'reset')
-    found.push(`bytes that are no answer: ${JSON.stringify(leftOver.slice(0, 200))}`);
-  if (ending === 'reset') return found;
-  const unanswered = isOver ? [] : requests.slice(at).filter(({ fate }) => fate === 'answered');
-  found.push(...unanswered.map(({ id }) => `${id} is good and got no answer`));
-  const isRefused = requests.some(({ fate }) => fate === 'refused');
-  if (isRefused && !hasEnded && !isOver)
-    found.push('the connection goes on behind a request that must be refused');
-  return found;
+  const ofAnswers = answers.flatMap((answer, at) => ofAnswer(requests[at], answer));
+  const last = answers.findIndex(saysItIsLast);
+  const isOver = last !== -1;
+  const unanswered = isOver ? [] : requests.slice(answers.length).filter(({ fate }) => fate === 'answered');
+  const mustEnd = requests.some(({ fate }) => fate === 'refused');
+  const isTorn = ending === 'reset';
+  return [
+    ...ofAnswers,
+    ...wrong(
+      [isOver && last < answers.length - 1, 'an answer came behind the one that was to be the last'],
+      [isStuck, 'neither the answers that are due nor an end of the connection came'],
+      [!isTorn && leftOver !== '', `bytes that are no answer: ${JSON.stringify(leftOver.slice(0, 200))}`],
+      [
+        !isTorn && unanswered.length > 0,
+        `good, and without an answer: ${unanswered.map(({ id }) => id).join()}`,
+      ],
+      [!isTorn && mustEnd && !hasEnded && !isOver, 'the connection goes on behind what must be refused'],
+    ),
+  ];
+}
+
+function saysItIsLast({ headers }: RawAnswer): boolean {
+  return headers['connection'] === 'close' || headers['x-request-id'] === undefined;
 }
 
 function ofAnswer(request: Sent | undefined, answer: RawAnswer): string[] {
   const { status, headers } = answer;
   if (!Number.isInteger(status)) return [`no status line: ${JSON.stringify(answer)}`];
   const id = headers['x-request-id'];
-  if (id === undefined) return ofConnectionRefusal(request, answer);
   if (request === undefined) return [`an answer (${status}, ${id}) that nobody asked for`];
-  // A head that is cut off, or cannot be read to its end, has no id of the client's; the server makes one up.
-  const isOwn =
-    request.id === null ||
-    id === request.id ||
-    request.fate === 'either' ||
-    (request.fate === 'refused' && !id.startsWith('c'));
-  if (!isOwn) return [`${request.id} was to be answered, and ${id} was (${status})`];
-  if (request.fate === 'never') return [`${id} is no request, and was answered ${status}`];
-  if (request.fate === 'refused' && status < 400)
-    return [`${id} must be refused, and was answered ${status}`];
-  return ofStatus(request, answer).map((what) => `${id}: ${what}`);
+  if (id === undefined) return ofConnectionRefusal(request, answer);
+  if (!isIdOf(request, id)) return [`${request.id} was to be answered, and ${id} was (${status})`];
+  const found = wrong(
+    [request.fate === 'never', `${id} is no request, and was answered ${status}`],
+    [request.fate === 'refused' && status < 400, `${id} must be refused, and was answered ${status}`],
+  );
+  return found.length > 0 ? found : ofStatus(request, answer).map((what) => `${id}: ${what}`);
 }
 
-/** Before there is a request (http/replies.ts). */
-function ofConnectionRefusal(request: Sent | undefined, answer: RawAnswer): string[] {
+/** A head that is cut off, or cannot be read to its end, may have lost the client's id; then the server makes one up. */
+function isIdOf(request: Sent, id: string): boolean {
+  if (request.id === null || id === request.id) return true;
+  return (request.fate === 'either' || request.fate === 'refused') && !/^c\d+-\d+$/.test(id);
+}
+
+/** Of a connection, before there is a request (http/client-errors.ts). */
+const CONNECTION_REFUSALS = ['400 invalid_request', '408 request_timeout', '431 headers_too_large'];
+
+/** It has no request id: nobody knows whose it is. */
+function ofConnectionRefusal({ id, fate }: Sent, answer: RawAnswer): string[] {
   const { status, headers, text } = answer;
-  if (request?.fate === 'answered')
-    return [`${request.id} is good, and the connection was refused instead (${status})`];
-  if (request?.fate === 'never') return [`a refusal (${status}) behind a refusal`];
-  if (request === undefined) return [`a refusal of the connection (${status}) behind all answers`];
-  const found = ofEnvelope(answer);
   const { code, requestId } = envelopeOf(text) ?? {};
-  const isPromised =
-    (status === 400 && code === 'invalid_request') ||
-    (status === 408 && code === 'request_timeout') ||
-    (status === 431 && code === 'headers_too_large');
-  if (!isPromised) found.push(`${status} ${code} is no refusal of a connection`);
-  if (requestId !== 'none') found.push(`a refusal of a connection names the request ${requestId}`);
-  if (headers['connection'] !== 'close')
-    found.push('a refusal of a connection does not say that it is the last');
-  return found;
+  return [
+    ...ofEnvelope(answer),
+    ...wrong(
+      [fate === 'answered', `${id} is good, and the connection was refused instead (${status})`],
+      [fate === 'never', `a refusal (${status}) behind a refusal`],
+      [!CONNECTION_REFUSALS.includes(`${status} ${code}`), `${status} ${code} is no refusal of a connection`],
+      [requestId !== 'none', `a refusal of a connection names the request ${requestId}`],
+      [headers['connection'] !== 'close', 'a refusal of a connection does not say that it is the last'],
+    ),
+  ];
 }
 
 function ofStatus(request: Sent, answer: RawAnswer): string[] {
   const { status, headers, text } = answer;
-  if (status >= 500 && status !== 507) return [`${status}: ${text.slice(0, 300)}`];
-  const found = INTERNAL.test(text) && isJson(answer) ? [`says what is inside: ${text.slice(0, 500)}`] : [];
-  const isHead = request.method === 'HEAD';
-  if (isHead || status === 204) return [...found, ...(text === '' ? [] : ['a body where there is none'])];
-  if (status >= 400) found.push(...ofEnvelope(answer));
+  if (isDefect(status)) return [`${status}: ${text.slice(0, 300)}`];
+  if (request.method === 'HEAD' || status === 204) return wrong([text !== '', 'a body where there is none']);
+  const found = [
+    ...(isJson(answer) ? wrong([INTERNAL.test(text), `says what is inside: ${text.slice(0, 500)}`]) : []),
+    ...(status >= 400 && !isVerdict(answer) ? ofEnvelope(answer) : []),
+  ];
   if (isOfEveryPath(request, answer)) return found;
   const match = operationOf(request);
-  if (match === null)
-    return [
-      ...found,
-      `${status} is not promised for ${request.method} ${request.target.slice(0, 80)}: ${text.slice(0, 200)}`,
-    ];
+  if (match === null) return [...found, `${status} is not promised here: ${text.slice(0, 200)}`];
   const { contract, operation } = match;
-  const { operationId } = operation;
   const contentType = headers['content-type'] ?? '';
-  return [...found, ...contract.checkResponse({ operationId, status, contentType, headers, body: text })];
+  const facts = { operationId: operation.operationId, status, contentType, headers, body: text };
+  return [...found, ...contract.checkResponse(facts)];
+}
+
+/** Promised or not, hostile bytes must not bring it about. That there is no room is no defect. */
+function isDefect(status: number): boolean {
+  return status >= 500 && status !== 507;
+}
+
+/** Of `POST requests/wait` and `POST verify`: no error, and their operations say how it looks. */
+function isVerdict({ status, text }: RawAnswer): boolean {
+  return (status === 408 && text.startsWith('{"timedOut"')) || (status === 409 && text.startsWith('{"pass"'));
 }
 
 function ofEnvelope({ status, headers, text }: RawAnswer): string[] {
-  if (status === 408 && text.startsWith('{"timedOut"')) return []; // Of POST requests/wait: its operation says more.
-  if (status === 409 && text.startsWith('{"pass"')) return []; // Of POST verify.
-  const parsed = errorSchema.safeParse(jsonOf(text));
-  if (!parsed.success) return [`${status} without the envelope: ${text.slice(0, 300)}`];
-  const { error, requestId } = parsed.data;
-  const found = INTERNAL.test(text) ? [`says what is inside: ${text.slice(0, 500)}`] : [];
-  const known = Object.hasOwn(ERRORS, error.code) ? ERRORS[error.code as keyof typeof ERRORS] : null;
-  if (known?.status !== status) found.push(`${error.code} is no code of ${status}`);
-  const id = headers['x-request-id'];
-  if (id !== undefined && id !== requestId) found.push(`the answer to ${id} says that it is of ${requestId}`);
-  if (headers['content-type'] !== 'application/json; charset=utf-8')
-    found.push(`an error as ${headers['content-type']}`);
-  return found;
+  const envelope = envelopeOf(text);
+  if (envelope === null) return [`${status} without the envelope: ${text.slice(0, 300)}`];
+  const { code, requestId } = envelope;
+  const known = Object.entries(ERRORS).some(([name, spec]) => name === code && spec.status === status);
+  const id = headers['x-request-id'] ?? requestId;
+  const type = headers['content-type'];
+  return wrong(
+    [INTERNAL.test(text), `says what is inside: ${text.slice(0, 500)}`],
+    [!known, `${code} is no code of ${status}`],
+    [id !== requestId, `the answer to ${id} says that it is of ${requestId}`],
+    [type !== 'application/json; charset=utf-8', `an error as ${type}`],
+  );
 }
 
 /** What openapi.yaml promises "on every path". */
