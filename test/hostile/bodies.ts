@@ -333,7 +333,7 @@ const BOMBS: readonly ((dice: Dice) => string)[] = [
 /** One inside the other. */
 function nested(open: string, close: string): (dice: Dice) => string {
   return (dice) => {
-    const depth = dice.pick([5, 31, 32, 33, 100, 1_000, 5_000]);
+    const depth = dice.pick([5, 31, 32, 33, 100, 1_000, 5_000, 20_000]);
     return `${open.repeat(depth)}1${close.repeat(depth)}`;
   };
 }

@@ -60,9 +60,20 @@ const MEMORY_PROBE = `
   });`;
 
 interface Target {
+  /** One for each key: connections that are kept open must not look like those that were left behind. */
+  readonly clients: ReadonlyMap<string | undefined, DoubleClient>;
   readonly server: ServerProcess;
   readonly dataDir: string;
   readonly memoryFile: string;
+}
+
+const CONTROL = 'control';
+const NAMESPACES = [KEYS.contract, KEYS.admin, CONTROL, undefined];
+
+function clientOf({ clients }: Target, key: string | undefined): DoubleClient {
+  const client = clients.get(key);
+  if (client === undefined) throw new Error('a key without a client');
+  return client;
 }
 
 const folders: string[] = [];
@@ -80,7 +91,8 @@ async function startTarget(patience: readonly string[]): Promise<Target> {
     NODE_OPTIONS: `--import "data:text/javascript,${encodeURIComponent(MEMORY_PROBE)}"`,
     MEMORY_PROBE_FILE: memoryFile,
   });
-  return { server, dataDir, memoryFile };
+  const clients = new Map(NAMESPACES.map((key) => [key, new DoubleClient(server, key)]));
+  return { server, dataDir, memoryFile, clients };
 }
 
 async function linesOf(file: string): Promise<string[]> {
@@ -219,19 +231,19 @@ async function playAll(
 
 // What must be so after each batch
 
-async function expectGoodUpload({ server }: Target, batch: number): Promise<void> {
+async function expectGoodUpload(target: Target, batch: number): Promise<void> {
   const dice = diceOf(SEED + batch);
   const fileId = `control-${batch}`;
   const chunks = [dice.bytes(dice.between(1, 3_000)), dice.bytes(70_000), dice.bytes(dice.between(1, 50))];
-  const client = new DoubleClient(server, 'control');
+  const client = clientOf(target, CONTROL);
   for (const [index, bytes] of chunks.entries()) {
     const { status, text } = await client.chunk({ fileId, index, total: chunks.length, bytes });
     expect(status, text).toBe(200);
   }
   const { status, text, body } = await client.finalize(fileId);
   expect(status, text).toBe(201);
-  const content = await fetch(`${server.adminUrl}/media/${body.data.id}/content`, {
-    headers: { 'x-api-key': 'control' },
+  const content = await fetch(`${target.server.adminUrl}/media/${body.data.id}/content`, {
+    headers: { 'x-api-key': CONTROL },
   });
   const digest = createHash('sha256').update(Buffer.from(await content.arrayBuffer()));
   expect(digest.digest('hex')).toBe(createHash('sha256').update(Buffer.concat(chunks)).digest('hex'));
@@ -242,25 +254,25 @@ interface Listed {
 }
 
 /** Of the uploads that cases have names for, there are only those of cases that were told so. */
-async function expectToldUploads({ server }: Target, mayHaveStored: ReadonlySet<number>): Promise<void> {
+async function expectToldUploads(target: Target, mayHaveStored: ReadonlySet<number>): Promise<void> {
   for (const key of [KEYS.contract, undefined]) {
-    const { body } = await new DoubleClient(server, key).admin<Listed>('GET uploads');
+    const { body } = await clientOf(target, key).admin<Listed>('GET uploads');
     const untold = body.uploads.filter(({ fileId }) => {
       const n = caseOfFileId(fileId);
       return n !== null && !mayHaveStored.has(n);
     });
     expect(untold, `stored, and nobody was told (TEST_SEED=${SEED})`).toEqual([]);
+    const illegal = body.uploads.filter(({ fileId }) => !/^\P{Cc}{1,256}$/u.test(fileId));
+    expect(illegal, `stored under an id that rule C4 forbids (TEST_SEED=${SEED})`).toEqual([]);
   }
 }
 
-const NAMESPACES = [KEYS.contract, KEYS.admin, 'control', undefined];
-
-async function expectCleanAfterReset({ server, dataDir }: Target, files: readonly string[]): Promise<void> {
+async function expectCleanAfterReset(target: Target, files: readonly string[]): Promise<void> {
   for (const key of NAMESPACES) {
-    const { status, text } = await new DoubleClient(server, key).admin('POST reset', {});
+    const { status, text } = await clientOf(target, key).admin('POST reset', {});
     expect(status, text).toBe(200);
   }
-  await expect.poll(() => filesIn(dataDir), POLLING).toEqual(files);
+  await expect.poll(() => filesIn(target.dataDir), POLLING).toEqual(files);
 }
 
 async function expectAlive({ server }: Target): Promise<void> {
