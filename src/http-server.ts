@@ -22,17 +22,18 @@ import type { ObserverOptions } from './exchange-observer.ts';
 import type { FaultActions } from './faults/injection.ts';
 import type { RuleBook } from './faults/rule-book.ts';
 import { FeedBudget } from './http/body-feed.ts';
+import { ClientErrors } from './http/client-errors.ts';
 import { SpoolBudget } from './http/chunk-intake.ts';
 import { allowPages, contractRoutes, type ContractRoutesOptions } from './http/contract-routes.ts';
 import { operationOf } from './http/exchange.ts';
-import { answerExpectations, refuseWithoutHost } from './http/host-and-expect.ts';
+import { answerExpectations, isLastOnConnection, refuseUnclear } from './http/host-and-expect.ts';
 import { InFlight } from './http/in-flight.ts';
 import { Keys } from './http/keys.ts';
 import { lingerAfter } from './http/linger.ts';
 import { Pipelined } from './http/pipelined.ts';
 import { MediaIds } from './ids.ts';
 import { countRequests } from './http/rate-limit.ts';
-import { answerClientError, answerUnroutable, installReplies } from './http/replies.ts';
+import { answerUnroutable, installReplies } from './http/replies.ts';
 import type { Journal } from './journal/journal.ts';
 import type { Fixtures } from './media/accounts.ts';
 import type { Media } from './media/media.ts';
@@ -133,6 +134,8 @@ export class HttpServer {
 
   #createApp(surroundRoutes: (app: FastifyInstance) => void = () => undefined): FastifyInstance {
     const { config, logger, metrics } = this.#options;
+    const pipelined = new Pipelined();
+    const clientErrors = new ClientErrors(pipelined);
     const app = Fastify({
       logger: false,
       forceCloseConnections: true,
@@ -142,25 +145,27 @@ export class HttpServer {
       http: {
         headersTimeout: config.headerTimeout,
         connectionsCheckingInterval: Math.min(config.headerTimeout, 5_000),
-        requireHostHeader: false, // Node's own refusal says nothing; `refuseWithoutHost` is ours.
+        requireHostHeader: false, // Node's own refusal says nothing; `refuseUnclear` is ours.
       },
       genReqId: createRequestIds(config.seed),
       routerOptions: { maxParamLength: 16_384 }, // As long as the whole head may be: an id too long is an id not found.
-      clientErrorHandler: answerClientError,
+      clientErrorHandler: clientErrors.refuse,
       frameworkErrors: answerUnroutable,
     });
+    app.server.maxHeadersCount = 0; // Their bytes are bounded; those beyond a count Node drops without a word.
+    app.server.on('connect', clientErrors.refuseConnect);
     this.#options.observe?.(app);
     app.decorateRequest('caller', null);
     app.decorateRequest('observer', null);
     app.decorateRequest('errorCode', '');
     app.decorateRequest('facts', null as never);
     // Hooks of every request take a callback: a promise for each costs more than what most of them do.
-    const pipelined = new Pipelined();
     app.addHook('onRequest', ({ raw }, reply, done) => pipelined.inOrder(raw, reply.raw, done));
     app.addHook('onRequest', (request, reply, done) => {
       request.facts = {};
       reply.header('x-request-id', request.id);
-      refuseWithoutHost(request.raw);
+      if (isLastOnConnection(request.raw)) reply.header('connection', 'close');
+      refuseUnclear(request.raw);
       done();
     });
     surroundRoutes(app);

@@ -12,7 +12,8 @@ export function surround(app: FastifyInstance, options: ObserverOptions): void {
     // Those that are not on record count, too: after a preflight, a browser takes a connection for a used one, on which it
     // sends a POST again by itself.
     const connection = connections.next(request.raw.socket);
-    if (!request.url.startsWith('/__admin') && request.method !== 'OPTIONS') {
+    const { url = request.url } = request.routeOptions; // The request's own may be percent-encoded, or absolute.
+    if (!url.startsWith('/__admin') && request.method !== 'OPTIONS') {
       request.observer = new ExchangeObserver(options, { request, reply, connection });
     }
     done();

@@ -41,7 +41,8 @@ export function allowPages(
 export async function contractRoutes(app: FastifyInstance, options: ContractRoutesOptions): Promise<void> {
   // The plugin takes the preflights of every path; those of the admin plane must not be allowed to any page.
   app.addHook('onRequest', (request, reply, done) => {
-    if (request.url.startsWith('/__admin')) reply.callNotFound();
+    const { '*': decodedPath = request.url } = request.params as { '*'?: string };
+    if (decodedPath.startsWith('/__admin')) reply.callNotFound();
     else done();
   });
   await app.register(cors, {

@@ -14,8 +14,8 @@ import type { Socket } from 'node:net';
 const MAX_WAITING = 100;
 
 interface Line {
-  /** The response of the last request that came; null: it is over. */
-  last: ServerResponse | null;
+  /** Those whose answers are not over, in order. */
+  readonly open: ServerResponse[];
   waiting: number;
 }
 
@@ -24,20 +24,31 @@ export class Pipelined {
 
   /** Calls back when every earlier request of the connection has been answered; never, where the connection ends first. */
   inOrder({ socket }: IncomingMessage, response: ServerResponse, begin: () => void): void {
-    const line = this.#lines.get(socket) ?? { last: null, waiting: 0 };
+    const line = this.#lines.get(socket) ?? { open: [], waiting: 0 };
     this.#lines.set(socket, line);
-    const before = line.last;
-    line.last = response;
-    response.once('close', () => {
-      if (line.last === response) line.last = null;
-    });
-    if (before === null || before.writableFinished) return beginIfOpen(socket, begin);
+    const before = line.open.at(-1);
+    line.open.push(response);
+    response.once('close', () => line.open.splice(line.open.indexOf(response), 1));
+    if (before === undefined || before.writableFinished) return beginIfOpen(socket, begin);
     if (line.waiting >= MAX_WAITING) return void socket.destroy();
     line.waiting += 1;
     before.once('close', () => {
       line.waiting -= 1;
       beginIfOpen(socket, begin);
     });
+  }
+
+  /**
+   * To be called when no more can be read. Calls back when every request that came whole has been answered, unless the
+   * connection ends first; with the response of the one that did not come whole, if there is one.
+   */
+  behindWhole(socket: Socket, then: (broken: ServerResponse | null) => void): void {
+    const open = this.#lines.get(socket)?.open ?? [];
+    const last = open.at(-1) ?? null;
+    const broken = last?.req.complete === false ? last : null;
+    const before = open.at(broken === null ? -1 : -2);
+    if (before === undefined || before.writableFinished) return then(broken);
+    before.once('close', () => beginIfOpen(socket, () => then(broken)));
   }
 }
 

@@ -3,7 +3,6 @@
 // Promises: a refusal keeps its code and status; an error of a library is mapped here and nowhere else; an unexpected error
 // answers `internal_error` without a word of its text, which goes to the log. A client that left gets no answer.
 // Must not know: what routes do.
-import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { AppError, ERRORS, type ErrorCode } from '../errors.ts';
@@ -82,7 +81,8 @@ async function answerError(
   request: FastifyRequest,
   { reply, logger, onAborted }: Answering,
 ): Promise<unknown> {
-  if (error instanceof NoAnswer) return leaveUnanswered(error, request, { reply, logger, onAborted });
+  const noAnswer = hasLeft(error, request) ? new ClientGone() : error;
+  if (noAnswer instanceof NoAnswer) return leaveUnanswered(noAnswer, request, { reply, logger, onAborted });
   if (error instanceof AnswerInstead) return reply.code(error.status).headers(error.headers).send(error.body);
   const refusal = asAppError(error);
   if (refusal.code === 'internal_error' || refusal.code === 'upload_damaged') {
@@ -93,6 +93,11 @@ async function answerError(
     reply.header('retry-after', RETRY_AFTER_SECONDS);
   reply.code(refusal.status).header('cache-control', 'no-store');
   return reply.send(errorBody(refusal, request.id));
+}
+
+/** A body that Fastify itself reads, as on the admin plane, fails so when its client leaves. */
+function hasLeft(error: unknown, { raw }: FastifyRequest): boolean {
+  return raw.destroyed && error instanceof Error && 'code' in error && error.code === 'ECONNRESET';
 }
 
 function leaveUnanswered(
@@ -139,37 +144,5 @@ function asAppError(error: unknown): AppError {
   return new AppError(
     'internal_error',
     'the server failed on this request; its log has the details under this requestId',
-  );
-}
-
-/** What is not HTTP at all never reaches a route: the answer is written by hand, then the connection ends. */
-export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const refusal = clientErrorOf(error.code ?? '');
-  const body = JSON.stringify(errorBody(refusal, 'none'));
-  const reason =
-    refusal.status === 408 ? 'Request Timeout' : refusal.status === 431 ? 'Headers Too Large' : 'Bad Request';
-  socket.end(
-    `HTTP/1.1 ${refusal.status} ${reason}\r\nContent-Type: application/json; charset=utf-8\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
-}
-
-function clientErrorOf(code: string): AppError {
-  if (code === 'HPE_HEADER_OVERFLOW') {
-    return new AppError(
-      'headers_too_large',
-      'the request line and headers are larger than 16 KiB; send fewer or shorter ones',
-    );
-  }
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-    return new AppError('request_timeout', 'the headers did not come in time; send the request again');
-  }
-  return new AppError(
-    'invalid_request',
-    'what came is not an HTTP/1.1 request that can be read; check what the client or a proxy sends',
   );
 }

@@ -153,6 +153,7 @@ export async function openConnection(port: number): Promise<RawConnection> {
   });
   const connection = new RawConnection(socket);
   opened.add(connection);
+  socket.once('close', () => opened.delete(connection));
   return connection;
 }
 

@@ -2,12 +2,12 @@
 //
 // Promises: it sees what Node really received and what was really handed to the socket, and changes neither. An answer
 // must keep the contract; a request that was answered with success must have kept it, too. An exchange that a fault rule
-// touched (`X-Mock-Fault`) is left out, and so is a request without a Host, which is refused on every path in the same way.
+// touched (`X-Mock-Fault`) is left out, and so is what is no good HTTP/1.1, which is refused on every path in the same way.
 // Bodies beyond MAX_BODY_BYTES are not kept, so what is in them is not looked at.
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { loadContract, type Contract, type OperationMatch, type RequestFacts } from '../../src/contract.ts';
-import { hasHost } from '../../src/http/host-and-expect.ts';
+import { whyUnclear } from '../../src/http/host-and-expect.ts';
 import { recordExchange } from './contract-coverage.ts';
 import { partsIn } from './multipart.ts';
 
@@ -32,7 +32,7 @@ export function createRecorder(): Recorder {
       });
       // Before Fastify's own listener: what it does to request and response comes after.
       app.server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
-        if (!hasHost(request)) return;
+        if (whyUnclear(request) !== null) return;
         const url = readable(request.url);
         const [found] = contracts.flatMap((contract) => {
           const match = contract.match(request.method ?? '', url);
