@@ -30,12 +30,21 @@ export function allowPages(
   { url, headers }: FastifyRequest,
   reply: FastifyReply,
 ): void {
-  if (url.startsWith('/__admin')) return;
+  if (isOfAdminPlane(url)) return;
   const isAny = origins.includes('*');
   if (!isAny) reply.header('vary', 'Origin');
   if (!isAny && !origins.includes(headers.origin ?? '')) return;
   reply.header('access-control-allow-origin', isAny ? '*' : headers.origin);
   reply.header('access-control-expose-headers', EXPOSED_HEADERS.join(', '));
+}
+
+/** The target may be percent-encoded, or absolute. One that cannot be read is nobody's. */
+function isOfAdminPlane(target: string): boolean {
+  try {
+    return decodeURIComponent(new URL(target, 'http://localhost').pathname).startsWith('/__admin');
+  } catch {
+    return false;
+  }
 }
 
 export async function contractRoutes(app: FastifyInstance, options: ContractRoutesOptions): Promise<void> {
