@@ -9,12 +9,12 @@ import { mkdir, readdir, rename, rm, stat, truncate } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Bytes, Extent, Place, Spool } from '../uploads/ports.ts';
+import { DiskFolders } from './disk-folders.ts';
 import { sliceExtents } from './extents.ts';
 import { FileWrites } from './file-writes.ts';
 import { OpenFiles } from './open-files.ts';
 import {
   asRefusal,
-  ensureFolder,
   entriesOf,
   hasCode,
   modifiedAt,
@@ -42,12 +42,14 @@ export class DiskBytes implements Bytes {
   readonly #writes = new FileWrites();
   /** Segments made and not synced yet: their names must be, too. */
   readonly #unsyncedNames = new Set<string>();
-  readonly #folders = new WeakMap<Place, string>();
+  readonly #folders: DiskFolders;
+  readonly #paths = new WeakMap<Place, string>();
   #spools = 0;
 
   constructor(options: DiskBytesOptions) {
     this.#options = options;
     this.#files = new OpenFiles(options.maxOpenFiles);
+    this.#folders = new DiskFolders(dirname(options.root), options.durability);
   }
 
   /** Empties the spool folder: what an earlier process left there belongs to nobody. */
@@ -80,7 +82,9 @@ export class DiskBytes implements Bytes {
     const path = this.#segmentPath(place, segment);
     try {
       await this.#files.use(path, false, (fd) => fdatasyncFd(fd));
-      if (this.#unsyncedNames.delete(path)) await syncFolder(dirname(path));
+      if (!this.#unsyncedNames.has(path)) return;
+      await syncFolder(dirname(path));
+      this.#unsyncedNames.delete(path);
     } catch (error) {
       throw asRefusal(error);
     }
@@ -133,18 +137,22 @@ export class DiskBytes implements Bytes {
     const source = this.#folder(from);
     const target = this.#folder(to);
     await this.release(from);
-    if (!(await exists(source))) return;
-    await ensureFolder(dirname(target), this.#options.durability);
-    await rename(source, target);
+    const isMoved = !(await exists(source));
+    if (isMoved && !(await exists(target))) return;
+    await this.#folders.ensure(dirname(target));
+    this.#folders.forget(source);
+    if (!isMoved) await rename(source, target);
     if (this.#options.durability === 'none') return;
+    // Also when it was moved before: by a process, perhaps, that did not live to sync it. The old name goes with the new one
+    // or stays, and then it is nobody's: a ledger says that the bytes are an entry's.
     await syncFolder(dirname(target));
-    await syncFolder(dirname(source));
   }
 
   async remove(place: Place): Promise<void> {
     const folder = this.#folder(place);
     await this.release(place);
     for (const path of this.#unsyncedNames) if (dirname(path) === folder) this.#unsyncedNames.delete(path);
+    this.#folders.forget(folder);
     await rm(folder, { recursive: true, force: true });
   }
 
@@ -196,13 +204,13 @@ export class DiskBytes implements Bytes {
 
   /** Of an open upload it is asked for several times a chunk. */
   #folder(place: Place): string {
-    const known = this.#folders.get(place) ?? placePath(this.#options.root, place);
-    this.#folders.set(place, known);
+    const known = this.#paths.get(place) ?? placePath(this.#options.root, place);
+    this.#paths.set(place, known);
     return known;
   }
 
   async #prepareNew(path: string): Promise<void> {
-    await ensureFolder(dirname(path), this.#options.durability);
+    await this.#folders.ensure(dirname(path));
     if (this.#options.durability === 'fsync') this.#unsyncedNames.add(path);
   }
 }

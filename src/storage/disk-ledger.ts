@@ -22,7 +22,6 @@ import { hex32 } from '../hex32.ts';
 import type { Ledger, LedgerRecord, Ledgers, OpenedLedger, Place } from '../uploads/ports.ts';
 import {
   asRefusal,
-  ensureFolder,
   hasCode,
   modifiedAt,
   placePath,
@@ -30,6 +29,7 @@ import {
   syncFolder,
   type Durability,
 } from './disk-paths.ts';
+import { DiskFolders } from './disk-folders.ts';
 import { FileWrites } from './file-writes.ts';
 
 const fdatasyncFd = promisify(fdatasync);
@@ -37,16 +37,21 @@ const fdatasyncFd = promisify(fdatasync);
 export class DiskLedgers implements Ledgers {
   readonly #root: string;
   readonly #options: LedgerOptions;
+  readonly #folders: DiskFolders;
 
   constructor(root: string, durability: Durability) {
     this.#root = root;
+    this.#folders = new DiskFolders(dirname(root), durability);
     this.#options = { durability, writes: new FileWrites() };
   }
 
   async open(place: Place): Promise<OpenedLedger | null> {
     const path = this.#path(place);
     const file = await openFile(path);
-    if (file === null) return null;
+    if (file === null) {
+      await this.#settleFound(path); // Removed, perhaps, by a process that did not live to sync it; its bytes go next.
+      return null;
+    }
     try {
       // By the one descriptor: somebody may remove the file meanwhile.
       const content = await file.readFile();
@@ -58,6 +63,7 @@ export class DiskLedgers implements Ledgers {
         await file.close();
         return null;
       }
+      await this.#settleRead(path, file);
       const ledger = new DiskLedger(file, { bytes: validBytes, lines }, this.#options);
       return torn > 0 ? { ledger, records, torn: { bytes: torn } } : { ledger, records };
     } catch (error) {
@@ -73,7 +79,7 @@ export class DiskLedgers implements Ledgers {
       const ledger = new DiskLedger(file, { bytes: 0, lines: 0 }, this.#options);
       try {
         await ledger.append(records);
-        if (this.#options.durability === 'fsync') await syncFolder(dirname(path));
+        await this.#syncName(path);
       } catch (error) {
         await ledger.close();
         await rm(path, { force: true });
@@ -86,7 +92,10 @@ export class DiskLedgers implements Ledgers {
   }
 
   async remove(place: Place): Promise<void> {
-    await rm(this.#path(place), { force: true });
+    const path = this.#path(place);
+    await rm(path, { force: true });
+    // A ledger that comes back without its bytes, which are removed after it, would be damage.
+    await this.#syncName(path).catch(unlessAbsent);
   }
 
   async *list(kind: Place['kind'], namespace?: string): AsyncIterable<{ place: Place; modifiedAt: number }> {
@@ -106,10 +115,32 @@ export class DiskLedgers implements Ledgers {
       return await open(path, 'wx');
     } catch (error) {
       if (!hasCode(error, 'ENOENT')) throw error;
-      await ensureFolder(dirname(path), this.#options.durability);
+      await this.#folders.ensure(dirname(path));
       return open(path, 'wx');
     }
   }
+
+  /** What was read is durable when this resolves: it may be of a process that wrote it and did not live to sync it. */
+  async #settleRead(path: string, file: FileHandle): Promise<void> {
+    if (this.#options.durability === 'none') return;
+    await fdatasyncFd(file.fd);
+    await this.#settleFound(path);
+  }
+
+  async #settleFound(path: string): Promise<void> {
+    await this.#folders.settleFound(dirname(path)).catch(unlessAbsent);
+  }
+
+  async #syncName(path: string): Promise<void> {
+    if (this.#options.durability === 'none') return;
+    await syncFolder(dirname(path));
+    await this.#folders.settle(dirname(path));
+  }
+}
+
+/** No such folder: there never was a ledger in it. */
+function unlessAbsent(error: unknown): void {
+  if (!hasCode(error, 'ENOENT')) throw error;
 }
 
 interface LedgerOptions {

@@ -1,14 +1,14 @@
 // storage/disk-paths.ts: the folder of a disk storage, and the few things that both of its ports do with paths.
 //
 //   <data>/lock                                        who owns the folder (folder-lock.ts)
+//   <data>/format                                      what is in it (disk.ts)
 //   <data>/ledgers/<kind>/<namespace>/<ab>/<name>.log  a ledger (disk-ledger.ts)
 //   <data>/bytes/<kind>/<namespace>/<ab>/<name>/<segment>   its bytes (disk-bytes.ts)
 //   <data>/spool/<n>                                   bytes whose owner is not known yet; emptied at start
 //
-// Promises: every name in a path is ours (a hash, an id, `public` or `ns_…`). A folder exists, its name synced, before
-// a file is made in it.
-import { mkdir, open, opendir, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+// Promises: every name in a path is ours (a hash, an id, `public` or `ns_…`).
+import { open, opendir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Dirent } from 'node:fs';
 import { AppError } from '../errors.ts';
 import type { Place } from '../uploads/ports.ts';
@@ -27,13 +27,6 @@ export async function syncFolder(path: string): Promise<void> {
   } finally {
     await folder.close();
   }
-}
-
-/** The folder exists afterwards; with `fsync`, so it does after a power loss (rule D1). */
-export async function ensureFolder(path: string, durability: Durability): Promise<void> {
-  const first = await mkdir(path, { recursive: true });
-  if (first === undefined || durability === 'none') return;
-  for (let made = path; made !== dirname(first); made = dirname(made)) await syncFolder(dirname(made));
 }
 
 export function hasCode(error: unknown, ...codes: string[]): boolean {

@@ -7,10 +7,20 @@
 // right to that holder: a file `lock.after-<token>`, had in the same way.
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { constants, copyFile, link, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import {
+  constants,
+  copyFile,
+  link,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join, resolve } from 'node:path';
-import { hasCode } from './disk-paths.ts';
+import { dirname, join, resolve } from 'node:path';
+import { hasCode, modifiedAt } from './disk-paths.ts';
 
 const TOUCH_MS = 5_000;
 const DEAD_AFTER_MS = 20_000;
@@ -44,6 +54,7 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
     startTicks: startTicksOf(process.pid),
   };
   await acquire(path, holder);
+  await sweep(path);
   const timer = setInterval(() => {
     const now = new Date();
     utimes(path, now, now).catch(() => undefined); // Gone with its folder: nothing is left to protect.
@@ -65,6 +76,20 @@ async function acquire(path: string, holder: Holder): Promise<void> {
     await putInPlace(own, path);
   } finally {
     await rm(own, { force: true });
+  }
+}
+
+/** Removes what starters left that were killed. */
+async function sweep(path: string): Promise<void> {
+  const folder = dirname(path);
+  for (const name of await readdir(folder)) {
+    const left = join(folder, name);
+    if (!left.startsWith(`${path}.`)) continue;
+    const found = await readLock(left);
+    if (found === null) continue;
+    // One that names nobody may be about to: it is being written.
+    const isLeft = found.holder === null ? !(await isFresh(left)) : !(await isAlive(found.holder, left));
+    if (isLeft) await rm(left, { force: true });
   }
 }
 
@@ -108,8 +133,13 @@ async function isReplaced(own: string, path: string, dead: FoundLock): Promise<b
 
 async function isAlive(holder: Holder, path: string): Promise<boolean> {
   if (holder.host === hostname()) return isProcessAlive(holder);
-  const touched = (await stat(path)).mtimeMs;
-  return Date.now() - touched < DEAD_AFTER_MS;
+  return isFresh(path);
+}
+
+/** Was it touched of late? */
+async function isFresh(path: string): Promise<boolean> {
+  const touched = await modifiedAt(path);
+  return touched !== undefined && Date.now() - touched < DEAD_AFTER_MS;
 }
 
 function isProcessAlive({ pid, startTicks }: Holder): boolean {

@@ -77,7 +77,7 @@ export function openService(
 }
 
 /** What the server does with a finalised upload. Resolves to the entry's id. */
-async function entryOf(media: Media, finalized: FinalizedContent): Promise<string> {
+export async function entryOf(media: Media, finalized: FinalizedContent): Promise<string> {
   const { finalization, place, extents, bytes } = finalized;
   const { mediaId, namespace, at } = finalization;
   const spec = finalization.spec as unknown as EntrySpec;

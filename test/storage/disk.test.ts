@@ -54,6 +54,13 @@ describe('a data folder', () => {
     expect(await readdir(folder)).toEqual(['format']);
   });
 
+  it('of which a killed start wrote half a format can be opened', async () => {
+    await writeFile(join(folder, 'format.new'), 'xenonflare-mock da');
+    storage = await openDiskStorage(folder, 'fsync');
+    expect((await readdir(folder)).toSorted()).toEqual(['format', 'lock', 'spool']);
+    expect(await readFile(join(folder, 'format'), 'utf8')).toBe('xenonflare-mock data folder, format 1\n');
+  });
+
   it('is free for the next one after it was closed', async () => {
     await (await openDiskStorage(folder, 'fsync')).close();
     expect(await readdir(folder)).not.toContain('lock');

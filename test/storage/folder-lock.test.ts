@@ -57,6 +57,20 @@ async function deadPid(): Promise<number> {
   return child.pid ?? 0;
 }
 
+describe('what a starter leaves that is killed', () => {
+  it('goes with the next start, and what one that lives may be writing stays', async () => {
+    const hour = 3_600_000;
+    await leaveLock({ pid: await deadPid(), token: 'dead' }, 0, `${lockPath()}.dead`);
+    await leaveLock({ pid: await deadPid(), token: 'dead' }, 0, `${lockPath()}.after-dead`);
+    await writeFile(`${lockPath()}.torn`, '');
+    await utimes(`${lockPath()}.torn`, new Date(Date.now() - hour), new Date(Date.now() - hour));
+    await leaveLock({ host: 'elsewhere', token: 'alive' }, 0, `${lockPath()}.alive`);
+    await writeFile(`${lockPath()}.begun`, '');
+    await lock();
+    expect((await readdir(folder)).toSorted()).toEqual(['lock', 'lock.alive', 'lock.begun']);
+  });
+});
+
 describe('a locked folder', () => {
   it('is refused to a second opener, with the holder, the folder and what to do', async () => {
     await lock();
