@@ -5,7 +5,8 @@
 // Must not know: what comes of it.
 import fc from 'fast-check';
 import { prefixOf, TTL_MS, type Op } from './oracle.ts';
-import { LATE_MS, type Fault, type File, type Request, type Sequence } from './sequence.ts';
+import type { File } from './records.ts';
+import { LATE_MS, type Fault, type Request, type Sequence } from './sequence.ts';
 import type { Ending } from './world.ts';
 
 const MAX_CHUNKS = 4;
@@ -182,10 +183,12 @@ class Together implements Command {
 class Begin implements Command {
   readonly item: ChunkItem;
   readonly share: number;
+  readonly isWatched: boolean;
 
-  constructor(chunk: ChunkItem, share: number) {
+  constructor(chunk: ChunkItem, share: number, isWatched: boolean) {
     this.item = chunk;
     this.share = share;
+    this.isWatched = isWatched;
   }
 
   check(sequence: Readonly<Sequence>): boolean {
@@ -193,11 +196,11 @@ class Begin implements Command {
   }
 
   async run(sequence: Sequence): Promise<void> {
-    for (const request of requestsOf(sequence, [this.item])) await sequence.begin(request, this.share);
+    for (const request of requestsOf(sequence, [this.item])) await sequence.begin(request, this);
   }
 
   toString(): string {
-    return `begin ${this.share} of ${JSON.stringify(this.item)}`;
+    return `begin ${this.share} ${this.isWatched ? 'watched ' : ''}of ${JSON.stringify(this.item)}`;
   }
 }
 
@@ -256,8 +259,8 @@ function chunkRequest(
 export function commands(restartWeight: number): fc.Arbitrary<Iterable<Command>> {
   const together = fc.array(item, { minLength: 1, maxLength: 4 }).map((items) => new Together(items));
   const begin = fc
-    .tuple(chunkItem, fc.double({ min: 0.2, max: 0.99, noNaN: true }))
-    .map(([chunk, share]) => new Begin({ ...chunk, fault: undefined }, share));
+    .tuple(chunkItem, fc.double({ min: 0.2, max: 0.99, noNaN: true }), fc.boolean())
+    .map(([chunk, share, isWatched]) => new Begin({ ...chunk, fault: undefined }, share, isWatched));
   const restart = fc
     .tuple(fc.constantFrom<Ending>('drained', 'closed', 'killed'), fc.array(item, { maxLength: 2 }))
     .map(([ending, items]) => new Restart(ending, items));
@@ -269,6 +272,6 @@ export function commands(restartWeight: number): fc.Arbitrary<Iterable<Command>>
         { arbitrary: restart, weight: restartWeight },
       ) as fc.Arbitrary<Command>,
     ],
-    { maxCommands: 12, size: '+1' },
+    { maxCommands: 8, size: '+1' },
   );
 }

@@ -151,7 +151,7 @@ export class Explanations {
 
   /** The process ended, and another one began: of what was in flight some is done. @param isRemembered it is on disk */
   restarted(isRemembered: boolean): void {
-    for (const { id, isWhole, isSpent } of [...this.#pending.values()]) {
+    for (const { id, isWhole, isSpent } of this.#pending.values()) {
       if (isSpent) this.#pending.delete(id);
       else if (!isWhole) this.vanished(id);
       else {

@@ -18,6 +18,8 @@ export type Op =
   /** The clock of the upload's namespace goes ahead. */
   | { readonly kind: 'advance'; readonly ms: number };
 
+type Chunk = Extract<Op, { kind: 'chunk' }>;
+
 /** A request: its number makes it another than one that asks for the same. */
 export interface Asked {
   readonly id: number;
@@ -69,7 +71,7 @@ export function step(state: State, asked: Asked, order: ChunkOrder): Step {
     case 'finalise':
       return finalise(state, op, asked.id);
     case 'remove':
-      if (state.upload === null) return refuse(state, 404, 'upload_not_found');
+      if (state.upload === null) return { state, answer: refusal(404, 'upload_not_found') };
       return { state: { ...state, upload: null }, answer: { status: 200, text: '', entry: null } };
     case 'advance':
       return { state: advance(state, op.ms, order), answer: { status: 200, text: '', entry: null } };
@@ -83,23 +85,33 @@ export function prefixOf(upload: Upload | null): string[] {
   return (gap === -1 ? chunks : chunks.slice(0, gap)).map(String);
 }
 
-function sendChunk(state: State, op: Extract<Op, { kind: 'chunk' }>, order: ChunkOrder): Step {
+function sendChunk(state: State, op: Chunk, order: ChunkOrder): Step {
+  const refusal = refusalOf(state.upload, op, order);
+  if (refusal !== null) return { state, answer: refusal };
   const { upload } = state;
   const { index, total, content } = op;
-  if (upload !== null && upload.total !== total)
-    return refuse(state, 409, 'total_chunks_mismatch', { totalChunks: upload.total });
-  const stored = upload?.chunks[index] ?? null;
-  const prefix = prefixOf(upload);
-  if (stored === null && index !== prefix.length && order === 'sequential')
-    return refuse(state, 409, 'chunk_out_of_order', whereToGoOn(prefix));
-  if (content === '' && total > 1) return refuse(state, 400, 'empty_chunk');
-  if (stored !== null && stored !== content)
-    return refuse(state, 409, 'chunk_conflict', { chunkIndex: index, storedBytes: stored.length });
-  if (upload !== null && stored !== null) return same(state, receipt(upload, index));
+  if (upload !== null && isStored(upload, index)) return same(state, receipt(upload, index));
   const chunks = (upload?.chunks ?? Array<null>(total).fill(null)).with(index, content);
   const completedBy = chunks.includes(null) ? null : index;
   const grown = { total, chunks, completedBy, entry: null, touchedAt: state.now };
   return same({ ...state, upload: grown, stores: state.stores + 1 }, receipt(grown, index));
+}
+
+function refusalOf(upload: Upload | null, op: Chunk, order: ChunkOrder): Answer | null {
+  const { index, total, content } = op;
+  const prefix = prefixOf(upload);
+  if (upload !== null && upload.total !== total)
+    return refusal(409, 'total_chunks_mismatch', { totalChunks: upload.total });
+  if (order === 'sequential' && index > prefix.length)
+    return refusal(409, 'chunk_out_of_order', whereToGoOn(prefix));
+  if (content === '' && total > 1) return refusal(400, 'empty_chunk');
+  const stored = upload?.chunks[index] ?? content;
+  if (stored === content) return null;
+  return refusal(409, 'chunk_conflict', { chunkIndex: index, storedBytes: stored.length });
+}
+
+function isStored({ chunks }: Upload, index: number): boolean {
+  return chunks[index] !== null;
 }
 
 function receipt({ completedBy }: Upload, index: number): string {
@@ -108,7 +120,7 @@ function receipt({ completedBy }: Upload, index: number): string {
 
 function finalise(state: State, { type, title }: Extract<Op, { kind: 'finalise' }>, id: number): Step {
   const { upload, now } = state;
-  if (upload === null) return refuse(state, 404, 'upload_not_found');
+  if (upload === null) return { state, answer: refusal(404, 'upload_not_found') };
   const payload = `${type} ${title}`;
   const { entry, total } = upload;
   if (entry !== null) {
@@ -116,11 +128,10 @@ function finalise(state: State, { type, title }: Extract<Op, { kind: 'finalise' 
     const answer = isSame ? { status: 200, text: payload } : { status: 409, text: 'already_finalized {}' };
     return { state, answer: { ...answer, entry: entry.by } };
   }
-  if (upload.completedBy === null)
-    return refuse(state, 409, 'upload_incomplete', {
-      ...whereToGoOn(prefixOf(upload)),
-      totalChunks: total,
-    });
+  if (upload.completedBy === null) {
+    const details = { ...whereToGoOn(prefixOf(upload)), totalChunks: total };
+    return { state, answer: refusal(409, 'upload_incomplete', details) };
+  }
   const finished = { ...upload, entry: { by: id, payload }, touchedAt: now };
   return {
     state: { ...state, upload: finished, entries: state.entries + 1 },
@@ -155,6 +166,6 @@ function same(state: State, text: string): Step {
   return { state, answer: { status: 200, text, entry: null } };
 }
 
-function refuse(state: State, status: number, code: string, details: object = {}): Step {
-  return { state, answer: { status, text: `${code} ${JSON.stringify(details)}`, entry: null } };
+function refusal(status: number, code: string, details: object = {}): Answer {
+  return { status, text: `${code} ${JSON.stringify(details)}`, entry: null };
 }

@@ -7,18 +7,20 @@
 // Must not know: which requests are sent when (commands.ts).
 import { createHash } from 'node:crypto';
 import { expect } from 'vitest';
-import type { Exchange } from '../../src/journal/exchange.ts';
-import { BOUNDARY, chunkParts, fieldsFirst, formOf, type Form } from '../helpers/multipart.ts';
-import { requestBytes } from '../helpers/raw.ts';
 import type { Heard, Wire } from '../helpers/wire.ts';
-import { Explanations, type Seen } from './explanations.ts';
-import { isDue, prefixOf, TTL_MS, type Asked, type ChunkOrder, type Op, type State } from './oracle.ts';
+import { Explanations } from './explanations.ts';
+import { isDue, prefixOf, TTL_MS, type Asked, type ChunkOrder, type Op } from './oracle.ts';
+import { compareEntries, compareJournal, compareStores, verify, type File, type Met } from './records.ts';
+import { bytesOf, operationOf, seenIn, type Bytes } from './requests.ts';
 import { comesTrue, type Ending, type World } from './world.ts';
 
 /** A rule's fault, and what it does to the request that meets it. */
 export interface Fault {
   readonly fault: string;
-  /** `none`: as if it had never come. `done`: no answer tells of it. `unheard`: also a refusal. `late`, `stalled`: see below. */
+  /**
+   * `none`: it is as if it had never come. `done`: it took effect, and no answer says so. `unheard`: the same, or it was
+   * refused. `late`: it takes effect LATE_MS later. `stalled`: as `done`, and the server keeps it waiting.
+   */
   readonly effect: 'none' | 'done' | 'unheard' | 'late' | 'stalled';
 }
 
@@ -31,15 +33,6 @@ export interface Request {
   readonly fault?: Fault | undefined;
 }
 
-/** What an upload is called, and what is known of it. */
-export interface File {
-  readonly key: string;
-  readonly fileId: string;
-  readonly explanations: Explanations;
-  /** Contents that an entry can have, by its id. */
-  readonly entries: Map<string, Set<string>>;
-}
-
 /** A chunk that is being sent. */
 export interface Flight {
   readonly file: File;
@@ -48,19 +41,6 @@ export interface Flight {
   readonly wire: Wire;
   /** What has not been sent; null: all has, and the server keeps it waiting. */
   readonly rest: Buffer | null;
-}
-
-interface Met {
-  readonly file: File;
-  readonly op: Op;
-  heard: Heard | null;
-}
-
-/** A request as it stands on the wire. Where it is no chunk, `headEnd` and `fileEnd` are 0. */
-interface Bytes {
-  readonly bytes: Buffer;
-  readonly headEnd: number;
-  readonly fileEnd: number;
 }
 
 interface Ready extends Bytes {
@@ -103,25 +83,33 @@ export class Sequence {
     await Promise.all([...begin(), ...goingOn.map((flight) => this.goOn(flight))]);
   }
 
-  /** So much of the request is sent; the rest is sent by `goOn`. */
-  async begin({ file, op, isFileFirst = false }: Request, share: number): Promise<void> {
+  /** So much of the request is sent; the rest is sent by `goOn`. Watched: until its bytes are seen in the storage. */
+  async begin(
+    { file, op, isFileFirst = false }: Request,
+    { share, isWatched }: { share: number; isWatched: boolean },
+  ): Promise<void> {
     await this.#meet(file.key);
     const asked = this.#ask(op);
-    const { bytes, fileEnd, headEnd } = this.#request(file, asked, isFileFirst);
+    const { bytes, fileEnd, headEnd } = this.#bytesOf(file, asked, isFileFirst);
     const wire = await this.#world.take();
     const cut = headEnd + Math.floor((bytes.length - headEnd) * share);
-    const isExpected = !isFileFirst && cut < fileEnd && this.#isNew(file, op);
-    const before = isExpected ? await this.#quietBytes(file.key) : 0;
-    const requestId = this.#note(file, asked);
-    file.explanations.invoked(asked, { isWhole: false });
-    this.flights.push({ file, asked, requestId, wire, rest: bytes.subarray(cut) });
-    wire.send(bytes.subarray(0, cut));
-    this.#tell(`begins ${requestId} ${JSON.stringify(op)} of ${file.key} ${file.fileId}`);
     const content = op.kind === 'chunk' ? op.content : '';
     const fileBytes = cut - (fileEnd - content.length);
-    if (!isExpected || fileBytes <= 0 || Number.isNaN(before)) return;
+    const isToBeSeen = isWatched && !isFileFirst && cut < fileEnd && fileBytes > 0 && this.#isNew(file, op);
+    const before = isToBeSeen ? await this.#quietBytes(file.key) : null;
+    const requestId = this.#note(file, asked);
+    const flight = { file, asked, requestId, wire, rest: bytes.subarray(cut) };
+    file.explanations.invoked(asked, { isWhole: false });
+    this.flights.push(flight);
+    wire.send(bytes.subarray(0, cut));
+    this.#tell(`begins ${requestId} ${JSON.stringify(op)} of ${file.key} ${file.fileId}`);
+    if (before !== null) await this.#seen(flight, before + fileBytes);
+  }
+
+  /** In the storage, of an upload that is then in the server's hand. */
+  async #seen({ file, asked, wire }: Flight, storedBytes: number): Promise<void> {
     const isThere = await comesTrue(
-      async () => (await this.#world.storedBytes(file.key)) >= before + fileBytes || wire.soFar().isWhole,
+      async () => (await this.#world.storedBytes(file.key)) >= storedBytes || wire.soFar().isWhole,
     );
     expect(isThere, 'bytes of a chunk reach the storage before its end').toBe(true);
     if (!wire.soFar().isWhole) file.explanations.held(asked.id);
@@ -155,14 +143,14 @@ export class Sequence {
 
   /** Time goes by, for all uploads of the file's key. False: what is late would meet what is in flight, in any order. */
   canAdvance({ key }: File): boolean {
-    const own = this.files.filter((file) => file.key === key);
+    const own = this.#ofKey(key);
     const hasLate = own.some(({ explanations }) => explanations.states.some(({ late }) => late.length > 0));
     return !hasLate || own.every(({ explanations }) => explanations.isQuiet);
   }
 
   async restart(ending: Ending, requests: readonly Request[]): Promise<void> {
     await this.settled();
-    await this.#compareJournal();
+    await this.#compareJournals();
     const begin = await this.#prepare(requests);
     const goingOn = ending === 'drained' ? [...this.flights] : [];
     this.#tell(`restart: ${ending}`);
@@ -191,15 +179,16 @@ export class Sequence {
 
   /** Everything is finished as a client would, and compared. */
   async end(contentsOf: (file: File, total: number) => readonly string[]): Promise<void> {
-    for (const flight of [...this.flights]) this.cut(flight);
+    for (const flight of this.flights.slice()) this.cut(flight);
     await this.settled();
     const used = this.files.filter(
       ({ key, explanations }) => this.#nows.has(key) && !isUntouched(explanations),
     );
     for (const file of used) await this.#complete(file, contentsOf);
-    await this.#compareJournal();
+    await this.#compareJournals();
     for (const key of this.#nows.keys()) {
-      await this.#compareEntries(key);
+      await verify(this.#world, key, this.#met);
+      await compareEntries(this.#world, key, this.#ofKey(key));
       await this.#world.admin('POST reset', key, {});
     }
     expect(this.#world.takeErrors(), 'errors that the server logged').toEqual([]);
@@ -222,8 +211,17 @@ export class Sequence {
     return { id: this.#lastId, op };
   }
 
-  #note(file: File, { id, op }: Asked): string {
-    const requestId = `${this.#name}-${id}`;
+  #bytesOf({ key, fileId }: File, asked: Asked, isFileFirst: boolean): Bytes {
+    return bytesOf({ key, fileId, op: asked.op, requestId: this.#nameOf(asked), isFileFirst });
+  }
+
+  #nameOf({ id }: Asked): string {
+    return `${this.#name}-${id}`;
+  }
+
+  #note(file: File, asked: Asked): string {
+    const { op } = asked;
+    const requestId = this.#nameOf(asked);
     if (op.kind !== 'advance' && op.kind !== 'remove') this.#met.set(requestId, { file, op, heard: null });
     return requestId;
   }
@@ -242,7 +240,7 @@ export class Sequence {
         asked,
         fault: isFaulty ? fault : undefined,
         wire,
-        ...this.#request(file, asked, isFileFirst),
+        ...this.#bytesOf(file, asked, isFileFirst),
       });
     }
     return () => {
@@ -273,10 +271,11 @@ export class Sequence {
   }
 
   /** The rule is called like the request that it is for. */
-  async #arm({ key, fileId }: File, { id, op }: Asked, fault: string): Promise<void> {
+  async #arm({ key, fileId }: File, asked: Asked, fault: string): Promise<void> {
+    const { op } = asked;
     const operation = operationOf(op);
     const chunk = op.kind === 'chunk' ? { chunkIndex: op.index } : {};
-    const rule = { id: `${this.#name}-${id}`, match: { operation, fileId, ...chunk }, fault };
+    const rule = { id: this.#nameOf(asked), match: { operation, fileId, ...chunk }, fault };
     await this.#world.admin('POST rules', key, rule);
   }
 
@@ -338,7 +337,7 @@ export class Sequence {
   }
 
   #judge({ file, asked }: { file: File; asked: Asked }, heard: Heard): void {
-    const seen = seenIn(asked.op, file, heard);
+    const seen = seenIn(asked.op, file.fileId, heard);
     for (const { explanations } of this.#filesOf(file, asked.op)) explanations.answered(asked.id, seen);
     if (asked.op.kind === 'advance')
       this.#nows.set(file.key, (this.#nows.get(file.key) ?? START) + asked.op.ms);
@@ -355,7 +354,11 @@ export class Sequence {
   }
 
   #filesOf(file: File, op: Op): readonly File[] {
-    return op.kind === 'advance' ? this.files.filter(({ key }) => key === file.key) : [file];
+    return op.kind === 'advance' ? this.#ofKey(file.key) : [file];
+  }
+
+  #ofKey(key: string): readonly File[] {
+    return this.files.filter((file) => file.key === key);
   }
 
   #land(flight: Flight): void {
@@ -372,10 +375,10 @@ export class Sequence {
     });
   }
 
-  /** NaN: something is in flight, and the number can change by itself. */
-  async #quietBytes(key: string): Promise<number> {
+  /** Null: something is in flight, and the number can change by itself. */
+  async #quietBytes(key: string): Promise<number | null> {
     await this.settled();
-    return this.flights.length === 0 ? this.#world.storedBytes(key) : Number.NaN;
+    return this.flights.length === 0 ? this.#world.storedBytes(key) : null;
   }
 
   // Namespaces
@@ -391,102 +394,15 @@ export class Sequence {
     await this.#world.admin('PUT clock', key, { mode: 'frozen', now: new Date(now).toISOString() });
   }
 
-  #request(file: File, { id, op }: Asked, isFileFirst: boolean): Bytes {
-    const headers = { 'x-api-key': file.key, 'x-request-id': `${this.#name}-${id}` };
-    const path = encodeURIComponent(file.fileId);
-    const form = (line: string, { contentType, body }: Form): Buffer =>
-      requestBytes(line, { ...headers, 'content-type': contentType }, body);
-    const whole = (bytes: Buffer): Bytes => ({ bytes, headEnd: 0, fileEnd: 0 });
-    switch (op.kind) {
-      case 'chunk': {
-        const { index: chunkIndex, total: totalChunks, content } = op;
-        const chunk = { fileId: file.fileId, chunkIndex, totalChunks, bytes: Buffer.from(content) };
-        const bytes = form(
-          'POST /media/chunks',
-          formOf(isFileFirst ? chunkParts(chunk) : fieldsFirst(chunk)),
-        );
-        const headEnd = bytes.indexOf('\r\n\r\n') + 4;
-        return { bytes, headEnd, fileEnd: bytes.length - `\r\n--${BOUNDARY}--\r\n`.length };
-      }
-      case 'status':
-        return whole(requestBytes(`GET /media/chunks?fileId=${path}`, headers));
-      case 'finalise': {
-        const fields = { fileId: file.fileId, platforms: '["instagram"]', title: op.title };
-        const parts = Object.entries(fields).map(([name, value]) => ({ name, value }));
-        return whole(form(`POST /media/${op.type}`, formOf(parts)));
-      }
-      case 'remove':
-        return whole(requestBytes(`DELETE /__admin/uploads/${path}`, headers));
-      case 'advance': {
-        const json = { ...headers, 'content-type': 'application/json' };
-        return whole(requestBytes('PUT /__admin/clock', json, JSON.stringify({ advanceMs: op.ms })));
-      }
-    }
-  }
-
-  // What is compared
-
-  /** Of this process: what clients met is what it has on record, and what it says it stored was stored once. */
-  async #compareJournal(): Promise<void> {
-    const exchanges: Exchange[] = [];
-    for (const key of this.#nows.keys())
-      exchanges.push(...(await this.#world.admin<{ requests: Exchange[] }>('GET requests', key)).requests);
+  /** Of this process. What is in flight is on record when it ends. */
+  async #compareJournals(): Promise<void> {
     const pending = new Set(this.flights.map(({ requestId }) => requestId));
-    const known = new Map(exchanges.map((exchange) => [exchange.requestId, exchange]));
-    expect(known.size, 'no exchange is on record twice').toBe(exchanges.length);
-    for (const [requestId, met] of this.#met)
-      if (!pending.has(requestId))
-        expect(recordedOf(known.get(requestId)), requestId).toEqual(expectedOf(met, known.get(requestId)));
-    // A stalled one is on record when it ends.
+    const ended = new Map([...this.#met].filter(([requestId]) => !pending.has(requestId)));
+    for (const key of this.#nows.keys()) await compareJournal(this.#world, key, ended);
     const isStalled = (file: File): boolean =>
-      this.flights.some((one) => one.file === file && one.rest === null);
-    for (const file of this.files) if (!isStalled(file)) this.#compareStores(file, exchanges);
-    for (const key of this.#nows.keys()) await this.#verify(key);
-  }
-
-  #compareStores({ key, fileId, explanations }: File, exchanges: readonly Exchange[]): void {
-    const own = exchanges.filter(({ requestId = '' }) => this.#met.get(requestId)?.file.key === key);
-    const stored = own.filter(
-      ({ operation, upload, committed }) =>
-        operation === 'uploadChunk' && upload?.fileId === fileId && committed !== null,
-    );
-    expect(
-      explanations.states.map(({ stores }) => stores),
-      `chunks of ${key} ${fileId} that the journal says were stored`,
-    ).toContain(stored.length);
-  }
-
-  async #verify(key: string): Promise<void> {
-    const own = [...this.#met.values()].filter(({ file }) => file.key === key);
-    const heard = own.flatMap(({ op, heard: one }) =>
-      one?.status ? [`${operationOf(op)} ${one.status}`] : [],
-    );
-    const expected = [...new Set(heard)].map((one) => {
-      const [operation, status] = one.split(' ');
-      // Of some answers only the server knows: their clients had left.
-      return {
-        match: { operation, status: Number(status) },
-        atLeast: heard.filter((other) => other === one).length,
-      };
-    });
-    await this.#world.admin('POST verify', key, { expect: expected });
-  }
-
-  /** One entry for each finalise that took effect, whatever became of its upload, with the bytes of that moment. */
-  async #compareEntries(key: string): Promise<void> {
-    type Listed = { id: string; fileId: string };
-    const { media } = await this.#world.admin<{ media: Listed[] }>('GET media', key);
-    for (const { fileId, explanations, entries } of this.files.filter((file) => file.key === key)) {
-      const own = media.filter((entry) => entry.fileId === fileId);
-      expect(
-        explanations.states.map(({ entries: count }) => count),
-        `entries of ${key} ${fileId}`,
-      ).toContain(own.length);
-      for (const [id, contents] of entries) {
-        const { sha256 } = await this.#world.admin<{ sha256: string }>(`GET media/${id}?digest=sha256`, key);
-        expect([...contents], `the content of entry ${id}`).toContain(sha256);
-      }
-    }
+      this.flights.some((flight) => flight.file === file && flight.rest === null);
+    for (const file of this.files)
+      if (this.#nows.has(file.key) && !isStalled(file)) await compareStores(this.#world, file);
   }
 
   #tell(line: string): void {
@@ -495,90 +411,9 @@ export class Sequence {
 }
 
 function isUntouched({ states }: Explanations): boolean {
-  return states.every(({ upload, stores, entries }: State) => upload === null && stores + entries === 0);
-}
-
-function operationOf(op: Op): string {
-  if (op.kind === 'chunk') return 'uploadChunk';
-  if (op.kind === 'status') return 'getUploadStatus';
-  return op.kind === 'finalise' && op.type === 'images' ? 'createImage' : 'createVideo';
+  return states.every(({ upload, stores, entries }) => upload === null && stores + entries === 0);
 }
 
 function sha256Of(text: string): string {
   return createHash('sha256').update(text).digest('hex');
-}
-
-interface Body {
-  readonly data: {
-    completed: boolean;
-    chunkIndex: number;
-    fileId: string;
-    exists: boolean;
-    currentSize: number;
-    id: string;
-    title: string;
-  };
-  readonly error: { code: string; details: { mediaId?: string; sentBytes?: number } };
-}
-
-/** In the words of the oracle. What the client itself sent is left out. */
-function seenIn(op: Op, { fileId }: File, { status, body }: Heard): Seen {
-  const { data, error } = JSON.parse(body.toString()) as Body;
-  if (Number(status) >= 300) {
-    const { mediaId = null, sentBytes: _sentBytes, ...details } = error.details;
-    return { status: Number(status), text: `${error.code} ${JSON.stringify(details)}`, entry: mediaId };
-  }
-  const seen = { status: Number(status), entry: null };
-  switch (op.kind) {
-    case 'chunk':
-      if (data.completed && data.fileId === fileId) return { ...seen, text: 'completed' };
-      return { ...seen, text: `received ${data.chunkIndex}` };
-    case 'status':
-      return {
-        ...seen,
-        text: data.fileId === fileId ? JSON.stringify([data.exists, data.currentSize]) : data.fileId,
-      };
-    case 'finalise':
-      return { ...seen, text: `${op.type} ${data.title}`, entry: data.id };
-    case 'remove':
-    case 'advance':
-      return { ...seen, text: '' };
-  }
-}
-
-function recordedOf(exchange: Exchange | undefined): object | null {
-  if (exchange === undefined) return null;
-  const { outcome, response, fault, contract, operation } = exchange;
-  const status = response?.status ?? null;
-  return {
-    operation,
-    outcome,
-    status,
-    isFault: fault !== null,
-    broken: [...contract.request, ...contract.response],
-  };
-}
-
-/** Of a client that left the server may say that it did, or that it had been answered before. */
-function expectedOf({ op, heard }: Met, exchange: Exchange | undefined): object {
-  const known = { operation: operationOf(op), broken: [] };
-  if (heard === null) {
-    const isAnswered = exchange?.outcome === 'refused' || exchange?.outcome === 'answered';
-    const isStalled = exchange?.fault?.effect === 'stall';
-    const outcome = isAnswered ? exchange.outcome : 'client-aborted';
-    return {
-      ...known,
-      outcome,
-      status: isAnswered ? (exchange.response?.status ?? null) : null,
-      isFault: isStalled,
-    };
-  }
-  const isFault = heard.headers['x-mock-fault'] !== undefined || !heard.isWhole;
-  const { status, isWhole } = heard;
-  if (!isWhole) {
-    const outcome = exchange?.fault?.effect === 'reset' ? 'fault-reset' : 'fault-closed';
-    return { ...known, outcome, status, isFault };
-  }
-  const isOurs = heard.body.includes('"error"') && !heard.body.includes('"injected_fault"');
-  return { ...known, outcome: isOurs ? 'refused' : 'answered', status, isFault };
 }
