@@ -159,7 +159,7 @@ export class Explanations {
         this.#pending.delete(id);
       }
     }
-    this.#ways = unique(this.#ways.map((way) => ({ ...way, state: afterRestart(way.state, isRemembered) })));
+    this.#ways = unique(this.#ways.map((way) => afterRestart(way, isRemembered)));
   }
 
   #one(id: number): Pending {
@@ -230,9 +230,10 @@ function without(way: Way, id: number): Way {
   return { ...way, done };
 }
 
-/** The time is set anew by whoever restarts. */
-function afterRestart(state: State, isRemembered: boolean): State {
-  return isRemembered ? { ...state, late: [], stores: 0 } : { ...NOTHING, now: state.now };
+/** The time is set anew by whoever restarts. With a seed, the ids of what is forgotten come again. */
+function afterRestart({ state, done, ids }: Way, isRemembered: boolean): Way {
+  if (isRemembered) return { done, ids, state: { ...state, late: [], stores: 0 } };
+  return { done, ids: new Map(), state: { ...NOTHING, now: state.now } };
 }
 
 function unique(ways: readonly Way[]): Way[] {

@@ -81,6 +81,21 @@ export async function compareEntries(world: World, key: string, files: readonly 
   }
 }
 
+/** Nothing lies in the storage but what somebody can ask for: what was cut off, refused or expired has left no byte. */
+export async function compareBytes(world: World, keys: Iterable<string>): Promise<void> {
+  let bytes = 0;
+  let anyKey = '';
+  for (const key of keys) {
+    anyKey = key;
+    type Upload = { receivedBytes: number; finalizedAs: string | null };
+    const { uploads } = await world.admin<{ uploads: Upload[] }>('GET uploads', key);
+    for (const { receivedBytes, finalizedAs } of uploads) if (finalizedAs === null) bytes += receivedBytes;
+    const { media } = await world.admin<{ media: { bytes: number }[] }>('GET media', key);
+    for (const entry of media) bytes += entry.bytes;
+  }
+  if (anyKey !== '') expect(await world.storedBytes(anyKey), 'bytes in the storage').toBe(bytes);
+}
+
 interface Recorded {
   readonly operation: string;
   readonly outcome: string;

@@ -10,7 +10,15 @@ import { expect } from 'vitest';
 import type { Heard, Wire } from '../helpers/wire.ts';
 import { Explanations } from './explanations.ts';
 import { isDue, prefixOf, TTL_MS, type Asked, type ChunkOrder, type Op } from './oracle.ts';
-import { compareEntries, compareJournal, compareStores, verify, type File, type Met } from './records.ts';
+import {
+  compareBytes,
+  compareEntries,
+  compareJournal,
+  compareStores,
+  verify,
+  type File,
+  type Met,
+} from './records.ts';
 import { bytesOf, operationOf, seenIn, type Bytes } from './requests.ts';
 import { comesTrue, type Ending, type World } from './world.ts';
 
@@ -69,7 +77,7 @@ export class Sequence {
     this.#world = world;
     this.#name = name;
     const file = (key: string, fileId: string): File => ({
-      key: `${name}-${key}`,
+      key, // The same in every sequence: what a namespace leaves behind when it is reset must not pile up.
       fileId,
       explanations: new Explanations(order),
       entries: new Map(),
@@ -141,14 +149,16 @@ export class Sequence {
     this.#endings.push(isOver);
   }
 
-  /** Time goes by, for all uploads of the file's key. False: what is late would meet what is in flight, in any order. */
-  canAdvance({ key }: File): boolean {
+  /** May the clock of this key be moved? What is late must not meet what is in flight: they could come in any order. */
+  canAdvance({ key }: File, isAlone: boolean): boolean {
     const own = this.#ofKey(key);
     const hasLate = own.some(({ explanations }) => explanations.states.some(({ late }) => late.length > 0));
-    return !hasLate || own.every(({ explanations }) => explanations.isQuiet);
+    return !hasLate || (isAlone && own.every(({ explanations }) => explanations.isQuiet));
   }
 
   async restart(ending: Ending, requests: readonly Request[]): Promise<void> {
+    // At once: what was acknowledged a moment ago must be in it.
+    const image = ending === 'killed' ? await this.#world.image() : undefined;
     await this.settled();
     await this.#compareJournals();
     const begin = await this.#prepare(requests);
@@ -156,20 +166,26 @@ export class Sequence {
     this.#tell(`restart: ${ending}`);
     const answers: Promise<void>[] = ending === 'killed' ? [] : begin();
     this.#isRestarting = true;
-    await this.#world.restart(ending, () => {
+    const meanwhile = (): void => {
       for (const [n, flight] of goingOn.entries())
         if (n % 2 === 0) answers.push(this.goOn(flight));
         else this.cut(flight);
-    });
+    };
+    await this.#world.restart(ending, meanwhile, image);
     for (const { wire } of this.flights.splice(0)) wire.leave();
     await Promise.all(answers);
     await this.settled();
     for (const { explanations } of this.files) explanations.restarted(this.#world.isOnDisk);
     this.#met.clear();
-    if (!this.#world.isOnDisk) for (const { entries } of this.files) entries.clear();
+    if (!this.#world.isOnDisk) this.#forgetEntries();
     this.#isRestarting = false;
     for (const [key, now] of this.#nows) await this.#setClock(key, now);
     if (ending === 'killed') await this.together(requests);
+  }
+
+  #forgetEntries(): void {
+    this.#bodies.clear();
+    for (const { entries } of this.files) entries.clear();
   }
 
   /** What was cut off is over for the server, too. */
@@ -186,6 +202,7 @@ export class Sequence {
     );
     for (const file of used) await this.#complete(file, contentsOf);
     await this.#compareJournals();
+    await compareBytes(this.#world, this.#nows.keys());
     for (const key of this.#nows.keys()) {
       await verify(this.#world, key, this.#met);
       await compareEntries(this.#world, key, this.#ofKey(key));
@@ -195,13 +212,10 @@ export class Sequence {
   }
 
   async #complete(file: File, contentsOf: (file: File, total: number) => readonly string[]): Promise<void> {
-    await this.together([{ file, op: { kind: 'status' } }]);
     const total = file.explanations.states[0]?.upload?.total ?? 2;
     for (const [index, content] of contentsOf(file, total).entries())
       await this.together([{ file, op: { kind: 'chunk', index, total, content } }]);
-    const op: Op = { kind: 'finalise', type: 'videos', title: 'one' };
-    await this.together([{ file, op }]);
-    await this.together([{ file, op }]);
+    await this.together([{ file, op: { kind: 'finalise', type: 'videos', title: 'one' } }]);
   }
 
   // Requests

@@ -3,7 +3,7 @@
 // Promises: requests go over real sockets; it is known when the server has let go of a request, whatever became of its
 // connection; an error that the server logged fails whoever closes the world.
 // Must not know: uploads, the oracle.
-import { cpSync } from 'node:fs';
+import { cpSync, existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -98,15 +98,27 @@ export class World {
     await Promise.race([told, tooLate]).finally(() => clearTimeout(timer));
   }
 
-  /** `meanwhile` is called when the end has begun. Resolves when the next server answers. */
-  async restart(ending: Ending, meanwhile: () => void = () => undefined): Promise<void> {
+  /**
+   * `meanwhile` is called when the end has begun. Resolves when the next server answers.
+   * @param folder of the next one: an image, for a server that is killed
+   */
+  async restart(ending: Ending, meanwhile: () => void, folder = this.#dataDir): Promise<void> {
     const server = this.#server;
-    const folder = ending === 'killed' && this.isOnDisk ? await this.#imageOfFolder() : this.#dataDir;
     const isOver = ending === 'drained' ? server.drain(GRACE_MS) : server.close();
     meanwhile();
     await isOver;
     this.#forgetConnections();
     await this.#start(folder);
+  }
+
+  /** The folder as a process leaves it that is killed now. Ledgers first: of what one speaks, the bytes are there. */
+  async image(): Promise<string> {
+    const image = await this.#newFolder();
+    for (const part of ['ledgers', 'bytes', 'spool']) {
+      const from = join(this.#dataDir, part);
+      if (existsSync(from)) cpSync(from, join(image, part), { recursive: true });
+    }
+    return image;
   }
 
   /** Errors that were logged since the last call. */
@@ -149,14 +161,6 @@ export class World {
     this.#current = new WeakSet();
     for (const end of this.#endings.values()) end();
     this.#endings.clear();
-  }
-
-  /** What is acknowledged is stored, ledgers after their bytes: copied in the other order, the image is one of a moment. */
-  async #imageOfFolder(): Promise<string> {
-    const image = await this.#newFolder();
-    for (const part of ['ledgers', 'bytes', 'spool'])
-      cpSync(join(this.#dataDir, part), join(image, part), { recursive: true });
-    return image;
   }
 
   async #newFolder(): Promise<string> {
