@@ -29,7 +29,7 @@ import { operationOf } from './http/exchange.ts';
 import { answerExpectations, isLastOnConnection, refuseUnclear } from './http/host-and-expect.ts';
 import { InFlight } from './http/in-flight.ts';
 import { Keys } from './http/keys.ts';
-import { lingerAfter } from './http/linger.ts';
+import { isAnswered, lingerAfter } from './http/linger.ts';
 import { Pipelined } from './http/pipelined.ts';
 import { MediaIds } from './ids.ts';
 import { countRequests } from './http/rate-limit.ts';
@@ -74,6 +74,7 @@ export class HttpServer {
   readonly #isAdminOnMain: boolean;
   /** Lines and counts of requests that have been answered. */
   readonly #afterwards = new Batch();
+  readonly #toldOf = new WeakSet<FastifyReply>();
   #isDraining = false;
 
   constructor(options: HttpOptions) {
@@ -178,7 +179,7 @@ export class HttpServer {
   }
 
   #observe(app: FastifyInstance): void {
-    const { config, logger, metrics } = this.#options;
+    const { config } = this.#options;
     const waitsForContinue = answerExpectations(app);
     app.addHook('onRequest', (request, reply, done) => {
       if (!this.#isDraining) return done();
@@ -189,24 +190,37 @@ export class HttpServer {
     });
     const lingering = { limitBytes: config.drainLimit, silenceMs: LINGER_SILENCE_MS };
     app.addHook('onSend', (request, reply, _payload, done) => {
+      // A connection that ends before the answer was sent brings no `onResponse`, or a late one.
+      if (reply.raw.destroyed) this.#ended(request, reply);
+      else reply.raw.once('close', () => this.#ended(request, reply));
       // Without the 100 it waits for, the client sends no body: there is nothing to read, and the connection ends.
       if (waitsForContinue.has(request.raw)) reply.header('connection', 'close');
       else lingerAfter(request.raw, reply.raw, lingering);
       done();
     });
     app.addHook('onResponse', (request, reply, done) => {
-      const { elapsedTime } = reply;
-      this.#afterwards.later(() => {
-        const facts = { operation: operationOf(request), status: reply.statusCode, code: request.errorCode };
-        metrics.requestEnded({ ...facts, seconds: elapsedTime / 1000 });
-        const namespace = request.caller?.namespace;
-        const ms = Math.round(elapsedTime * 10) / 10;
-        logger.info(
-          { reqId: request.id, method: request.method, ...facts, namespace, ...request.facts, ms },
-          'request',
-        );
-      });
+      this.#ended(request, reply);
       done();
+    });
+  }
+
+  /** One line and one count, whether or not the client waited for its answer. */
+  #ended(request: FastifyRequest, reply: FastifyReply): void {
+    if (this.#toldOf.has(reply)) return;
+    this.#toldOf.add(reply);
+    const { logger, metrics } = this.#options;
+    const { elapsedTime } = reply;
+    const isSent = isAnswered(reply.raw);
+    this.#afterwards.later(() => {
+      const facts = { operation: operationOf(request), status: reply.statusCode, code: request.errorCode };
+      if (isSent) metrics.requestEnded({ ...facts, seconds: elapsedTime / 1000 });
+      else if (!reply.hasHeader('x-mock-fault')) metrics.requestAborted(facts.operation);
+      const namespace = request.caller?.namespace;
+      const ms = Math.round(elapsedTime * 10) / 10;
+      logger.info(
+        { reqId: request.id, method: request.method, ...facts, namespace, ...request.facts, ms },
+        isSent ? 'request' : 'the connection ended before the answer was sent',
+      );
     });
   }
 

@@ -473,6 +473,26 @@ describe('a refusal while the body is still on its way', () => {
   });
 });
 
+it.each([
+  ['stored', 0],
+  ['refused', 1],
+])(
+  'a client that leaves before it hears that its chunk was %s is counted, with one line in the log',
+  async (_what, chunkIndex) => {
+    const server = await openTestServer({ storage: 'disk' });
+    const form = formOf(fieldsFirst({ ...CHUNK, chunkIndex, totalChunks: 2 }));
+    const connection = await openConnection(server.port);
+    await connection.write(chunkRequest(form.body, { 'x-request-id': 'left' }));
+    connection.destroy();
+    const linesOfIt = (): number => server.log.filter(({ reqId }) => reqId === 'left').length;
+    await eventually(linesOfIt, (lines) => lines > 0);
+    const { text } = await ask(server, '/__admin/metrics');
+    // Whether the answer was handed over before the connection was found to have ended is the machine's affair.
+    expect(text).toMatch(/_total\{operation="uploadChunk"[^}]*\} 1/);
+    expect(linesOfIt()).toBe(1);
+  },
+);
+
 it('many chunks on one connection, sent without waiting, are stored and answered in order', async () => {
   const server = await openTestServer({ chunkOrder: 'any' });
   const connection = await openConnection(server.port);

@@ -1,0 +1,103 @@
+// model/requests.ts: the oracle's requests and answers as they stand on the wire.
+//
+// Must not know: which are sent when, what is made of the answers.
+import { BOUNDARY, chunkParts, fieldsFirst, formOf, type Form } from '../helpers/multipart.ts';
+import { requestBytes } from '../helpers/raw.ts';
+import type { Heard } from '../helpers/wire.ts';
+import type { Seen } from './explanations.ts';
+import type { Op } from './oracle.ts';
+
+export interface Sent {
+  readonly key: string;
+  readonly fileId: string;
+  readonly op: Op;
+  readonly requestId: string;
+  readonly isFileFirst: boolean;
+}
+
+/** A request as it stands on the wire. Where it is no chunk, `headEnd` and `fileEnd` are 0. */
+export interface Bytes {
+  readonly bytes: Buffer;
+  readonly headEnd: number;
+  /** Where the file ends when it comes last. */
+  readonly fileEnd: number;
+}
+
+/** As the journal calls it. */
+export function operationOf(op: Op): string {
+  if (op.kind === 'chunk') return 'uploadChunk';
+  if (op.kind === 'status') return 'getUploadStatus';
+  return op.kind === 'finalise' && op.type === 'images' ? 'createImage' : 'createVideo';
+}
+
+export function bytesOf({ key, fileId, op, requestId, isFileFirst }: Sent): Bytes {
+  const headers = { 'x-api-key': key, 'x-request-id': requestId };
+  const path = encodeURIComponent(fileId);
+  const form = (line: string, { contentType, body }: Form): Buffer =>
+    requestBytes(line, { ...headers, 'content-type': contentType }, body);
+  const whole = (bytes: Buffer): Bytes => ({ bytes, headEnd: 0, fileEnd: 0 });
+  switch (op.kind) {
+    case 'chunk': {
+      const { index: chunkIndex, total: totalChunks, content } = op;
+      const chunk = { fileId, chunkIndex, totalChunks, bytes: Buffer.from(content) };
+      const parts = isFileFirst ? chunkParts(chunk) : fieldsFirst(chunk);
+      const bytes = form('POST /media/chunks', formOf(parts));
+      const headEnd = bytes.indexOf('\r\n\r\n') + 4;
+      return { bytes, headEnd, fileEnd: bytes.length - `\r\n--${BOUNDARY}--\r\n`.length };
+    }
+    case 'status':
+      return whole(requestBytes(`GET /media/chunks?fileId=${path}`, headers));
+    case 'finalise': {
+      const fields = { fileId, platforms: '["instagram"]', title: op.title };
+      const parts = Object.entries(fields).map(([name, value]) => ({ name, value }));
+      return whole(form(`POST /media/${op.type}`, formOf(parts)));
+    }
+    case 'remove':
+      return whole(requestBytes(`DELETE /__admin/uploads/${path}`, headers));
+    case 'advance': {
+      const json = { ...headers, 'content-type': 'application/json' };
+      return whole(requestBytes('PUT /__admin/clock', json, JSON.stringify({ advanceMs: op.ms })));
+    }
+  }
+}
+
+interface Body {
+  readonly data: {
+    readonly completed: boolean;
+    readonly chunkIndex: number;
+    readonly fileId: string;
+    readonly exists: boolean;
+    readonly currentSize: number;
+    readonly id: string;
+    readonly title: string;
+  };
+  readonly error: {
+    readonly code: string;
+    readonly details: { readonly mediaId?: string; readonly sentBytes?: number };
+  };
+}
+
+/** In the words of the oracle. What the client itself sent is left out. */
+export function seenIn(op: Op, fileId: string, { status, body }: Heard): Seen {
+  const { data, error } = JSON.parse(body.toString()) as Body;
+  if (Number(status) >= 300) {
+    const { mediaId = null, sentBytes: _sentBytes, ...details } = error.details;
+    return { status: Number(status), text: `${error.code} ${JSON.stringify(details)}`, entry: mediaId };
+  }
+  const entry = op.kind === 'finalise' ? data.id : null;
+  return { status: Number(status), text: textOf(op, fileId, data), entry };
+}
+
+function textOf(op: Op, fileId: string, data: Body['data']): string {
+  switch (op.kind) {
+    case 'chunk':
+      return data.completed && data.fileId === fileId ? 'completed' : `received ${data.chunkIndex}`;
+    case 'status':
+      return data.fileId === fileId ? JSON.stringify([data.exists, data.currentSize]) : data.fileId;
+    case 'finalise':
+      return `${op.type} ${data.title}`;
+    case 'remove':
+    case 'advance':
+      return '';
+  }
+}
