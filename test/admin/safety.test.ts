@@ -27,6 +27,36 @@ describe('a path of the plane that is written otherwise', () => {
       expect(status).not.toBe(204);
     },
   );
+});
+
+describe('bound beyond loopback', () => {
+  it.each([
+    [{ host: '0.0.0.0' }, false],
+    [{ host: '::' }, false],
+    [{ host: '0.0.0.0', adminCorsOrigin: ['*'] }, false],
+    [{ host: '0.0.0.0', apiKeys: ['k'] }, false],
+    [{ host: '0.0.0.0', adminToken: 't' }, true],
+    [{ host: '127.0.0.1' }, true],
+    [{ host: 'localhost' }, true],
+  ])('%j: the plane is on: %s', async (settings, isOn) => {
+    const server = await openTestServer(settings);
+    expect(server.adminUrl !== null).toBe(isOn);
+    const headers = { authorization: 'Bearer t', 'x-admin-token': 't' };
+    const own = new DoubleClient({ url: `http://127.0.0.1:${server.port}` }, 'k', headers);
+    const plane = [
+      'GET config',
+      'GET rules',
+      'POST rules',
+      'POST reset',
+      'GET state',
+      'GET events?namespace=x',
+    ];
+    for (const line of plane) {
+      const { status } = await own.admin(line, line.startsWith('POST') ? {} : undefined);
+      expect([line, status === 404]).toEqual([line, !isOn]);
+    }
+    for (const probe of ['health', 'ready']) expect((await own.admin(`GET ${probe}`)).status).toBe(200);
+  });
 
   it('rules are taken only if they end by themselves, over HTTP and in process', async () => {
     const server = await openTestServer({ host: '0.0.0.0', adminToken: 't' });
