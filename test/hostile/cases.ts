@@ -47,6 +47,20 @@ export const KIND_NAMES = Object.keys(KINDS) as Kind[];
 
 const BAG = KIND_NAMES.flatMap((kind) => Array<Kind>(KINDS[kind].weight).fill(kind));
 
+/** Good HTTP around a bad body. */
+const BODIES: readonly Kind[] = [
+  'multipart damage',
+  'JSON bomb',
+  'urlencoded',
+  'gzip bomb',
+  'admin JSON',
+  'admin YAML',
+];
+
+export function isBody(kind: Kind): boolean {
+  return BODIES.includes(kind);
+}
+
 /** Far apart for neighbouring numbers, so that their throws have nothing in common. */
 function diceFor(seed: number, n: number): Dice {
   return diceOf(Math.imul(seed, 0x9e3779b1) ^ Math.imul(n + 1, 0x85ebca6b));
