@@ -13,7 +13,6 @@ import type { Logger } from 'pino';
 import { ADMIN_PREFIX, adminRoutes, probeRoutes, type AdminOptions } from './admin/plane.ts';
 import type { Controls } from './admin/controls.ts';
 import type { Views } from './admin/views.ts';
-import { Batch } from './batch.ts';
 import type { Clocks } from './clock.ts';
 import type { Config } from './config.ts';
 import { loadContract } from './contract.ts';
@@ -25,15 +24,15 @@ import { FeedBudget } from './http/body-feed.ts';
 import { ClientErrors } from './http/client-errors.ts';
 import { SpoolBudget } from './http/chunk-intake.ts';
 import { allowPages, contractRoutes, type ContractRoutesOptions } from './http/contract-routes.ts';
-import { operationOf } from './http/exchange.ts';
 import { answerExpectations, isLastOnConnection, refuseUnclear } from './http/host-and-expect.ts';
 import { InFlight } from './http/in-flight.ts';
 import { Keys } from './http/keys.ts';
-import { isAnswered, lingerAfter } from './http/linger.ts';
+import { lingerAfter } from './http/linger.ts';
 import { Pipelined } from './http/pipelined.ts';
 import { MediaIds } from './ids.ts';
 import { countRequests } from './http/rate-limit.ts';
 import { answerUnroutable, installReplies } from './http/replies.ts';
+import { RequestLog } from './http/request-log.ts';
 import type { Journal } from './journal/journal.ts';
 import type { Fixtures } from './media/accounts.ts';
 import type { Media } from './media/media.ts';
@@ -72,13 +71,12 @@ export class HttpServer {
   readonly #admin: FastifyInstance | null;
   readonly #inFlight = new InFlight();
   readonly #isAdminOnMain: boolean;
-  /** Lines and counts of requests that have been answered. */
-  readonly #afterwards = new Batch();
-  readonly #toldOf = new WeakSet<FastifyReply>();
+  readonly #requestLog: RequestLog;
   #isDraining = false;
 
   constructor(options: HttpOptions) {
     this.#options = options;
+    this.#requestLog = new RequestLog(options);
     const { config } = options;
     const admin = this.#adminOptions();
     this.#main = this.#createApp((app) => surround(app, surroundOptions(options)));
@@ -130,7 +128,7 @@ export class HttpServer {
   async close(): Promise<void> {
     await Promise.all([this.#main.close(), this.#admin?.close()]);
     await this.#inFlight.settled();
-    this.#afterwards.settle();
+    this.#requestLog.settle();
   }
 
   #createApp(surroundRoutes: (app: FastifyInstance) => void = () => undefined): FastifyInstance {
@@ -190,38 +188,12 @@ export class HttpServer {
     });
     const lingering = { limitBytes: config.drainLimit, silenceMs: LINGER_SILENCE_MS };
     app.addHook('onSend', (request, reply, _payload, done) => {
-      // A connection that ends before the answer was sent brings no `onResponse`, or a late one.
-      if (reply.raw.destroyed) this.#ended(request, reply);
-      else reply.raw.once('close', () => this.#ended(request, reply));
       // Without the 100 it waits for, the client sends no body: there is nothing to read, and the connection ends.
       if (waitsForContinue.has(request.raw)) reply.header('connection', 'close');
       else lingerAfter(request.raw, reply.raw, lingering);
       done();
     });
-    app.addHook('onResponse', (request, reply, done) => {
-      this.#ended(request, reply);
-      done();
-    });
-  }
-
-  /** One line and one count, whether or not the client waited for its answer. */
-  #ended(request: FastifyRequest, reply: FastifyReply): void {
-    if (this.#toldOf.has(reply)) return;
-    this.#toldOf.add(reply);
-    const { logger, metrics } = this.#options;
-    const { elapsedTime } = reply;
-    const isSent = isAnswered(reply.raw);
-    this.#afterwards.later(() => {
-      const facts = { operation: operationOf(request), status: reply.statusCode, code: request.errorCode };
-      if (isSent) metrics.requestEnded({ ...facts, seconds: elapsedTime / 1000 });
-      else if (!reply.hasHeader('x-mock-fault')) metrics.requestAborted(facts.operation);
-      const namespace = request.caller?.namespace;
-      const ms = Math.round(elapsedTime * 10) / 10;
-      logger.info(
-        { reqId: request.id, method: request.method, ...facts, namespace, ...request.facts, ms },
-        isSent ? 'request' : 'the connection ended before the answer was sent',
-      );
-    });
+    this.#requestLog.watch(app);
   }
 
   #adminOptions(): AdminOptions {
