@@ -41,7 +41,7 @@ interface FlightItem {
 type Item = ChunkItem | OpItem | FlightItem;
 
 /** Every content of a chunk tells of its place. Variant 0 is what a client should send. */
-export function contentOf({ key, fileId }: File, index: number, variant: number): string {
+function contentOf({ key, fileId }: File, index: number, variant: number): string {
   const base = `<${key.at(-1)}${fileId}${index}>`.padEnd(8 + index * 3, '.');
   return [base, base.toUpperCase(), `${base}, and more`, base.slice(0, 5), ''][variant] ?? base;
 }
