@@ -131,7 +131,8 @@ describe('other versions of HTTP', () => {
     ['HTTP/1.0 closes', ['--http1.0'], 1],
     ['HTTP/1.0 with keep-alive goes on', ['--http1.0', '-H', 'Connection: keep-alive'], 0],
     ['HTTP/1.1 goes on', ['--http1.1'], 0],
-    ['an offer of HTTP/2 is passed over', ['--http2'], 0],
+    // What Node reads behind a request with `Upgrade` in one packet is lost: its connection ends with its answer.
+    ['an offer of HTTP/2 is passed over', ['--http2'], 1],
   ] as const)('%s: two chunks, both stored', async ([, flags, connects], context) => {
     skipWithoutCurl(context);
     const key = randomUUID();
