@@ -59,6 +59,7 @@ export interface Server {
 }
 
 const DEFAULT_MEMORY_QUOTA = 1024 ** 3;
+const REPAIRED = 'an upload was repaired: a write that never finished was dropped';
 const MAX_IDLE_UPLOADS = 512;
 /** Nothing expires unseen: this only decides how soon the space of what nobody asks for is free again. */
 const MAX_COLLECT_INTERVAL_MS = 10 * 60_000;
@@ -71,7 +72,10 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const metrics = new Metrics();
   const services = createServices(options, storage, metrics);
   const { uploads, media, clocks, ids } = services;
-  if (config.seed !== undefined) await takeKnown(ids, storage);
+  if (config.seed !== undefined) {
+    const taking = takeKnown(ids, storage, logger);
+    await taking.catch((error: unknown) => closeAndThrow(storage, error));
+  }
   metrics.observe({
     openUploads: () => uploads.unfinishedCount,
     storedBytes: () => storage.bytes.usage(),
@@ -127,7 +131,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
  * entries that a crash kept from being made: they stand in the ledgers of their uploads, which a seed has us read (D2 is
  * about servers without one).
  */
-async function takeKnown(ids: MediaIds, { ledgers }: Storage): Promise<void> {
+async function takeKnown(ids: MediaIds, { ledgers }: Storage, logger: Logger): Promise<void> {
   for await (const { place } of ledgers.list('media')) ids.take(place.namespace, place.name);
   for await (const { place } of ledgers.list('uploads')) {
     const opened = await ledgers.open(place).catch((error: unknown) => {
@@ -135,9 +139,15 @@ async function takeKnown(ids: MediaIds, { ledgers }: Storage): Promise<void> {
       throw error;
     });
     await opened?.ledger.close();
+    if (opened?.torn !== undefined) logger.warn({ place, tornLedgerBytes: opened.torn.bytes }, REPAIRED);
     for (const record of (opened?.records ?? []) as unknown as UploadEvent[])
       if (record.type === 'finalized') ids.take(record.namespace, record.mediaId);
   }
+}
+
+async function closeAndThrow(storage: Storage, error: unknown): Promise<never> {
+  await storage.close();
+  throw error;
 }
 
 interface Services {
@@ -228,8 +238,7 @@ function createServices({ config, logger }: ServerOptions, storage: Storage, met
     takeoverMs: config.takeoverAfter,
     maxIdle: MAX_IDLE_UPLOADS,
     maxOpenPerNamespace: config.maxOpenUploads,
-    onRepair: (repair) =>
-      logger.warn(repair, 'an upload was repaired: a write that never finished was dropped'),
+    onRepair: (repair) => logger.warn(repair, REPAIRED),
     onCloseError: (err) => logger.warn({ err }, 'a file could not be closed'),
     onExpired: (place) => {
       expiries.add(place.namespace);

@@ -57,7 +57,7 @@ export class ExchangeObserver implements Observer {
   readonly #recording: Recording | null;
   readonly #operation: string;
   readonly #begunMs = performance.now();
-  /** Null: it was refused before its key was known. */
+  /** Null: it was refused before its body was asked for. */
   #atMs: number | null = null;
   #injection: Injection | null = null;
   #hasClaimed = false;

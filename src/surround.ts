@@ -3,6 +3,7 @@
 // Must not know: what the observer does, what the routes do.
 import type { FastifyInstance } from 'fastify';
 import { Connections } from './connections.ts';
+import { isOfAdminPlane } from './http/contract-routes.ts';
 import { ExchangeObserver, type ObserverOptions } from './exchange-observer.ts';
 
 /** Registers the hooks. To be called before the routes are. */
@@ -12,8 +13,9 @@ export function surround(app: FastifyInstance, options: ObserverOptions): void {
     // Those that are not on record count, too: after a preflight, a browser takes a connection for a used one, on which it
     // sends a POST again by itself.
     const connection = connections.next(request.raw.socket);
-    const { url = request.url } = request.routeOptions; // The request's own may be percent-encoded, or absolute.
-    if (!url.startsWith('/__admin') && request.method !== 'OPTIONS') {
+    const { url } = request.routeOptions; // The request's own may be percent-encoded, or absolute.
+    const isOfPlane = url === undefined ? isOfAdminPlane(request.url) : url.startsWith('/__admin');
+    if (!isOfPlane && request.method !== 'OPTIONS') {
       request.observer = new ExchangeObserver(options, { request, reply, connection });
     }
     done();

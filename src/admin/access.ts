@@ -3,7 +3,7 @@
 //
 // Promises: the token is compared in constant time. A page of another origin can neither read an answer (no CORS header)
 // nor, with a request that a browser sends without asking, change anything; nor does it become one of ours by making its
-// own name an address of this machine (DNS rebinding): without a token the plane does not answer to names.
+// own name an address of this machine (DNS rebinding): without a token the plane answers to no names but those of the origins that were allowed.
 // Must not know: what the routes do.
 import { isIP } from 'node:net';
 import cors from '@fastify/cors';

@@ -39,7 +39,7 @@ export function allowPages(
 }
 
 /** The target may be percent-encoded, or absolute. One that cannot be read is nobody's. */
-function isOfAdminPlane(target: string): boolean {
+export function isOfAdminPlane(target: string): boolean {
   try {
     return decodeURIComponent(new URL(target, 'http://localhost').pathname).startsWith('/__admin');
   } catch {
@@ -61,21 +61,25 @@ export async function contractRoutes(app: FastifyInstance, options: ContractRout
     maxAge: PREFLIGHT_SECONDS,
     strictPreflight: false, // An OPTIONS that is no preflight gets the same 204, and no text/plain refusal.
   });
-  app.addHook('onRequest', (request, reply, done) => {
+  app.addHook('onRequest', (request, _reply, done) => {
     const { operationId, isKeyOptional } = request.routeOptions.config;
     if (operationId === undefined) return done(); // A preflight carries no key.
     request.caller =
       isKeyOptional === true
         ? options.keys.callerOrPublic(request.headers)
         : options.keys.caller(request.headers);
-    // Here, before a client that waits for it is told to go on with its body (rule C13).
+    done();
+  });
+  refuseTooMany(app);
+  // Before a client that waits for it is told to go on with its body (rule C13).
+  app.addHook('onRequest', (request, reply, done) => {
+    if (request.routeOptions.config.operationId === undefined) return done();
     refuseContentCoding(request, reply);
     const declaredBytes = Number(request.headers['content-length'] ?? 0);
     if (declaredBytes - FORM_OVERHEAD_BYTES > options.maxFileBytes)
       throw tooLarge(null, options.maxFileBytes);
     done();
   });
-  refuseTooMany(app);
   // Each in a scope of its own: they read bodies in different ways.
   await app.register(chunkRoutes, options);
   await app.register(mediaRoutes, options);

@@ -1,7 +1,7 @@
 // http/request-log.ts: what is told of each request when it is over: a line of the log and a count.
 //
-// Promises: one line and one count, whether or not the client waited for its answer; put together at the end of the turn,
-// for all of its requests in a row (batch.ts).
+// Promises: one line and one count of each that was begun, whether or not the client waited for its answer, but for event
+// streams that their client leaves and what a rule held; put together at the end of the turn, in a row (batch.ts).
 // Must not know: what routes do.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';

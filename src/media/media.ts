@@ -57,6 +57,8 @@ export class Media {
   /** In order of last use. */
   readonly #cache = new Map<string, StoredEntry>();
   readonly #making = new Map<string, Promise<Entry>>();
+  /** Entries to which a failure is being added. */
+  readonly #failing = new Map<string, Promise<boolean>>();
   /** Ids of direct uploads on their way. */
   readonly #direct = new Set<string>();
   /** How many entries were removed: one that was read meanwhile may have been among them, and must not be remembered. */
@@ -79,6 +81,14 @@ export class Media {
   /** Null when this namespace has no such entry. */
   async find(namespace: string, id: string): Promise<StoredEntry | null> {
     if (!ID_SHAPE.test(id)) return null;
+    const key = `${namespace}/${id}`;
+    // Half of a record must not be read: it would be taken for one that was never finished, and cut off.
+    const writing: Promise<unknown> | undefined = this.#making.get(key) ?? this.#failing.get(key);
+    await writing?.catch(() => undefined); // Whoever writes is told.
+    return this.#lookUp(namespace, id);
+  }
+
+  async #lookUp(namespace: string, id: string): Promise<StoredEntry | null> {
     const place = placeOf(namespace, id);
     const key = `${namespace}/${id}`;
     const cached = this.#cache.get(key);
@@ -149,6 +159,14 @@ export class Media {
 
   /** The entry's platform will end `failed` (behaviour §10). False: it is settled, or was not chosen. */
   async failPublish(namespace: string, id: string, failure: PublishFailure): Promise<boolean> {
+    const key = `${namespace}/${id}`;
+    await this.#failing.get(key)?.catch(() => undefined);
+    const failing = this.#failPublish(namespace, id, failure).finally(() => this.#failing.delete(key));
+    this.#failing.set(key, failing);
+    return failing;
+  }
+
+  async #failPublish(namespace: string, id: string, failure: PublishFailure): Promise<boolean> {
     const { storage, clock, timing } = this.#options;
     const opened = await storage.ledgers.open(placeOf(namespace, id));
     if (opened === null) return false;
@@ -186,7 +204,7 @@ export class Media {
 
   async #ensure(source: EntrySource): Promise<Entry> {
     const { storage, onCreated } = this.#options;
-    const existing = await this.find(source.namespace, source.mediaId);
+    const existing = await this.#lookUp(source.namespace, source.mediaId);
     if (existing !== null) return existing.entry;
     const { mediaId: id, namespace, spec, at, bytes, extents, failures = [] } = source;
     const place = placeOf(namespace, id);

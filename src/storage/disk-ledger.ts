@@ -38,6 +38,8 @@ export class DiskLedgers implements Ledgers {
   readonly #root: string;
   readonly #options: LedgerOptions;
   readonly #folders: DiskFolders;
+  /** Ledgers whose content is durable, since this process made it, or synced it when it was read. */
+  readonly #durable = new Set<string>();
 
   constructor(root: string, durability: Durability) {
     this.#root = root;
@@ -80,6 +82,7 @@ export class DiskLedgers implements Ledgers {
       try {
         await ledger.append(records);
         await this.#syncName(path);
+        this.#isDurable(path);
       } catch (error) {
         await ledger.close();
         await rm(path, { force: true });
@@ -93,6 +96,7 @@ export class DiskLedgers implements Ledgers {
 
   async remove(place: Place): Promise<void> {
     const path = this.#path(place);
+    this.#durable.delete(path);
     await rm(path, { force: true });
     // A ledger that comes back without its bytes, which are removed after it, would be damage.
     await this.#syncName(path).catch(unlessAbsent);
@@ -123,8 +127,17 @@ export class DiskLedgers implements Ledgers {
   /** What was read is durable when this resolves: it may be of a process that wrote it and did not live to sync it. */
   async #settleRead(path: string, file: FileHandle): Promise<void> {
     if (this.#options.durability === 'none') return;
-    await fdatasyncFd(file.fd);
+    if (!this.#durable.has(path)) {
+      await fdatasyncFd(file.fd);
+      this.#isDurable(path);
+    }
     await this.#settleFound(path);
+  }
+
+  /** One that is forgotten is synced once more than it needs to be. */
+  #isDurable(path: string): void {
+    if (this.#durable.size >= MAX_DURABLE) this.#durable.clear();
+    this.#durable.add(path);
   }
 
   async #settleFound(path: string): Promise<void> {
@@ -186,6 +199,8 @@ class DiskLedger implements Ledger {
   async #undo(): Promise<void> {
     try {
       await this.#file.truncate(this.#bytes);
+      // Or a loss of power would bring back what was refused.
+      if (this.#durability === 'fsync') await fdatasyncFd(this.#file.fd);
     } catch (cause) {
       this.#broken = new Error('the ledger could not be restored after a failed append', { cause });
     }
@@ -200,6 +215,8 @@ async function openFile(path: string): Promise<FileHandle | null> {
   });
 }
 
+/** Of 100 bytes each. */
+const MAX_DURABLE = 20_000;
 const CRC_DIGITS = 8;
 const NEWLINE = 0x0a;
 /** What a disk writes whole or not at all. */

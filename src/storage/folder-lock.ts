@@ -79,18 +79,21 @@ async function acquire(path: string, holder: Holder): Promise<void> {
   }
 }
 
-/** Removes what starters left that were killed. */
+/** Removes what starters left that were killed. What cannot be read or removed keeps nobody from starting. */
 async function sweep(path: string): Promise<void> {
   const folder = dirname(path);
   for (const name of await readdir(folder)) {
     const left = join(folder, name);
-    if (!left.startsWith(`${path}.`)) continue;
-    const found = await readLock(left);
-    if (found === null) continue;
-    // One that names nobody may be about to: it is being written.
-    const isLeft = found.holder === null ? !(await isFresh(left)) : !(await isAlive(found.holder, left));
-    if (isLeft) await rm(left, { force: true });
+    if (left.startsWith(`${path}.`)) await removeLeft(left).catch(() => undefined);
   }
+}
+
+async function removeLeft(left: string): Promise<void> {
+  const found = await readLock(left);
+  if (found === null) return;
+  // One that names nobody may be about to: it is being written.
+  const isLeft = found.holder === null ? !(await isFresh(left)) : !(await isAlive(found.holder, left));
+  if (isLeft) await rm(left, { force: true });
 }
 
 /** The file `own` is at `path`, too, when this resolves. @throws FolderInUse */

@@ -31,7 +31,7 @@ export function withQuota(bytes: Bytes, limits: QuotaLimits): Bytes {
     reconcile: (place, expected) => quotas.freeing([place], bytes.reconcile(place, expected)),
     sync: (place, segment) => bytes.sync(place, segment),
     // The fallback's upload becomes the caller's entry (K3): the bytes are of another namespace then.
-    move: (from, to) => quotas.freeing([from, to], bytes.move(from, to)),
+    move: (from, to) => quotas.moving(from, to, bytes.move(from, to)),
     release: (place) => bytes.release(place),
     read: (place, extents, range) => bytes.read(place, extents, range),
     list: (kind) => bytes.list(kind),
@@ -78,6 +78,17 @@ class Quotas {
     }
   }
 
+  async moving(from: Place, to: Place, work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } finally {
+      if (from.namespace !== to.namespace) {
+        this.#ofNamespaces.get(from.namespace)?.hasFreed();
+        this.#ofNamespaces.get(to.namespace)?.hasGained();
+      }
+    }
+  }
+
   #ofNamespace(namespace: string, maxBytes: number): Quota {
     const known = this.#ofNamespaces.get(namespace);
     if (known !== undefined) return known;
@@ -112,6 +123,8 @@ class Quota {
   /** Bytes that the running measurement may or may not see: pending when it began, or reserved since. */
   #unsure = 0;
   #mustMeasure = true;
+  /** How often bytes came that nobody reserved. */
+  #gains = 0;
   #measuring: Promise<void> | null = null;
 
   constructor(maxBytes: number, measured: Measure) {
@@ -142,6 +155,13 @@ class Quota {
     }
   }
 
+  /** More may be stored than it knows of: nothing fits before that is measured. */
+  hasGained(): void {
+    this.#mustMeasure = true;
+    this.#gains += 1;
+    this.#used = Number.POSITIVE_INFINITY;
+  }
+
   /** Some of what is stored may be gone. */
   hasFreed(): void {
     this.#mustMeasure = true;
@@ -156,14 +176,17 @@ class Quota {
 
   async #measureNow(): Promise<void> {
     this.#mustMeasure = false; // Before the walk: what is freed during it may be missed and wants another.
-    this.#unsure = this.#pending;
     try {
-      this.#used = (await this.#measured.measure()) + this.#unsure;
+      for (let gains = -1; gains !== this.#gains;) {
+        gains = this.#gains;
+        this.#unsure = this.#pending;
+        this.#used = (await this.#measured.measure()) + this.#unsure;
+      }
     } catch (error) {
       this.#mustMeasure = true;
       throw error;
     }
-    if (this.#unsure > 0) this.#mustMeasure = true; // Counted twice, some of it: measured again before it refuses.
+    if (this.#unsure > 0) this.#mustMeasure = true; // Counted twice, some of it: measured again for the next one.
   }
 }
 

@@ -12,6 +12,16 @@ interface Refused {
 }
 
 describe('a path of the plane that is written otherwise', () => {
+  it.each(['/%5F_admin/none', '/__%61dmin/none', 'http://localhost/__admin/none'])(
+    'and leads nowhere is none of the contract either: %s',
+    async (target) => {
+      const server = await openTestServer();
+      server.controls.addRules('public', { fault: 'close', times: 'always' });
+      const answer = await rawExchange(server.port, [requestBytes(`GET ${target}`)]);
+      expect([answer?.status, server.journal?.count('*')]).toEqual([404, 0]);
+    },
+  );
+
   it.each(['/%5F_admin/rules', '/__%61dmin/rules', 'http://localhost/__admin/rules'])(
     '%s',
     async (target) => {

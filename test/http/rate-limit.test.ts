@@ -42,6 +42,19 @@ describe('a key that asked as often as it may', () => {
     await useUp(server, 'k');
   });
 
+  it('is counted for what is refused by its head, too', async () => {
+    const server = await openLimited();
+    const packed = (): Promise<Answer> =>
+      ask(server, '/media/chunks', {
+        method: 'POST',
+        key: 'k',
+        headers: { 'Content-Encoding': 'gzip' },
+        body: 'x',
+      });
+    for (let i = 0; i < LIMIT; i += 1) expect((await packed()).status).toBe(415);
+    expect((await packed()).status).toBe(429);
+  });
+
   it('is counted under both prefixes together', async () => {
     const server = await openLimited();
     await useUp(server, 'k');

@@ -4,10 +4,53 @@ import { Clocks } from '../../src/clock.ts';
 import { MediaIds } from '../../src/ids.ts';
 import { Media } from '../../src/media/media.ts';
 import { createMemoryStorage } from '../../src/storage/memory.ts';
-import type { Ledgers } from '../../src/uploads/ports.ts';
+import type { Ledgers, Storage } from '../../src/uploads/ports.ts';
 import { changed } from '../helpers/changed.ts';
 
 const ID = '0123456789abcdef01234567';
+
+const SPEC = { type: 'videos', platforms: [], settings: {}, profileIds: [], scheduledAt: null } as never;
+const SOURCE = { mediaId: ID, namespace: 'ns_1', spec: SPEC, at: 0, bytes: 0, extents: [], from: null };
+
+function mediaOn(storage: Storage): Media {
+  return new Media({
+    storage,
+    clock: new Clocks(),
+    ids: new MediaIds(null),
+    timing: { pendingMs: 0, processingMs: 0 },
+    onCreated: () => undefined,
+  });
+}
+
+it('an entry is not read while its ledger is being made: half of one would be taken for one that was never finished', async () => {
+  const storage = createMemoryStorage();
+  const calls: string[] = [];
+  let goOn: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => (goOn = resolve));
+  const ledgers = changed(storage.ledgers, {
+    create: async (place, records) => {
+      calls.push('create');
+      await gate;
+      const ledger = await storage.ledgers.create(place, records);
+      calls.push('created');
+      return ledger;
+    },
+    open: (place) => {
+      calls.push('open');
+      return storage.ledgers.open(place);
+    },
+  });
+  const media = mediaOn({ ...storage, ledgers });
+  const making = media.ensure(SOURCE);
+  await expect.poll(() => calls).toContain('create');
+  calls.splice(0);
+  const finding = media.find('ns_1', ID);
+  await new Promise(setImmediate);
+  expect(calls).toEqual([]);
+  goOn();
+  expect((await finding)?.entry.id).toBe((await making).id);
+  expect(calls).toEqual(['created']);
+});
 
 it('an entry that is removed while it is being read is not remembered', async () => {
   const storage = createMemoryStorage();
@@ -17,21 +60,10 @@ it('an entry that is removed while it is being read is not remembered', async ()
     await onRead();
     return opened;
   };
-  const media = (ledgers: Ledgers): Media =>
-    new Media({
-      storage: { ...storage, ledgers },
-      clock: new Clocks(),
-      ids: new MediaIds(null),
-      timing: { pendingMs: 0, processingMs: 0 },
-      onCreated: () => undefined,
-    });
-  const spec = { type: 'videos', platforms: [], settings: {}, profileIds: [], scheduledAt: null } as never;
-  const source = { mediaId: ID, namespace: 'ns_1', spec, at: 0, bytes: 0, extents: [], from: null };
-  await media(storage.ledgers).ensure(source);
-
-  const other = media(changed(storage.ledgers, { open }));
-  onRead = () => other.remove('ns_1', ID);
-  await other.find('ns_1', ID);
+  await mediaOn(storage).ensure(SOURCE);
+  const media = mediaOn({ ...storage, ledgers: changed(storage.ledgers, { open }) });
+  onRead = () => media.remove('ns_1', ID);
+  await media.find('ns_1', ID);
   onRead = () => Promise.resolve();
-  expect(await other.find('ns_1', ID)).toBeNull();
+  expect(await media.find('ns_1', ID)).toBeNull();
 });

@@ -179,6 +179,7 @@ describe('the quota of a namespace', () => {
 
   it('follows bytes that move to another namespace (K3)', async () => {
     await put(own, QUOTA);
+    await put(foreign, 1, 'c9'); // What it has is known, and changes all the same.
     await bytes.move(own, place('e1', 'ns_2', 'media'));
     await put(own, QUOTA, 'c1');
     await expect(put(foreign, 1)).rejects.toMatchObject(NO_ROOM_FOR_KEY);
