@@ -13,7 +13,7 @@ import type { Storage } from '../../src/uploads/ports.ts';
 import { place } from '../helpers/storage-suite.ts';
 
 /** Paths below the data folder, in the order in which they were synced. */
-const seen = vi.hoisted(() => ({ sync: (_fd: number): void => undefined }));
+const seen = vi.hoisted(() => ({ sync: (_fd: number): void => undefined, failsNext: false }));
 
 vi.mock('node:fs', async (original) => {
   const real = await original<typeof fs>();
@@ -21,7 +21,9 @@ vi.mock('node:fs', async (original) => {
     ...real,
     fdatasync: (fd: number, done: (error: Error | null) => void) => {
       seen.sync(fd);
-      real.fdatasync(fd, done);
+      if (!seen.failsNext) return real.fdatasync(fd, done);
+      seen.failsNext = false;
+      done(new Error('the disk broke'));
     },
   };
 });
@@ -93,6 +95,32 @@ describe.runIf(process.platform === 'linux').each(['fsync', 'none'] as const)(
       await ledger.append([{ n: 2 }]);
       expect(takeSynced()).toEqual(expected('ledgers/uploads/ns_1/a1/a1.log'));
       await ledger.close();
+    });
+
+    it.runIf(durability === 'fsync')(
+      'a line that was refused since it could not be: that it is gone again',
+      async () => {
+        const ledger = await storage.ledgers.create(place(), [{ n: 1 }]);
+        takeSynced();
+        seen.failsNext = true;
+        await expect(ledger.append([{ n: 2 }])).rejects.toThrow('the disk broke');
+        expect(takeSynced()).toEqual(Array(2).fill('ledgers/uploads/ns_1/a1/a1.log'));
+        await ledger.append([{ n: 3 }]);
+        await ledger.close();
+      },
+    );
+
+    it('a ledger of an earlier process: once, when it is read', async () => {
+      await (await storage.ledgers.create(place(), [{ n: 1 }])).close();
+      await storage.close();
+      storage = await openDiskStorage(folder, durability);
+      const read = async (): Promise<string[]> => {
+        takeSynced();
+        await (await storage.ledgers.open(place()))?.ledger.close();
+        return takeSynced().filter((path) => path.endsWith('.log'));
+      };
+      expect(await read()).toEqual(expected('ledgers/uploads/ns_1/a1/a1.log'));
+      expect(await read()).toEqual([]);
     });
 
     it('a move: the new name, whose bytes the old one does not have any more', async () => {
