@@ -2,6 +2,7 @@
 //
 // Promises: what is not understood is an Error that names it.
 import { parseArgs } from 'node:util';
+import { oneOf, positive } from './flags.ts';
 import { scenariosNamed, SMOKE_NAMES, type Scenario } from './scenarios.ts';
 import type { Durability } from './server.ts';
 
@@ -52,18 +53,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | null {
     scenarios: scenariosNamed(asked),
     seconds: positive('--seconds', values.seconds ?? String(limits.seconds)),
     runs: Math.ceil(positive('--runs', values.runs)),
-    durability: asDurability(values.durability),
+    durability: oneOf('--durability', values.durability, ['fsync', 'none']),
     jsonFile: values.json ?? null,
   };
-}
-
-function positive(flag: string, text: string): number {
-  const value = Number(text);
-  if (Number.isFinite(value) && value > 0) return value;
-  throw new Error(`${flag}: got ${JSON.stringify(text)}, expected a number above 0`);
-}
-
-function asDurability(text: string): Durability {
-  if (text === 'fsync' || text === 'none') return text;
-  throw new Error(`--durability: got ${JSON.stringify(text)}, expected fsync or none`);
 }

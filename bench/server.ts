@@ -6,13 +6,13 @@
 // Must not know: the load.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { open, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { PEERS_FOLDER } from './drawing.ts';
+import { ownCommand } from './own-command.ts';
 import { cpuSecondsOf, peakRssOf } from './proc.ts';
 
 export type Durability = 'fsync' | 'none';
@@ -38,8 +38,7 @@ export interface BenchServer {
   close(): Promise<void>;
 }
 
-/** What `npx xenonflare-mock` runs. */
-const COMMAND = readCommand();
+const COMMAND = ownCommand();
 
 /** The server that this repository is about, as it is deployed: its log is on and goes to a file. */
 export function startProduct({ durability, hasJournal, dataDir }: ProductOptions): Promise<BenchServer> {
@@ -50,12 +49,6 @@ export function startProduct({ durability, hasJournal, dataDir }: ProductOptions
 /** One of bench/peers/, by its file's name. @param more arguments behind the folder */
 export function startPeer(name: string, more: readonly string[] = []): Promise<BenchServer> {
   return start((folder) => [join(PEERS_FOLDER, `${name}.mjs`), folder, ...more]);
-}
-
-function readCommand(): string {
-  const manifest = new URL('../package.json', import.meta.url);
-  const { bin } = JSON.parse(readFileSync(manifest, 'utf8')) as { bin: { 'xenonflare-mock': string } };
-  return fileURLToPath(new URL(bin['xenonflare-mock'], manifest));
 }
 
 interface Running {

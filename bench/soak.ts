@@ -3,13 +3,12 @@
 //
 // Promises: the seed is printed first. Exit code 1 with a sentence for each problem, 2 when it could not be run; Ctrl-C ends
 // it with the report so far, a second one at once.
-import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { conditionLines, readConditions } from './conditions.ts';
 import { drawSvg, installPeers } from './drawing.ts';
+import { ownCommand } from './own-command.ts';
 import { chartOf } from './soak/chart.ts';
 import { readSoakOptions, USAGE, type SoakOptions } from './soak/options.ts';
 import { pageOf, risingSentences, summaryLines, trendTable, type SoakReport } from './soak/report.ts';
@@ -82,13 +81,6 @@ function draw({ conditions, options, samples }: SoakReport): string | null {
     say(`no chart: ${(error as Error).message}`);
     return null;
   }
-}
-
-/** What `npx xenonflare-mock` runs. */
-function ownCommand(): string {
-  const manifest = new URL('../package.json', import.meta.url);
-  const { bin } = JSON.parse(readFileSync(manifest, 'utf8')) as { bin: { 'xenonflare-mock': string } };
-  return fileURLToPath(new URL(bin['xenonflare-mock'], manifest));
 }
 
 function say(text: string): void {

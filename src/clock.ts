@@ -5,6 +5,7 @@
 // Work that is scheduled is done or dropped: `reset` and `close` leave nothing behind that holds memory or files.
 // Time never runs backwards by itself.
 // Must not know: what the work is. Idle time-outs and throttles use the machine's own time, never this.
+import { Turns } from './turns.ts';
 import type { Clock } from './uploads/ports.ts';
 
 export type ClockMode = 'real' | 'frozen' | 'offset';
@@ -53,7 +54,7 @@ export class Clocks implements Clock {
   readonly #due = new Map<string, Set<Due>>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
   /** What is going on with a clock: whoever comes meanwhile waits for it. */
-  readonly #turns = new Map<string, Promise<void>>();
+  readonly #turns = new Turns();
   readonly #machine: () => number;
   #isClosed = false;
 
@@ -78,7 +79,7 @@ export class Clocks implements Clock {
    * @returns how much of the work that was done came to something
    */
   change(namespace: string, change: ClockChange, moved: () => Promise<void> = nothing): Promise<number> {
-    return this.#inTurn(namespace, async () => {
+    return this.#turns.inTurn(namespace, async () => {
       const mode = change.mode ?? this.#modeAfter(namespace, change);
       const reading = this.#readingAfter(namespace, mode, change);
       let done = 0;
@@ -134,7 +135,7 @@ export class Clocks implements Clock {
   /** Those that go by this namespace's clock, as far as something is due or being done. */
   #namesBy(namespace: string): string[] {
     if (namespace !== EVERYBODY) return [namespace];
-    const names = new Set([...this.#due.keys(), ...this.#turns.keys()]);
+    const names = new Set([...this.#due.keys(), ...this.#turns.names]);
     return [...names].filter((name) => name !== EVERYBODY && !this.#readings.has(name));
   }
 
@@ -150,7 +151,7 @@ export class Clocks implements Clock {
     const names = [...this.#namesIn(namespace)];
     await Promise.all(
       names.map((name) =>
-        this.#inTurn(name, () => {
+        this.#turns.inTurn(name, () => {
           this.#readings.delete(name);
           return this.#dropAll(name);
         }),
@@ -161,13 +162,13 @@ export class Clocks implements Clock {
   /** As `reset`, but that the clock goes on as it is. */
   async drop(namespace: string): Promise<void> {
     const names = [...this.#namesIn(namespace)];
-    await Promise.all(names.map((name) => this.#inTurn(name, () => this.#dropAll(name))));
+    await Promise.all(names.map((name) => this.#turns.inTurn(name, () => this.#dropAll(name))));
   }
 
   /** What there is of a namespace, or of all. */
   #namesIn(namespace: string): Set<string> {
     if (namespace !== EVERYBODY) return new Set([namespace]);
-    return new Set([EVERYBODY, ...this.#readings.keys(), ...this.#due.keys(), ...this.#turns.keys()]);
+    return new Set([EVERYBODY, ...this.#readings.keys(), ...this.#due.keys(), ...this.#turns.names]);
   }
 
   async #dropAll(namespace: string): Promise<void> {
@@ -196,7 +197,7 @@ export class Clocks implements Clock {
 
   /** Does what is due now, behind what is being done already. Resolves to how much of it came to something. */
   #settle(namespace: string): Promise<number> {
-    return this.#inTurn(namespace, () => this.#doDue(namespace));
+    return this.#turns.inTurn(namespace, () => this.#doDue(namespace));
   }
 
   /** In order of time. Called in turn. */
@@ -207,16 +208,6 @@ export class Clocks implements Clock {
     }
     this.#arm(namespace);
     return done;
-  }
-
-  #inTurn<T>(namespace: string, work: () => Promise<T>): Promise<T> {
-    const before = this.#turns.get(namespace) ?? Promise.resolve();
-    const turn = before.then(work);
-    const ended = turn.then(nothing, nothing).then(() => {
-      if (this.#turns.get(namespace) === ended) this.#turns.delete(namespace);
-    });
-    this.#turns.set(namespace, ended);
-    return turn;
   }
 
   /** A clock of its own, or that of everybody. */

@@ -3,7 +3,7 @@
 // Must not know: what the observer does, what the routes do.
 import type { FastifyInstance } from 'fastify';
 import { Connections } from './connections.ts';
-import { isOfAdminPlane } from './http/contract-routes.ts';
+import { isOfAdminPlane } from './http/exchange.ts';
 import { ExchangeObserver, type ObserverOptions } from './exchange-observer.ts';
 
 /** Registers the hooks. To be called before the routes are. */

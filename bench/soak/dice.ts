@@ -1,7 +1,7 @@
-// bench/soak/dice.ts: what a soak leaves to chance, from one seed.
+// bench/soak/dice.ts: what is left to chance, from one seed. The tests throw them, too (test/helpers/seed.ts).
 //
-// Promises: the same seed and name throw the same; two names of one seed have nothing to do with each other, so that a
-// client's decisions do not depend on how the others happened to be scheduled.
+// Promises: the same seed throws the same; two names of one seed have nothing to do with each other, so that a client's
+// decisions do not depend on how the others happened to be scheduled.
 import { createHash } from 'node:crypto';
 
 export interface Dice {
@@ -9,13 +9,14 @@ export interface Dice {
   between(from: number, to: number): number;
   /** True in `share` of the cases. */
   chance(share: number): boolean;
-  pick<T>(items: readonly [T, ...T[]]): T;
+  /** @throws Error when there are none */
+  pick<T>(items: readonly T[]): T;
   shuffled<T>(items: readonly T[]): T[];
 }
 
 /** mulberry32 */
-export function diceFor(seed: number, name: string): Dice {
-  let state = createHash('sha256').update(`${seed}/${name}`).digest().readUInt32LE(0);
+export function diceFrom(seed: number): Dice {
+  let state = seed >>> 0;
   const next = (): number => {
     state = (state + 0x6d2b79f5) >>> 0;
     let mixed = Math.imul(state ^ (state >>> 15), state | 1);
@@ -26,10 +27,18 @@ export function diceFor(seed: number, name: string): Dice {
   return {
     between,
     chance: (share) => next() < share,
-    pick: (items) => items[between(0, items.length - 1)] ?? items[0],
+    pick: (items) => {
+      const item = items[between(0, items.length - 1)];
+      if (item === undefined) throw new Error('nothing to pick from');
+      return item;
+    },
     shuffled: (items) => {
       const rest = [...items];
       return items.flatMap(() => rest.splice(between(0, rest.length - 1), 1));
     },
   };
+}
+
+export function diceFor(seed: number, name: string): Dice {
+  return diceFrom(createHash('sha256').update(`${seed}/${name}`).digest().readUInt32LE(0));
 }

@@ -2,6 +2,7 @@
 //
 // Promises: what is not understood is an Error that names it and says what was expected.
 import { parseArgs } from 'node:util';
+import { oneOf, positive } from '../flags.ts';
 import type { Durability } from '../server.ts';
 
 export type ChunkOrder = 'sequential' | 'any';
@@ -72,20 +73,8 @@ export function readSoakOptions(argv: readonly string[], drawSeed: () => number)
   };
 }
 
-function positive(flag: string, text: string): number {
-  const value = Number(text);
-  if (text.trim() !== '' && Number.isFinite(value) && value > 0) return value;
-  throw new Error(`${flag}: got ${JSON.stringify(text)}, expected a number above 0`);
-}
-
 function asSeed(text: string): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && value <= MAX_SEED) return value;
   throw new Error(`--seed: got ${JSON.stringify(text)}, expected a whole number from 0 to ${MAX_SEED}`);
-}
-
-function oneOf<T extends string>(flag: string, text: string, choices: readonly T[]): T {
-  const choice = choices.find((each) => each === text);
-  if (choice !== undefined) return choice;
-  throw new Error(`${flag}: got ${JSON.stringify(text)}, expected ${choices.join(' or ')}`);
 }

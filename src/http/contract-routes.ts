@@ -7,7 +7,7 @@ import { tooLarge } from '../uploads/upload.ts';
 import { accountRoutes } from './accounts.ts';
 import { FORM_OVERHEAD_BYTES } from './chunk-intake.ts';
 import { chunkRoutes, type ChunkRoutesOptions } from './chunks.ts';
-import { refuseContentCoding } from './exchange.ts';
+import { isOfAdminPlane, refuseContentCoding } from './exchange.ts';
 import type { Keys } from './keys.ts';
 import { mediaRoutes, type MediaRoutesOptions } from './media.ts';
 import { refuseTooMany } from './rate-limit.ts';
@@ -36,15 +36,6 @@ export function allowPages(
   if (!isAny && !origins.includes(headers.origin ?? '')) return;
   reply.header('access-control-allow-origin', isAny ? '*' : headers.origin);
   reply.header('access-control-expose-headers', EXPOSED_HEADERS.join(', '));
-}
-
-/** The target may be percent-encoded, or absolute. One that cannot be read is nobody's. */
-export function isOfAdminPlane(target: string): boolean {
-  try {
-    return decodeURIComponent(new URL(target, 'http://localhost').pathname).startsWith('/__admin');
-  } catch {
-    return false;
-  }
 }
 
 export async function contractRoutes(app: FastifyInstance, options: ContractRoutesOptions): Promise<void> {

@@ -32,6 +32,15 @@ export function operationOf(request: FastifyRequest): string {
   return request.routeOptions.config.operationId ?? request.routeOptions.url ?? 'unknown';
 }
 
+/** Whether a request target is one of the admin plane. It may be percent-encoded, or absolute; unreadable, it is nobody's. */
+export function isOfAdminPlane(target: string): boolean {
+  try {
+    return decodeURIComponent(new URL(target, 'http://localhost').pathname).startsWith('/__admin');
+  } catch {
+    return false;
+  }
+}
+
 /** The caller that the key hook found. */
 export function callerOf(request: FastifyRequest): Caller {
   if (request.caller === null) throw new Error('the key hook did not run');

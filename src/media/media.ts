@@ -5,6 +5,7 @@
 // another's entries (K4).
 // Must not know: HTTP, uploads (it is handed a place and extents), why a platform fails.
 import { isDamage, type AppError } from '../errors.ts';
+import { Turns } from '../turns.ts';
 import type { Bytes, Clock, Extent, Ids, LedgerRecord, Place, Storage } from '../uploads/ports.ts';
 import type { EntrySpec } from './entry-form.ts';
 import {
@@ -56,13 +57,10 @@ export class Media {
   readonly #options: MediaOptions;
   /** In order of last use. */
   readonly #cache = new Map<string, StoredEntry>();
-  readonly #making = new Map<string, Promise<Entry>>();
-  /** Entries to which a failure is being added. */
-  readonly #failing = new Map<string, Promise<boolean>>();
+  /** By entry: half of a record must not be read, it would be taken for one that was never finished, and cut off. */
+  readonly #turns = new Turns();
   /** Ids of direct uploads on their way. */
   readonly #direct = new Set<string>();
-  /** How many entries were removed: one that was read meanwhile may have been among them, and must not be remembered. */
-  #removals = 0;
 
   constructor(options: MediaOptions) {
     this.#options = options;
@@ -70,31 +68,24 @@ export class Media {
 
   /** The entry of this source: made if it is not there, whatever a crash left half done. */
   ensure(source: EntrySource): Promise<Entry> {
-    const key = `${source.namespace}/${source.mediaId}`; // An id can be put back into several namespaces.
-    const running = this.#making.get(key);
-    if (running !== undefined) return running;
-    const making = this.#ensure(source).finally(() => this.#making.delete(key));
-    this.#making.set(key, making);
-    return making;
+    // An id can be put back into several namespaces.
+    return this.#turns.inTurn(keyOf(source.namespace, source.mediaId), () => this.#ensure(source));
   }
 
   /** Null when this namespace has no such entry. */
   async find(namespace: string, id: string): Promise<StoredEntry | null> {
     if (!ID_SHAPE.test(id)) return null;
-    const key = `${namespace}/${id}`;
-    // Half of a record must not be read: it would be taken for one that was never finished, and cut off.
-    const writing: Promise<unknown> | undefined = this.#making.get(key) ?? this.#failing.get(key);
-    await writing?.catch(() => undefined); // Whoever writes is told.
-    return this.#lookUp(namespace, id);
+    const key = keyOf(namespace, id);
+    return this.#cache.has(key)
+      ? this.#lookUp(namespace, id)
+      : this.#turns.inTurn(key, () => this.#lookUp(namespace, id));
   }
 
+  /** In turn, unless it is in the cache. */
   async #lookUp(namespace: string, id: string): Promise<StoredEntry | null> {
-    const place = placeOf(namespace, id);
-    const key = `${namespace}/${id}`;
-    const cached = this.#cache.get(key);
-    const removals = this.#removals;
-    const stored = cached ?? (await this.#read(place));
-    if (stored !== null && removals === this.#removals) this.#remember(key, stored);
+    const key = keyOf(namespace, id);
+    const stored = this.#cache.get(key) ?? (await this.#read(placeOf(namespace, id)));
+    if (stored !== null) this.#remember(key, stored);
     return stored;
   }
 
@@ -148,22 +139,19 @@ export class Media {
   }
 
   /** Forgets an entry and its bytes. */
-  async remove(namespace: string, id: string): Promise<void> {
+  remove(namespace: string, id: string): Promise<void> {
     const place = placeOf(namespace, id);
-    this.#cache.delete(`${namespace}/${id}`);
-    await this.#options.storage.ledgers.remove(place);
-    this.#removals += 1;
-    this.#cache.delete(`${namespace}/${id}`);
-    await this.#options.storage.bytes.remove(place);
+    const key = keyOf(namespace, id);
+    return this.#turns.inTurn(key, async () => {
+      this.#cache.delete(key);
+      await this.#options.storage.ledgers.remove(place);
+      await this.#options.storage.bytes.remove(place);
+    });
   }
 
   /** The entry's platform will end `failed` (behaviour §10). False: it is settled, or was not chosen. */
-  async failPublish(namespace: string, id: string, failure: PublishFailure): Promise<boolean> {
-    const key = `${namespace}/${id}`;
-    await this.#failing.get(key)?.catch(() => undefined);
-    const failing = this.#failPublish(namespace, id, failure).finally(() => this.#failing.delete(key));
-    this.#failing.set(key, failing);
-    return failing;
+  failPublish(namespace: string, id: string, failure: PublishFailure): Promise<boolean> {
+    return this.#turns.inTurn(keyOf(namespace, id), () => this.#failPublish(namespace, id, failure));
   }
 
   async #failPublish(namespace: string, id: string, failure: PublishFailure): Promise<boolean> {
@@ -176,7 +164,7 @@ export class Media {
       const event = stored && decide(stored.entry, { type: 'fail-publish', ...failure }, moment);
       if (stored === null || event === null) return false;
       await opened.ledger.append([event]);
-      this.#remember(`${namespace}/${id}`, { ...stored, entry: evolve(stored.entry, event) });
+      this.#remember(keyOf(namespace, id), { ...stored, entry: evolve(stored.entry, event) });
       return true;
     } finally {
       await opened.ledger.close();
@@ -217,7 +205,7 @@ export class Media {
     await ledger.close();
     await storage.bytes.release(place);
     const stored = { entry: evolve(null, created), extents };
-    this.#remember(`${namespace}/${id}`, stored);
+    this.#remember(keyOf(namespace, id), stored);
     onCreated(stored.entry);
     return stored.entry;
   }
@@ -289,4 +277,8 @@ function foldEntry(records: readonly LedgerRecord[]): StoredEntry | null {
 
 function placeOf(namespace: string, id: string): Place {
   return { kind: 'media', namespace, name: id };
+}
+
+function keyOf(namespace: string, id: string): string {
+  return `${namespace}/${id}`;
 }

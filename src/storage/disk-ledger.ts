@@ -82,7 +82,7 @@ export class DiskLedgers implements Ledgers {
       try {
         await ledger.append(records);
         await this.#syncName(path);
-        this.#isDurable(path);
+        this.#rememberDurable(path);
       } catch (error) {
         await ledger.close();
         await rm(path, { force: true });
@@ -129,13 +129,14 @@ export class DiskLedgers implements Ledgers {
     if (this.#options.durability === 'none') return;
     if (!this.#durable.has(path)) {
       await fdatasyncFd(file.fd);
-      this.#isDurable(path);
+      this.#rememberDurable(path);
     }
     await this.#settleFound(path);
   }
 
   /** One that is forgotten is synced once more than it needs to be. */
-  #isDurable(path: string): void {
+  #rememberDurable(path: string): void {
+    if (this.#options.durability === 'none') return;
     if (this.#durable.size >= MAX_DURABLE) this.#durable.clear();
     this.#durable.add(path);
   }

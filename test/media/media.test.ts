@@ -62,8 +62,13 @@ it('an entry that is removed while it is being read is not remembered', async ()
   };
   await mediaOn(storage).ensure(SOURCE);
   const media = mediaOn({ ...storage, ledgers: changed(storage.ledgers, { open }) });
-  onRead = () => media.remove('ns_1', ID);
+  let removing = Promise.resolve();
+  onRead = () => {
+    removing = media.remove('ns_1', ID);
+    return Promise.resolve();
+  };
   await media.find('ns_1', ID);
   onRead = () => Promise.resolve();
+  await removing;
   expect(await media.find('ns_1', ID)).toBeNull();
 });

@@ -1,9 +1,9 @@
 # send_http_client.py: Python's http.client, with forms written by hand: what a test gives as the `head` of the file part and
 # as the `contentType` is sent to the letter. Modes: `length`; `chunked`: in pieces that are unlike.
 import http.client
-import json
-import sys
 from urllib.parse import urlsplit
+
+from runs import run
 
 BOUNDARY = "----hand made"
 
@@ -46,12 +46,4 @@ def send(sending):
     return {"status": response.status, "text": response.read().decode()}
 
 
-def outcome_of(sending):
-    try:
-        return send(sending)
-    except Exception as error:
-        return {"status": 0, "text": repr(error)}
-
-
-with open(sys.argv[1], encoding="utf-8") as list_of_sendings:
-    print(json.dumps([outcome_of(sending) for sending in json.load(list_of_sendings)]))
+run(send)

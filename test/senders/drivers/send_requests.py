@@ -1,8 +1,6 @@
 # send_requests.py: Python with requests. Modes: `length`; `chunked`: the same form from a generator.
-import json
-import sys
-
 import requests
+from runs import run
 
 
 def parts_of(sending):
@@ -30,12 +28,4 @@ def send(sending):
     return {"status": response.status_code, "text": response.text}
 
 
-def outcome_of(sending):
-    try:
-        return send(sending)
-    except Exception as error:
-        return {"status": 0, "text": repr(error)}
-
-
-with open(sys.argv[1], encoding="utf-8") as list_of_sendings:
-    print(json.dumps([outcome_of(sending) for sending in json.load(list_of_sendings)]))
+run(send)

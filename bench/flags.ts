@@ -1,0 +1,15 @@
+// bench/flags.ts: values of flags, as the commands of this folder read them.
+//
+// Promises: what is not understood is an Error that names the flag, what was got and what was expected.
+
+export function positive(flag: string, text: string): number {
+  const value = Number(text);
+  if (Number.isFinite(value) && value > 0) return value;
+  throw new Error(`${flag}: got ${JSON.stringify(text)}, expected a number above 0`);
+}
+
+export function oneOf<T extends string>(flag: string, text: string, choices: readonly T[]): T {
+  const choice = choices.find((each) => each === text);
+  if (choice !== undefined) return choice;
+  throw new Error(`${flag}: got ${JSON.stringify(text)}, expected ${choices.join(' or ')}`);
+}
