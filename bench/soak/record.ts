@@ -56,10 +56,11 @@ export class Record {
   }
 
   problem(sentence: string): void {
-    const before = this.#problems.get(sentence) ?? 0;
-    if (before === 0 && this.#problems.size >= MAX_SHOWN) return this.problem('more problems than are shown');
-    this.#problems.set(sentence, before + 1);
-    if (before === 0) this.#say(`PROBLEM at ${Math.round(this.seconds)} s: ${sentence}`);
+    const isShown = this.#problems.has(sentence) || this.#problems.size < MAX_SHOWN;
+    const shown = isShown ? sentence : 'more problems than are shown';
+    const before = this.#problems.get(shown) ?? 0;
+    this.#problems.set(shown, before + 1);
+    if (before === 0) this.#say(`PROBLEM at ${Math.round(this.seconds)} s: ${shown}`);
   }
 
   get answers(): Readonly<Partial<{ [what: string]: number }>> {

@@ -134,10 +134,11 @@ export class StateImport {
     entry: Pick<StoredFinalize, 'id' | 'at' | 'failures'> & { readonly pieces: Iterable<Buffer> },
   ): Promise<void> {
     const { media } = this.#options;
-    const direct = media.openDirect(this.#namespace, entry.id);
+    const direct = media.openDirect(this.#namespace);
     try {
       for (const piece of entry.pieces) await direct.write([piece]);
-      await media.createDirect(direct, spec, { at: timeOf(entry.at), failures: failuresOf(entry) });
+      const earlier = { id: entry.id, at: timeOf(entry.at), failures: failuresOf(entry) };
+      await media.createDirect(direct, spec, earlier);
     } catch (error) {
       await direct.discard();
       throw error;

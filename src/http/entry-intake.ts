@@ -5,7 +5,7 @@
 // Must not know: what the fields mean.
 import { AppError, invalidFields } from '../errors.ts';
 import { isEntryField } from '../media/entry-form.ts';
-import type { DirectUpload } from '../media/media.ts';
+import type { DirectUpload } from '../media/direct-upload.ts';
 import type { BodyFeed } from './body-feed.ts';
 import { malformed, type MultipartReader, type PartHandler } from './multipart-reader.ts';
 import type { BodyFacts, Observer } from './observer.ts';

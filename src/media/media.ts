@@ -4,9 +4,11 @@
 // never copied (rule F7); making the entry of a finalised upload again does nothing (F6). One namespace never sees
 // another's entries (K4).
 // Must not know: HTTP, uploads (it is handed a place and extents), why a platform fails.
-import { isDamage, type AppError } from '../errors.ts';
+import { randomBytes } from 'node:crypto';
+import { AppError, isDamage } from '../errors.ts';
 import { Turns } from '../turns.ts';
-import type { Bytes, Clock, Extent, Ids, LedgerRecord, Place, Storage } from '../uploads/ports.ts';
+import type { Clock, Extent, Ids, LedgerRecord, Place, Storage } from '../uploads/ports.ts';
+import { DirectUpload } from './direct-upload.ts';
 import type { EntrySpec } from './entry-form.ts';
 import {
   decide,
@@ -27,7 +29,7 @@ export interface StoredEntry {
   readonly extents: readonly Extent[];
 }
 
-/** Bytes and intent from which an entry is made. `from`: where the bytes are now; null when they are in place. */
+/** Bytes and intent from which an entry is made. `from`: where the bytes are, unless a crash came after they were moved. */
 export interface EntrySource {
   readonly mediaId: string;
   readonly namespace: string;
@@ -35,7 +37,7 @@ export interface EntrySource {
   readonly at: number;
   readonly bytes: number;
   readonly extents: readonly Extent[];
-  readonly from: Place | null;
+  readonly from: Place;
   /** Of an entry that existed before, and is put back. */
   readonly failures?: readonly PublishFailure[];
 }
@@ -48,7 +50,6 @@ export interface MediaOptions {
   readonly onCreated: (entry: Entry) => void;
 }
 
-const SEGMENT = 'main';
 const MAX_CACHED = 1_000;
 /** Ids are made by us, but come back from clients: nothing else ever reaches the storage. */
 const ID_SHAPE = /^[0-9a-f]{24}$/;
@@ -59,7 +60,7 @@ export class Media {
   readonly #cache = new Map<string, StoredEntry>();
   /** By entry: half of a record must not be read, it would be taken for one that was never finished, and cut off. */
   readonly #turns = new Turns();
-  /** Ids of direct uploads on their way. */
+  /** Names of direct uploads on their way. */
   readonly #direct = new Set<string>();
 
   constructor(options: MediaOptions) {
@@ -115,11 +116,15 @@ export class Media {
     return this.#options.storage.bytes.read(placeOf(entry.namespace, entry.id), extents, range);
   }
 
-  /** Begins a direct upload (rule F8): its bytes stream to the entry's own place. */
-  openDirect(namespace: string, id: string = this.#options.ids.next(namespace)): DirectUpload {
-    this.#direct.add(id);
-    return new DirectUpload(this.#options.storage.bytes, placeOf(namespace, id), () =>
-      this.#direct.delete(id),
+  /**
+   * Begins a direct upload (rule F8): its bytes stream to a place of their own. An id it gets with its entry: with a seed, ids
+   * would depend on uploads that failed, and one could be given twice that only bytes on their way know of.
+   */
+  openDirect(namespace: string): DirectUpload {
+    const name = randomBytes(12).toString('hex');
+    this.#direct.add(name);
+    return new DirectUpload(this.#options.storage.bytes, placeOf(namespace, name), () =>
+      this.#direct.delete(name),
     );
   }
 
@@ -127,13 +132,18 @@ export class Media {
   async createDirect(
     direct: DirectUpload,
     spec: EntrySpec,
-    earlier: { readonly at?: number | undefined; readonly failures?: readonly PublishFailure[] } = {},
+    earlier: {
+      readonly id?: string | undefined;
+      readonly at?: number | undefined;
+      readonly failures?: readonly PublishFailure[];
+    } = {},
   ): Promise<Entry> {
     const extents = await direct.sync();
-    const { namespace, name: mediaId } = direct.place;
-    const { at = this.#options.clock.now(namespace), failures = [] } = earlier;
-    const { bytes } = direct;
-    const entry = await this.ensure({ mediaId, namespace, spec, at, bytes, extents, from: null, failures });
+    const { bytes, place: from } = direct;
+    const { namespace } = from;
+    const { clock, ids } = this.#options;
+    const { id: mediaId = ids.next(namespace), at = clock.now(namespace), failures = [] } = earlier;
+    const entry = await this.ensure({ mediaId, namespace, spec, at, bytes, extents, from, failures });
     direct.onEnd();
     return entry;
   }
@@ -197,7 +207,7 @@ export class Media {
     const { mediaId: id, namespace, spec, at, bytes, extents, failures = [] } = source;
     const place = placeOf(namespace, id);
     // The ledger comes last: with it the entry exists, and a crash before it is mended by doing all of this again.
-    if (source.from !== null) await storage.bytes.move(source.from, place);
+    await this.#bringHome(source.from, place, extents);
     const known = failures.length === 0 ? {} : { failures };
     const created: EntryEvent = { type: 'entry-created', at, id, namespace, spec, bytes, ...known };
     const content: ContentRecord = { type: 'content', extents };
@@ -208,6 +218,20 @@ export class Media {
     this.#remember(keyOf(namespace, id), stored);
     onCreated(stored.entry);
     return stored.entry;
+  }
+
+  /** The bytes are at the entry's own place afterwards. No ledger speaks of that place yet. */
+  async #bringHome(from: Place, place: Place, extents: readonly Extent[]): Promise<void> {
+    const { bytes } = this.#options.storage;
+    if (await bytes.move(from, place)) return;
+    // Both places hold bytes, and one of them nobody's: a crash came between the removal of an entry's ledger and that of its
+    // bytes, and the entry's id is given again by a seed.
+    const isWhole = async (one: Place): Promise<boolean> =>
+      (await bytes.reconcile(one, extents)).missing.length === 0;
+    const isMoved = !(await isWhole(from));
+    if (isMoved && !(await isWhole(place))) throw bytesMissing(place);
+    await bytes.remove(isMoved ? from : place);
+    await bytes.move(from, place);
   }
 
   async #read(place: Place): Promise<StoredEntry | null> {
@@ -226,43 +250,6 @@ export class Media {
   }
 }
 
-/** Bytes of a direct upload on their way. Without `createDirect` they are to be discarded. */
-export class DirectUpload {
-  readonly place: Place;
-  readonly #bytes: Bytes;
-  readonly onEnd: () => void;
-  #written = 0;
-
-  constructor(bytes: Bytes, place: Place, onEnd: () => void) {
-    this.#bytes = bytes;
-    this.place = place;
-    this.onEnd = onEnd;
-  }
-
-  get bytes(): number {
-    return this.#written;
-  }
-
-  async write(buffers: readonly Buffer[]): Promise<void> {
-    await this.#bytes.write(this.place, { segment: SEGMENT, offset: this.#written }, buffers);
-    for (const buffer of buffers) this.#written += buffer.length;
-  }
-
-  async sync(): Promise<Extent[]> {
-    if (this.#written === 0) return [];
-    await this.#bytes.sync(this.place, SEGMENT);
-    return [{ segment: SEGMENT, offset: 0, bytes: this.#written }];
-  }
-
-  async discard(): Promise<void> {
-    try {
-      await this.#bytes.remove(this.place);
-    } finally {
-      this.onEnd(); // What could not be removed is the collector's now.
-    }
-  }
-}
-
 function foldEntry(records: readonly LedgerRecord[]): StoredEntry | null {
   let entry: Entry | null = null;
   let extents: readonly Extent[] = [];
@@ -273,6 +260,14 @@ function foldEntry(records: readonly LedgerRecord[]): StoredEntry | null {
     else entry = evolve(entry, event);
   }
   return entry && { entry, extents };
+}
+
+function bytesMissing({ name }: Place): AppError {
+  return new AppError(
+    'upload_damaged',
+    'bytes of this upload are not stored any more; nothing was changed: restore the data folder from a backup, or delete the upload and send it again',
+    { kind: 'media', name },
+  );
 }
 
 function placeOf(namespace: string, id: string): Place {

@@ -10,7 +10,7 @@ import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Bytes, Extent, Place, Spool } from '../uploads/ports.ts';
 import { DiskFolders } from './disk-folders.ts';
-import { sliceExtents } from './extents.ts';
+import { endsOf, sliceExtents } from './extents.ts';
 import { FileWrites } from './file-writes.ts';
 import { OpenFiles } from './open-files.ts';
 import {
@@ -108,9 +108,10 @@ export class DiskBytes implements Bytes {
 
   async reconcile(
     place: Place,
-    expected: ReadonlyMap<string, number>,
+    extents: readonly Extent[],
   ): Promise<{ strayBytes: number; missing: string[] }> {
     const folder = this.#folder(place);
+    const expected = endsOf(extents);
     const sizes = await segmentSizes(folder);
     const missing = [...expected].filter(([segment, bytes]) => (sizes.get(segment) ?? -1) < bytes);
     if (missing.length > 0) return { strayBytes: 0, missing: missing.map(([segment]) => segment) };
@@ -133,19 +134,20 @@ export class DiskBytes implements Bytes {
     await rm(path, { force: true });
   }
 
-  async move(from: Place, to: Place): Promise<void> {
+  async move(from: Place, to: Place): Promise<boolean> {
     const source = this.#folder(from);
     const target = this.#folder(to);
     await this.release(from);
     const isMoved = !(await exists(source));
-    if (isMoved && !(await exists(target))) return;
+    if (isMoved && !(await exists(target))) return true;
     await this.#folders.ensure(dirname(target));
+    if (!isMoved && !(await canRename(source, target))) return false;
     this.#folders.forget(source);
-    if (!isMoved) await rename(source, target);
-    if (this.#options.durability === 'none') return;
+    if (this.#options.durability === 'none') return true;
     // Also when it was moved before: by a process, perhaps, that did not live to sync it. The old name goes with the new one
     // or stays, and then it is nobody's: a ledger says that the bytes are an entry's.
     await syncFolder(dirname(target));
+    return true;
   }
 
   async remove(place: Place): Promise<void> {
@@ -259,6 +261,17 @@ class DiskSpool implements Spool {
     } catch {
       // What stays behind is removed at the next start; the request has its answer already.
     }
+  }
+}
+
+/** False, and nothing is done: the target holds something. An empty folder is replaced. */
+async function canRename(source: string, target: string): Promise<boolean> {
+  try {
+    await rename(source, target);
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'ENOTEMPTY', 'EEXIST')) return false;
+    throw error;
   }
 }
 

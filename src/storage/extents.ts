@@ -1,4 +1,4 @@
-// storage/extents.ts: the part of a content that a range asks for, as extents again. Pure.
+// storage/extents.ts: what extents say: the part of a content that a range asks for, how long segments have to be. Pure.
 import type { Extent } from '../uploads/ports.ts';
 
 export function sliceExtents(
@@ -16,4 +16,12 @@ export function sliceExtents(
     left -= taken;
   }
   return sliced;
+}
+
+/** By segment: how many bytes it must hold. */
+export function endsOf(extents: readonly Extent[]): Map<string, number> {
+  const ends = new Map<string, number>();
+  for (const { segment, offset, bytes } of extents)
+    if (bytes > 0) ends.set(segment, Math.max(ends.get(segment) ?? 0, offset + bytes));
+  return ends;
 }

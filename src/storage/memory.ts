@@ -13,7 +13,7 @@ import type {
   Spool,
   Storage,
 } from '../uploads/ports.ts';
-import { sliceExtents } from './extents.ts';
+import { endsOf, sliceExtents } from './extents.ts';
 
 export function createMemoryStorage(): Storage {
   return { ledgers: new MemoryLedgers(), bytes: new MemoryBytes(), close: () => Promise.resolve() };
@@ -96,10 +96,8 @@ class MemoryBytes implements Bytes {
     await spool.discard();
   }
 
-  reconcile(
-    place: Place,
-    expected: ReadonlyMap<string, number>,
-  ): Promise<{ strayBytes: number; missing: string[] }> {
+  reconcile(place: Place, extents: readonly Extent[]): Promise<{ strayBytes: number; missing: string[] }> {
+    const expected = endsOf(extents);
     const segments = this.#places.get(keyOf(place))?.segments ?? new Map<string, MemorySegment>();
     const missing = [...expected].filter(([name, bytes]) => (segments.get(name)?.bytes ?? -1) < bytes);
     if (missing.length > 0) return Promise.resolve({ strayBytes: 0, missing: missing.map(([name]) => name) });
@@ -120,13 +118,13 @@ class MemoryBytes implements Bytes {
     return Promise.resolve();
   }
 
-  move(from: Place, to: Place): Promise<void> {
+  move(from: Place, to: Place): Promise<boolean> {
     const found = this.#places.get(keyOf(from));
-    if (found !== undefined) {
-      this.#places.delete(keyOf(from));
-      this.#places.set(keyOf(to), { ...found, place: to });
-    }
-    return Promise.resolve();
+    if (found === undefined) return Promise.resolve(true);
+    if ((this.#places.get(keyOf(to))?.segments.size ?? 0) > 0) return Promise.resolve(false);
+    this.#places.delete(keyOf(from));
+    this.#places.set(keyOf(to), { ...found, place: to });
+    return Promise.resolve(true);
   }
 
   remove(place: Place): Promise<void> {

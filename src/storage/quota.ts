@@ -28,7 +28,7 @@ export function withQuota(bytes: Bytes, limits: QuotaLimits): Bytes {
     truncate: (place: Place, segment: string, length: number) =>
       quotas.freeing([place], bytes.truncate(place, segment, length)),
     remove: (place) => quotas.freeing([place], bytes.remove(place)),
-    reconcile: (place, expected) => quotas.freeing([place], bytes.reconcile(place, expected)),
+    reconcile: (place, extents) => quotas.freeing([place], bytes.reconcile(place, extents)),
     sync: (place, segment) => bytes.sync(place, segment),
     // The fallback's upload becomes the caller's entry (K3): the bytes are of another namespace then.
     move: (from, to) => quotas.moving(from, to, bytes.move(from, to)),
@@ -78,9 +78,9 @@ class Quotas {
     }
   }
 
-  async moving(from: Place, to: Place, work: Promise<void>): Promise<void> {
+  async moving(from: Place, to: Place, work: Promise<boolean>): Promise<boolean> {
     try {
-      await work;
+      return await work;
     } finally {
       if (from.namespace !== to.namespace) {
         this.#ofNamespaces.get(from.namespace)?.hasFreed();

@@ -32,6 +32,7 @@ interface WriterRules {
   readonly silentMs: () => number;
 }
 
+const NOTHING_STORING = Promise.resolve();
 const NOTHING_STORED = { receivedBytes: 0, nextIndex: 0, currentSize: 0 };
 
 export class ChunkWriter {
@@ -52,6 +53,8 @@ export class ChunkWriter {
   #isDirty = false;
   #phase: 'receiving' | 'committing' | 'ended' = 'receiving';
   #supersededBy: AppError | null = null;
+  /** The last bytes that were handed to the storage. */
+  #storing: Promise<unknown> = NOTHING_STORING;
   #onSuperseded: (error: AppError) => void = () => undefined;
   #resolveEnded: () => void = () => undefined;
 
@@ -81,6 +84,11 @@ export class ChunkWriter {
   /** Milliseconds for which the client sent nothing. A writer in its commit never counts as silent. */
   silentMs(): number {
     return this.#phase === 'receiving' ? this.#rules.silentMs() : 0;
+  }
+
+  /** Resolves when none of its bytes is on the way to the storage any more, and never rejects. */
+  async isStill(): Promise<void> {
+    await this.#storing.catch(() => undefined); // Whoever wrote them is told.
   }
 
   onSuperseded(listener: (error: AppError) => void): void {
@@ -114,7 +122,9 @@ export class ChunkWriter {
     if (bytes > this.room) throw this.tooLarge();
     const at = { segment: this.#segment, offset: this.#start + this.#written };
     this.#isDirty = true;
-    await this.#upload.storage.bytes.write(this.#upload.place, at, buffers);
+    const writing = this.#upload.storage.bytes.write(this.#upload.place, at, buffers);
+    this.#storing = writing;
+    await writing;
     this.#written += bytes;
   }
 
@@ -140,7 +150,9 @@ export class ChunkWriter {
     const { bytes } = spooled;
     if (bytes > this.room) throw this.tooLarge();
     this.#isDirty = true;
-    await this.#upload.storage.bytes.adopt(spooled, this.#upload.place, this.#segment);
+    const adopting = this.#upload.storage.bytes.adopt(spooled, this.#upload.place, this.#segment);
+    this.#storing = adopting;
+    await adopting;
     this.#written = bytes;
   }
 

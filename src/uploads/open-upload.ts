@@ -67,12 +67,19 @@ export class OpenUpload {
   }
 
   /** Cuts what the ledger does not know of, and names what it knows of and is not there (D2). */
-  async reconcile(): Promise<{ readonly strayBytes: number; readonly missing: readonly string[] }> {
-    const expected = new Map<string, number>();
-    for (const { segment, offset, bytes } of this.state?.chunks.extents() ?? []) {
-      expected.set(segment, Math.max(expected.get(segment) ?? 0, offset + bytes));
-    }
-    return this.storage.bytes.reconcile(this.place, expected);
+  reconcile(): Promise<{ readonly strayBytes: number; readonly missing: readonly string[] }> {
+    return this.storage.bytes.reconcile(this.place, this.state?.chunks.extents() ?? []);
+  }
+
+  /**
+   * Called when it is finalised. A chunk that is still in flight was begun for another totalChunks, and is refused from now on:
+   * what came of it must not become the entry's, and its last bytes must not come when the others are moved away, or they
+   * would make the place anew.
+   */
+  async cutOffWriters(): Promise<void> {
+    if (this.writers.size === 0) return;
+    await Promise.all([...this.writers.values()].map((writer) => writer.isStill()));
+    await this.reconcile();
   }
 
   /** Ledger and bytes are gone; the fileId is free again. Called in turn, with no other user. */

@@ -81,17 +81,20 @@ export interface Bytes {
   /** The spooled bytes become `segment`, by a move: no byte is copied. Durable after `sync`. */
   adopt(spool: Spool, place: Place, segment: string): Promise<void>;
   /**
-   * Makes the place hold what the ledger says: segments that are not expected are gone, longer ones are cut
+   * Makes the place hold what the ledger says: segments without an extent are gone, those beyond their last one are cut
    * (`strayBytes` in all). Shorter or absent ones are only named: they are damage, and nothing is changed then.
    */
   reconcile(
     place: Place,
-    expected: ReadonlyMap<string, number>,
+    extents: readonly Extent[],
   ): Promise<{ readonly strayBytes: number; readonly missing: readonly string[] }>;
   /** Everything beyond `bytes` of the segment is gone. */
   truncate(place: Place, segment: string, bytes: number): Promise<void>;
-  /** All segments of `from` are at `to` afterwards, by a move (rule F7). Nothing at `from`: resolves, nothing done. */
-  move(from: Place, to: Place): Promise<void>;
+  /**
+   * All segments of `from` are at `to` afterwards, by a move (rule F7). Nothing at `from`: resolves, nothing done.
+   * False, and nothing done: there are bytes at both.
+   */
+  move(from: Place, to: Place): Promise<boolean>;
   /** Resolves also when there was nothing. */
   remove(place: Place): Promise<void>;
   /** Closes what is kept open for the place, so that an idle one costs nothing. */

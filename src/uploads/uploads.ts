@@ -140,13 +140,12 @@ export class Uploads {
         if (decision.kind === 'existing')
           return { ...handOver(place, decision.finalization, state), isNew: false };
         await asked.check({ place, extents: state.chunks.extents() });
-        // A chunk still in flight was begun for another totalChunks: what came of it must not become the entry's.
-        if (upload.writers.size > 0) await upload.reconcile();
         const { clock, ids } = this.#options;
         const { mediaId = ids.next(namespace), at = clock.now(place.namespace) } = asked.earlier ?? {};
         const times = { at, entryAt: asked.earlier?.at ?? clock.now(namespace) };
         const finalization = { mediaId, namespace, fingerprint, spec, ...times };
         const stored = await upload.store([{ type: 'finalized', ...finalization }]);
+        await upload.cutOffWriters();
         // The entry's bytes are moved away: nothing of them may be kept open here.
         await upload.storage.bytes.release(place);
         this.#unfinished.remove(place);

@@ -4,12 +4,26 @@ import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { chunkBytes, sha256Of } from '../../bench/soak/content.ts';
 import { diceFor } from '../../bench/soak/dice.ts';
+import { Record } from '../../bench/soak/record.ts';
 import { readSoakOptions } from '../../bench/soak/options.ts';
 import { risingSentences } from '../../bench/soak/report.ts';
 import { judgeTrends, type Sample } from '../../bench/soak/samples.ts';
 import { trendOf, type Point } from '../../bench/soak/trend.ts';
 import { Upload, type UploadPlan } from '../../bench/soak/upload.ts';
 import { SEED } from '../helpers/seed.ts';
+
+describe('the record', () => {
+  it('shows what is the same once, and of many different problems some, and that there were more', () => {
+    const said: string[] = [];
+    const record = new Record((text) => said.push(text.replace(/^PROBLEM at \d+ s: /, '')));
+    for (let n = 0; n < 300; n += 1) record.problem(`problem ${n}`);
+    record.problem('problem 1');
+    expect(said).toHaveLength(201);
+    expect(said.at(-1)).toBe('more problems than are shown');
+    expect(record.problems).toContain('problem 1 (2 times)');
+    expect(record.problems).toContain('more problems than are shown (100 times)');
+  });
+});
 
 describe(`a trend (seed ${SEED})`, () => {
   const bounds = { tolerance: 20, leastSeconds: 60, leastPoints: 20 };

@@ -374,15 +374,11 @@ function bytesSuite(bytes: () => Bytes): void {
     await write(bytes(), { segment: 'main', offset: 0 }, 'abcdef');
     await write(bytes(), { segment: 'c1', offset: 0 }, 'exact');
     await write(bytes(), { segment: 'c2', offset: 0 }, 'stray');
-    const expected = new Map([
-      ['main', 4],
-      ['c1', 5],
-    ]);
-    expect(await bytes().reconcile(place(), expected)).toEqual({ strayBytes: 7, missing: [] });
+    const extents = [extent('c1', 0, 5), extent('main', 0, 3), extent('main', 3, 1)];
+    expect(await bytes().reconcile(place(), extents)).toEqual({ strayBytes: 7, missing: [] });
     expect(await bytes().usage()).toBe(9);
-    const extents = [extent('main', 0, 4), extent('c1', 0, 5)];
-    expect(await textOf(bytes().read(place(), extents))).toBe('abcdexact');
-    expect(await bytes().reconcile(place(), expected)).toEqual({ strayBytes: 0, missing: [] });
+    expect(await textOf(bytes().read(place(), extents))).toBe('exactabcd');
+    expect(await bytes().reconcile(place(), extents)).toEqual({ strayBytes: 0, missing: [] });
   });
 
   it('reconciling names what is missing or too short, and then changes nothing', async () => {
@@ -390,20 +386,16 @@ function bytesSuite(bytes: () => Bytes): void {
     await write(bytes(), { segment: 'c1', offset: 0 }, 'longer than expected');
     await write(bytes(), { segment: 'c2', offset: 0 }, 'stray');
     const before = await bytes().usage();
-    const expected = new Map([
-      ['main', 6],
-      ['c1', 1],
-      ['c9', 1],
-    ]);
-    const { strayBytes, missing } = await bytes().reconcile(place(), expected);
+    const extents = [extent('main', 5, 1), extent('c1', 0, 1), extent('c9', 0, 1)];
+    const { strayBytes, missing } = await bytes().reconcile(place(), extents);
     expect({ strayBytes, missing: missing.toSorted() }).toEqual({ strayBytes: 0, missing: ['c9', 'main'] });
     expect(await bytes().usage()).toBe(before);
   });
 
   it('reconciling a place without bytes', async () => {
-    expect(await bytes().reconcile(place(), new Map())).toEqual({ strayBytes: 0, missing: [] });
-    const expected = new Map([['main', 1]]);
-    expect(await bytes().reconcile(place(), expected)).toEqual({ strayBytes: 0, missing: ['main'] });
+    expect(await bytes().reconcile(place(), [])).toEqual({ strayBytes: 0, missing: [] });
+    const extents = [extent('main', 0, 1)];
+    expect(await bytes().reconcile(place(), extents)).toEqual({ strayBytes: 0, missing: ['main'] });
   });
 
   it('a move takes all segments along and leaves the place free', async () => {
@@ -425,6 +417,18 @@ function bytesSuite(bytes: () => Bytes): void {
     await write(bytes(), { segment: 'main', offset: 0 }, 'abc');
     await bytes().move(place(), to);
     await bytes().move(place(), to);
+    expect(await textOf(bytes().read(to, [extent('main', 0, 3)]))).toBe('abc');
+  });
+
+  it('a move to where there are bytes does nothing, and says so', async () => {
+    const to = place('e1', 'ns_1', 'media');
+    await write(bytes(), { segment: 'main', offset: 0 }, 'abc');
+    await write(bytes(), { segment: 'main', offset: 0, at: to }, 'other');
+    expect(await bytes().move(place(), to)).toBe(false);
+    expect(await textOf(bytes().read(place(), [extent('main', 0, 3)]))).toBe('abc');
+    expect(await textOf(bytes().read(to, [extent('main', 0, 5)]))).toBe('other');
+    await bytes().remove(to);
+    expect(await bytes().move(place(), to)).toBe(true);
     expect(await textOf(bytes().read(to, [extent('main', 0, 3)]))).toBe('abc');
   });
 

@@ -330,6 +330,22 @@ it('with a seed, an entry that a crash kept from being made keeps its id for its
   expect((await content(second.body.data.id)).text).toBe('second');
 });
 
+it('with a seed, bytes that a crash left where an entry was removed are in the way of no other (F6)', async () => {
+  const settings = { storage: 'disk', seed: 'any' } as const;
+  const before = await openTestServer(settings);
+  await sendAll(before, { fileId: 'first', content: Buffer.from('first') });
+  await finalize(before, 'first');
+  await before.close();
+  // As a process leaves it that is killed while it removes the entry and its upload: ledgers go first.
+  await rm(join(before.dataDir, 'ledgers'), { recursive: true });
+  const server = await openTestServer({ ...settings, dataDir: before.dataDir });
+  await sendAll(server, { fileId: 'second', content: Buffer.from('second') });
+  const { status, body } = await finalize(server, 'second');
+  expect(status).toBe(201);
+  const content = await ask(server, `/__admin/media/${body.data.id}/content`, { key: 'k' });
+  expect(content.text).toBe('second');
+});
+
 describe.each(KINDS)('what a request must have, $type', (kind) => {
   const platforms = JSON.stringify(kind.platforms);
   const made = { fileId: 'f', platforms };

@@ -1,22 +1,23 @@
 // media.test.ts: what the service remembers of entries.
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Clocks } from '../../src/clock.ts';
 import { MediaIds } from '../../src/ids.ts';
 import { Media } from '../../src/media/media.ts';
 import { createMemoryStorage } from '../../src/storage/memory.ts';
-import type { Ledgers, Storage } from '../../src/uploads/ports.ts';
+import type { Ledgers, Place, Storage } from '../../src/uploads/ports.ts';
 import { changed } from '../helpers/changed.ts';
 
 const ID = '0123456789abcdef01234567';
 
+const FROM = { kind: 'uploads', namespace: 'ns_1', name: 'a1' } as const;
 const SPEC = { type: 'videos', platforms: [], settings: {}, profileIds: [], scheduledAt: null } as never;
-const SOURCE = { mediaId: ID, namespace: 'ns_1', spec: SPEC, at: 0, bytes: 0, extents: [], from: null };
+const SOURCE = { mediaId: ID, namespace: 'ns_1', spec: SPEC, at: 0, bytes: 0, extents: [], from: FROM };
 
-function mediaOn(storage: Storage): Media {
+function mediaOn(storage: Storage, ids = new MediaIds(null)): Media {
   return new Media({
     storage,
     clock: new Clocks(),
-    ids: new MediaIds(null),
+    ids,
     timing: { pendingMs: 0, processingMs: 0 },
     onCreated: () => undefined,
   });
@@ -71,4 +72,74 @@ it('an entry that is removed while it is being read is not remembered', async ()
   onRead = () => Promise.resolve();
   await removing;
   expect(await media.find('ns_1', ID)).toBeNull();
+});
+
+describe('bytes where an entry is to be made, of which no ledger speaks', () => {
+  const HOME = { kind: 'media', namespace: 'ns_1', name: ID } as const;
+  const extents = [{ segment: 'main', offset: 0, bytes: 5 }];
+  const source = { ...SOURCE, bytes: 5, extents };
+
+  async function contentOf(media: Media): Promise<string> {
+    const stored = await media.find('ns_1', ID);
+    if (stored === null) return 'no entry';
+    let text = '';
+    for await (const piece of media.content(stored)) text += piece.toString();
+    return text;
+  }
+
+  async function holding(places: readonly (readonly [Place, string])[]): Promise<Storage> {
+    const storage = createMemoryStorage();
+    for (const [place, text] of places)
+      await storage.bytes.write(place, { segment: 'main', offset: 0 }, [Buffer.from(text)]);
+    return storage;
+  }
+
+  it("are nobody's, and make room for the upload's", async () => {
+    const storage = await holding([
+      [FROM, 'right'],
+      [HOME, 'left by a removal that a crash cut short'],
+    ]);
+    const media = mediaOn(storage);
+    await media.ensure(source);
+    expect(await contentOf(media)).toBe('right');
+    expect(await storage.bytes.usage()).toBe(5);
+  });
+
+  it("are the entry's own where the upload does not have them any more, and what it has is nobody's", async () => {
+    const storage = await holding([
+      [FROM, 'rest'],
+      [HOME, 'right'],
+    ]);
+    const media = mediaOn(storage);
+    await media.ensure(source);
+    expect(await contentOf(media)).toBe('right');
+    expect(await storage.bytes.usage()).toBe(5);
+  });
+
+  it('are damage where they are too few at both places: nothing is changed, and there is no entry', async () => {
+    const storage = await holding([
+      [FROM, 'a'],
+      [HOME, 'bc'],
+    ]);
+    const media = mediaOn(storage);
+    await expect(media.ensure(source)).rejects.toMatchObject({ code: 'upload_damaged' });
+    expect(await contentOf(media)).toBe('no entry');
+    expect(await storage.bytes.usage()).toBe(3);
+  });
+});
+
+it('with a seed, a direct upload has an id with its entry only: those that fail cost none', async () => {
+  const storage = createMemoryStorage();
+  const ids = new MediaIds('any');
+  const media = mediaOn(storage, ids);
+  const failing = media.openDirect('ns_1');
+  await failing.write([Buffer.from('never whole')]);
+  ids.reset('ns_1'); // The namespace begins anew while one is on its way.
+  const direct = media.openDirect('ns_1');
+  await direct.write([Buffer.from('right')]);
+  const entry = await media.createDirect(direct, SPEC);
+  await failing.discard();
+  expect(entry.id).toBe(new MediaIds('any').next('ns_1'));
+  expect(entry.bytes).toBe(5);
+  expect(await storage.bytes.usage()).toBe(5);
 });

@@ -50,7 +50,7 @@ describe('room counts again', () => {
     ['a segment was cut', () => bytes.truncate(place(), 'main', 10)],
     ['a segment was cut to nothing', () => bytes.truncate(place(), 'main', 0)],
     ['a place was removed', () => bytes.remove(place())],
-    ['stray bytes were cut off', () => bytes.reconcile(place(), new Map([['main', 10]]))],
+    ['stray bytes were cut off', () => bytes.reconcile(place(), [{ segment: 'main', offset: 0, bytes: 10 }])],
   ])('after %s', async (_what, free) => {
     await fill();
     await expect(write(1, 'c1')).rejects.toMatchObject(NO_ROOM);

@@ -506,6 +506,33 @@ describe('finalising', () => {
     expect(await entryContent(service, id)).toBe('one');
   });
 
+  it('waits for bytes of such a chunk that are on their way: they would come when the others are moved away', async () => {
+    const memory = createMemoryStorage();
+    let goOn: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (goOn = resolve));
+    const storage = withBytes(memory, {
+      write: async (place, at, buffers) => {
+        if (buffers[0]?.toString() === 'of another file') await gate;
+        await memory.bytes.write(place, at, buffers);
+      },
+    });
+    const service = openService({ order: 'any' }, storage);
+    const [one, other] = [await claim(service, { total: 1 }), await claim(service, { index: 3, total: 5 })];
+    const writing = writerOf(other).write([Buffer.from('of another file')]);
+    await finish(service, one, { bytes: Buffer.from('one') });
+    await one.end();
+    const finalising = finalise(service);
+    await settled();
+    goOn();
+    expect(await entryContent(service, await finalising)).toBe('one');
+    await writing;
+    expect(await memory.bytes.usage()).toBe(3);
+    await other.end();
+    const left: string[] = [];
+    for await (const { place } of memory.bytes.list('uploads')) left.push(place.name);
+    expect(left).toEqual([]);
+  });
+
   it('is refused by a look at the content, and nothing has changed', async () => {
     const service = openService();
     await sendAll(service, ['one']);
@@ -534,7 +561,7 @@ describe('a crash while finalising', () => {
     const bytes = changed(memory.bytes, {
       move: async (from, to) => {
         if (call === 'move') breakOnce();
-        await memory.bytes.move(from, to);
+        return memory.bytes.move(from, to);
       },
     });
     const ledgers = changed(memory.ledgers, {
