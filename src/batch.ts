@@ -1,20 +1,30 @@
 // batch.ts: work that can wait until the end of the turn, done together.
 //
 // What runs once for each request finds nothing of itself in the processor's caches; run for many requests in a row, the
-// same code takes a fraction of the time (bench/README.md has the figures). So what nobody waits for is put off until the
-// turn of the event loop ends, or until somebody looks.
+// same code takes a fraction of the time. And a client that is sent one answer at a time is woken up for each, which costs the
+// sender as much as all else here (bench/README.md has the figures). So what is ready is put off until the turn of the event
+// loop ends: first the answers, which somebody waits for, then what nobody does, unless somebody looks.
 //
 // Promises: everything is done, in order and one at a time, before the next turn begins, or before `settle` returns.
 // Work that throws keeps nothing behind it from being done.
 // Must not know: what the work is.
 
+/** What is done at the end of a turn, in this order, of all batches together. */
+const RANKS = ['answers', 'records', 'log'] as const;
+export type Rank = (typeof RANKS)[number];
+
 export class Batch {
+  readonly rank: Rank;
   #waiting: (() => void)[] = [];
   #done = 0;
   #isSettling = false;
 
+  constructor(rank: Rank) {
+    this.rank = rank;
+  }
+
   later(work: () => void): void {
-    if (this.#waiting.length === 0) setImmediate(this.#atEndOfTurn);
+    if (this.#waiting.length === 0) settleAtEndOfTurn(this);
     this.#waiting.push(work);
   }
 
@@ -35,9 +45,33 @@ export class Batch {
       this.#isSettling = false;
       this.#waiting = this.#waiting.slice(this.#done);
       this.#done = 0;
-      if (this.#waiting.length > 0) setImmediate(this.#atEndOfTurn);
+      if (this.#waiting.length > 0) settleAtEndOfTurn(this);
     }
   }
+}
 
-  readonly #atEndOfTurn = (): void => this.settle();
+/** By rank: those with work, and whether their end of the turn is on its way. */
+const ends = new Map(RANKS.map((rank) => [rank, { due: new Set<Batch>(), isComing: false }]));
+
+/** Each rank has an end of its own: what Node puts off (`finish` of an answer) comes before the end of the next. */
+function settleAtEndOfTurn(batch: Batch): void {
+  for (const [rank, end] of ends) {
+    if (rank === batch.rank) end.due.add(batch);
+    if (end.isComing) continue;
+    end.isComing = true;
+    setImmediate(endTurn, rank);
+  }
+}
+
+function endTurn(rank: Rank): void {
+  const end = ends.get(rank);
+  if (end === undefined) return;
+  const batches = [...end.due];
+  end.due.clear();
+  end.isComing = false;
+  try {
+    for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) batch.settle();
+  } finally {
+    for (const batch of batches) settleAtEndOfTurn(batch); // One before them threw.
+  }
 }

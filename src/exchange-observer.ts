@@ -18,7 +18,6 @@ import { operationOf } from './http/exchange.ts';
 import { PUBLIC_NAMESPACE } from './http/keys.ts';
 import { isAnswered } from './http/linger.ts';
 import {
-  NO_BODY,
   NOTHING_KEPT_ASIDE,
   type Announced,
   type BodyFacts,
@@ -116,10 +115,7 @@ export class ExchangeObserver implements Observer {
   }
 
   fileBytes(bytes: number, at: (fileBytes: number) => BodyFacts): void | Promise<void> {
-    if (this.#recording !== null) {
-      this.#recording.bytesCame();
-      this.#recording.body = () => at(this.#cutAt(bytes) ?? bytes);
-    }
+    this.#recording?.bytesCame(bytes, at);
     return this.#injection?.body(bytes);
   }
 
@@ -128,10 +124,7 @@ export class ExchangeObserver implements Observer {
       run: async () => this.#stored(await change.run()),
       defer: () => this.#deferred(change.defer()),
     };
-    if (this.#recording !== null) {
-      const { body: before } = this.#recording;
-      this.#recording.body = () => (this.#cutAt(body.fileBytes) === null ? body : before());
-    }
+    this.#recording?.bodyIs(body);
     if (this.#injection === null) return (await recorded.run()).result;
     return this.#injection.commit(recorded, body);
   }
@@ -205,7 +198,8 @@ export class ExchangeObserver implements Observer {
     if (this.#recording !== null) {
       this.#recording.fault = fired;
       // However much had to be read to know that this request is meant: it is as if nothing had.
-      if (phase === 'headers' && isCutting(fault.effect)) this.#recording.body = () => NO_BODY;
+      if (phase === 'headers' && isCutting(fault.effect)) this.#recording.nothingCame();
+      if (phase === 'body' && isCutting(fault.effect)) this.#recording.cutAt(where.atByte);
     }
     const { id: reqId } = this.#request;
     logger.info({ reqId, namespace: this.#namespace, ...fired, explain: explain(rule) }, 'a rule fired');
@@ -239,13 +233,6 @@ export class ExchangeObserver implements Observer {
     this.#later((journal) => journal.publish(namespace, 'ledger', { ...what, ...committed }));
     if (this.#isOnRecord) this.#amend({ committed });
     return stored;
-  }
-
-  /** Where a body fault cut the file, if it did: what the socket had read beyond it does not count. */
-  #cutAt(bytes: number): number | null {
-    const { fault } = this.#recording ?? { fault: null };
-    if (fault === null || fault.phase !== 'body' || !isCutting(fault.effect)) return null;
-    return fault.atByte !== undefined && fault.atByte <= bytes ? fault.atByte : null;
   }
 
   /** From here on every query finds the exchange; it is put together when there is one, or at the end of the turn. */

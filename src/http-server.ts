@@ -8,8 +8,10 @@ import { randomUUID } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setImmediate as endOfTurn } from 'node:timers/promises';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
+import { Batch } from './batch.ts';
 import { ADMIN_PREFIX, adminRoutes, probeRoutes, type AdminOptions } from './admin/plane.ts';
 import type { Controls } from './admin/controls.ts';
 import type { Views } from './admin/views.ts';
@@ -70,6 +72,7 @@ export class HttpServer {
   readonly #main: FastifyInstance;
   readonly #admin: FastifyInstance | null;
   readonly #inFlight = new InFlight();
+  readonly #answers = new Batch('answers');
   readonly #isAdminOnMain: boolean;
   readonly #requestLog: RequestLog;
   #isDraining = false;
@@ -123,9 +126,11 @@ export class HttpServer {
     });
     await Promise.race([this.#inFlight.settled(), patience]);
     clearTimeout(timer);
+    await endOfTurn(); // Their answers leave then.
   }
 
   async close(): Promise<void> {
+    this.#answers.settle();
     await Promise.all([this.#main.close(), this.#admin?.close()]);
     await this.#inFlight.settled();
     this.#requestLog.settle();
@@ -194,6 +199,7 @@ export class HttpServer {
       done();
     });
     this.#requestLog.watch(app);
+    app.addHook('onSend', (_request, _reply, _payload, done) => this.#answers.later(done));
   }
 
   #adminOptions(): AdminOptions {

@@ -5,7 +5,7 @@ import { Batch } from '../src/batch.ts';
 
 describe('work that is put off', () => {
   it('is done in order before the next turn begins, without anybody asking', async () => {
-    const batch = new Batch();
+    const batch = new Batch('records');
     const done: number[] = [];
     for (const n of [1, 2, 3]) batch.later(() => done.push(n));
     expect(done).toEqual([]);
@@ -17,7 +17,7 @@ describe('work that is put off', () => {
   });
 
   it('is done at once when somebody looks, and only once', async () => {
-    const batch = new Batch();
+    const batch = new Batch('records');
     const done: number[] = [];
     batch.later(() => done.push(1));
     batch.settle();
@@ -28,7 +28,7 @@ describe('work that is put off', () => {
   });
 
   it('may put off more work; looking itself, it finds what was done before it', () => {
-    const batch = new Batch();
+    const batch = new Batch('records');
     const done: number[] = [];
     batch.later(() => {
       done.push(1);
@@ -42,7 +42,7 @@ describe('work that is put off', () => {
   });
 
   it('is done at the end of the turn when work before it breaks, and so is what comes later', async () => {
-    const batch = new Batch();
+    const batch = new Batch('records');
     const done: number[] = [];
     batch.later(() => {
       throw new Error('broken');
@@ -52,5 +52,21 @@ describe('work that is put off', () => {
     batch.later(() => done.push(3));
     await setImmediate();
     expect(done).toEqual([2, 3]);
+  });
+
+  it('is done by rank, whoever was first: answers, then records, then the log, with what they bring about in between', async () => {
+    const [log, records, answers] = [new Batch('log'), new Batch('records'), new Batch('answers')];
+    const done: string[] = [];
+    log.later(() => done.push('line 1'));
+    records.later(() => done.push('record'));
+    answers.later(() => {
+      done.push('answer');
+      process.nextTick(() => {
+        done.push('finish');
+        log.later(() => done.push('line 2'));
+      });
+    });
+    await setImmediate();
+    expect(done).toEqual(['answer', 'finish', 'record', 'line 1', 'line 2']);
   });
 });

@@ -17,7 +17,7 @@ export interface RequestLogOptions {
 
 export class RequestLog {
   readonly #options: RequestLogOptions;
-  readonly #afterwards = new Batch();
+  readonly #afterwards = new Batch('log');
   readonly #toldOf = new WeakSet<FastifyReply>();
 
   constructor(options: RequestLogOptions) {

@@ -44,7 +44,7 @@ export class Journal {
   readonly #waits: Waits;
   readonly #replayWindowMs: number;
   readonly #now: () => number;
-  readonly #batch = new Batch();
+  readonly #batch = new Batch('records');
   #lastSeq = 0;
 
   constructor(options: JournalOptions) {

@@ -42,27 +42,56 @@ export interface SeenBody {
 const NOTHING_BROKEN: Exchange['contract'] = { request: [], response: [] };
 const NO_BODY: SeenBody = { receivedBytes: 0, fileBytes: 0, parts: [] };
 
+type BodyAt = (fileBytes: number) => SeenBody;
+const nothing: BodyAt = () => NO_BODY;
+
 export class Recording {
   upload: Exchange['upload'] = null;
   committed: Exchange['committed'] = null;
   told: Exchange['told'] = null;
   fault: Exchange['fault'] = null;
   contract: Exchange['contract'] = NOTHING_BROKEN;
-  /** Asked when the draft is made: a body that is cut off says what had come of it. */
-  body: () => SeenBody = () => NO_BODY;
   readonly #beginning: Beginning;
   readonly #begunMs: number;
   #firstByteMs: number | null = null;
   #bodyMs: number | null = null;
+  #fileBytes = 0;
+  #bodyAt: BodyAt = nothing;
+  #whole: SeenBody | null = null;
+  #cutAt = Number.POSITIVE_INFINITY;
 
   constructor(beginning: Beginning) {
     this.#beginning = beginning;
     this.#begunMs = beginning.now();
   }
 
-  /** More of the body has come. */
-  bytesCame(): void {
+  /** More of the body has come. `at(n)` says what had come when the file had n bytes. */
+  bytesCame(fileBytes: number, at: BodyAt): void {
     this.#bodyMs = this.#elapsed();
+    this.#fileBytes = fileBytes;
+    this.#bodyAt = at;
+  }
+
+  /** All of it has come. */
+  bodyIs(body: SeenBody): void {
+    this.#whole = body;
+  }
+
+  /** However much had to be read: it is as if nothing had. */
+  nothingCame(): void {
+    this.#bodyAt = nothing;
+    this.#whole = null;
+  }
+
+  /** The file ends there: what the socket had read beyond does not count. */
+  cutAt(fileBytes = Number.POSITIVE_INFINITY): void {
+    this.#cutAt = fileBytes;
+  }
+
+  /** What has come of the body, as far as it counts. */
+  body(): SeenBody {
+    const isCut = this.#whole === null || this.#cutAt <= this.#whole.fileBytes;
+    return isCut ? this.#bodyAt(Math.min(this.#cutAt, this.#fileBytes)) : (this.#whole ?? NO_BODY);
   }
 
   /** The answer is about to be sent. */
