@@ -228,9 +228,10 @@ export class ExchangeObserver implements Observer {
     if (this.#recording === null || committed === null) return stored;
     this.#recording.committed = committed;
     const { fileId, chunkIndex } = this.#subject;
-    const what = { operation: this.#operation, fileId, chunkIndex, mediaId };
+    const { offset, bytes } = committed;
+    const told = { operation: this.#operation, fileId, chunkIndex, mediaId, offset, bytes };
     const namespace = this.#namespace;
-    this.#later((journal) => journal.publish(namespace, 'ledger', { ...what, ...committed }));
+    this.#later((journal) => journal.publish(namespace, 'ledger', told));
     if (this.#isOnRecord) this.#amend({ committed });
     return stored;
   }

@@ -33,8 +33,6 @@ export interface BodyFacts {
   readonly parts: readonly PartFacts[];
 }
 
-export const NO_BODY: BodyFacts = { receivedBytes: 0, fileBytes: 0, parts: [] };
-
 /** Where the bytes of a chunk came to lie in the content; null: they were there before (rule C6). */
 export type Committed = { readonly offset: number | null; readonly bytes: number } | null;
 
