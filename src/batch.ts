@@ -8,10 +8,14 @@
 // Promises: everything is done, in order and one at a time, before the next turn begins, or before `settle` returns.
 // Work that throws keeps nothing behind it from being done.
 // Must not know: what the work is.
+import { setImmediate } from 'node:timers';
 
 /** What is done at the end of a turn, in this order, of all batches together. */
 const RANKS = ['answers', 'records', 'log'] as const;
 export type Rank = (typeof RANKS)[number];
+
+/** Node's own: whoever replaces the global one, as tests do that stop the time, must not stop every answer. */
+const afterPoll = setImmediate;
 
 export class Batch {
   readonly rank: Rank;
@@ -50,22 +54,23 @@ export class Batch {
   }
 }
 
-/** By rank: those with work, and whether their end of the turn is on its way. */
-const ends = new Map(RANKS.map((rank) => [rank, { due: new Set<Batch>(), isComing: false }]));
+/** Those with work, and whether their end of the turn is on its way. */
+const ends: Readonly<Record<Rank, End>> = { answers: newEnd(), records: newEnd(), log: newEnd() };
 
 /** Each rank has an end of its own: what Node puts off (`finish` of an answer) comes before the end of the next. */
 function settleAtEndOfTurn(batch: Batch): void {
-  for (const [rank, end] of ends) {
-    if (rank === batch.rank) end.due.add(batch);
-    if (end.isComing) continue;
-    end.isComing = true;
-    setImmediate(endTurn, rank);
+  const own = ends[batch.rank];
+  own.due.add(batch);
+  if (own.isComing) return;
+  for (const rank of RANKS) {
+    if (ends[rank].isComing) continue;
+    ends[rank].isComing = true;
+    afterPoll(endTurn, rank);
   }
 }
 
 function endTurn(rank: Rank): void {
-  const end = ends.get(rank);
-  if (end === undefined) return;
+  const end = ends[rank];
   const batches = [...end.due];
   end.due.clear();
   end.isComing = false;
@@ -74,4 +79,13 @@ function endTurn(rank: Rank): void {
   } finally {
     for (const batch of batches) settleAtEndOfTurn(batch); // One before them threw.
   }
+}
+
+interface End {
+  readonly due: Set<Batch>;
+  isComing: boolean;
+}
+
+function newEnd(): End {
+  return { due: new Set(), isComing: false };
 }

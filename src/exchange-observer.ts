@@ -104,10 +104,8 @@ export class ExchangeObserver implements Observer {
     this.#isIdentified = true;
     this.#subject = subject;
     const { fileId, chunkIndex } = subject;
-    const attempt = this.#options.rules.attempt(
-      this.#namespace,
-      JSON.stringify([this.#operation, fileId ?? pathOf(this.#request.url), chunkIndex]),
-    );
+    const what = fileId === undefined ? `at ${pathOf(this.#request.url)}` : `${chunkIndex ?? '-'} ${fileId}`;
+    const attempt = this.#options.rules.attempt(this.#namespace, `${this.#operation} ${what}`);
     if (this.#recording !== null && fileId !== undefined) {
       this.#recording.upload = { fileId, chunkIndex: chunkIndex ?? null, attempt };
     }

@@ -6,7 +6,7 @@
 // Must not know: storage, how the process starts and ends.
 import { randomUUID } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setImmediate as endOfTurn } from 'node:timers/promises';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -139,7 +139,7 @@ export class HttpServer {
   #createApp(surroundRoutes: (app: FastifyInstance) => void = () => undefined): FastifyInstance {
     const { config, logger, metrics } = this.#options;
     const pipelined = new Pipelined();
-    const clientErrors = new ClientErrors(pipelined);
+    const clientErrors = new ClientErrors(pipelined, () => this.#answers.settle());
     const app = Fastify({
       logger: false,
       forceCloseConnections: true,
@@ -199,7 +199,19 @@ export class HttpServer {
       done();
     });
     this.#requestLog.watch(app);
-    app.addHook('onSend', (_request, _reply, _payload, done) => this.#answers.later(done));
+    app.addHook('onSend', (request, reply, _payload, done) =>
+      this.#answers.later(() => this.#send(done, { reqId: request.id, socket: reply.raw })),
+    );
+  }
+
+  /** Nobody is above it at the end of a turn who would catch what it throws: that must cost no more than this answer. */
+  #send(done: () => void, { reqId, socket }: { reqId: string; socket: ServerResponse }): void {
+    try {
+      done();
+    } catch (error) {
+      this.#options.logger.error({ reqId, err: error }, 'the answer could not be sent');
+      socket.destroy();
+    }
   }
 
   #adminOptions(): AdminOptions {

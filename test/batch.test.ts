@@ -1,6 +1,6 @@
 // batch.test.ts: what is put off is done, once, in order, and soon.
 import { setImmediate } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Batch } from '../src/batch.ts';
 
 describe('work that is put off', () => {
@@ -52,6 +52,19 @@ describe('work that is put off', () => {
     batch.later(() => done.push(3));
     await setImmediate();
     expect(done).toEqual([2, 3]);
+  });
+
+  it('is done also where a test has stopped the time: a server in its process must go on answering', async () => {
+    vi.useFakeTimers();
+    try {
+      const batch = new Batch('answers');
+      const done: number[] = [];
+      batch.later(() => done.push(1));
+      await setImmediate();
+      expect(done).toEqual([1]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('is done by rank, whoever was first: answers, then records, then the log, with what they bring about in between', async () => {

@@ -31,12 +31,12 @@ const BLOCK_BYTES = 1024 ** 2;
  */
 export function touchFilePages(bytes: number): void {
   const folder = mkdtempSync(join(tmpdir(), 'xenonflare-mock-bench-'));
+  const file = openSync(join(folder, 'touched'), 'w');
   try {
-    const file = openSync(join(folder, 'touched'), 'w');
     const block = Buffer.alloc(BLOCK_BYTES);
     for (let left = bytes; left > 0; left -= BLOCK_BYTES) writeSync(file, block);
-    closeSync(file);
   } finally {
+    closeSync(file);
     rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -17,10 +17,13 @@ const REASONS: Readonly<Record<number, string>> = { 408: 'Request Timeout', 431:
 
 export class ClientErrors {
   readonly #pipelined: Pipelined;
+  readonly #settleAnswers: () => void;
   readonly #refused = new WeakSet<Socket>();
 
-  constructor(pipelined: Pipelined) {
+  /** @param settleAnswers sends those that are put off until the end of the turn */
+  constructor(pipelined: Pipelined, settleAnswers: () => void) {
     this.#pipelined = pipelined;
+    this.#settleAnswers = settleAnswers;
   }
 
   /** For every error of a connection. What comes behind the first is one more, and the same. */
@@ -35,6 +38,7 @@ export class ClientErrors {
       return;
     }
     this.#refused.add(socket);
+    this.#settleAnswers(); // It may have been refused by its head, in the packet that its broken body came in.
     this.#pipelined.behindWhole(socket, (broken) => {
       // What follows a request with `Connection: close` is no request, and gets no answer.
       const isAnswered = broken?.headersSent === true || error.code === 'HPE_CLOSED_CONNECTION';

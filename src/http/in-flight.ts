@@ -1,25 +1,28 @@
-// http/in-flight.ts: which requests are at work, so that a server can wait for them before it ends.
+// http/in-flight.ts: how many requests are at work, so that a server can wait for them before it ends.
 //
 // A request whose client has left is still at work until its handler has given back what it held: `settled` waits for
 // that, too, or storage would be closed under it.
 export class InFlight {
-  readonly #running = new Set<Promise<unknown>>();
+  #count = 0;
+  #onSettled: (() => void)[] = [];
 
-  async track<T>(work: Promise<T>): Promise<T> {
-    this.#running.add(work);
-    try {
-      return await work;
-    } finally {
-      this.#running.delete(work);
-    }
-  }
-
-  get count(): number {
-    return this.#running.size;
+  /** The same promise: whoever waits for it waits for no more than the work. */
+  track<T>(work: Promise<T>): Promise<T> {
+    this.#count += 1;
+    work.then(this.#ended, this.#ended);
+    return work;
   }
 
   /** Resolves when nothing runs any more. Never rejects. */
   async settled(): Promise<void> {
-    while (this.#running.size > 0) await Promise.allSettled(this.#running);
+    while (this.#count > 0) await new Promise<void>((resolve) => this.#onSettled.push(resolve));
   }
+
+  readonly #ended = (): void => {
+    this.#count -= 1;
+    if (this.#count > 0) return;
+    const waiting = this.#onSettled;
+    this.#onSettled = [];
+    for (const resolve of waiting) resolve();
+  };
 }

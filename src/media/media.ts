@@ -5,7 +5,7 @@
 // another's entries (K4).
 // Must not know: HTTP, uploads (it is handed a place and extents), why a platform fails.
 import { randomBytes } from 'node:crypto';
-import { AppError, isDamage } from '../errors.ts';
+import { isDamage, type AppError } from '../errors.ts';
 import { Turns } from '../turns.ts';
 import type { Clock, Extent, Ids, LedgerRecord, Place, Storage } from '../uploads/ports.ts';
 import { DirectUpload } from './direct-upload.ts';
@@ -194,9 +194,12 @@ export class Media {
     const { bytes, ledgers } = this.#options.storage;
     for await (const { place, modifiedAt } of bytes.list('media')) {
       if (Date.now() < modifiedAt + olderThanMs || this.#direct.has(place.name)) continue;
-      const opened = await ledgers.open(place).catch(() => undefined); // Damaged: somebody has to look at it.
-      if (opened === null) await bytes.remove(place);
-      else await opened?.ledger.close();
+      // In turn: of an entry that is being made the bytes come before the ledger.
+      await this.#turns.inTurn(keyOf(place.namespace, place.name), async () => {
+        const opened = await ledgers.open(place).catch(() => undefined); // Damaged: somebody has to look at it.
+        if (opened === null) await bytes.remove(place);
+        else await opened?.ledger.close();
+      });
     }
   }
 
@@ -211,8 +214,7 @@ export class Media {
     const known = failures.length === 0 ? {} : { failures };
     const created: EntryEvent = { type: 'entry-created', at, id, namespace, spec, bytes, ...known };
     const content: ContentRecord = { type: 'content', extents };
-    const ledger = await storage.ledgers.create(place, [created, content]);
-    await ledger.close();
+    await this.#record(place, [created, content], source.from);
     await storage.bytes.release(place);
     const stored = { entry: evolve(null, created), extents };
     this.#remember(keyOf(namespace, id), stored);
@@ -224,14 +226,25 @@ export class Media {
   async #bringHome(from: Place, place: Place, extents: readonly Extent[]): Promise<void> {
     const { bytes } = this.#options.storage;
     if (await bytes.move(from, place)) return;
-    // Both places hold bytes, and one of them nobody's: a crash came between the removal of an entry's ledger and that of its
-    // bytes, and the entry's id is given again by a seed.
-    const isWhole = async (one: Place): Promise<boolean> =>
-      (await bytes.reconcile(one, extents)).missing.length === 0;
-    const isMoved = !(await isWhole(from));
-    if (isMoved && !(await isWhole(place))) throw bytesMissing(place);
-    await bytes.remove(isMoved ? from : place);
-    await bytes.move(from, place);
+    // Both places hold bytes. Those at the entry's are nobody's: a crash came between the removal of an entry's ledger and that
+    // of its bytes, and the entry's id is given again by a seed. Nothing is removed unless the others are all there.
+    const { missing } = await bytes.reconcile(from, extents);
+    if (missing.length > 0)
+      throw new Error(`bytes of entry ${place.name} are missing (${missing.join(', ')})`);
+    await bytes.remove(place);
+    if (!(await bytes.move(from, place))) throw new Error(`the place of entry ${place.name} is taken`);
+  }
+
+  /** When it rejects, there is no entry, and the bytes are where they came from: whose they were there sees to them. */
+  async #record(place: Place, records: readonly object[], from: Place): Promise<void> {
+    const { bytes, ledgers } = this.#options.storage;
+    try {
+      const ledger = await ledgers.create(place, records);
+      await ledger.close();
+    } catch (error) {
+      await bytes.move(place, from).catch(() => undefined); // The collector's, then (rule C15).
+      throw error;
+    }
   }
 
   async #read(place: Place): Promise<StoredEntry | null> {
@@ -260,14 +273,6 @@ function foldEntry(records: readonly LedgerRecord[]): StoredEntry | null {
     else entry = evolve(entry, event);
   }
   return entry && { entry, extents };
-}
-
-function bytesMissing({ name }: Place): AppError {
-  return new AppError(
-    'upload_damaged',
-    'bytes of this upload are not stored any more; nothing was changed: restore the data folder from a backup, or delete the upload and send it again',
-    { kind: 'media', name },
-  );
 }
 
 function placeOf(namespace: string, id: string): Place {

@@ -72,9 +72,9 @@ export class OpenUpload {
   }
 
   /**
-   * Called when it is finalised. A chunk that is still in flight was begun for another totalChunks, and is refused from now on:
-   * what came of it must not become the entry's, and its last bytes must not come when the others are moved away, or they
-   * would make the place anew.
+   * Called, in turn, when it is whole. A chunk that is still in flight was begun for another totalChunks, and is refused with
+   * its next bytes: what came of it must not become the entry's, and its last ones must not come when the others are moved
+   * away, or they would make the place anew.
    */
   async cutOffWriters(): Promise<void> {
     if (this.writers.size === 0) return;

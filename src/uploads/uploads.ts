@@ -144,8 +144,8 @@ export class Uploads {
         const { mediaId = ids.next(namespace), at = clock.now(place.namespace) } = asked.earlier ?? {};
         const times = { at, entryAt: asked.earlier?.at ?? clock.now(namespace) };
         const finalization = { mediaId, namespace, fingerprint, spec, ...times };
-        const stored = await upload.store([{ type: 'finalized', ...finalization }]);
         await upload.cutOffWriters();
+        const stored = await upload.store([{ type: 'finalized', ...finalization }]);
         // The entry's bytes are moved away: nothing of them may be kept open here.
         await upload.storage.bytes.release(place);
         this.#unfinished.remove(place);

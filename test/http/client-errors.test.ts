@@ -67,6 +67,17 @@ it('a request that was refused before its body broke gets no second answer', asy
   }
 });
 
+it('a request that is refused by its head is, and by nothing else, when its body broke in the same packet', async () => {
+  const { port } = await openTestServer();
+  for (const [line, refusal] of [
+    ['POST /nowhere', [404, 'not_found']],
+    ['POST /media/videos', [401, 'api_key_missing']],
+  ] as const) {
+    const head = `${line} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n`;
+    expect(await answersTo(port, `${head}5\r\nhello\r\nzz\r\n`)).toEqual([refusal]);
+  }
+});
+
 it('what follows a request with Connection: close is passed over without a word', async () => {
   const { port } = await openTestServer();
   const last = 'GET /media/chunks?fileId=f HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';

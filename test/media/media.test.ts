@@ -105,26 +105,44 @@ describe('bytes where an entry is to be made, of which no ledger speaks', () => 
     expect(await storage.bytes.usage()).toBe(5);
   });
 
-  it("are the entry's own where the upload does not have them any more, and what it has is nobody's", async () => {
+  it("stay where the upload's are not all there: nobody can tell whose they are, and there is no entry", async () => {
     const storage = await holding([
       [FROM, 'rest'],
       [HOME, 'right'],
     ]);
     const media = mediaOn(storage);
-    await media.ensure(source);
-    expect(await contentOf(media)).toBe('right');
-    expect(await storage.bytes.usage()).toBe(5);
+    await expect(media.ensure(source)).rejects.toThrow('bytes of entry');
+    expect(await contentOf(media)).toBe('no entry');
+    expect(await storage.bytes.usage()).toBe(9);
   });
 
-  it('are damage where they are too few at both places: nothing is changed, and there is no entry', async () => {
-    const storage = await holding([
-      [FROM, 'a'],
-      [HOME, 'bc'],
-    ]);
-    const media = mediaOn(storage);
-    await expect(media.ensure(source)).rejects.toMatchObject({ code: 'upload_damaged' });
-    expect(await contentOf(media)).toBe('no entry');
-    expect(await storage.bytes.usage()).toBe(3);
+  it('are not collected while the entry is being made of them (C15)', async () => {
+    const storage = await holding([[FROM, 'right']]);
+    let goOn: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (goOn = resolve));
+    const ledgers = changed(storage.ledgers, {
+      create: async (place, records) => {
+        await gate;
+        return storage.ledgers.create(place, records);
+      },
+    });
+    const media = mediaOn({ ...storage, ledgers });
+    const making = media.ensure(source);
+    const collecting = media.collect(-1);
+    goOn();
+    await Promise.all([making, collecting]);
+    expect(await contentOf(media)).toBe('right');
+  });
+
+  it('of a direct upload whose entry could not be made are discarded with it (C16)', async () => {
+    const storage = createMemoryStorage();
+    const create: Ledgers['create'] = () => Promise.reject(new Error('the disk is full'));
+    const media = mediaOn({ ...storage, ledgers: changed(storage.ledgers, { create }) });
+    const direct = media.openDirect('ns_1');
+    await direct.write([Buffer.from('right')]);
+    await expect(media.createDirect(direct, SPEC)).rejects.toThrow('the disk is full');
+    await direct.discard();
+    expect(await storage.bytes.usage()).toBe(0);
   });
 });
 

@@ -197,10 +197,11 @@ export class Sequence {
   async end(contentsOf: (file: File, total: number) => readonly string[]): Promise<void> {
     for (const flight of this.flights.slice()) this.cut(flight);
     await this.settled();
-    const used = this.files.filter(
-      ({ key, explanations }) => this.#nows.has(key) && !isUntouched(explanations),
-    );
-    for (const file of used) await this.#complete(file, contentsOf);
+    for (const file of this.files.filter(({ key }) => this.#nows.has(key))) {
+      // What a killed process had received of one is cut off when somebody asks for it, or by the collector (C15, D2).
+      if (isUntouched(file.explanations)) await this.together([{ file, op: { kind: 'status' } }]);
+      else await this.#complete(file, contentsOf);
+    }
     await this.#compareJournals();
     await compareBytes(this.#world, this.#nows.keys());
     for (const key of this.#nows.keys()) {
