@@ -31,14 +31,13 @@ export interface FigureSpec {
 const LENGTH = { leastSeconds: 90, leastPoints: 18 };
 
 /**
- * What is tolerated is more than twice what the figures of a sound server were seen to differ by between two thirds of two
- * minutes, the shortest soak that is judged: its open uploads come and go by dozens, its heap has just grown. A leak of one
- * descriptor or file an upload is ten times as much.
+ * What is tolerated is what a quiet server's figures were seen to differ by between two thirds of ten minutes: see
+ * bench/README.md.
  */
 export const FIGURES: Readonly<{ [Name in FigureName]: FigureSpec }> = {
-  rssMib: { title: 'resident memory, MiB', bounds: { ...LENGTH, tolerance: 48 } },
-  descriptors: { title: 'descriptors', bounds: { ...LENGTH, tolerance: 80 } },
-  files: { title: 'files in the data folder', bounds: { ...LENGTH, tolerance: 120 } },
+  rssMib: { title: 'resident memory, MiB', bounds: { ...LENGTH, tolerance: 24 } },
+  descriptors: { title: 'descriptors', bounds: { ...LENGTH, tolerance: 40 } },
+  files: { title: 'files in the data folder', bounds: { ...LENGTH, tolerance: 60 } },
   journal: { title: 'journal entries', bounds: { ...LENGTH, tolerance: 50 } },
 };
 
