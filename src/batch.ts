@@ -8,14 +8,12 @@
 // Promises: everything is done, in order and one at a time, before the next turn begins, or before `settle` returns.
 // Work that throws keeps nothing behind it from being done.
 // Must not know: what the work is.
+// Node's own: whoever replaces the global one, as tests do that stop the time, must not stop every answer.
 import { setImmediate } from 'node:timers';
 
 /** What is done at the end of a turn, in this order, of all batches together. */
 const RANKS = ['answers', 'records', 'log'] as const;
 export type Rank = (typeof RANKS)[number];
-
-/** Node's own: whoever replaces the global one, as tests do that stop the time, must not stop every answer. */
-const afterPoll = setImmediate;
 
 export class Batch {
   readonly rank: Rank;
@@ -65,7 +63,7 @@ function settleAtEndOfTurn(batch: Batch): void {
   for (const rank of RANKS) {
     if (ends[rank].isComing) continue;
     ends[rank].isComing = true;
-    afterPoll(endTurn, rank);
+    setImmediate(endTurn, rank);
   }
 }
 

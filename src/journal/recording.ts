@@ -90,8 +90,9 @@ export class Recording {
 
   /** What has come of the body, as far as it counts. */
   body(): SeenBody {
-    const isCut = this.#whole === null || this.#cutAt <= this.#whole.fileBytes;
-    return isCut ? this.#bodyAt(Math.min(this.#cutAt, this.#fileBytes)) : (this.#whole ?? NO_BODY);
+    const whole = this.#whole;
+    if (whole !== null && this.#cutAt > whole.fileBytes) return whole;
+    return this.#bodyAt(Math.min(this.#cutAt, this.#fileBytes));
   }
 
   /** The answer is about to be sent. */

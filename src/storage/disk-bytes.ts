@@ -141,7 +141,7 @@ export class DiskBytes implements Bytes {
     const isMoved = !(await exists(source));
     if (isMoved && !(await exists(target))) return true;
     await this.#folders.ensure(dirname(target));
-    if (!isMoved && !(await canRename(source, target))) return false;
+    if (!isMoved && !(await renamed(source, target))) return false;
     this.#folders.forget(source);
     if (this.#options.durability === 'none') return true;
     // Also when it was moved before: by a process, perhaps, that did not live to sync it. The old name goes with the new one
@@ -265,7 +265,7 @@ class DiskSpool implements Spool {
 }
 
 /** False, and nothing is done: the target holds something. An empty folder is replaced. */
-async function canRename(source: string, target: string): Promise<boolean> {
+async function renamed(source: string, target: string): Promise<boolean> {
   try {
     await rename(source, target);
     return true;

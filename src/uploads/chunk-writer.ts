@@ -87,7 +87,7 @@ export class ChunkWriter {
   }
 
   /** Resolves when none of its bytes is on the way to the storage any more, and never rejects. */
-  async isStill(): Promise<void> {
+  async settled(): Promise<void> {
     await this.#storing.catch(() => undefined); // Whoever wrote them is told.
   }
 

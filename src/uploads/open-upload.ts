@@ -78,7 +78,7 @@ export class OpenUpload {
    */
   async cutOffWriters(): Promise<void> {
     if (this.writers.size === 0) return;
-    await Promise.all([...this.writers.values()].map((writer) => writer.isStill()));
+    await Promise.all([...this.writers.values()].map((writer) => writer.settled()));
     await this.reconcile();
   }
 

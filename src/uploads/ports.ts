@@ -91,7 +91,7 @@ export interface Bytes {
   /** Everything beyond `bytes` of the segment is gone. */
   truncate(place: Place, segment: string, bytes: number): Promise<void>;
   /**
-   * All segments of `from` are at `to` afterwards, by a move (rule F7). Nothing at `from`: resolves, nothing done.
+   * All segments of `from` are at `to` afterwards, by a move (rule F7); also true when there was nothing at `from`.
    * False, and nothing done: there are bytes at both.
    */
   move(from: Place, to: Place): Promise<boolean>;

@@ -120,15 +120,19 @@ describe('bytes where an entry is to be made, of which no ledger speaks', () => 
     const storage = await holding([[FROM, 'right']]);
     let goOn: () => void = () => undefined;
     const gate = new Promise<void>((resolve) => (goOn = resolve));
+    let isAtLedger = false;
     const ledgers = changed(storage.ledgers, {
       create: async (place, records) => {
+        isAtLedger = true;
         await gate;
         return storage.ledgers.create(place, records);
       },
     });
     const media = mediaOn({ ...storage, ledgers });
     const making = media.ensure(source);
+    await expect.poll(() => isAtLedger).toBe(true);
     const collecting = media.collect(-1);
+    await new Promise(setImmediate);
     goOn();
     await Promise.all([making, collecting]);
     expect(await contentOf(media)).toBe('right');
