@@ -8,7 +8,6 @@ import { randomUUID } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setImmediate as endOfTurn } from 'node:timers/promises';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { Batch } from './batch.ts';
@@ -126,11 +125,10 @@ export class HttpServer {
     });
     await Promise.race([this.#inFlight.settled(), patience]);
     clearTimeout(timer);
-    await endOfTurn(); // Their answers leave then.
   }
 
   async close(): Promise<void> {
-    this.#answers.settle();
+    this.#answers.settle(); // Connections that wait for theirs would be ended without.
     await Promise.all([this.#main.close(), this.#admin?.close()]);
     await this.#inFlight.settled();
     this.#requestLog.settle();

@@ -1,6 +1,7 @@
 // replies.test.ts: what goes wrong before, beside and around the operations, and what every answer carries.
 import { describe, expect, it } from 'vitest';
 import { loadContract } from '../../src/contract.ts';
+import type { AppObserver } from '../../src/http-server.ts';
 import { errorSchema } from '../../src/http/schemas.ts';
 import {
   ask,
@@ -406,6 +407,24 @@ describe('pages of other origins (CORS)', () => {
     const server = await openTestServer();
     expect((await ask(server, '/media/chunks', { method: 'OPTIONS' })).status).toBe(204);
   });
+});
+
+it('an answer that cannot be sent costs its connection, and no more', async () => {
+  const observe: AppObserver = (app) => {
+    app.addHook('onRequest', (request, reply, done) => {
+      const fail = (): never => {
+        throw new Error('no head can be written');
+      };
+      if (request.url === '/profiles') reply.raw.writeHead = fail;
+      done();
+    });
+  };
+  const server = await openTestServer({}, { observe });
+  const connection = await openConnection(server.port);
+  await connection.write(requestBytes('GET /profiles', { 'x-api-key': 'k' }));
+  expect(await connection.answer()).toBeNull();
+  expect((await ask(server, '/channels', { key: 'k' })).status).toBe(200);
+  expect(server.takeErrors()).toMatchObject([{ msg: 'the answer could not be sent' }]);
 });
 
 describe('a server that drains (D4)', () => {
