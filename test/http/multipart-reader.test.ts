@@ -269,6 +269,18 @@ describe('a part', () => {
     }
   });
 
+  it('ends at its delimiter wherever in a long piece that begins', () => {
+    const aroundKiB = (kib: number): number[] => Array.from({ length: 64 }, (_, i) => kib * 1024 - 48 + i);
+    for (const length of [8, 16, 24].flatMap(aroundKiB)) {
+      const file = { name: 'file', filename: 'a', value: Buffer.alloc(length, '\r\n--boun') };
+      const parts = read([form('boundary', [file, { name: 'after', value: '1' }])], 'boundary');
+      expect(
+        parts.map(({ bytes }) => bytes.length),
+        `${length} bytes`,
+      ).toEqual([length, 1]);
+    }
+  });
+
   it('is handed on without a copy, though its head came in two pieces', () => {
     const value = 'x'.repeat(10_000);
     const body = Buffer.alloc(20_000);
