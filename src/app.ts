@@ -90,7 +90,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     ...double,
     shownConfig: shownBy(options),
   });
-  const collector = startCollector({ config, logger, uploads, media });
+  const collector = startCollector({ config, logger, storage, uploads, media });
   const closeStores = async (): Promise<void> => {
     await clocks.close();
     await collector.stop();
@@ -257,18 +257,21 @@ function createServices({ config, logger }: ServerOptions, storage: Storage, met
 }
 
 interface CollectorOptions extends Pick<ServerOptions, 'config' | 'logger'> {
+  readonly storage: Storage;
   readonly uploads: Uploads;
   readonly media: Media;
 }
 
-/** Erases what expired, now and then. One run at a time; `stop` waits for the one that runs. */
-function startCollector({ config, logger, uploads, media }: CollectorOptions): { stop(): Promise<void> } {
+/** Erases what expired, and what it leaves behind, now and then. One run at a time; `stop` waits for the one that runs. */
+function startCollector(options: CollectorOptions): { stop(): Promise<void> } {
+  const { config, logger, storage, uploads, media } = options;
   let running: Promise<void> = Promise.resolve();
   const collect = async (): Promise<void> => {
     await uploads.collect((err, place) =>
       logger.error({ err, name: place.name }, 'an upload could not be collected'),
     );
     await media.collect(config.uploadTtl * 2);
+    await storage.tidy();
   };
   const intervalMs = Math.min(
     Math.max(config.uploadTtl / 4, MIN_COLLECT_INTERVAL_MS),

@@ -16,6 +16,7 @@ import { OpenFiles } from './open-files.ts';
 import {
   asRefusal,
   entriesOf,
+  FOLDERS_OF_A_PLACE,
   hasCode,
   modifiedAt,
   placePath,
@@ -140,8 +141,8 @@ export class DiskBytes implements Bytes {
     await this.release(from);
     const isMoved = !(await exists(source));
     if (isMoved && !(await exists(target))) return true;
-    await this.#folders.ensure(dirname(target));
-    if (!isMoved && !(await renamed(source, target))) return false;
+    const move = async (): Promise<boolean> => isMoved || renamed(source, target);
+    if (!(await this.#folders.putInto(dirname(target), move))) return false;
     this.#folders.forget(source);
     if (this.#options.durability === 'none') return true;
     // Also when it was moved before: by a process, perhaps, that did not live to sync it. The old name goes with the new one
@@ -198,6 +199,11 @@ export class DiskBytes implements Bytes {
     let bytes = 0;
     for await (const kind of entriesOf(root)) bytes += await folderBytes(join(root, kind.name, namespace));
     return bytes;
+  }
+
+  /** Removes the folders of namespaces that hold nothing any more. */
+  tidy(): Promise<void> {
+    return this.#folders.tidy(this.#options.root, FOLDERS_OF_A_PLACE);
   }
 
   #segmentPath(place: Place, segment: string): string {

@@ -22,6 +22,7 @@ import { hex32 } from '../hex32.ts';
 import type { Ledger, LedgerRecord, Ledgers, OpenedLedger, Place } from '../uploads/ports.ts';
 import {
   asRefusal,
+  FOLDERS_OF_A_PLACE,
   hasCode,
   modifiedAt,
   placePath,
@@ -109,6 +110,11 @@ export class DiskLedgers implements Ledgers {
     }
   }
 
+  /** Removes the folders of namespaces that hold nothing any more. */
+  tidy(): Promise<void> {
+    return this.#folders.tidy(this.#root, FOLDERS_OF_A_PLACE);
+  }
+
   #path(place: Place): string {
     return `${placePath(this.#root, place)}.log`;
   }
@@ -119,8 +125,7 @@ export class DiskLedgers implements Ledgers {
       return await open(path, 'wx');
     } catch (error) {
       if (!hasCode(error, 'ENOENT')) throw error;
-      await this.#folders.ensure(dirname(path));
-      return open(path, 'wx');
+      return this.#folders.putInto(dirname(path), () => open(path, 'wx'));
     }
   }
 

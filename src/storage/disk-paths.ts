@@ -20,6 +20,9 @@ export function placePath(root: string, place: Place): string {
   return join(root, place.kind, place.namespace, place.name.slice(0, 2), place.name);
 }
 
+/** Kind, namespace, `<ab>`: the folders that stay when their last place is gone. */
+export const FOLDERS_OF_A_PLACE = 3;
+
 export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
   try {

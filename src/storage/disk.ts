@@ -36,6 +36,10 @@ export async function openDiskStorage(folder: string, durability: Durability): P
     return {
       ledgers,
       bytes,
+      async tidy() {
+        await ledgers.tidy();
+        await bytes.tidy();
+      },
       async close() {
         await bytes.close();
         await lock.release();

@@ -16,7 +16,8 @@ import type {
 import { endsOf, sliceExtents } from './extents.ts';
 
 export function createMemoryStorage(): Storage {
-  return { ledgers: new MemoryLedgers(), bytes: new MemoryBytes(), close: () => Promise.resolve() };
+  const nothing = (): Promise<void> => Promise.resolve();
+  return { ledgers: new MemoryLedgers(), bytes: new MemoryBytes(), tidy: nothing, close: nothing };
 }
 
 interface StoredLedger {

@@ -114,6 +114,8 @@ export interface Bytes {
 export interface Storage {
   readonly ledgers: Ledgers;
   readonly bytes: Bytes;
+  /** Lets go of what namespaces take that hold nothing any more. To be called now and then, whatever else goes on. */
+  tidy(): Promise<void>;
   /** Resolves when every file is closed and the place can be opened by another process. */
   close(): Promise<void>;
 }

@@ -1,7 +1,8 @@
 // chunks.test.ts: the rules of the two chunk operations, one by one (C1-C9, C13-C16).
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ConfigInput } from '../../src/config.ts';
 import { startServer } from '../../src/index.ts';
@@ -551,6 +552,11 @@ describe('an upload that nobody goes on with (C15)', () => {
       (bytes) => bytes === 0,
     );
     expect(existsSync(uploadLedger(server.dataDir, 'f'))).toBe(false);
+    // Nor does its namespace leave a folder behind.
+    await eventually(
+      () => Promise.all(['ledgers', 'bytes'].map((kind) => readdir(join(server.dataDir, kind)))),
+      (left) => left.flat().length === 0,
+    );
   });
 });
 

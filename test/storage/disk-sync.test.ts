@@ -123,6 +123,22 @@ describe.runIf(process.platform === 'linux').each(['fsync', 'none'] as const)(
       expect(await read()).toEqual([]);
     });
 
+    it('folders that were tidied away and made anew: their names once more', async () => {
+      const made = async (): Promise<string[]> => {
+        takeSynced();
+        await write('main', 0);
+        await (await storage.ledgers.create(place(), [{ n: 1 }])).close();
+        return takeSynced();
+      };
+      const first = await made();
+      await storage.ledgers.remove(place());
+      await storage.bytes.remove(place());
+      await storage.tidy();
+      // But for that of the data folder, where `bytes` and `ledgers` are.
+      expect(await made()).toEqual(first.filter((path) => path !== '.'));
+      expect(first.length).toBe(durability === 'fsync' ? 11 : 0);
+    });
+
     it('a move: the new name, whose bytes the old one does not have any more', async () => {
       await write('main', 0);
       await storage.bytes.sync(place(), 'main');

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openDiskStorage } from '../../src/storage/disk.ts';
 import type { Durability } from '../../src/storage/disk-paths.ts';
 import type { Storage } from '../../src/uploads/ports.ts';
+import { diceOf, SEED } from '../helpers/seed.ts';
 import { canMount, mountSmallDisk, type SmallDisk } from '../helpers/small-disk.ts';
 import { describeStorage, place, textOf, type StorageUnderTest } from '../helpers/storage-suite.ts';
 
@@ -89,6 +90,63 @@ describe('a data folder', () => {
       'kept',
     );
   });
+
+  it('keeps nothing of a namespace whose last place is gone, once it is tidied', async () => {
+    storage = await openDiskStorage(folder, 'fsync');
+    const { bytes, ledgers } = storage;
+    const main = { segment: 'main', offset: 0 };
+    for (const gone of [place('ab1', 'ns_gone'), place('cd1', 'ns_gone'), place('ab1')]) {
+      await (await ledgers.create(gone, [{ n: 1 }])).close();
+      await bytes.write(gone, main, [Buffer.from('x')]);
+    }
+    await bytes.write(place('ab2'), main, [Buffer.from('y')]);
+    await bytes.move(place('ab1', 'ns_gone'), place('ab1', 'ns_gone', 'media'));
+    for (const gone of [place('cd1', 'ns_gone'), place('ab1'), place('ab1', 'ns_gone', 'media')]) {
+      await ledgers.remove({ ...gone, kind: 'uploads' });
+      await bytes.remove(gone);
+    }
+    const folders = async (): Promise<string[]> =>
+      (await readdir(folder, { recursive: true })).filter((name) => /ns_/.test(name)).toSorted();
+    await storage.tidy();
+    const kept = ['', '/ab', '/ab/ab2', '/ab/ab2/main'].map((name) => `bytes/uploads/ns_1${name}`);
+    expect(await folders()).toEqual(kept);
+  });
+
+  it.each(['fsync', 'none'] as const)(
+    `loses nothing when it is tidied meanwhile, durability %s (TEST_SEED=${SEED})`,
+    async (durability) => {
+      storage = await openDiskStorage(folder, durability);
+      const { bytes, ledgers } = storage;
+      const live = async (worker: number): Promise<void> => {
+        const dice = diceOf(SEED + worker);
+        for (let round = 0; round < 60; round += 1) {
+          // Few folders, so that they come and go; each worker has names of its own.
+          const begun = place(`a${dice.between(0, 1)}${worker}`, `ns_${dice.between(0, 1)}`);
+          const done = { ...begun, kind: 'media' as const };
+          const ledger = await ledgers.create(begun, [{ n: 1 }]);
+          const at = { segment: 'main', offset: 0 };
+          await bytes.write(begun, at, [Buffer.from('kept')]);
+          await bytes.sync(begun, 'main');
+          await ledger.close();
+          expect(await bytes.move(begun, done)).toBe(true);
+          await (await ledgers.create(done, [{ n: 1 }])).close();
+          await ledgers.remove(begun);
+          expect(await textOf(bytes.read(done, [{ ...at, bytes: 4 }]))).toBe('kept');
+          await ledgers.remove(done);
+          await bytes.remove(done);
+        }
+      };
+      let isOver = false;
+      const tidying = async (): Promise<number> => {
+        let times = 0;
+        for (; !isOver; times += 1) await storage?.tidy();
+        return times;
+      };
+      const tidied = tidying();
+      await Promise.all([1, 2, 3].map(live)).finally(() => (isOver = true));
+      expect(await tidied).toBeGreaterThan(10);
+    },
+  );
 
   it.runIf(process.platform === 'linux')(
     'a segment on a full disk: the write is refused with insufficient_storage',
