@@ -27,6 +27,7 @@ const TITLES: Readonly<Record<string, string>> = {
   'ours-no-journal': 'xenonflare-mock, no journal',
   'ours-fsync': 'xenonflare-mock, fsync',
   pipe: 'node:http, pipe (raw)',
+  'same-work': 'node:http, our work on the bytes (raw)',
   nginx: 'nginx PUT (raw)',
   'nginx-tuned': 'nginx PUT, 1 MiB buffer (raw)',
   'fastify-multipart': '@fastify/multipart',

@@ -24,6 +24,7 @@ export type ContestantName =
   | 'ours-no-journal'
   | 'ours-fsync'
   | 'pipe'
+  | 'same-work'
   | 'nginx'
   | 'nginx-tuned'
   | 'fastify-multipart'
@@ -82,6 +83,7 @@ export const CONTESTANTS: Readonly<Record<ContestantName, Contestant>> = {
   'ours-no-journal': ours({ durability: 'none', hasJournal: false }, 'form-fields-first'),
   'ours-fsync': ours({ durability: 'fsync', hasJournal: true }, 'form-fields-first'),
   pipe: peer('pipe', 'raw-append', oneFile),
+  'same-work': peer('same-work', 'raw-append', oneFile),
   nginx: nginx('16k'),
   'nginx-tuned': nginx('1m'),
   'fastify-multipart': peer('fastify-multipart', 'form-fields-first', oneFile),

@@ -323,7 +323,7 @@ const status = CONNECTIONS.map((n) =>
 );
 
 /** No goals: who else there is, for the table and the chart. */
-const others = (['multer', 'formidable', 'pipe'] as const).flatMap((them) =>
+const others = (['multer', 'formidable', 'pipe', 'same-work'] as const).flatMap((them) =>
   (['64k', '8m'] as const).map((size) =>
     ratio(
       {
