@@ -11,6 +11,7 @@ import { promisify } from 'node:util';
 import type { Bytes, Extent, Place, Spool } from '../uploads/ports.ts';
 import { DiskFolders } from './disk-folders.ts';
 import { endsOf, sliceExtents } from './extents.ts';
+import { DiskSpool } from './disk-spool.ts';
 import { FileWrites } from './file-writes.ts';
 import { OpenFiles } from './open-files.ts';
 import {
@@ -220,53 +221,6 @@ export class DiskBytes implements Bytes {
   async #prepareNew(path: string): Promise<void> {
     await this.#folders.ensure(dirname(path));
     if (this.#options.durability === 'fsync') this.#unsyncedNames.add(path);
-  }
-}
-
-class DiskSpool implements Spool {
-  readonly #path: string;
-  readonly #files: OpenFiles;
-  readonly #writes: FileWrites;
-  #bytes = 0;
-  /** There may be a file: also when the disk was too full for its first byte. */
-  #hasFile = false;
-
-  constructor(path: string, files: OpenFiles, writes: FileWrites) {
-    this.#path = path;
-    this.#files = files;
-    this.#writes = writes;
-  }
-
-  get bytes(): number {
-    return this.#bytes;
-  }
-
-  async append(buffers: readonly Buffer[]): Promise<void> {
-    const isNew = !this.#hasFile;
-    this.#hasFile = true;
-    try {
-      await this.#files.use(this.#path, isNew, (fd) => this.#writes.all(fd, buffers, this.#bytes));
-    } catch (error) {
-      throw asRefusal(error);
-    }
-    for (const buffer of buffers) this.#bytes += buffer.length;
-  }
-
-  async moveTo(path: string): Promise<void> {
-    await this.#files.close(this.#path);
-    await rename(this.#path, path);
-    this.#hasFile = false;
-  }
-
-  async discard(): Promise<void> {
-    if (!this.#hasFile) return;
-    this.#hasFile = false;
-    try {
-      await this.#files.close(this.#path);
-      await rm(this.#path, { force: true });
-    } catch {
-      // What stays behind is removed at the next start; the request has its answer already.
-    }
   }
 }
 
