@@ -98,10 +98,12 @@ export class Controls {
 
   /**
    * Those armed for everybody, too, as long as they have fired for nobody: with `times` such a rule may have fired for
-   * another namespace and can never fire for this one.
+   * another namespace and can never fire for this one. Of `*`, those of every namespace.
    */
   unfiredRules(namespace: string): UnfiredRule[] {
-    const armed = [...new Set([namespace, EVERYBODY])].flatMap((name) => this.rules(name));
+    const isOfAll = namespace === EVERYBODY;
+    const namespaces = isOfAll ? this.#options.rules.namespaces : [namespace, EVERYBODY];
+    const armed = namespaces.flatMap((name) => this.rules(name));
     const unfired = armed.filter(({ fired }) => fired === 0);
     return unfired.map((rule) => ({ ruleId: rule.id, explain: rule.explain, match: matcherOf(rule) }));
   }

@@ -39,6 +39,11 @@ export class RuleBook {
     this.#now = now;
   }
 
+  /** Those that have rules, `*` among them. */
+  get namespaces(): string[] {
+    return [...this.#pages].filter(([, { rules }]) => !rules.isEmpty).map(([namespace]) => namespace);
+  }
+
   rulesOf(namespace: string): RuleSet {
     return this.#page(namespace).rules;
   }

@@ -192,6 +192,18 @@ describe('a verification', () => {
 });
 
 describe('a rule that never fired', () => {
+  it('fails the verification of all namespaces, whichever it is armed for', async () => {
+    const server = await openTestServer();
+    const [own, other] = [new DoubleClient(server, 'k'), new DoubleClient(server, 'other')];
+    await own.admin('POST rules', { id: 'of-one', match: {}, fault: 'status@headers:503' });
+    const verdict = await other.admin<Verdict>('POST verify?namespace=*');
+    expect(failed(verdict)).toEqual([409, false, ['/unfiredRules']]);
+    expect(verdict.body).toMatchObject({ expected: { ruleId: 'of-one' } });
+    expect((await other.admin('POST verify')).status).toBe(200);
+    expect((await own.chunk()).status).toBe(503);
+    expect((await other.admin('POST verify?namespace=*')).status).toBe(200);
+  });
+
   it('fails every verification, with the exchanges that come nearest to it', async () => {
     const own = new DoubleClient(await openTestServer(), 'k');
     await own.admin('POST rules', {
