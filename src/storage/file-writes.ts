@@ -9,8 +9,8 @@
 // Must not know: which file, what is in it, when it is synced.
 import { write, writeSync, writev, writevSync } from 'node:fs';
 
-/** Longer ones are worth a thread. */
-const MAX_DIRECT_BYTES = 512 * 1024;
+/** A batch of a body is shorter (http/body-feed.ts). Longer ones are worth a thread. */
+const MAX_DIRECT_BYTES = 4 * 1024 * 1024;
 const SLOW_MS = 8;
 const PATIENCE_MS = 1_000;
 

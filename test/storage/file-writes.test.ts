@@ -59,8 +59,8 @@ describe('a write', () => {
   it.each([
     ['here', 0, Number.POSITIVE_INFINITY],
     ['here', 0, 2],
-    ['thread', 600 * KIB, Number.POSITIVE_INFINITY],
-    ['thread', 600 * KIB, 40 * KIB],
+    ['thread', 4096 * KIB, Number.POSITIVE_INFINITY],
+    ['thread', 4096 * KIB, 40 * KIB],
   ])('is whole and at its place, %s with %i bytes more, %d at a time', async (...[, more, takes]) => {
     kernel.takes = takes;
     const buffers = [...BUFFERS, Buffer.alloc(more, 'x')].filter(({ length }) => length > 0);
@@ -70,7 +70,7 @@ describe('a write', () => {
 
   it('of a batch is done at once, a longer one by another thread', async () => {
     const writes = new FileWrites();
-    for (const bytes of [10, 512 * KIB, 512 * KIB + 1]) await writes.all(file.fd, [Buffer.alloc(bytes)], 0);
+    for (const bytes of [10, 4096 * KIB, 4096 * KIB + 1]) await writes.all(file.fd, [Buffer.alloc(bytes)], 0);
     expect(kernel.ways).toEqual(['here', 'here', 'thread']);
   });
 
