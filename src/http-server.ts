@@ -232,6 +232,7 @@ export class HttpServer {
       shownConfig,
       contractUrl: () => this.url,
       corsOrigin: config.adminCorsOrigin,
+      body: { idleMs: config.idleTimeout, budget: new FeedBudget(FEED_MEMORY) },
     };
   }
 }

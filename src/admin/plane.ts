@@ -4,11 +4,13 @@
 // Promises: the namespace is that of the request's key, as on the contract routes, or `?namespace=`. Any body is read as
 // JSON, whatever its Content-Type says, so that `curl -d` is enough.
 // Must not know: how requests on the contract routes are handled.
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Contract } from '../contract.ts';
 import type { DocumentName } from '../contract-document.ts';
+import type { BodyRules } from '../http/exchange.ts';
 import type { Keys } from '../http/keys.ts';
 import { parseJson } from '../http/text.ts';
+import { readBody } from '../http/text-body.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Metrics } from '../telemetry.ts';
 import { allowOrigins, requireTokenOrLocalName } from './access.ts';
@@ -41,6 +43,7 @@ export interface AdminOptions {
   /** The address of the contract's routes. */
   readonly contractUrl: () => string;
   readonly corsOrigin: readonly string[];
+  readonly body: BodyRules;
 }
 
 /** What health, ready and version say. */
@@ -85,7 +88,7 @@ export async function adminRoutes(app: FastifyInstance, options: AdminOptions): 
 
 async function guardedRoutes(app: FastifyInstance, options: AdminOptions): Promise<void> {
   requireTokenOrLocalName(app, options.token, options.corsOrigin);
-  readAnyBodyAsJson(app);
+  readAnyBodyAsJson(app, options.body);
   const { controls, journal, keys, metrics, state, token, views } = options;
   const namespaceOf = createNamespaceOf(keys, token);
   app.get('/version', () => Promise.resolve({ version: state.version, node: process.version }));
@@ -135,14 +138,13 @@ function documentRoutes(app: FastifyInstance, { contract }: AdminOptions): void 
   }
 }
 
-function readAnyBodyAsJson(app: FastifyInstance): void {
+/** Through the feed of every other body, so that silence of the client ends it (§7). */
+function readAnyBodyAsJson(app: FastifyInstance, rules: BodyRules): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
-    if (body.toString('latin1').trim() === '') return done(null);
-    try {
-      done(null, parseJson(body as Buffer));
-    } catch (error) {
-      done(error as Error);
-    }
+  app.addContentTypeParser('*', async (request: FastifyRequest) => {
+    const { bodyLimit: maxBytes } = request.routeOptions;
+    const refusal = `the body must fit into ${maxBytes} bytes on this route`;
+    const body = await readBody(request, rules, { maxBytes, refusal });
+    return body.toString('latin1').trim() === '' ? undefined : parseJson(body);
   });
 }

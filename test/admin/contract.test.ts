@@ -156,6 +156,19 @@ describe('every route', () => {
     }
   });
 
+  it('with a body refuses one that goes silent', async () => {
+    const server = await openTestServer({ idleTimeout: '200ms' });
+    for (const operation of withBody) {
+      const connection = await openConnection(server.port);
+      const line = `${operation.method} ${pathOf(operation)}`;
+      await connection.write(requestBytes(line, { 'content-length': 10 }, '{"a'));
+      const answer = await connection.answer();
+      expect([operation.operationId, answer?.status]).toEqual([operation.operationId, 408]);
+      expect(answer?.text).toContain('request_timeout');
+      connection.destroy();
+    }
+  });
+
   it('with a body that may be left out works without one, and with none of JSON', async () => {
     const client = new DoubleClient(await openTestServer(), 'k');
     const optional = withBody.filter(
