@@ -80,10 +80,10 @@ export class HttpServer {
     this.#options = options;
     this.#requestLog = new RequestLog(options);
     const { config } = options;
-    const admin = this.#adminOptions();
     this.#main = this.#createApp((app) => surround(app, surroundOptions(options)));
     if (config.maxRequestsPerSecond !== undefined) countRequests(this.#main, config.maxRequestsPerSecond);
     const contract = contractOptions(options, this.#inFlight);
+    const admin = this.#adminOptions(contract.body);
     // Not among the options: those go on to nested plugins, and a prefix would be put on once more by each.
     const routes = (app: FastifyInstance): Promise<void> => contractRoutes(app, contract);
     for (const prefix of ['', '/api/v1']) void this.#main.register(routes, { prefix });
@@ -212,7 +212,7 @@ export class HttpServer {
     }
   }
 
-  #adminOptions(): AdminOptions {
+  #adminOptions(body: AdminOptions['body']): AdminOptions {
     const { config, version, metrics, views, controls, journal, shownConfig } = this.#options;
     return {
       views,
@@ -232,7 +232,7 @@ export class HttpServer {
       shownConfig,
       contractUrl: () => this.url,
       corsOrigin: config.adminCorsOrigin,
-      body: { idleMs: config.idleTimeout, budget: new FeedBudget(FEED_MEMORY) },
+      body,
     };
   }
 }

@@ -103,9 +103,16 @@ export class Controls {
   unfiredRules(namespace: string): UnfiredRule[] {
     const isOfAll = namespace === EVERYBODY;
     const namespaces = isOfAll ? this.#options.rules.namespaces : [namespace, EVERYBODY];
-    const armed = namespaces.flatMap((name) => this.rules(name));
-    const unfired = armed.filter(({ fired }) => fired === 0);
-    return unfired.map((rule) => ({ ruleId: rule.id, explain: rule.explain, match: matcherOf(rule) }));
+    return namespaces.flatMap((name) => {
+      const whose = isOfAll && name !== EVERYBODY ? { namespace: name } : {};
+      const unfired = this.rules(name).filter(({ fired }) => fired === 0);
+      return unfired.map((rule) => ({
+        ruleId: rule.id,
+        ...whose,
+        explain: rule.explain,
+        match: matcherOf(rule),
+      }));
+    });
   }
 
   clock(namespace: string): ClockView {

@@ -49,8 +49,12 @@ closedPort.close();
 /** Of less the garbage collector makes no mountain. */
 const MIN_FREED_BYTES = 16 * 1024;
 const MIN_SHARE_BYTES = 64 * 1024;
-/** Half of it is written at a time: a megabyte costs the kernel a fifth less than four quarters (bench/README.md). */
+/** Half of it is written at a time: a megabyte costs the kernel less than its parts one by one (bench/README.md). */
 const MAX_SHARE_BYTES = 2 * 1024 * 1024;
+/** What one read of a socket brings at most. Where it brings less there is no more, for now. */
+const READ_BYTES = 64 * 1024;
+/** So much of a client that is slower than we are is worth a write: what it has sent must not wait for a megabyte of it. */
+const SLOW_BATCH_BYTES = 256 * 1024;
 
 export class BodyFeed {
   readonly #request: IncomingMessage;
@@ -156,7 +160,9 @@ export class BodyFeed {
 
   /** A full share is enough whatever was wanted: shares shrink when more requests come, and nothing more is read then. */
   get #isReady(): boolean {
-    const isEnough = this.#isPaused || (this.#bytes > 0 && this.#bytes >= this.#wantedBytes);
+    const isRestThere = (this.#pieces.at(-1)?.length ?? 0) >= READ_BYTES;
+    const wantedBytes = isRestThere ? this.#wantedBytes : Math.min(this.#wantedBytes, SLOW_BATCH_BYTES);
+    const isEnough = this.#isPaused || (this.#bytes > 0 && this.#bytes >= wantedBytes);
     return this.#hasEnded || this.#failure !== null || isEnough;
   }
 

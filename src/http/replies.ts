@@ -81,8 +81,7 @@ async function answerError(
   request: FastifyRequest,
   { reply, logger, onAborted }: Answering,
 ): Promise<unknown> {
-  const noAnswer = hasLeft(error, request) ? new ClientGone() : error;
-  if (noAnswer instanceof NoAnswer) return leaveUnanswered(noAnswer, request, { reply, logger, onAborted });
+  if (error instanceof NoAnswer) return leaveUnanswered(error, request, { reply, logger, onAborted });
   if (error instanceof AnswerInstead) return reply.code(error.status).headers(error.headers).send(error.body);
   const refusal = asAppError(error);
   if (refusal.code === 'internal_error' || refusal.code === 'upload_damaged') {
@@ -93,11 +92,6 @@ async function answerError(
     reply.header('retry-after', RETRY_AFTER_SECONDS);
   reply.code(refusal.status).header('cache-control', 'no-store');
   return reply.send(errorBody(refusal, request.id));
-}
-
-/** A body that Fastify itself reads, as on the admin plane, fails so when its client leaves. */
-function hasLeft(error: unknown, { raw }: FastifyRequest): boolean {
-  return raw.destroyed && error instanceof Error && 'code' in error && error.code === 'ECONNRESET';
 }
 
 function leaveUnanswered(
@@ -118,19 +112,6 @@ const FOREIGN: Readonly<Record<string, { code: ErrorCode; message: string }>> = 
     code: 'unsupported_media_type',
     message: 'this route does not take a body of this Content-Type; send multipart/form-data',
   },
-  FST_ERR_CTP_BODY_TOO_LARGE: {
-    code: 'body_too_large',
-    message: 'the body is larger than this route takes; openapi-admin.yaml says what that is',
-  },
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
-    code: 'malformed_json',
-    message: 'the body is not as long as Content-Length said; send the whole request again',
-  },
-  FST_ERR_CTP_EMPTY_JSON_BODY: { code: 'malformed_json', message: 'the body says JSON and is empty' },
-  FST_ERR_CTP_INVALID_JSON_BODY: {
-    code: 'malformed_json',
-    message: 'the body says JSON and cannot be read as JSON',
-  },
   FST_ERR_BAD_URL: { code: 'invalid_request', message: 'the path has a broken percent-encoding' },
 };
 
@@ -139,8 +120,6 @@ function asAppError(error: unknown): AppError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const foreign = FOREIGN[code];
   if (foreign !== undefined) return new AppError(foreign.code, foreign.message);
-  if (error instanceof SyntaxError)
-    return new AppError('malformed_json', 'the body says JSON and cannot be read as JSON');
   return new AppError(
     'internal_error',
     'the server failed on this request; its log has the details under this requestId',

@@ -36,7 +36,9 @@ export async function readBody(
   const feed = new BodyFeed(request.raw, rules.idleMs, rules.budget);
   const all: Buffer[] = [];
   try {
-    for (let pieces = await feed.next(); pieces !== null; pieces = await feed.next()) {
+    // No more is waited for than tells that it is too long.
+    const next = (): Promise<Buffer[] | null> => feed.next(maxBytes + 1 - feed.receivedBytes);
+    for (let pieces = await next(); pieces !== null; pieces = await next()) {
       if (feed.receivedBytes > maxBytes) throw new AppError('body_too_large', refusal);
       all.push(...pieces);
     }

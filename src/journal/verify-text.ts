@@ -44,8 +44,9 @@ function expectedOf(failure: Failure): string {
       return `never: ${typeof never === 'string' ? never : describeMatcher(never)}`;
     }
     case 'unfiredRule': {
-      const { ruleId, explain } = failure.expected;
-      return `rule ${ruleId} fires${explain === undefined ? '' : `: ${explain}`}`;
+      const { ruleId, namespace, explain } = failure.expected;
+      const whose = namespace === undefined ? '' : ` of ${namespace}`;
+      return `rule ${ruleId}${whose} fires${explain === undefined ? '' : `: ${explain}`}`;
     }
   }
 }

@@ -52,6 +52,8 @@ type Expectation = Readonly<z.infer<typeof expectationSchema>>;
 /** A rule that is armed and has not fired. */
 export interface UnfiredRule {
   readonly ruleId: string;
+  /** Whose it is, where the verification is of all. */
+  readonly namespace?: string;
   /** One sentence that says what it waits for. */
   readonly explain?: string;
   /** What of its conditions a journal can look for. */
@@ -182,12 +184,15 @@ function checkNever(
 }
 
 function unfired(rule: UnfiredRule, exchanges: readonly Exchange[]): Failure {
+  const { namespace } = rule;
+  const own =
+    namespace === undefined ? exchanges : exchanges.filter((exchange) => exchange.namespace === namespace);
   return {
     kind: 'unfiredRule',
     pointer: '/unfiredRules',
     expected: rule,
     actual: { fired: 0 },
-    nearMisses: rule.match === undefined ? [] : nearestTo(rule.match, exchanges),
+    nearMisses: rule.match === undefined ? [] : nearestTo(rule.match, own),
   };
 }
 

@@ -4,8 +4,8 @@
 // proves nothing: an earlier process may have made it and not lived to sync it, or another request is about to.
 //
 // Promises: with `fsync`, what `settle` resolved for survives a power loss (rule D1), whoever made it. Each folder costs its syncs
-// once, and who asks meanwhile waits for the same ones. The memory that this takes is bounded. No empty folder is removed into
-// which somebody is about to put something.
+// once, and who asks meanwhile waits for the same ones. The memory that this takes is bounded. No folder is removed that somebody
+// relies on, and none before it is durable that it is empty.
 // Must not know: what is in the folders.
 import { rmdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
@@ -20,8 +20,8 @@ export class DiskFolders {
   readonly #durability: Durability;
   /** By name: resolves when it is durable, and so are those of the folders above. */
   readonly #settled = new Map<string, Promise<void>>();
-  /** How many are about to put something into it. */
-  readonly #users = new Map<string, number>();
+  /** By folder: how many rely on it, or on one below. */
+  readonly #holds = new Map<string, number>();
 
   /** @param root is durable, or not ours to care for */
   constructor(root: string, durability: Durability) {
@@ -29,22 +29,33 @@ export class DiskFolders {
     this.#durability = durability;
   }
 
-  /** Does `put`, which makes an entry of the folder: until then it would be empty, and `tidy` might remove it. */
-  async putInto<T>(path: string, put: () => Promise<T>): Promise<T> {
-    this.#users.set(path, (this.#users.get(path) ?? 0) + 1);
+  /**
+   * Does `work`; meanwhile `tidy` removes neither the folder nor one above. To be used around whatever needs it to be there, or
+   * syncs it: of a folder that went in between, nothing may be remembered.
+   */
+  async holding<T>(path: string, work: () => Promise<T>): Promise<T> {
+    this.#count(path, 1);
     try {
-      await this.ensure(path);
-      return await put();
+      return await work();
     } finally {
-      const users = (this.#users.get(path) ?? 1) - 1;
-      if (users === 0) this.#users.delete(path);
-      else this.#users.set(path, users);
+      this.#count(path, -1);
     }
   }
 
-  async ensure(path: string): Promise<void> {
-    await mkdir(path, { recursive: true });
-    await this.settle(path);
+  /** Makes the folder, durably, and does `put`, which makes an entry of it. */
+  putInto<T>(path: string, put: () => Promise<T>): Promise<T> {
+    return this.holding(path, async () => {
+      await this.ensure(path);
+      return put();
+    });
+  }
+
+  /** Makes the folder, durably. */
+  ensure(path: string): Promise<void> {
+    return this.holding(path, async () => {
+      await mkdir(path, { recursive: true });
+      await this.settle(path);
+    });
   }
 
   /** The folder is there. Its name, and the names of those above, are durable when this resolves. */
@@ -64,30 +75,44 @@ export class DiskFolders {
 
   /** Removes the empty folders of `depth` levels below `path`: keys come and go without end, and each would leave its own. */
   async tidy(path: string, depth: number): Promise<void> {
-    for await (const { name } of entriesOf(path)) await this.#removeIfEmpty(join(path, name), depth - 1);
+    for await (const entry of entriesOf(path))
+      if (entry.isDirectory()) await this.#removeIfEmpty(join(path, entry.name), depth - 1);
   }
 
   /** Whether it is gone. */
   async #removeIfEmpty(path: string, depth: number): Promise<boolean> {
     let isEmpty = true;
-    for await (const { name } of entriesOf(path)) {
-      if (depth === 0) return false;
-      if (!(await this.#removeIfEmpty(join(path, name), depth - 1))) isEmpty = false;
+    for await (const entry of entriesOf(path)) {
+      if (depth === 0 || !entry.isDirectory()) return false;
+      if (!(await this.#removeIfEmpty(join(path, entry.name), depth - 1))) isEmpty = false;
     }
-    return isEmpty && this.#remove(path);
+    if (!isEmpty || this.#holds.has(path)) return false;
+    // What was removed from it last may be of a process that did not live to sync that: without the folder nobody could any more.
+    if (this.#durability === 'fsync') await syncFolder(path);
+    return this.#remove(path);
   }
 
-  /** At once, so that it is made anew for whoever comes from here on. */
+  /** In one turn, so that whoever comes from here on finds it gone, or kept it. */
   #remove(path: string): boolean {
-    if (this.#users.has(path)) return false;
+    if (this.#holds.has(path)) return false;
     try {
       rmdirSync(path);
     } catch (error) {
-      if (hasCode(error, 'ENOTEMPTY', 'EEXIST', 'ENOENT')) return false;
+      if (hasCode(error, 'ENOTEMPTY', 'EEXIST')) return false;
       throw error;
     }
     this.forget(path);
+    this.forget(join(path, 'found'));
     return true;
+  }
+
+  /** Of the folder and those above, up to the root. */
+  #count(path: string, change: number): void {
+    for (let folder = path; folder !== this.#root && folder !== dirname(folder); folder = dirname(folder)) {
+      const holds = (this.#holds.get(folder) ?? 0) + change;
+      if (holds === 0) this.#holds.delete(folder);
+      else this.#holds.set(folder, holds);
+    }
   }
 
   #once(name: string, folder: string): Promise<void> {

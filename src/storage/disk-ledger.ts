@@ -98,9 +98,11 @@ export class DiskLedgers implements Ledgers {
   async remove(place: Place): Promise<void> {
     const path = this.#path(place);
     this.#durable.delete(path);
-    await rm(path, { force: true });
-    // A ledger that comes back without its bytes, which are removed after it, would be damage.
-    await this.#syncName(path).catch(unlessAbsent);
+    await this.#folders.holding(dirname(path), async () => {
+      await rm(path, { force: true });
+      // A ledger that comes back without its bytes, which are removed after it, would be damage.
+      await this.#syncName(path).catch(unlessAbsent);
+    });
   }
 
   async *list(kind: Place['kind'], namespace?: string): AsyncIterable<{ place: Place; modifiedAt: number }> {
@@ -147,7 +149,8 @@ export class DiskLedgers implements Ledgers {
   }
 
   async #settleFound(path: string): Promise<void> {
-    await this.#folders.settleFound(dirname(path)).catch(unlessAbsent);
+    const folder = dirname(path);
+    await this.#folders.holding(folder, () => this.#folders.settleFound(folder)).catch(unlessAbsent);
   }
 
   async #syncName(path: string): Promise<void> {
@@ -157,7 +160,7 @@ export class DiskLedgers implements Ledgers {
   }
 }
 
-/** No such folder: there never was a ledger in it. */
+/** No such folder: there never was a ledger in it, or it was synced without one and removed. */
 function unlessAbsent(error: unknown): void {
   if (!hasCode(error, 'ENOENT')) throw error;
 }

@@ -13,7 +13,12 @@ import type { Storage } from '../../src/uploads/ports.ts';
 import { place } from '../helpers/storage-suite.ts';
 
 /** Paths below the data folder, in the order in which they were synced. */
-const seen = vi.hoisted(() => ({ sync: (_fd: number): void => undefined, failsNext: false }));
+const seen = vi.hoisted(() => ({
+  sync: (_fd: number): void => undefined,
+  failsNext: false,
+  /** Done, once, before a folder is synced. */
+  meanwhile: null as (() => Promise<void>) | null,
+}));
 
 vi.mock('node:fs', async (original) => {
   const real = await original<typeof fs>();
@@ -35,6 +40,9 @@ vi.mock('node:fs/promises', async (original) => {
     const sync = handle.sync.bind(handle);
     handle.sync = async () => {
       seen.sync(handle.fd);
+      const { meanwhile } = seen;
+      seen.meanwhile = null;
+      await meanwhile?.();
       await sync();
     };
     return handle;
@@ -137,6 +145,30 @@ describe.runIf(process.platform === 'linux').each(['fsync', 'none'] as const)(
       // But for that of the data folder, where `bytes` and `ledgers` are.
       expect(await made()).toEqual(first.filter((path) => path !== '.'));
       expect(first.length).toBe(durability === 'fsync' ? 11 : 0);
+    });
+
+    it('a folder that is tidied while its last ledger goes: its name once more when it is made anew', async () => {
+      await (await storage.ledgers.create(place('b1'), [{ n: 1 }])).close();
+      await (await storage.ledgers.create(place(), [{ n: 1 }])).close();
+      seen.meanwhile = () => storage.tidy();
+      await storage.ledgers.remove(place());
+      await storage.tidy();
+      takeSynced();
+      await (await storage.ledgers.create(place(), [{ n: 1 }])).close();
+      const [name = ''] = expected('ledgers/uploads/ns_1');
+      expect(takeSynced().slice(0, 1)).toEqual(name === '' ? [] : [name]);
+    });
+
+    it('an empty folder of an earlier process: that it is empty, before it is removed', async () => {
+      await (await storage.ledgers.create(place(), [{ n: 1 }])).close();
+      await storage.close();
+      await rm(join(folder, 'ledgers/uploads/ns_1/a1/a1.log'));
+      storage = await openDiskStorage(folder, durability);
+      takeSynced();
+      await storage.tidy();
+      expect(takeSynced()).toEqual(
+        expected('ledgers/uploads/ns_1/a1', 'ledgers/uploads/ns_1', 'ledgers/uploads'),
+      );
     });
 
     it('a move: the new name, whose bytes the old one does not have any more', async () => {
