@@ -1,7 +1,6 @@
-// bench/peers/same-work.mjs <folder>: the floor for a server that does on one thread what ours does with the bytes of a
-// chunk, one of 16 at a time: bare
-// node:http, a raw body, each piece searched for a delimiter that is not there, its CRC-32 counted, and 128 KiB or what is left
-// written at once. No form, no key, no upload, no ledger, no log: what remains between it and ours is ours to explain.
+// bench/peers/same-work.mjs <folder>: the floor for a server that does on one thread what ours does with the bytes of 16
+// connections: bare node:http, a raw body, each piece searched for a delimiter that is not there, its CRC-32 counted, and 128 KiB
+// or what is left written at once. No form, no key, no upload, no ledger, no log: what is between it and ours is ours to explain.
 //
 // Promises: answers as for a stored chunk, counted per connection.
 import { closeSync, openSync, writevSync } from 'node:fs';

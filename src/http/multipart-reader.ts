@@ -28,7 +28,7 @@ const MAX_PADDING = 64;
 const NO_PADDING = { at: 0 };
 /**
  * So many bytes are searched in one call. In a longer one Node goes over, after some hundred bytes that could have begun the
- * delimiter, to an algorithm that takes three times as long a byte here (bench/README.md).
+ * delimiter, to an algorithm that takes several times as long a byte here (bench/README.md).
  */
 const SEARCH_BYTES = 8 * 1024;
 const HEAD_END = Buffer.from('\r\n\r\n');

@@ -64,6 +64,7 @@ describe.runIf(process.platform === 'linux').each(['fsync', 'none'] as const)(
       synced = [];
     });
     afterEach(async () => {
+      seen.meanwhile = null;
       await storage.close();
       await rm(folder, { recursive: true, force: true });
     });
@@ -147,16 +148,33 @@ describe.runIf(process.platform === 'linux').each(['fsync', 'none'] as const)(
       expect(first.length).toBe(durability === 'fsync' ? 11 : 0);
     });
 
-    it('a folder that is tidied while its last ledger goes: its name once more when it is made anew', async () => {
-      await (await storage.ledgers.create(place('b1'), [{ n: 1 }])).close();
-      await (await storage.ledgers.create(place(), [{ n: 1 }])).close();
-      seen.meanwhile = () => storage.tidy();
-      await storage.ledgers.remove(place());
-      await storage.tidy();
-      takeSynced();
-      await (await storage.ledgers.create(place(), [{ n: 1 }])).close();
-      const [name = ''] = expected('ledgers/uploads/ns_1');
-      expect(takeSynced().slice(0, 1)).toEqual(name === '' ? [] : [name]);
+    describe('a folder that is tidied meanwhile: its name once more when it is made anew', () => {
+      const makesAnew = async (): Promise<void> => {
+        await storage.tidy();
+        takeSynced();
+        await (await storage.ledgers.create(place(), [{ n: 1 }])).close();
+        expect(takeSynced().slice(0, 1)).toEqual(expected('ledgers/uploads/ns_1'));
+      };
+      beforeEach(async () => {
+        // The folder above stays, and can be synced.
+        await (await storage.ledgers.create(place('b1'), [{ n: 1 }])).close();
+        await (await storage.ledgers.create(place(), [{ n: 1 }])).close();
+      });
+
+      it('while its last ledger goes', async () => {
+        seen.meanwhile = () => storage.tidy();
+        await storage.ledgers.remove(place());
+        await makesAnew();
+      });
+
+      it('while one is looked for that an earlier process removed', async () => {
+        await storage.close();
+        await rm(join(folder, 'ledgers/uploads/ns_1/a1/a1.log'));
+        storage = await openDiskStorage(folder, durability);
+        seen.meanwhile = () => storage.tidy();
+        expect(await storage.ledgers.open(place())).toBeNull();
+        await makesAnew();
+      });
     });
 
     it('an empty folder of an earlier process: that it is empty, before it is removed', async () => {
