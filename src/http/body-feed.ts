@@ -38,7 +38,7 @@ export class FeedBudget {
 
   /** Bytes that one feed may hold now. At least one socket read, at most what makes writes efficient. */
   get share(): number {
-    return Math.min(MAX_SHARE_BYTES, Math.max(MIN_SHARE_BYTES, this.#totalBytes / Math.max(this.#feeds, 1)));
+    return Math.min(MAX_SHARE_BYTES, Math.max(READ_BYTES, this.#totalBytes / Math.max(this.#feeds, 1)));
   }
 }
 
@@ -48,7 +48,6 @@ closedPort.close();
 
 /** Of less the garbage collector makes no mountain. */
 const MIN_FREED_BYTES = 16 * 1024;
-const MIN_SHARE_BYTES = 64 * 1024;
 /** Half of it is written at a time: a megabyte costs the kernel less than its parts one by one (bench/README.md). */
 const MAX_SHARE_BYTES = 2 * 1024 * 1024;
 /** What one read of a socket brings at most. Where it brings less there is no more, for now. */

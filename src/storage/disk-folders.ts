@@ -45,17 +45,15 @@ export class DiskFolders {
   /** Makes the folder, durably, and does `put`, which makes an entry of it. */
   putInto<T>(path: string, put: () => Promise<T>): Promise<T> {
     return this.holding(path, async () => {
-      await this.ensure(path);
+      await mkdir(path, { recursive: true });
+      await this.settle(path);
       return put();
     });
   }
 
   /** Makes the folder, durably. */
   ensure(path: string): Promise<void> {
-    return this.holding(path, async () => {
-      await mkdir(path, { recursive: true });
-      await this.settle(path);
-    });
+    return this.putInto(path, () => NOTHING_TO_DO);
   }
 
   /** The folder is there. Its name, and the names of those above, are durable when this resolves. */
@@ -86,7 +84,7 @@ export class DiskFolders {
       if (depth === 0 || !entry.isDirectory()) return false;
       if (!(await this.#removeIfEmpty(join(path, entry.name), depth - 1))) isEmpty = false;
     }
-    if (!isEmpty || this.#holds.has(path)) return false;
+    if (!isEmpty) return false;
     // What was removed from it last may be of a process that did not live to sync that: without the folder nobody could any more.
     if (this.#durability === 'fsync') await syncFolder(path);
     return this.#remove(path);
@@ -102,7 +100,6 @@ export class DiskFolders {
       throw error;
     }
     this.forget(path);
-    this.forget(join(path, 'found'));
     return true;
   }
 

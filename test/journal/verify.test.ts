@@ -412,10 +412,15 @@ expect /expect/0
 
   it('says which acknowledged chunk was sent again, and which rule did not fire', () => {
     const request = { never: ['acknowledged chunk re-sent'] };
-    const rules = [{ ruleId: 'r', explain: 'resets chunk 9' }, { ruleId: 's' }];
+    const rules = [
+      { ruleId: 'r', explain: 'resets chunk 9' },
+      { ruleId: 's' },
+      { ruleId: 't', namespace: 'ns_1' },
+    ];
     const text = asText(judge(request, record(draft(), again(0)), rules));
     expect(text).toContain('expected: never: acknowledged chunk re-sent\n  actual: 1 times (#2)');
     expect(text).toContain('expected: rule r fires: resets chunk 9\n  actual: it never fired');
     expect(text).toContain('expected: rule s fires\n');
+    expect(text).toContain('expected: rule t of ns_1 fires\n');
   });
 });
