@@ -178,10 +178,6 @@ function createDouble(
     fixtures,
     clock: clocks,
     readBytes,
-    erase: async (place) => {
-      await storage.ledgers.remove(place);
-      await storage.bytes.remove(place);
-    },
     uploadTtlMs: config.uploadTtl,
     pendingMs: config.pendingTime,
   });

@@ -14,8 +14,6 @@ import { StateImport, type ImportOptions } from './state-import.ts';
 import { parseImport } from './state-shapes.ts';
 
 export interface StateOptions extends ExportOptions, ImportOptions {
-  /** Erases what fails its checks, so that nothing can be asked of it. */
-  readonly erase: (place: Place) => Promise<void>;
   /** How long an entry is pending before it is processing. */
   readonly pendingMs: number;
 }
@@ -50,19 +48,19 @@ export class NamespaceStates {
   }
 
   async clearUploads(namespace: string): Promise<number> {
-    const { uploads, erase } = this.#options;
+    const { uploads } = this.#options;
     const damaged: Place[] = [];
     let count = 0;
     const listed = uploads.list(namespace, (_error, place) => damaged.push(place));
     for await (const { namespace: own, state } of listed) {
       if (await uploads.remove(refOf(own, state.fileId))) count += 1;
     }
-    for (const place of damaged) await erase(place);
-    return count + damaged.length;
+    for (const place of damaged) if (await uploads.removeAt(place)) count += 1;
+    return count;
   }
 
   async clearMedia(namespace: string): Promise<number> {
-    const { media, erase } = this.#options;
+    const { media } = this.#options;
     const damaged: Place[] = [];
     let count = 0;
     for await (const { entry } of media.list(namespace, (_error, place) => damaged.push(place))) {
@@ -70,7 +68,7 @@ export class NamespaceStates {
       await media.remove(entry.namespace, entry.id);
       count += 1;
     }
-    for (const place of damaged) await erase(place);
+    for (const place of damaged) await media.remove(place.namespace, place.name);
     return count + damaged.length;
   }
 

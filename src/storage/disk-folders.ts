@@ -71,20 +71,31 @@ export class DiskFolders {
     this.#settled.delete(path);
   }
 
-  /** Removes the empty folders of `depth` levels below `path`: keys come and go without end, and each would leave its own. */
+  /**
+   * Removes the empty folders of `depth` levels below `path`: keys come and go without end, and each would leave its own.
+   * @throws the error of the first that could not be removed, when it has been through all of them
+   */
   async tidy(path: string, depth: number): Promise<void> {
-    for await (const entry of entriesOf(path))
-      if (entry.isDirectory()) await this.#removeIfEmpty(join(path, entry.name), depth - 1);
+    const failed: unknown[] = [];
+    await this.#isEmptied(path, depth, (error) => failed.push(error));
+    if (failed.length > 0) throw failed[0];
+  }
+
+  /** Removes what is empty in it. Whether nothing is left. */
+  async #isEmptied(path: string, depth: number, onError: (error: unknown) => void): Promise<boolean> {
+    let isEmpty = true;
+    for await (const entry of entriesOf(path)) {
+      if (depth === 0) return false;
+      const below = join(path, entry.name);
+      const isGone = entry.isDirectory() && this.#removeIfEmpty(below, depth - 1, onError).catch(onError);
+      if ((await isGone) !== true) isEmpty = false;
+    }
+    return isEmpty;
   }
 
   /** Whether it is gone. */
-  async #removeIfEmpty(path: string, depth: number): Promise<boolean> {
-    let isEmpty = true;
-    for await (const entry of entriesOf(path)) {
-      if (depth === 0 || !entry.isDirectory()) return false;
-      if (!(await this.#removeIfEmpty(join(path, entry.name), depth - 1))) isEmpty = false;
-    }
-    if (!isEmpty) return false;
+  async #removeIfEmpty(path: string, depth: number, onError: (error: unknown) => void): Promise<boolean> {
+    if (!(await this.#isEmptied(path, depth, onError))) return false;
     // What was removed from it last may be of a process that did not live to sync that: without the folder nobody could any more.
     if (this.#durability === 'fsync') await syncFolder(path);
     return this.#remove(path);
@@ -97,7 +108,7 @@ export class DiskFolders {
       rmdirSync(path);
     } catch (error) {
       if (hasCode(error, 'ENOTEMPTY', 'EEXIST')) return false;
-      throw error;
+      if (!hasCode(error, 'ENOENT')) throw error;
     }
     this.forget(path);
     return true;

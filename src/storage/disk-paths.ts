@@ -2,7 +2,7 @@
 //
 //   <data>/lock                                        who owns the folder (folder-lock.ts)
 //   <data>/format                                      what is in it (disk.ts)
-//   <data>/ledgers/<kind>/<namespace>/<ab>/<name>.log  a ledger (disk-ledger.ts)
+//   <data>/ledgers/<kind>/<namespace>/<ab>/<name>.log  a ledger (ledger-lines.ts)
 //   <data>/bytes/<kind>/<namespace>/<ab>/<name>/<segment>   its bytes (disk-bytes.ts)
 //   <data>/spool/<n>                                   bytes whose owner is not known yet; emptied at start
 //

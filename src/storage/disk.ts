@@ -37,8 +37,8 @@ export async function openDiskStorage(folder: string, durability: Durability): P
       ledgers,
       bytes,
       async tidy() {
-        await ledgers.tidy();
-        await bytes.tidy();
+        const results = await Promise.allSettled([ledgers.tidy(), bytes.tidy()]);
+        for (const result of results) if (result.status === 'rejected') throw result.reason;
       },
       async close() {
         await bytes.close();

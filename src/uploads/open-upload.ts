@@ -28,6 +28,14 @@ export class OpenUpload {
     this.storage = storage;
   }
 
+  /**
+   * Whether its ledger is open. Without one and with a state it is what an erasure left that failed: nobody knows what is stored
+   * until it is read again.
+   */
+  get isStored(): boolean {
+    return this.#ledger !== null;
+  }
+
   /** The stored records, in order: what the storage's `open` gave. */
   restore(ledger: Ledger, events: readonly UploadEvent[]): void {
     this.#ledger = ledger;
@@ -48,8 +56,9 @@ export class OpenUpload {
 
   /** Appends, then folds. Called in turn. When it rejects, the state is as before. */
   async store(events: readonly UploadEvent[]): Promise<UploadState> {
-    if (this.#ledger === null) this.#ledger = await this.storage.ledgers.create(this.place, events);
-    else await this.#ledger.append(events);
+    if (this.#ledger !== null) await this.#ledger.append(events);
+    else if (this.state === null) this.#ledger = await this.storage.ledgers.create(this.place, events);
+    else throw new Error('the upload could not be erased; what is stored of it has to be read again');
     for (const event of events) this.state = evolve(this.state, event);
     if (this.state === null) throw new Error('no event was stored');
     return this.state;

@@ -5,6 +5,7 @@
 // uploads; an expired one is erased before anybody sees it (C15).
 // Must not know: chunks, HTTP.
 import { AppError } from '../errors.ts';
+import { Turns } from '../turns.ts';
 import { OpenUpload } from './open-upload.ts';
 import type { Clock, Place, Storage } from './ports.ts';
 import { isExpired, type Finalization, type UploadEvent, type UploadState } from './upload.ts';
@@ -29,6 +30,8 @@ export interface OpenUploadsOptions {
   readonly onOpened: (place: Place) => void;
   readonly onRepair: (repair: Repair) => void;
   readonly onExpired: (place: Place, state: UploadState) => void;
+  /** An upload is about to be erased. One that could not be is read again, and `onOpened` is told. */
+  readonly onErasing: (place: Place) => void;
   /** A file could not be closed: nothing is lost (every record is stored before it counts), but it wants a look. */
   readonly onCloseError: (error: unknown) => void;
   /** An upload that became an entry is about to go: its bytes must be the entry's by the time this resolves. */
@@ -45,8 +48,8 @@ export class OpenUploads {
   readonly #options: OpenUploadsOptions;
   /** In order of last use: the first is the one idle for longest. */
   readonly #open = new Map<string, Opening>();
-  /** Files that are being closed: the same upload must not be opened before they are. */
-  readonly #closing = new Map<string, Promise<void>>();
+  /** An upload is not opened before its files are closed, or gone. */
+  readonly #turns = new Turns();
   /** Expired uploads that are being erased: who comes meanwhile waits, and finds none. */
   readonly #expiring = new Map<OpenUpload, Promise<void>>();
 
@@ -91,6 +94,20 @@ export class OpenUploads {
     return upload;
   }
 
+  /**
+   * Erases an upload that cannot be opened. Whoever comes meanwhile waits and finds none: a chunk that began between the removal
+   * of the ledger and that of the bytes would lose its own. False: somebody opens it right now, and nothing was done.
+   */
+  async eraseUnopened(place: Place): Promise<boolean> {
+    const key = keyOf(place);
+    if (this.#open.has(key)) return false;
+    await this.#turns.inTurn(key, async () => {
+      this.#options.onErasing(place);
+      await new OpenUpload(place, this.#options.storage).erase();
+    });
+    return true;
+  }
+
   /** Whether this upload is open and exists: to know so costs nothing. False: it has to be opened to know. */
   isKnown(place: Place): boolean {
     const upload = this.#open.get(keyOf(place))?.upload;
@@ -100,7 +117,7 @@ export class OpenUploads {
   release(upload: OpenUpload): void {
     upload.users -= 1;
     if (upload.users > 0) return;
-    if (upload.state === null) this.#forget(upload);
+    if (upload.state === null || !upload.isStored) this.#forget(upload);
     else if (this.#open.size > this.#options.maxIdle) this.#closeIdle();
   }
 
@@ -109,11 +126,11 @@ export class OpenUploads {
     const all = [...this.#open.values()];
     this.#open.clear();
     await Promise.allSettled(all.map(async ({ whenOpen }) => (await whenOpen).closeFiles()));
-    await Promise.all(this.#closing.values());
+    await Promise.all([...this.#turns.names].map((key) => this.#turns.inTurn(key, () => Promise.resolve())));
   }
 
   #load(place: Place, key: string): Opening {
-    const whenOpen = (this.#closing.get(key) ?? Promise.resolve()).then(() => this.#read(place));
+    const whenOpen = this.#turns.inTurn(key, () => this.#read(place));
     whenOpen.catch(() => this.#open.delete(key)); // The next request tries again and gets the same clear error.
     return { whenOpen, upload: null };
   }
@@ -152,11 +169,12 @@ export class OpenUploads {
   }
 
   #expire(upload: OpenUpload): Promise<void> {
-    const { onExpired, settle } = this.#options;
+    const { onExpired, onErasing, settle } = this.#options;
     const erased = upload.inTurn(async () => {
       const { state, place } = upload;
       if (state === null) return;
       if (state.finalization !== null) await settle(place, state.finalization, state);
+      onErasing(place);
       await upload.erase();
       onExpired(place, state);
     });
@@ -175,11 +193,8 @@ export class OpenUploads {
   #forget(upload: OpenUpload): void {
     const key = keyOf(upload.place);
     this.#open.delete(key);
-    const closed = upload
-      .inTurn(() => upload.closeFiles())
-      .catch(this.#options.onCloseError)
-      .finally(() => this.#closing.delete(key));
-    this.#closing.set(key, closed);
+    const closed = this.#turns.inTurn(key, () => upload.inTurn(() => upload.closeFiles()));
+    closed.catch(this.#options.onCloseError);
   }
 }
 

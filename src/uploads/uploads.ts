@@ -60,7 +60,7 @@ export interface FinalizedUpload extends FinalizedContent {
   readonly isNew: boolean;
 }
 
-export interface UploadsOptions extends Omit<OpenUploadsOptions, 'settle' | 'onOpened'> {
+export interface UploadsOptions extends Omit<OpenUploadsOptions, 'settle' | 'onOpened' | 'onErasing'> {
   readonly ids: Ids;
   readonly order: ChunkOrder;
   readonly maxBytes: number;
@@ -89,10 +89,7 @@ export class Uploads {
       ...options,
       onOpened: (place) => this.#unfinished.add(place),
       settle: (place, finalization, state) => options.settle(handOver(place, finalization, state)),
-      onExpired: (place, state) => {
-        this.#unfinished.remove(place);
-        options.onExpired(place, state);
-      },
+      onErasing: (place) => this.#unfinished.remove(place),
     });
   }
 
@@ -169,16 +166,19 @@ export class Uploads {
 
   /** Forgets an upload, its bytes included; an entry made of it stays. False: there was none. */
   async remove(ref: UploadRef): Promise<boolean> {
-    const place = await this.#locate(ref);
-    const upload = await this.#open.acquire(place).catch((error: unknown) => {
-      if (isDamage(error)) return null;
-      throw error;
-    });
-    if (upload === null) {
-      await this.#options.storage.ledgers.remove(place);
-      await this.#options.storage.bytes.remove(place);
-      return true;
+    return this.removeAt(await this.#locate(ref));
+  }
+
+  /** As `remove`, of one that is known by its place only: a damaged one is listed by it. */
+  async removeAt(place: Place): Promise<boolean> {
+    for (;;) {
+      const upload = await this.#open.acquire(place).catch(nullIfDamaged);
+      if (upload !== null) return this.#removeOpen(upload);
+      if (await this.#open.eraseUnopened(place)) return true;
     }
+  }
+
+  async #removeOpen(upload: OpenUpload): Promise<boolean> {
     try {
       for (;;) {
         for (const writer of upload.writers.values()) writer.supersede();
@@ -197,8 +197,8 @@ export class Uploads {
     if (upload.writers.size > 0) return null;
     if (state === null) return false;
     if (state.finalization !== null) await this.#options.settle(handOver(place, state.finalization, state));
-    await upload.erase();
     this.#unfinished.remove(place);
+    await upload.erase();
     return true;
   }
 
@@ -255,7 +255,7 @@ export class Uploads {
   async expire(namespace: string): Promise<void> {
     for await (const { place } of this.#placesOf(namespace)) {
       // Touching an upload expires it.
-      await this.#open.use(place, () => Promise.resolve()).catch(unlessDamaged);
+      await this.#open.use(place, () => Promise.resolve()).catch(nullIfDamaged);
     }
   }
 
@@ -283,8 +283,9 @@ export class Uploads {
   }
 }
 
-function unlessDamaged(error: unknown): void {
-  if (!isDamage(error)) throw error;
+function nullIfDamaged(error: unknown): null {
+  if (isDamage(error)) return null;
+  throw error;
 }
 
 function notFound(fileId: string): AppError {

@@ -4,7 +4,7 @@
 import { readlinkSync } from 'node:fs';
 import type fs from 'node:fs';
 import type promises from 'node:fs/promises';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -119,6 +119,19 @@ describe.runIf(process.platform === 'linux').each(['fsync', 'none'] as const)(
       },
     );
 
+    it.runIf(durability === 'fsync')(
+      'a new ledger that was refused since its name could not be: that it is empty, should its name come back',
+      async () => {
+        await (await storage.ledgers.create(place('a12'), [{ n: 1 }])).close();
+        takeSynced();
+        seen.meanwhile = () => Promise.reject(new Error('the disk broke'));
+        await expect(storage.ledgers.create(place(), [{ n: 1 }])).rejects.toThrow('the disk broke');
+        const [folderPath, path] = ['ledgers/uploads/ns_1/a1', 'ledgers/uploads/ns_1/a1/a1.log'];
+        expect(takeSynced()).toEqual([path, folderPath, path]);
+        expect(await readdir(join(folder, folderPath))).toEqual(['a12.log']);
+      },
+    );
+
     it('a ledger of an earlier process: once, when it is read', async () => {
       await (await storage.ledgers.create(place(), [{ n: 1 }])).close();
       await storage.close();
@@ -188,6 +201,23 @@ describe.runIf(process.platform === 'linux').each(['fsync', 'none'] as const)(
         expected('ledgers/uploads/ns_1/a1', 'ledgers/uploads/ns_1', 'ledgers/uploads'),
       );
     });
+
+    it.runIf(durability === 'fsync')(
+      'of empty folders one cannot be: that is told, and the others are removed',
+      async () => {
+        const namespaces = ['ns_1', 'ns_2', 'ns_3'];
+        for (const namespace of namespaces) {
+          await (await storage.ledgers.create(place('a1', namespace), [{ n: 1 }])).close();
+          await storage.ledgers.remove(place('a1', namespace));
+        }
+        const left = (): Promise<string[]> => readdir(join(folder, 'ledgers/uploads'));
+        seen.meanwhile = () => Promise.reject(new Error('the disk broke'));
+        await expect(storage.tidy()).rejects.toThrow('the disk broke');
+        expect(await left()).toHaveLength(1);
+        await storage.tidy();
+        expect(await readdir(join(folder, 'ledgers'))).toEqual([]);
+      },
+    );
 
     it('a move: the new name, whose bytes the old one does not have any more', async () => {
       await write('main', 0);

@@ -46,6 +46,16 @@ function withBytes(storage: Storage, replaced: Partial<Bytes>): Storage {
   return { ...storage, bytes: changed(storage.bytes, replaced) };
 }
 
+/** Removes the bytes of an upload only when everything else has come to its end. */
+function withSlowRemoval(storage: Storage): Storage {
+  return withBytes(storage, {
+    remove: async (place) => {
+      await settled();
+      await storage.bytes.remove(place);
+    },
+  });
+}
+
 function withLedgers(storage: Storage, replaced: Partial<Ledgers>): Storage {
   return { ...storage, ledgers: changed(storage.ledgers, replaced) };
 }
@@ -919,6 +929,16 @@ describe('after a restart', () => {
     expect([damaged, well]).toEqual([[`upload_damaged ${PLACE.name}`], ['g']]);
   });
 
+  it('an upload that was damaged while nobody had it open is not counted any more once it is deleted', async () => {
+    const service = openService({ maxIdle: 0 });
+    await send(service, 'one', { index: 0, total: 2 });
+    await service.storage.bytes.truncate(PLACE, 'main', 2);
+    expect(await codeOf(service.uploads.status(REF))).toBe('upload_damaged');
+    expect(service.uploads.unfinishedCount).toBe(1);
+    expect(await service.uploads.remove(REF)).toBe(true);
+    expect(service.uploads.unfinishedCount).toBe(0);
+  });
+
   it('a damaged upload can be deleted and sent again', async () => {
     const before = openService();
     await send(before, 'one', { index: 0, total: 2 });
@@ -928,6 +948,43 @@ describe('after a restart', () => {
     expect(await sizeOf(service)).toBeNull();
     await sendAll(service, ['once', 'more']);
     expect(await contentOf(service)).toBe('oncemore');
+  });
+
+  it('a chunk that comes while a damaged upload is being deleted keeps its bytes', async () => {
+    const before = openService();
+    await send(before, 'one', { index: 0, total: 2 });
+    await before.storage.bytes.truncate(PLACE, 'main', 2);
+    const service = openService({ clock: before.clock }, withSlowRemoval(before.storage));
+    const removing = service.uploads.remove(REF);
+    await settled();
+    await Promise.all([sendAll(service, ['once', 'more']), removing]);
+    expect(await contentOf(restarted(service))).toBe('oncemore');
+  });
+
+  it('a damaged upload that is mended by hand while somebody deletes it is deleted whole, or not at all', async () => {
+    for (let ticks = 0; ticks < 30; ticks += 1) {
+      const before = openService();
+      await send(before, 'one', { index: 0, total: 2 });
+      let isMended = false;
+      const service = openService(
+        { clock: before.clock },
+        withLedgers(before.storage, {
+          open: (place) => {
+            if (isMended) return before.storage.ledgers.open(place);
+            isMended = true;
+            return Promise.reject(new AppError('upload_damaged', 'damaged'));
+          },
+        }),
+      );
+      const removing = service.uploads.remove(REF);
+      for (let tick = 0; tick < ticks; tick += 1) await Promise.resolve();
+      const sizes = [await sizeOf(service).catch(() => null)];
+      expect(await removing).toBe(true);
+      sizes.push(await sizeOf(service));
+      expect([ticks, sizes.at(-1), service.uploads.unfinishedCount]).toEqual([ticks, null, 0]);
+      await sendAll(service, ['once', 'more']);
+      expect([ticks, await contentOf(restarted(service))]).toEqual([ticks, 'oncemore']);
+    }
   });
 
   it('a deletion that fails for another reason than damage is not taken for one', async () => {
@@ -941,6 +998,25 @@ describe('after a restart', () => {
 });
 
 describe('deleting an upload', () => {
+  it('that fails half-way leaves nothing that a chunk could be added to without its beginning', async () => {
+    const memory = createMemoryStorage();
+    let isBroken = true;
+    const broken = withBytes(memory, {
+      remove: (place) =>
+        isBroken ? Promise.reject(new Error('the disk broke')) : memory.bytes.remove(place),
+    });
+    const service = openService({}, broken);
+    await send(service, 'one', { index: 0, total: 2 });
+    const resending = await claim(service, { index: 0, total: 2 });
+    await expect(service.uploads.remove(REF)).rejects.toThrow('the disk broke');
+    isBroken = false;
+    await expect(send(service, 'two', { index: 1, total: 2 })).rejects.toThrow('has to be read again');
+    await resending.end();
+    expect([await sizeOf(service), service.uploads.unfinishedCount]).toEqual([null, 0]);
+    await sendAll(service, ['once', 'more']);
+    expect(await contentOf(restarted(service))).toBe('oncemore');
+  });
+
   it('frees its fileId and its room, and says whether there was one', async () => {
     const service = openService();
     expect(await service.uploads.remove(REF)).toBe(false);
