@@ -215,6 +215,12 @@ export function isDamage(error: unknown): error is AppError {
   return error instanceof AppError && error.code === 'upload_damaged';
 }
 
+/** For a `catch`: what is damaged counts as nothing, every other error goes on. */
+export function nullIfDamaged(error: unknown): null {
+  if (isDamage(error)) return null;
+  throw error;
+}
+
 /** A 400 that names every bad field at once, so that a client mends them in one go (rule C4, F3). */
 export function invalidFields(fields: readonly FieldProblem[]): AppError {
   const summary = fields.map((problem) => `${problem.field}: ${problem.message}`).join('; ');

@@ -3,7 +3,7 @@
 // Promises: what was exported with its bytes, put in anywhere, gives the same answers to every client: the same chunks,
 // entries, ids and instants. An import is refused before anything changes, or it leaves the namespace empty.
 // Must not know: HTTP.
-import { isDamage } from '../errors.ts';
+import { nullIfDamaged } from '../errors.ts';
 import { PUBLIC_NAMESPACE } from '../http/keys.ts';
 import type { Entry } from '../media/entry.ts';
 import type { Place } from '../uploads/ports.ts';
@@ -91,9 +91,4 @@ export class NamespaceStates {
 
 function refOf(namespace: string, fileId: string): UploadRef {
   return { caller: { namespace, fallback: null }, fileId };
-}
-
-function nullIfDamaged(error: unknown): null {
-  if (isDamage(error)) return null;
-  throw error;
 }

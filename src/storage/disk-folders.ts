@@ -63,7 +63,12 @@ export class DiskFolders {
 
   /** As `settle`, for the names in the folder, too, that an earlier process left there. */
   settleFound(path: string): Promise<void> {
-    return this.#once(join(path, 'found'), path);
+    return this.#once(foundIn(path), path);
+  }
+
+  /** What is in it could not be synced: whoever finds a name there, or none, has to sync it once more. */
+  forgetFound(path: string): void {
+    this.#settled.delete(foundIn(path));
   }
 
   /** The folder is gone: one that will be made in its place is another. */
@@ -73,29 +78,37 @@ export class DiskFolders {
 
   /**
    * Removes the empty folders of `depth` levels below `path`: keys come and go without end, and each would leave its own.
-   * @throws the error of the first that could not be removed, when it has been through all of them
+   * @throws an error of one that could not be removed, when it has been through all of them
    */
   async tidy(path: string, depth: number): Promise<void> {
     const failed: unknown[] = [];
-    await this.#isEmptied(path, depth, (error) => failed.push(error));
+    await this.#emptyOut(path, depth, failed);
     if (failed.length > 0) throw failed[0];
   }
 
-  /** Removes what is empty in it. Whether nothing is left. */
-  async #isEmptied(path: string, depth: number, onError: (error: unknown) => void): Promise<boolean> {
+  /** Removes the empty folders in it. Whether nothing is left. */
+  async #emptyOut(path: string, depth: number, failed: unknown[]): Promise<boolean> {
     let isEmpty = true;
     for await (const entry of entriesOf(path)) {
       if (depth === 0) return false;
-      const below = join(path, entry.name);
-      const isGone = entry.isDirectory() && this.#removeIfEmpty(below, depth - 1, onError).catch(onError);
-      if ((await isGone) !== true) isEmpty = false;
+      const isGone =
+        entry.isDirectory() && (await this.#removeIfEmpty(join(path, entry.name), depth - 1, failed));
+      if (!isGone) isEmpty = false;
     }
     return isEmpty;
   }
 
   /** Whether it is gone. */
-  async #removeIfEmpty(path: string, depth: number, onError: (error: unknown) => void): Promise<boolean> {
-    if (!(await this.#isEmptied(path, depth, onError))) return false;
+  async #removeIfEmpty(path: string, depth: number, failed: unknown[]): Promise<boolean> {
+    try {
+      return (await this.#emptyOut(path, depth, failed)) && (await this.#removeEmpty(path));
+    } catch (error) {
+      failed.push(error);
+      return false;
+    }
+  }
+
+  async #removeEmpty(path: string): Promise<boolean> {
     // What was removed from it last may be of a process that did not live to sync that: without the folder nobody could any more.
     if (this.#durability === 'fsync') await syncFolder(path);
     return this.#remove(path);
@@ -108,7 +121,7 @@ export class DiskFolders {
       rmdirSync(path);
     } catch (error) {
       if (hasCode(error, 'ENOTEMPTY', 'EEXIST')) return false;
-      if (!hasCode(error, 'ENOENT')) throw error;
+      throw error;
     }
     this.forget(path);
     return true;
@@ -133,4 +146,9 @@ export class DiskFolders {
     settled.catch(() => this.#settled.delete(name)); // The next request tries again.
     return settled;
   }
+}
+
+/** Under which it is remembered that the names in a folder are durable. */
+function foundIn(path: string): string {
+  return join(path, 'found');
 }

@@ -76,8 +76,8 @@ export class DiskLedgers implements Ledgers {
         this.#rememberDurable(path);
       } catch (error) {
         await ledger.empty();
-        await ledger.close();
         await rm(path, { force: true });
+        await ledger.close();
         throw error;
       }
       return ledger;
@@ -146,8 +146,14 @@ export class DiskLedgers implements Ledgers {
 
   async #syncName(path: string): Promise<void> {
     if (this.#options.durability === 'none') return;
-    await syncFolder(dirname(path));
-    await this.#folders.settle(dirname(path));
+    const folder = dirname(path);
+    try {
+      await syncFolder(folder);
+      await this.#folders.settle(folder);
+    } catch (error) {
+      this.#folders.forgetFound(folder);
+      throw error;
+    }
   }
 }
 

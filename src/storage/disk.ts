@@ -37,8 +37,9 @@ export async function openDiskStorage(folder: string, durability: Durability): P
       ledgers,
       bytes,
       async tidy() {
-        const results = await Promise.allSettled([ledgers.tidy(), bytes.tidy()]);
-        for (const result of results) if (result.status === 'rejected') throw result.reason;
+        const failed: unknown[] = [];
+        for (const part of [ledgers, bytes]) await part.tidy().catch((error: unknown) => failed.push(error));
+        if (failed.length > 0) throw failed[0];
       },
       async close() {
         await bytes.close();

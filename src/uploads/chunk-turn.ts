@@ -104,6 +104,7 @@ function comparison(upload: OpenUpload, claim: ChunkClaim, stored: ChunkRecord):
     bytes: stored.bytes,
     finish(sent) {
       refuseEmpty(claim, sent.bytes);
+      upload.refuseSpoilt();
       const { state } = upload;
       if (state === null) {
         const message =

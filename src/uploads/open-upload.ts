@@ -22,18 +22,17 @@ export class OpenUpload {
   #turn: Promise<unknown> = Promise.resolve();
   /** Running or waiting. */
   #turns = 0;
+  /** Set when an erasure failed: nobody knows what is stored until it is read again, as another OpenUpload. */
+  #spoilt: Error | null = null;
 
   constructor(place: Place, storage: Storage) {
     this.place = place;
     this.storage = storage;
   }
 
-  /**
-   * Whether its ledger is open. Without one and with a state it is what an erasure left that failed: nobody knows what is stored
-   * until it is read again.
-   */
-  get isStored(): boolean {
-    return this.#ledger !== null;
+  /** @throws Error when an erasure failed: what is known of this upload is not to be relied on */
+  refuseSpoilt(): void {
+    if (this.#spoilt !== null) throw this.#spoilt;
   }
 
   /** The stored records, in order: what the storage's `open` gave. */
@@ -42,12 +41,19 @@ export class OpenUpload {
     for (const event of events) this.state = evolve(this.state, event);
   }
 
-  /** One at a time: nothing else of this upload is decided or appended while `work` runs. */
+  /**
+   * One at a time: nothing else of this upload is decided or appended while `work` runs.
+   * @throws Error, and does nothing, when an erasure before it failed
+   */
   inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turns === 0 ? work() : this.#turn.then(work);
+    const result = this.#turns === 0 ? this.#run(work) : this.#turn.then(() => this.#run(work));
     this.#turns += 1;
     this.#turn = result.then(this.#ended, this.#ended); // The caller gets the error; the next in turn must still run.
     return result;
+  }
+
+  #run<T>(work: () => Promise<T>): Promise<T> {
+    return this.#spoilt === null ? work() : Promise.reject(this.#spoilt);
   }
 
   readonly #ended = (): void => {
@@ -56,9 +62,8 @@ export class OpenUpload {
 
   /** Appends, then folds. Called in turn. When it rejects, the state is as before. */
   async store(events: readonly UploadEvent[]): Promise<UploadState> {
-    if (this.#ledger !== null) await this.#ledger.append(events);
-    else if (this.state === null) this.#ledger = await this.storage.ledgers.create(this.place, events);
-    else throw new Error('the upload could not be erased; what is stored of it has to be read again');
+    if (this.#ledger === null) this.#ledger = await this.storage.ledgers.create(this.place, events);
+    else await this.#ledger.append(events);
     for (const event of events) this.state = evolve(this.state, event);
     if (this.state === null) throw new Error('no event was stored');
     return this.state;
@@ -91,19 +96,27 @@ export class OpenUpload {
     await this.reconcile();
   }
 
-  /** Ledger and bytes are gone; the fileId is free again. Called in turn, with no other user. */
+  /** Ledger and bytes are gone; the fileId is free again. Called in turn, with no writer. When it rejects, the upload is spoilt. */
   async erase(): Promise<void> {
-    await this.closeFiles();
-    await this.storage.ledgers.remove(this.place);
-    await this.storage.bytes.remove(this.place);
-    this.state = null;
+    try {
+      await this.closeFiles();
+      await this.storage.ledgers.remove(this.place);
+      await this.storage.bytes.remove(this.place);
+      this.state = null;
+    } catch (cause) {
+      this.#spoilt = new Error('the upload could not be erased, and has to be read again', { cause });
+      throw cause;
+    }
   }
 
   async closeFiles(): Promise<void> {
     const ledger = this.#ledger;
     this.#ledger = null;
-    await ledger?.close();
-    await this.storage.bytes.release(this.place);
+    try {
+      await ledger?.close();
+    } finally {
+      await this.storage.bytes.release(this.place);
+    }
   }
 
   /** Bytes that a segment must hold for the ledger to be true. The rest of it is not part of the upload. */

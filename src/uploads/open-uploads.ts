@@ -30,11 +30,14 @@ export interface OpenUploadsOptions {
   readonly onOpened: (place: Place) => void;
   readonly onRepair: (repair: Repair) => void;
   readonly onExpired: (place: Place, state: UploadState) => void;
-  /** An upload is about to be erased. One that could not be is read again, and `onOpened` is told. */
+  /** An upload is about to be erased. If it could not be, and is unfinished when it is read again, `onOpened` is told. */
   readonly onErasing: (place: Place) => void;
   /** A file could not be closed: nothing is lost (every record is stored before it counts), but it wants a look. */
   readonly onCloseError: (error: unknown) => void;
-  /** An upload that became an entry is about to go: its bytes must be the entry's by the time this resolves. */
+  /**
+   * An upload that became an entry is about to go: its bytes must be the entry's by the time this resolves. Never rejects with
+   * `upload_damaged`: by that one knows an upload that cannot be opened.
+   */
   readonly settle: (place: Place, finalization: Finalization, state: UploadState) => Promise<void>;
 }
 
@@ -50,6 +53,8 @@ export class OpenUploads {
   readonly #open = new Map<string, Opening>();
   /** An upload is not opened before its files are closed, or gone. */
   readonly #turns = new Turns();
+  /** Uploads that cannot be opened and are being erased. */
+  readonly #erasing = new Set<string>();
   /** Expired uploads that are being erased: who comes meanwhile waits, and finds none. */
   readonly #expiring = new Map<OpenUpload, Promise<void>>();
 
@@ -96,16 +101,30 @@ export class OpenUploads {
 
   /**
    * Erases an upload that cannot be opened. Whoever comes meanwhile waits and finds none: a chunk that began between the removal
-   * of the ledger and that of the bytes would lose its own. False: somebody opens it right now, and nothing was done.
+   * of the ledger and that of the bytes would lose its own. False, and nothing is done: somebody has it open, opens it or erases
+   * it right now.
    */
   async eraseUnopened(place: Place): Promise<boolean> {
     const key = keyOf(place);
-    if (this.#open.has(key)) return false;
-    await this.#turns.inTurn(key, async () => {
+    if (this.#open.has(key) || this.#erasing.has(key)) return false;
+    this.#erasing.add(key);
+    const erased = this.#turns.inTurn(key, () => {
       this.#options.onErasing(place);
-      await new OpenUpload(place, this.#options.storage).erase();
+      return new OpenUpload(place, this.#options.storage).erase();
     });
+    await erased.finally(() => this.#erasing.delete(key));
     return true;
+  }
+
+  /** Erases an upload that exists. Called in its turn. When it rejects, whoever comes next reads anew what is stored. */
+  async erase(upload: OpenUpload): Promise<void> {
+    this.#options.onErasing(upload.place);
+    try {
+      await upload.erase();
+    } catch (error) {
+      this.#open.delete(keyOf(upload.place));
+      throw error;
+    }
   }
 
   /** Whether this upload is open and exists: to know so costs nothing. False: it has to be opened to know. */
@@ -117,7 +136,7 @@ export class OpenUploads {
   release(upload: OpenUpload): void {
     upload.users -= 1;
     if (upload.users > 0) return;
-    if (upload.state === null || !upload.isStored) this.#forget(upload);
+    if (upload.state === null) this.#forget(upload);
     else if (this.#open.size > this.#options.maxIdle) this.#closeIdle();
   }
 
@@ -141,7 +160,10 @@ export class OpenUploads {
     const opened = await storage.ledgers.open(place);
     // The ledger's checksums vouch that these are the records this code wrote.
     if (opened !== null) upload.restore(opened.ledger, opened.records as unknown as UploadEvent[]);
-    const strayBytes = await this.#reconcile(upload);
+    const strayBytes = await this.#reconcile(upload).catch(async (error: unknown) => {
+      await upload.closeFiles();
+      throw error;
+    });
     const tornLedgerBytes = opened?.torn?.bytes ?? 0;
     const fileId = upload.state?.fileId ?? '';
     if (upload.state?.finalization === null) this.#options.onOpened(place);
@@ -154,7 +176,6 @@ export class OpenUploads {
     if (upload.state !== null && upload.state.finalization !== null) return 0; // The bytes are the entry's now.
     const { strayBytes, missing } = await upload.reconcile();
     if (missing.length === 0) return strayBytes;
-    await upload.closeFiles();
     throw new AppError(
       'upload_damaged',
       `the ledger of this upload speaks of bytes that are not stored (${missing.join(', ')}); nothing was changed: ` +
@@ -169,13 +190,12 @@ export class OpenUploads {
   }
 
   #expire(upload: OpenUpload): Promise<void> {
-    const { onExpired, onErasing, settle } = this.#options;
+    const { onExpired, settle } = this.#options;
     const erased = upload.inTurn(async () => {
       const { state, place } = upload;
       if (state === null) return;
       if (state.finalization !== null) await settle(place, state.finalization, state);
-      onErasing(place);
-      await upload.erase();
+      await this.erase(upload);
       onExpired(place, state);
     });
     return erased.finally(() => this.#expiring.delete(upload));
@@ -190,10 +210,11 @@ export class OpenUploads {
     }
   }
 
+  /** Nobody uses it any more. */
   #forget(upload: OpenUpload): void {
     const key = keyOf(upload.place);
     this.#open.delete(key);
-    const closed = this.#turns.inTurn(key, () => upload.inTurn(() => upload.closeFiles()));
+    const closed = this.#turns.inTurn(key, () => upload.closeFiles());
     closed.catch(this.#options.onCloseError);
   }
 }

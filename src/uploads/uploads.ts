@@ -3,7 +3,7 @@
 // Promises: the rules C1-C16, F4 and F6 of the behaviour page, whatever runs at the same time; one namespace never
 // sees another's uploads (K4).
 // Must not know: HTTP, where bytes lie, what a media entry is (it hands over a place and its extents).
-import { AppError, isDamage } from '../errors.ts';
+import { AppError, isDamage, nullIfDamaged } from '../errors.ts';
 import { claimChunk, type ChunkRules, type ChunkTurn, type ClaimOptions } from './chunk-turn.ts';
 import { OpenUploads, type OpenUploadsOptions } from './open-uploads.ts';
 import type { OpenUpload } from './open-upload.ts';
@@ -197,8 +197,7 @@ export class Uploads {
     if (upload.writers.size > 0) return null;
     if (state === null) return false;
     if (state.finalization !== null) await this.#options.settle(handOver(place, state.finalization, state));
-    this.#unfinished.remove(place);
-    await upload.erase();
+    await this.#open.erase(upload);
     return true;
   }
 
@@ -281,11 +280,6 @@ export class Uploads {
     const shared = placeOf(caller.fallback, fileId);
     return (await exists(shared)) ? shared : own;
   }
-}
-
-function nullIfDamaged(error: unknown): null {
-  if (isDamage(error)) return null;
-  throw error;
 }
 
 function notFound(fileId: string): AppError {

@@ -1,7 +1,7 @@
 // disk-sync.test.ts: what is on the disk when a call of the storage resolves, not only with the kernel (rule D1).
 //
 // Every sync is seen on its way to the kernel, by the path that it is for. Linux: there a descriptor tells its path.
-import { readlinkSync } from 'node:fs';
+import { fstatSync, readlinkSync } from 'node:fs';
 import type fs from 'node:fs';
 import type promises from 'node:fs/promises';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
@@ -56,11 +56,16 @@ describe.runIf(process.platform === 'linux').each(['fsync', 'none'] as const)(
     let folder: string;
     let storage: Storage;
     let synced: string[] = [];
+    /** Of the last one. */
+    let syncedBytes = 0;
 
     beforeEach(async () => {
       folder = await mkdtemp(join(tmpdir(), 'xenonflare-mock-sync-'));
       storage = await openDiskStorage(folder, durability);
-      seen.sync = (fd) => void synced.push(relative(folder, readlinkSync(`/proc/self/fd/${fd}`)) || '.');
+      seen.sync = (fd) => {
+        synced.push(relative(folder, readlinkSync(`/proc/self/fd/${fd}`)) || '.');
+        syncedBytes = fstatSync(fd).size;
+      };
       synced = [];
     });
     afterEach(async () => {
@@ -128,7 +133,23 @@ describe.runIf(process.platform === 'linux').each(['fsync', 'none'] as const)(
         await expect(storage.ledgers.create(place(), [{ n: 1 }])).rejects.toThrow('the disk broke');
         const [folderPath, path] = ['ledgers/uploads/ns_1/a1', 'ledgers/uploads/ns_1/a1/a1.log'];
         expect(takeSynced()).toEqual([path, folderPath, path]);
+        expect(syncedBytes).toBe(0);
         expect(await readdir(join(folder, folderPath))).toEqual(['a12.log']);
+      },
+    );
+
+    it.runIf(durability === 'fsync')(
+      'that a ledger is gone, once more when that could not be: its bytes go next',
+      async () => {
+        for (const name of ['a12', 'a1']) {
+          await (await storage.ledgers.create(place(name), [{ n: 1 }])).close();
+          await (await storage.ledgers.open(place(name)))?.ledger.close();
+        }
+        seen.meanwhile = () => Promise.reject(new Error('the disk broke'));
+        await expect(storage.ledgers.remove(place())).rejects.toThrow('the disk broke');
+        takeSynced();
+        expect(await storage.ledgers.open(place())).toBeNull();
+        expect(takeSynced()).toEqual(['ledgers/uploads/ns_1/a1']);
       },
     );
 
@@ -205,15 +226,18 @@ describe.runIf(process.platform === 'linux').each(['fsync', 'none'] as const)(
     it.runIf(durability === 'fsync')(
       'of empty folders one cannot be: that is told, and the others are removed',
       async () => {
-        const namespaces = ['ns_1', 'ns_2', 'ns_3'];
-        for (const namespace of namespaces) {
-          await (await storage.ledgers.create(place('a1', namespace), [{ n: 1 }])).close();
-          await storage.ledgers.remove(place('a1', namespace));
+        for (const namespace of ['ns_1', 'ns_2', 'ns_3']) {
+          const gone = place('a1', namespace);
+          await (await storage.ledgers.create(gone, [{ n: 1 }])).close();
+          await storage.bytes.write(gone, { segment: 'main', offset: 0 }, [Buffer.from('x')]);
+          await storage.ledgers.remove(gone);
+          await storage.bytes.remove(gone);
         }
         const left = (): Promise<string[]> => readdir(join(folder, 'ledgers/uploads'));
         seen.meanwhile = () => Promise.reject(new Error('the disk broke'));
         await expect(storage.tidy()).rejects.toThrow('the disk broke');
         expect(await left()).toHaveLength(1);
+        expect(await readdir(join(folder, 'bytes'))).toEqual([]);
         await storage.tidy();
         expect(await readdir(join(folder, 'ledgers'))).toEqual([]);
       },

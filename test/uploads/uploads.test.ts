@@ -4,7 +4,7 @@ import { createMemoryStorage } from '../../src/storage/memory.ts';
 import type { ChunkWriter } from '../../src/uploads/chunk-writer.ts';
 import type { ChunkTurn } from '../../src/uploads/chunk-turn.ts';
 import { placeOf } from '../../src/uploads/place.ts';
-import type { Bytes, Ledger, Ledgers, Storage } from '../../src/uploads/ports.ts';
+import type { Bytes, Ledger, Ledgers, Place, Storage } from '../../src/uploads/ports.ts';
 import { changed } from '../helpers/changed.ts';
 import {
   ALICE,
@@ -929,6 +929,42 @@ describe('after a restart', () => {
     expect([damaged, well]).toEqual([[`upload_damaged ${PLACE.name}`], ['g']]);
   });
 
+  it('of two deletions of a damaged upload one says that there was one', async () => {
+    const before = openService();
+    await send(before, 'one', { index: 0, total: 2 });
+    await before.storage.bytes.truncate(PLACE, 'main', 2);
+    const service = openService({ clock: before.clock }, withSlowRemoval(before.storage));
+    const removed = await Promise.all([service.uploads.remove(REF), service.uploads.remove(REF)]);
+    expect(removed.toSorted()).toEqual([false, true]);
+  });
+
+  it('an upload whose stored bytes cannot be looked at leaves no ledger open', async () => {
+    const before = openService();
+    await send(before, 'one', { index: 0, total: 2 });
+    let open = 0;
+    const service = openService(
+      { clock: before.clock },
+      withBytes(
+        withLedgers(before.storage, {
+          open: async (place) => {
+            const opened = await before.storage.ledgers.open(place);
+            if (opened === null) return null;
+            open += 1;
+            const close = (): Promise<void> => {
+              open -= 1;
+              return opened.ledger.close();
+            };
+            return { ...opened, ledger: { append: (records) => opened.ledger.append(records), close } };
+          },
+        }),
+        { reconcile: () => Promise.reject(new Error('the disk broke')) },
+      ),
+    );
+    for (let times = 0; times < 3; times += 1)
+      await expect(sizeOf(service)).rejects.toThrow('the disk broke');
+    expect(open).toBe(0);
+  });
+
   it('an upload that was damaged while nobody had it open is not counted any more once it is deleted', async () => {
     const service = openService({ maxIdle: 0 });
     await send(service, 'one', { index: 0, total: 2 });
@@ -961,7 +997,7 @@ describe('after a restart', () => {
     expect(await contentOf(restarted(service))).toBe('oncemore');
   });
 
-  it('a damaged upload that is mended by hand while somebody deletes it is deleted whole, or not at all', async () => {
+  it('a damaged upload that is mended by hand while somebody deletes it is deleted whole', async () => {
     for (let ticks = 0; ticks < 30; ticks += 1) {
       const before = openService();
       await send(before, 'one', { index: 0, total: 2 });
@@ -978,10 +1014,10 @@ describe('after a restart', () => {
       );
       const removing = service.uploads.remove(REF);
       for (let tick = 0; tick < ticks; tick += 1) await Promise.resolve();
-      const sizes = [await sizeOf(service).catch(() => null)];
+      const during = await sizeOf(service).catch((error: unknown) => codeOf(Promise.reject(error)));
+      expect(['upload_damaged', 3, null], `after ${ticks} ticks`).toContain(during);
       expect(await removing).toBe(true);
-      sizes.push(await sizeOf(service));
-      expect([ticks, sizes.at(-1), service.uploads.unfinishedCount]).toEqual([ticks, null, 0]);
+      expect([ticks, await sizeOf(service), service.uploads.unfinishedCount]).toEqual([ticks, null, 0]);
       await sendAll(service, ['once', 'more']);
       expect([ticks, await contentOf(restarted(service))]).toEqual([ticks, 'oncemore']);
     }
@@ -998,23 +1034,62 @@ describe('after a restart', () => {
 });
 
 describe('deleting an upload', () => {
-  it('that fails half-way leaves nothing that a chunk could be added to without its beginning', async () => {
-    const memory = createMemoryStorage();
-    let isBroken = true;
-    const broken = withBytes(memory, {
-      remove: (place) =>
-        isBroken ? Promise.reject(new Error('the disk broke')) : memory.bytes.remove(place),
+  describe.each(['bytes', 'ledgers'] as const)('that fails at the %s', (what) => {
+    /** A disk that breaks, once, as soon as it is told to. */
+    function opened(): { service: Service; breaks: () => void } {
+      const memory = createMemoryStorage();
+      let isBreaking = false;
+      const remove = async (place: Place): Promise<void> => {
+        if (!isBreaking) return memory[what].remove(place);
+        isBreaking = false;
+        await settled(); // So that others come meanwhile.
+        throw new Error('the disk broke');
+      };
+      const broken = what === 'bytes' ? withBytes(memory, { remove }) : withLedgers(memory, { remove });
+      return { service: openService({ order: 'any' }, broken), breaks: () => (isBreaking = true) };
+    }
+    const left = what === 'bytes' ? null : 3;
+
+    it('tells nobody of a chunk that it is stored which may be gone', async () => {
+      const { service, breaks } = opened();
+      await send(service, 'one', { index: 0, total: 2 });
+      const resending = await claim(service, { index: 0, total: 2 });
+      breaks();
+      await expect(service.uploads.remove(REF)).rejects.toThrow('the disk broke');
+      const resent = finish(service, resending, { bytes: Buffer.from('one') });
+      await expect(resent).rejects.toThrow('has to be read again');
+      expect([await sizeOf(service), service.uploads.unfinishedCount]).toEqual([left, left === null ? 0 : 1]);
+      await sendAll(service, ['one', 'more']);
+      await resending.end();
+      expect(await contentOf(service)).toBe('onemore');
+      expect(await contentOf(restarted(service))).toBe('onemore');
     });
-    const service = openService({}, broken);
-    await send(service, 'one', { index: 0, total: 2 });
-    const resending = await claim(service, { index: 0, total: 2 });
-    await expect(service.uploads.remove(REF)).rejects.toThrow('the disk broke');
-    isBroken = false;
-    await expect(send(service, 'two', { index: 1, total: 2 })).rejects.toThrow('has to be read again');
-    await resending.end();
-    expect([await sizeOf(service), service.uploads.unfinishedCount]).toEqual([null, 0]);
-    await sendAll(service, ['once', 'more']);
-    expect(await contentOf(restarted(service))).toBe('oncemore');
+
+    it('fails whoever waited behind it, who can ask again', async () => {
+      const { service, breaks } = opened();
+      await send(service, 'one', { index: 0, total: 1 });
+      breaks();
+      const removing = service.uploads.remove(REF);
+      await new Promise(setImmediate); // It has its turn.
+      const others = [service.uploads.remove(REF), finalise(service), service.uploads.content(REF)];
+      const [first, ...behind] = await Promise.allSettled([removing, ...others]);
+      expect(String(first.status === 'rejected' && first.reason)).toContain('the disk broke');
+      for (const result of behind)
+        expect(String(result.status === 'rejected' && result.reason)).toContain('has to be read again');
+      expect(await service.uploads.remove(REF)).toBe(left !== null);
+      expect([await sizeOf(service), service.uploads.unfinishedCount]).toEqual([null, 0]);
+    });
+
+    it('also when it had expired', async () => {
+      const { service, breaks } = opened();
+      await send(service, 'one', { index: 0, total: 2 });
+      service.clock.advance(TTL_MS);
+      breaks();
+      await expect(sizeOf(service)).rejects.toThrow('the disk broke');
+      expect([await sizeOf(service), service.uploads.unfinishedCount]).toEqual([null, 0]);
+      await sendAll(service, ['once', 'more']);
+      expect(await contentOf(restarted(service))).toBe('oncemore');
+    });
   });
 
   it('frees its fileId and its room, and says whether there was one', async () => {
