@@ -7,6 +7,7 @@ import { mkdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { startServer } from '../src/index.ts';
+import { diceOf, SEED } from './helpers/seed.ts';
 import { flood, floodAndReset, floodDigest, floodVideo } from './helpers/flood.ts';
 import {
   descriptorCount,
@@ -90,7 +91,7 @@ describe('16 whole videos of 64 MiB sent directly and in parallel', () => {
   });
 });
 
-describe('2,000 aborted requests', () => {
+describe(`10,000 requests aborted at random offsets (TEST_SEED=${SEED})`, () => {
   it('leave no descriptor, no temporary file and no stored byte', { timeout: 200_000 }, async () => {
     const dataDir = await newFolder();
     const server = await startProcess([
@@ -101,11 +102,12 @@ describe('2,000 aborted requests', () => {
       '--spool-memory',
       '16KiB',
     ]);
+    const dice = diceOf(SEED);
     const abort = (n: number): Promise<void> =>
       floodAndReset(
         server.port,
         { fileId: `aborted-${n % 50}`, index: 0, total: 2, bytes: 128 * KIB, fileFirst: n % 2 === 0 },
-        400 + ((n * 7919) % (127 * KIB)),
+        dice.between(1, 128 * KIB),
       );
     const abortMany = async (from: number, count: number): Promise<void> => {
       for (let n = from; n < from + count; n += 20)
@@ -117,7 +119,7 @@ describe('2,000 aborted requests', () => {
       'no byte of the first 500 is left',
     );
     const descriptors = await descriptorCount(server.pid);
-    await abortMany(500, 1_500);
+    await abortMany(500, 9_500);
     await until(
       async () => (await descriptorCount(server.pid)) <= descriptors,
       'no descriptor more than before',
