@@ -175,7 +175,7 @@ describe('many requests', () => {
         const chunk = { index: 0, total: 2, bytes: 64 * KIB };
         await Promise.all(
           some.map((one, i) =>
-            floodAndReset(port, { ...chunk, ...one }, 400 + (((n + i) * 7_919) % (63 * KIB))),
+            floodAndReset(port, { ...chunk, ...one }, () => 400 + (((n + i) * 7_919) % (63 * KIB))),
           ),
         );
       }

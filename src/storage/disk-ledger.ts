@@ -72,12 +72,17 @@ export class DiskLedgers implements Ledgers {
       const ledger = new DiskLedger(file, { bytes: 0, lines: 0 }, this.#options);
       try {
         await ledger.append(records);
-        await this.#syncName(path);
+        await this.#syncName(path).catch(async (error: unknown) => {
+          await ledger.empty();
+          throw error;
+        });
         this.#rememberDurable(path);
       } catch (error) {
-        await ledger.empty();
-        await rm(path, { force: true });
-        await ledger.close();
+        try {
+          await rm(path, { force: true });
+        } finally {
+          await ledger.close();
+        }
         throw error;
       }
       return ledger;

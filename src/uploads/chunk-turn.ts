@@ -99,6 +99,7 @@ async function endWriter(asked: Asked, writer: ChunkWriter, rules: ChunkRules): 
 }
 
 function comparison(upload: OpenUpload, claim: ChunkClaim, stored: ChunkRecord): ChunkComparison {
+  const compared = upload.state;
   return {
     kind: 'compare',
     bytes: stored.bytes,
@@ -106,7 +107,8 @@ function comparison(upload: OpenUpload, claim: ChunkClaim, stored: ChunkRecord):
       refuseEmpty(claim, sent.bytes);
       upload.refuseSpoilt();
       const { state } = upload;
-      if (state === null) {
+      // Another state is that of an upload that was begun anew meanwhile: its chunks are not those that were compared.
+      if (state === null || state !== compared) {
         const message =
           'the upload was deleted while this chunk was being sent; ask for the status and go on from there';
         throw new AppError('chunk_superseded', message, { chunkIndex: claim.chunkIndex });

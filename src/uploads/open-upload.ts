@@ -96,17 +96,23 @@ export class OpenUpload {
     await this.reconcile();
   }
 
-  /** Ledger and bytes are gone; the fileId is free again. Called in turn, with no writer. When it rejects, the upload is spoilt. */
-  async erase(): Promise<void> {
+  /**
+   * Ledger and bytes are gone; the fileId is free again. Called in turn, with no writer. When it rejects, an upload that existed is
+   * spoilt.
+   * @param onGone told when it does not exist any more, whatever becomes of its bytes
+   */
+  async erase(onGone: () => void = () => undefined): Promise<void> {
     try {
       await this.closeFiles();
       await this.storage.ledgers.remove(this.place);
+      onGone();
       await this.storage.bytes.remove(this.place);
-      this.state = null;
     } catch (cause) {
-      this.#spoilt = new Error('the upload could not be erased, and has to be read again', { cause });
+      if (this.state !== null)
+        this.#spoilt = new Error('the upload could not be erased, and has to be read again', { cause });
       throw cause;
     }
+    this.state = null;
   }
 
   async closeFiles(): Promise<void> {

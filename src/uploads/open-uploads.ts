@@ -117,10 +117,10 @@ export class OpenUploads {
   }
 
   /** Erases an upload that exists. Called in its turn. When it rejects, whoever comes next reads anew what is stored. */
-  async erase(upload: OpenUpload): Promise<void> {
+  async erase(upload: OpenUpload, onGone?: () => void): Promise<void> {
     this.#options.onErasing(upload.place);
     try {
-      await upload.erase();
+      await upload.erase(onGone);
     } catch (error) {
       this.#open.delete(keyOf(upload.place));
       throw error;
@@ -195,8 +195,7 @@ export class OpenUploads {
       const { state, place } = upload;
       if (state === null) return;
       if (state.finalization !== null) await settle(place, state.finalization, state);
-      await this.erase(upload);
-      onExpired(place, state);
+      await this.erase(upload, () => onExpired(place, state));
     });
     return erased.finally(() => this.#expiring.delete(upload));
   }

@@ -274,12 +274,18 @@ export class Uploads {
     const own = placeOf(caller.namespace, fileId);
     if (caller.fallback === null || caller.fallback === caller.namespace) return own;
     if (this.#open.isKnown(own)) return own;
+    // A damaged one is there: whoever opens it is told.
     const exists = (place: Place): Promise<boolean> =>
-      this.#open.use(place, (upload) => Promise.resolve(upload.state !== null));
+      this.#open.use(place, ({ state }) => Promise.resolve(state !== null)).catch(trueIfDamaged);
     if (await exists(own)) return own;
     const shared = placeOf(caller.fallback, fileId);
     return (await exists(shared)) ? shared : own;
   }
+}
+
+function trueIfDamaged(error: unknown): true {
+  if (isDamage(error)) return true;
+  throw error;
 }
 
 function notFound(fileId: string): AppError {

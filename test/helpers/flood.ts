@@ -86,12 +86,16 @@ export async function floodVideo(
 }
 
 /** As much of the chunk as `bytes` says, then the connection is reset. */
-export async function floodAndReset(port: number, chunk: FloodChunk, bytes: number): Promise<void> {
+export async function floodAndReset(
+  port: number,
+  chunk: FloodChunk,
+  bytesOf: (wholeBytes: number) => number,
+): Promise<void> {
   const socket = connect({ port, host: '127.0.0.1' }).on('error', () => undefined);
   const gone = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   const { before, behind } = wireOf(chunk);
   const whole = Buffer.concat([Buffer.from(before), PIECE.subarray(0, chunk.bytes), Buffer.from(behind)]);
-  await put(socket, whole.subarray(0, bytes));
+  await put(socket, whole.subarray(0, bytesOf(whole.length)));
   socket.resetAndDestroy();
   await gone;
 }

@@ -1,7 +1,7 @@
 // disk-sync.test.ts: what is on the disk when a call of the storage resolves, not only with the kernel (rule D1).
 //
 // Every sync is seen on its way to the kernel, by the path that it is for. Linux: there a descriptor tells its path.
-import { fstatSync, readlinkSync } from 'node:fs';
+import { fstatSync, readdirSync, readlinkSync } from 'node:fs';
 import type fs from 'node:fs';
 import type promises from 'node:fs/promises';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
@@ -16,6 +16,7 @@ import { place } from '../helpers/storage-suite.ts';
 const seen = vi.hoisted(() => ({
   sync: (_fd: number): void => undefined,
   failsNext: false,
+  failsRemoval: false,
   /** Done, once, before a folder is synced. */
   meanwhile: null as (() => Promise<void>) | null,
 }));
@@ -47,8 +48,22 @@ vi.mock('node:fs/promises', async (original) => {
     };
     return handle;
   };
-  return { ...real, open };
+  const rm: typeof promises.rm = async (...args) => {
+    if (!seen.failsRemoval) return real.rm(...args);
+    seen.failsRemoval = false;
+    throw new Error('cannot be removed');
+  };
+  return { ...real, open, rm };
 });
+
+/** Empty: it is closed. */
+function pathOf(fd: number): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return '';
+  }
+}
 
 describe.runIf(process.platform === 'linux').each(['fsync', 'none'] as const)(
   'durability %s',
@@ -63,7 +78,7 @@ describe.runIf(process.platform === 'linux').each(['fsync', 'none'] as const)(
       folder = await mkdtemp(join(tmpdir(), 'xenonflare-mock-sync-'));
       storage = await openDiskStorage(folder, durability);
       seen.sync = (fd) => {
-        synced.push(relative(folder, readlinkSync(`/proc/self/fd/${fd}`)) || '.');
+        synced.push(relative(folder, pathOf(fd)) || '.');
         syncedBytes = fstatSync(fd).size;
       };
       synced = [];
@@ -135,6 +150,19 @@ describe.runIf(process.platform === 'linux').each(['fsync', 'none'] as const)(
         expect(takeSynced()).toEqual([path, folderPath, path]);
         expect(syncedBytes).toBe(0);
         expect(await readdir(join(folder, folderPath))).toEqual(['a12.log']);
+      },
+    );
+
+    it.runIf(durability === 'fsync')(
+      'a new ledger that was refused, and cannot be removed either: it is not left open',
+      async () => {
+        await (await storage.ledgers.create(place('a12'), [{ n: 1 }])).close();
+        seen.meanwhile = () => Promise.reject(new Error('the disk broke'));
+        seen.failsRemoval = true;
+        await expect(storage.ledgers.create(place(), [{ n: 1 }])).rejects.toThrow('cannot be removed');
+        const open = readdirSync('/proc/self/fd').map((fd) => pathOf(Number(fd)));
+        expect(open.filter((path) => path.endsWith('a1.log'))).toEqual([]);
+        expect(await storage.ledgers.open(place())).toBeNull();
       },
     );
 

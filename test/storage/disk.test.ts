@@ -148,6 +148,17 @@ describe('a data folder', () => {
     },
   );
 
+  it('is looked at while files of it are still going: those count as gone', async () => {
+    storage = await openDiskStorage(folder, 'fsync');
+    const { bytes } = storage;
+    await bytes.write(place(), { segment: 'main', offset: 0 }, [Buffer.from('kept')]);
+    // Listed, and not there when it is asked how long it is.
+    await symlink('/nowhere', join(folder, 'bytes/uploads/ns_1/a1/a1/going'));
+    const extents = [{ segment: 'main', offset: 0, bytes: 4 }];
+    expect(await bytes.reconcile(place(), extents)).toEqual({ strayBytes: 0, missing: [] });
+    expect(await textOf(bytes.read(place(), extents))).toBe('kept');
+  });
+
   it.runIf(process.platform === 'linux')(
     'a segment on a full disk: the write is refused with insufficient_storage',
     async () => {

@@ -819,6 +819,32 @@ describe('the collector (C15)', () => {
     expect(await contentOf(service)).toBe('first chunk');
   });
 
+  it('that cannot erase such bytes keeps no first chunk from being stored', async () => {
+    const memory = createMemoryStorage();
+    const longAgo = Date.now() - TTL_MS;
+    const service = openService(
+      {},
+      withBytes(memory, {
+        list: async function* list(kind) {
+          for await (const { place } of memory.bytes.list(kind)) yield { place, modifiedAt: longAgo };
+        },
+        remove: async () => {
+          await settled(); // So that the chunk comes meanwhile.
+          throw new Error('the disk broke');
+        },
+      }),
+    );
+    await memory.bytes.write(PLACE, { segment: 'main', offset: 0 }, [Buffer.from('stray')]);
+    const errors: unknown[] = [];
+    const collecting = service.uploads.collect((error) => errors.push(String(error)));
+    await new Promise(setImmediate);
+    await sendAll(service, ['chunk']);
+    await collecting;
+    expect(errors).toEqual(['Error: the disk broke']);
+    expect(await contentOf(service)).toBe('chunk');
+    expect(await contentOf(restarted(service))).toBe('chunk');
+  });
+
   it('reports an upload that it cannot open, and goes on with the others', async () => {
     const memory = createMemoryStorage();
     const before = openService({}, memory);
@@ -927,6 +953,17 @@ describe('after a restart', () => {
     );
     for await (const { state } of list) well.push(state.fileId);
     expect([damaged, well]).toEqual([[`upload_damaged ${PLACE.name}`], ['g']]);
+  });
+
+  it('a damaged upload is deleted, too, where there is another place to look for it', async () => {
+    const before = openService();
+    await send(before, 'one', { index: 0, total: 2 });
+    await before.storage.bytes.truncate(PLACE, 'main', 2);
+    const { uploads } = restarted(before);
+    const ref = { caller: { ...ALICE, fallback: 'public' }, fileId: 'f' };
+    expect(await codeOf(uploads.status(ref))).toBe('upload_damaged');
+    expect(await uploads.remove(ref)).toBe(true);
+    expect(await uploads.status(ref)).toEqual({ exists: false, currentSize: 0 });
   });
 
   it('of two deletions of a damaged upload one says that there was one', async () => {
@@ -1087,6 +1124,7 @@ describe('deleting an upload', () => {
       breaks();
       await expect(sizeOf(service)).rejects.toThrow('the disk broke');
       expect([await sizeOf(service), service.uploads.unfinishedCount]).toEqual([null, 0]);
+      expect(service.expired).toEqual([PLACE]);
       await sendAll(service, ['once', 'more']);
       expect(await contentOf(restarted(service))).toBe('oncemore');
     });
@@ -1151,6 +1189,23 @@ describe('deleting an upload', () => {
     expect(await service.uploads.remove(REF)).toBe(true);
     expect(await codeOf(finish(service, turn, { bytes: Buffer.from('one') }))).toBe('chunk_superseded');
     await turn.end();
+  });
+
+  it('while stored chunks are being sent again: they are told so, too, when it was begun anew meanwhile', async () => {
+    const service = openService();
+    await sendAll(service, ['one', 'two']);
+    const first = await claim(service, { index: 0, total: 2 });
+    const second = await claim(service, { index: 1, total: 2 });
+    expect(await service.uploads.remove(REF)).toBe(true);
+    await send(service, 'new', { index: 0, total: 2 });
+    for (const [turn, text] of [
+      [first, 'one'],
+      [second, 'two'],
+    ] as const) {
+      expect(await codeOf(finish(service, turn, { bytes: Buffer.from(text) }))).toBe('chunk_superseded');
+      await turn.end();
+    }
+    expect(await contentOf(service)).toBe('new');
   });
 
   it('while the same chunk waits behind the one in flight: no chunk is stored without its beginning', async () => {
