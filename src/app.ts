@@ -177,6 +177,7 @@ function createDouble(
     ids,
     fixtures,
     clock: clocks,
+    dropLate: (namespace) => clocks.drop(namespace),
     readBytes,
     uploadTtlMs: config.uploadTtl,
     pendingMs: config.pendingTime,

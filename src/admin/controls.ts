@@ -23,6 +23,8 @@ import type { NamespaceStates } from './state.ts';
 /** In the order in which they are done. */
 export const RESET_SCOPES = ['rules', 'uploads', 'media', 'journal', 'clock'] as const;
 export type ResetScope = (typeof RESET_SCOPES)[number];
+/** What is on its way late belongs to these: it must not come into what begins anew. */
+const DROPPING_SCOPES: readonly ResetScope[] = ['uploads', 'media', 'clock'];
 
 /** What moving the clock brought about. */
 export interface Settled {
@@ -163,8 +165,8 @@ export class Controls {
         return 1;
       },
     };
-    // Before the uploads go: a late commit that came in between would stay.
-    if (scopes.includes('clock')) await clocks.drop(namespace);
+    // Before the uploads go: a late commit that came in between, or after, would stay.
+    if (DROPPING_SCOPES.some((scope) => scopes.includes(scope))) await clocks.drop(namespace);
     const done: Record<string, number> = {};
     for (const scope of RESET_SCOPES) if (scopes.includes(scope)) done[scope] = await resets[scope]();
     if (scopes.length === RESET_SCOPES.length) onReset(namespace);

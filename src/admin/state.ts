@@ -7,6 +7,7 @@ import { nullIfDamaged } from '../errors.ts';
 import { PUBLIC_NAMESPACE } from '../http/keys.ts';
 import type { Entry } from '../media/entry.ts';
 import type { Place } from '../uploads/ports.ts';
+import type { UploadState } from '../uploads/upload.ts';
 import type { UploadRef } from '../uploads/uploads.ts';
 import { StateExport, type ExportedState, type ExportOptions } from './state-export.ts';
 import { fixtureState } from './state-fixtures.ts';
@@ -14,6 +15,8 @@ import { StateImport, type ImportOptions } from './state-import.ts';
 import { parseImport } from './state-shapes.ts';
 
 export interface StateOptions extends ExportOptions, ImportOptions {
+  /** What is on its way late to this namespace never comes. */
+  readonly dropLate: (namespace: string) => Promise<void>;
   /** How long an entry is pending before it is processing. */
   readonly pendingMs: number;
 }
@@ -38,6 +41,7 @@ export class NamespaceStates {
     const state = 'fixture' in wanted ? fixtureState(wanted, { now, pendingMs }) : wanted;
     const work = new StateImport(this.#options, namespace, state);
     work.refuse();
+    await this.#options.dropLate(namespace);
     await this.#clear(namespace);
     try {
       return await work.run();
@@ -78,8 +82,9 @@ export class NamespaceStates {
     if (fileId === undefined) return;
     for (const holder of [namespace, PUBLIC_NAMESPACE]) {
       const ref = refOf(holder, fileId);
-      const finalization = (await uploads.content(ref).catch(nullIfDamaged))?.finalization;
-      if (finalization?.mediaId === id && finalization.namespace === namespace) await uploads.remove(ref);
+      const isOfEntry = (upload: Pick<UploadState, 'finalization'> | null): boolean =>
+        upload?.finalization?.mediaId === id && upload.finalization.namespace === namespace;
+      if (isOfEntry(await uploads.content(ref).catch(nullIfDamaged))) await uploads.remove(ref, isOfEntry);
     }
   }
 

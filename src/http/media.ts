@@ -11,7 +11,8 @@ import { checkContent, checkName, SNIFF_BYTES, type MediaCheck } from '../media/
 import type { Media } from '../media/media.ts';
 import type { Metrics } from '../telemetry.ts';
 import type { Bytes, Extent, Place } from '../uploads/ports.ts';
-import type { FinalizedContent, Uploads } from '../uploads/uploads.ts';
+import type { FinalizedContent } from '../uploads/finalized.ts';
+import type { Uploads } from '../uploads/uploads.ts';
 import { EntryIntake, type DirectFile } from './entry-intake.ts';
 import { callerOf, forbidCaching, isMultipart, openForm, operationOf, type BodyRules } from './exchange.ts';
 import type { InFlight } from './in-flight.ts';

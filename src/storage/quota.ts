@@ -140,7 +140,8 @@ class Quota {
   /** Does `work` if there is room for so many bytes. @throws AppError `insufficient_storage`, and what `work` throws */
   async taking(length: number, work: () => Promise<void>): Promise<void> {
     const isOver = (): boolean => this.#used + length > this.#maxBytes;
-    if (isOver() && (this.#mustMeasure || this.#measuring !== null)) await this.#measure();
+    // Twice: what it waits for first may have been under way when something was freed.
+    for (let times = 0; times < 2 && isOver() && this.#canLearn; times += 1) await this.#measure();
     if (isOver()) throw this.#measured.refusal();
     this.#used += length;
     this.#pending += length;
@@ -165,6 +166,10 @@ class Quota {
   /** Some of what is stored may be gone. */
   hasFreed(): void {
     this.#mustMeasure = true;
+  }
+
+  get #canLearn(): boolean {
+    return this.#mustMeasure || this.#measuring !== null;
   }
 
   #measure(): Promise<void> {

@@ -3,7 +3,6 @@
 // Promises: identical chunks in flight cost one write, and each of their senders gets an answer; a holder that goes
 // silent gives way after `takeoverMs`, so a dead socket never blocks a resume for longer (rule C12).
 // Must not know: HTTP, how uploads are opened and closed.
-import { AppError } from '../errors.ts';
 import type { ChunkRecord } from './chunk-table.ts';
 import { ChunkWriter } from './chunk-writer.ts';
 import type { OpenUpload } from './open-upload.ts';
@@ -12,6 +11,7 @@ import type { Unfinished } from './unfinished.ts';
 import {
   compareResent,
   decideChunk,
+  deletedMeanwhile,
   receiptOf,
   refuseEmpty,
   type ChunkClaim,
@@ -108,11 +108,7 @@ function comparison(upload: OpenUpload, claim: ChunkClaim, stored: ChunkRecord):
       upload.refuseSpoilt();
       const { state } = upload;
       // Another state is that of an upload that was begun anew meanwhile: its chunks are not those that were compared.
-      if (state === null || state !== compared) {
-        const message =
-          'the upload was deleted while this chunk was being sent; ask for the status and go on from there';
-        throw new AppError('chunk_superseded', message, { chunkIndex: claim.chunkIndex });
-      }
+      if (state === null || state !== compared) throw deletedMeanwhile(claim);
       compareResent(stored, sent);
       return receiptOf(state, claim.chunkIndex);
     },
@@ -124,7 +120,7 @@ async function holderEnds(holder: ChunkWriter, takeoverMs: number, signal: Abort
   for (;;) {
     const patienceMs = Math.max(takeoverMs - holder.silentMs(), 1);
     if (await endsWithin(holder, patienceMs, signal)) return;
-    if (holder.silentMs() >= takeoverMs && holder.supersede()) {
+    if (holder.silentMs() >= takeoverMs && holder.giveWay()) {
       await holder.ended;
       return;
     }

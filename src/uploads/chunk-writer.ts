@@ -10,6 +10,7 @@ import type { OpenUpload } from './open-upload.ts';
 import type { Spool } from './ports.ts';
 import {
   decideChunk,
+  deletedMeanwhile,
   receiptOf,
   refuseEmpty,
   tooLarge,
@@ -97,15 +98,22 @@ export class ChunkWriter {
   }
 
   /** A newer request wants the place of a silent one (C12). False: too late, the commit has begun. */
-  supersede(): boolean {
+  giveWay(): boolean {
+    const { chunkIndex } = this.#claim;
+    const message = `no byte of chunk ${chunkIndex} came for ${this.silentMs()} ms and a newer request for it took over; ask for the status and go on from there`;
+    return this.#supersede(new AppError('chunk_superseded', message, { chunkIndex }));
+  }
+
+  /** Its upload is being deleted. One whose commit has begun ends by itself. */
+  refuseDeleted(): void {
+    this.#supersede(deletedMeanwhile(this.#claim));
+  }
+
+  #supersede(reason: AppError): boolean {
     if (this.#phase !== 'receiving') return false;
     if (this.#supersededBy === null) {
-      this.#supersededBy = new AppError(
-        'chunk_superseded',
-        `no byte of chunk ${this.#claim.chunkIndex} came for ${this.silentMs()} ms and a newer request for it took over; ask for the status and go on from there`,
-        { chunkIndex: this.#claim.chunkIndex },
-      );
-      this.#onSuperseded(this.#supersededBy);
+      this.#supersededBy = reason;
+      this.#onSuperseded(reason);
     }
     return true;
   }

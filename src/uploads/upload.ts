@@ -187,6 +187,20 @@ export function receiptOf(state: UploadState, chunkIndex: number): Receipt {
   return { completed: state.completedBy === chunkIndex, chunkIndex };
 }
 
+export function uploadNotFound(fileId: string): AppError {
+  return new AppError(
+    'upload_not_found',
+    `no upload ${JSON.stringify(fileId)} for this API key: it was never started, has expired or was deleted; send its chunks first`,
+  );
+}
+
+/** The refusal of a chunk whose upload was deleted while it was on its way. */
+export function deletedMeanwhile({ chunkIndex }: ChunkClaim): AppError {
+  const message =
+    'the upload was deleted while this chunk was being sent; ask for the status and go on from there';
+  return new AppError('chunk_superseded', message, { chunkIndex });
+}
+
 /**
  * May this upload become the entry asked for? `existing`: it did already, by the same request (F6).
  * @throws AppError `upload_incomplete` (F4), `already_finalized` (F6)

@@ -9,9 +9,11 @@ import { OpenUploads, type OpenUploadsOptions } from './open-uploads.ts';
 import type { OpenUpload } from './open-upload.ts';
 import { placeOf } from './place.ts';
 import type { Extent, Ids, Place } from './ports.ts';
+import { handOver, type FinalizedContent } from './finalized.ts';
 import { Unfinished } from './unfinished.ts';
 import {
   decideFinalize,
+  uploadNotFound,
   type ChunkClaim,
   type ChunkOrder,
   type Finalization,
@@ -47,14 +49,6 @@ export interface FinalizeRequest {
 /** Of an upload, finalised or not. */
 type UploadContent = Omit<FinalizedContent, 'bytes' | 'finalization'> & Pick<UploadState, 'finalization'>;
 
-/** A finalised upload, for the media service to make the entry of. */
-export interface FinalizedContent {
-  readonly finalization: Finalization;
-  readonly place: Place;
-  readonly extents: readonly Extent[];
-  readonly bytes: number;
-}
-
 export interface FinalizedUpload extends FinalizedContent {
   /** False: the same request was answered before (rule F6). */
   readonly isNew: boolean;
@@ -71,6 +65,9 @@ export interface UploadsOptions extends Omit<OpenUploadsOptions, 'settle' | 'onO
   /** Makes the entry of a finalised upload unless it is there: see `OpenUploadsOptions.settle`. */
   readonly settle: (finalized: FinalizedContent) => Promise<void>;
 }
+
+/** Null: there is none, or it is just being begun. */
+type IsMeant = (state: UploadState | null) => boolean;
 
 /** Stands for all namespaces where a namespace is asked for. */
 const EVERYBODY = '*';
@@ -132,7 +129,8 @@ export class Uploads {
     return this.#open.use(await this.#locate(ref), (upload) =>
       upload.inTurn(async () => {
         const { state, place } = upload;
-        if (state === null) throw notFound(ref.fileId);
+        if (state === null) throw uploadNotFound(ref.fileId);
+        await this.#settle(place, state); // What a refusal or an answer names is there.
         const decision = decideFinalize(state, { fingerprint, namespace });
         if (decision.kind === 'existing')
           return { ...handOver(place, decision.finalization, state), isNew: false };
@@ -158,30 +156,34 @@ export class Uploads {
         const { state, place } = upload;
         if (state === null) return null;
         const { finalization, chunks, nextIndex } = state;
-        if (finalization !== null) await this.#options.settle(handOver(place, finalization, state));
+        await this.#settle(place, state);
         return { place, extents: chunks.extents(nextIndex), finalization };
       }),
     );
   }
 
-  /** Forgets an upload, its bytes included; an entry made of it stays. False: there was none. */
-  async remove(ref: UploadRef): Promise<boolean> {
-    return this.removeAt(await this.#locate(ref));
+  /**
+   * Forgets an upload, its bytes included; an entry made of it stays. False: there was none that is meant.
+   * @param isMeant it may have been deleted, and begun anew, since the caller looked: asked before any chunk is ended for it
+   */
+  async remove(ref: UploadRef, isMeant: IsMeant = () => true): Promise<boolean> {
+    return this.removeAt(await this.#locate(ref), isMeant);
   }
 
   /** As `remove`, of one that is known by its place only: a damaged one is listed by it. */
-  async removeAt(place: Place): Promise<boolean> {
+  async removeAt(place: Place, isMeant: IsMeant = () => true): Promise<boolean> {
     for (;;) {
       const upload = await this.#open.acquire(place).catch(nullIfDamaged);
-      if (upload !== null) return this.#removeOpen(upload);
+      if (upload !== null) return this.#removeOpen(upload, isMeant);
       if (await this.#open.eraseUnopened(place)) return true;
     }
   }
 
-  async #removeOpen(upload: OpenUpload): Promise<boolean> {
+  async #removeOpen(upload: OpenUpload, isMeant: IsMeant): Promise<boolean> {
     try {
       for (;;) {
-        for (const writer of upload.writers.values()) writer.supersede();
+        if (!isMeant(upload.state)) return false;
+        for (const writer of upload.writers.values()) writer.refuseDeleted();
         await Promise.all([...upload.writers.values()].map((writer) => writer.ended));
         const wasThere = await upload.inTurn(() => this.#eraseUnwritten(upload));
         if (wasThere !== null) return wasThere;
@@ -196,9 +198,15 @@ export class Uploads {
     const { state, place } = upload;
     if (upload.writers.size > 0) return null;
     if (state === null) return false;
-    if (state.finalization !== null) await this.#options.settle(handOver(place, state.finalization, state));
+    await this.#settle(place, state);
     await this.#open.erase(upload);
     return true;
+  }
+
+  /** The entry that it became is there, whatever a crash or a full disk left half done. */
+  async #settle(place: Place, state: UploadState): Promise<void> {
+    const { finalization } = state;
+    if (finalization !== null) await this.#options.settle(handOver(place, finalization, state));
   }
 
   /**
@@ -210,7 +218,7 @@ export class Uploads {
     onDamaged: (error: AppError, place: Place) => void = () => undefined,
   ): AsyncIterable<{ namespace: string; state: UploadState }> {
     for await (const { place } of this.#placesOf(namespace)) {
-      const opened = this.#open.use(place, (upload) => Promise.resolve(upload.state));
+      const opened = this.#open.use(place, ({ state }) => Promise.resolve(state));
       const state = await opened.catch((error: unknown) => {
         if (!isDamage(error)) throw error;
         onDamaged(error, place);
@@ -276,25 +284,11 @@ export class Uploads {
     if (this.#open.isKnown(own)) return own;
     // A damaged one is there: whoever opens it is told.
     const exists = (place: Place): Promise<boolean> =>
-      this.#open.use(place, ({ state }) => Promise.resolve(state !== null)).catch(trueIfDamaged);
+      this.#open
+        .use(place, ({ state }) => Promise.resolve(state !== null))
+        .catch((error: unknown) => nullIfDamaged(error) === null);
     if (await exists(own)) return own;
     const shared = placeOf(caller.fallback, fileId);
     return (await exists(shared)) ? shared : own;
   }
-}
-
-function trueIfDamaged(error: unknown): true {
-  if (isDamage(error)) return true;
-  throw error;
-}
-
-function notFound(fileId: string): AppError {
-  return new AppError(
-    'upload_not_found',
-    `no upload ${JSON.stringify(fileId)} for this API key: it was never started, has expired or was deleted; send its chunks first`,
-  );
-}
-
-function handOver(place: Place, finalization: Finalization, state: UploadState): FinalizedContent {
-  return { finalization, place, extents: state.chunks.extents(), bytes: state.receivedBytes };
 }

@@ -122,9 +122,15 @@ describe('a reset', () => {
     }
   });
 
-  it('forgets a late commit: it does not come into the next test', async () => {
+  it.each<[string, string, object | undefined]>([
+    ['a whole one', 'POST reset', undefined],
+    ['one of the uploads', 'POST reset', { scope: ['uploads'] }],
+    ['one of the entries', 'POST reset', { scope: ['media'] }],
+    ['one of the clock', 'POST reset', { scope: ['clock'] }],
+    ['an import', 'PUT state', { fixture: 'half-uploaded' }],
+  ])('%s forgets a late commit: it does not come into the next test', async (_what, call, body) => {
     const { own } = await filled();
-    await own.admin('POST reset');
+    expect((await own.admin(call, body)).status).toBe(200);
     await own.admin('PUT clock', { advanceMs: 7_200_000 });
     expect(await own.size('late')).toBeNull();
   });
@@ -140,7 +146,7 @@ describe('a reset', () => {
     expect((await own.admin(forget, scope && { scope })).status).toBe(200);
   }
 
-  it.each([[undefined], [['rules', 'clock']]])(
+  it.each([[undefined], [['rules', 'clock']], [['rules', 'uploads']]])(
     'of %j gives back what a late commit holds: quota and temporary files',
     async (scope) => {
       for (const storage of ['memory', 'disk'] as const) {

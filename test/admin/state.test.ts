@@ -1,6 +1,6 @@
 // state.test.ts: a namespace out as JSON and in again: the same answers to every client; ready-made states by name.
 import { crc32 } from 'node:zlib';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { ExportedState } from '../../src/admin/state-export.ts';
 import { flipByte } from '../helpers/damage.ts';
 import { openTestServer, uploadView, type TestServer } from '../helpers/app.ts';
@@ -435,4 +435,21 @@ it('a damaged entry is named, and cannot be exported; a reset is the end of it',
   await own.admin('POST reset');
   expect((await own.admin('GET media')).body).toMatchObject({ media: [], damaged: [] });
   expect(contentBytes(before.dataDir)).toBe(0);
+});
+
+it('a reset of the entries spares an upload that was begun anew under the fileId of one', async () => {
+  const server = await openTestServer({});
+  const own = new DoubleClient(server, 'k');
+  await own.chunk();
+  await own.finalize();
+  const content = server.uploads.content.bind(server.uploads);
+  vi.spyOn(server.uploads, 'content').mockImplementationOnce(async (ref) => {
+    const found = await content(ref);
+    await server.uploads.remove(ref);
+    expect((await new DoubleClient(server, 'k').chunk({ total: 2, bytes: 'anew' })).status).toBe(200);
+    return found;
+  });
+  expect((await own.admin('POST reset', { scope: ['media'] })).status).toBe(200);
+  expect((await own.admin('GET media')).body).toMatchObject({ media: [] });
+  expect(await own.size('f')).toBe(4);
 });

@@ -6,12 +6,12 @@ import { Media } from '../../src/media/media.ts';
 import { createMemoryStorage } from '../../src/storage/memory.ts';
 import type { ChunkTurn } from '../../src/uploads/chunk-turn.ts';
 import type { Repair } from '../../src/uploads/open-uploads.ts';
+import type { FinalizedContent } from '../../src/uploads/finalized.ts';
 import type { Place, Storage } from '../../src/uploads/ports.ts';
 import type { ChunkDigest, Receipt } from '../../src/uploads/upload.ts';
 import {
   Uploads,
   type Caller,
-  type FinalizedContent,
   type FinalizeRequest,
   type UploadsOptions,
 } from '../../src/uploads/uploads.ts';

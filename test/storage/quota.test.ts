@@ -59,6 +59,26 @@ describe('room counts again', () => {
     expect(await inner.usage()).toBeLessThanOrEqual(QUOTA);
   });
 
+  it('also to who waits for a measurement that had begun before', async () => {
+    await fill();
+    let measured = (): void => undefined;
+    let walks = 0;
+    const usage = async (): Promise<number> => {
+      const used = await inner.usage();
+      walks += 1;
+      if (walks === 1) await new Promise<void>((resolve) => (measured = resolve));
+      return used;
+    };
+    const slow = withQuota(changed(inner, { usage }), { maxBytes: QUOTA });
+    const first = slow.write(place(), { segment: 'c1', offset: 0 }, [Buffer.alloc(1)]);
+    await new Promise(setImmediate);
+    await slow.remove(place());
+    const second = slow.write(place(), { segment: 'c2', offset: 0 }, [Buffer.alloc(90)]);
+    measured();
+    await Promise.all([first, second]);
+    expect(await inner.usage()).toBe(91);
+  });
+
   it('after a spool was discarded', async () => {
     const spool = await bytes.spool();
     await spool.append([Buffer.alloc(100)]);

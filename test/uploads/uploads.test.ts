@@ -435,7 +435,7 @@ describe('identical chunks in flight at once', () => {
     const committed = finish(service, first, { bytes: Buffer.from('the same') });
     const second = send(service, 'the same');
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(writerOf(first).supersede()).toBe(false);
+    expect(writerOf(first).giveWay()).toBe(false);
     synced();
     expect(await committed).toMatchObject({ completed: true });
     await first.end();
@@ -610,7 +610,10 @@ describe('a crash while finalising', () => {
     async (call) => {
       const service = await crashAt(call);
       expect(await recordTypes(service)).toEqual(['started', 'chunk', 'chunk', 'finalized']);
-      expect(await codeOf(finalise(service, 'f', request('other')))).toBe('already_finalized');
+      const refusal = await finalise(service, 'f', request('other')).catch((error: unknown) => error);
+      expect(refusal).toMatchObject({ code: 'already_finalized' });
+      const { mediaId } = (refusal as AppError).details as { mediaId: string };
+      expect(await entryContent(service, mediaId), 'the entry that the refusal names').toBe('onetwo');
       const ids = await Promise.all([finalise(service), finalise(service), finalise(service)]);
       expect(new Set(ids).size).toBe(1);
       expect(await entryContent(service, ids[0] ?? '')).toBe('onetwo');
@@ -1156,11 +1159,12 @@ describe('deleting an upload', () => {
     const turn = await claim(service, { index: 1, total: 2 });
     await writerOf(turn).write([Buffer.from('half of')]);
     const told: string[] = [];
-    writerOf(turn).onSuperseded(({ code }) => told.push(code));
+    writerOf(turn).onSuperseded(({ code, message }) => told.push(`${code}: ${message}`));
     let isRemoved = false;
     const removing = service.uploads.remove(REF).then(() => (isRemoved = true));
     await settled();
-    expect([told, isRemoved]).toEqual([['chunk_superseded'], false]);
+    expect(told).toEqual([expect.stringMatching(/^chunk_superseded: the upload was deleted while/)]);
+    expect(isRemoved).toBe(false);
     expect(await codeOf(writerOf(turn).write([Buffer.from('more')]))).toBe('chunk_superseded');
     await turn.end();
     await removing;
@@ -1189,6 +1193,22 @@ describe('deleting an upload', () => {
     expect(await service.uploads.remove(REF)).toBe(true);
     expect(await codeOf(finish(service, turn, { bytes: Buffer.from('one') }))).toBe('chunk_superseded');
     await turn.end();
+  });
+
+  it('spares one that is not the one that is meant, and the chunk that begins it', async () => {
+    const service = openService();
+    const isMeant = (state: { finalization: unknown } | null): boolean =>
+      (state?.finalization ?? null) !== null;
+    const turn = await claim(service, { index: 0, total: 2 });
+    await writerOf(turn).write([Buffer.from('one')]);
+    expect(await service.uploads.remove(REF, isMeant)).toBe(false);
+    await writerOf(turn).commit(digestOf(Buffer.from('one')));
+    await turn.end();
+    await send(service, 'two', { index: 1, total: 2 });
+    expect(await service.uploads.remove(REF, isMeant)).toBe(false);
+    expect(await contentOf(service)).toBe('onetwo');
+    await finalise(service);
+    expect(await service.uploads.remove(REF, isMeant)).toBe(true);
   });
 
   it('while stored chunks are being sent again: they are told so, too, when it was begun anew meanwhile', async () => {
