@@ -80,10 +80,10 @@ export class NamespaceStates {
   async #clearUploadOf({ id, namespace, spec: { fileId } }: Entry): Promise<void> {
     const { uploads } = this.#options;
     if (fileId === undefined) return;
+    const isOfEntry = (upload: Pick<UploadState, 'finalization'> | null): boolean =>
+      upload?.finalization?.mediaId === id && upload.finalization.namespace === namespace;
     for (const holder of [namespace, PUBLIC_NAMESPACE]) {
       const ref = refOf(holder, fileId);
-      const isOfEntry = (upload: Pick<UploadState, 'finalization'> | null): boolean =>
-        upload?.finalization?.mediaId === id && upload.finalization.namespace === namespace;
       if (isOfEntry(await uploads.content(ref).catch(nullIfDamaged))) await uploads.remove(ref, isOfEntry);
     }
   }

@@ -22,6 +22,7 @@ import {
   modifiedAt,
   placePath,
   placesIn,
+  statIfThere,
   syncFolder,
   type Durability,
 } from './disk-paths.ts';
@@ -246,19 +247,11 @@ async function segmentSizes(folder: string): Promise<Map<string, number>> {
   });
   const sizes = new Map<string, number>();
   for (const name of names) {
-    const size = await sizeOf(join(folder, name));
-    if (size !== null) sizes.set(name, size);
+    // A removal that failed is over for its caller while others of its files are still going.
+    const found = await statIfThere(join(folder, name));
+    if (found !== undefined) sizes.set(name, found.size);
   }
   return sizes;
-}
-
-/** Null: it is not there. A removal that failed is over for its caller while others of its files are still going. */
-async function sizeOf(path: string): Promise<number | null> {
-  const found = await stat(path).catch((error: unknown) => {
-    if (hasCode(error, 'ENOENT')) return null;
-    throw error;
-  });
-  return found === null ? null : found.size;
 }
 
 async function folderBytes(path: string): Promise<number> {

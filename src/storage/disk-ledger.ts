@@ -71,24 +71,26 @@ export class DiskLedgers implements Ledgers {
       const file = await this.#createFile(path);
       const ledger = new DiskLedger(file, { bytes: 0, lines: 0 }, this.#options);
       try {
-        await ledger.append(records);
-        await this.#syncName(path).catch(async (error: unknown) => {
-          await ledger.empty();
-          throw error;
-        });
-        this.#rememberDurable(path);
+        await this.#begin(ledger, path, records);
       } catch (error) {
-        try {
-          await rm(path, { force: true });
-        } finally {
-          await ledger.close();
-        }
+        await withdraw(ledger, path);
         throw error;
       }
       return ledger;
     } catch (error) {
       throw asRefusal(error);
     }
+  }
+
+  async #begin(ledger: DiskLedger, path: string, records: readonly object[]): Promise<void> {
+    await ledger.append(records);
+    try {
+      await this.#syncName(path);
+    } catch (error) {
+      await ledger.empty();
+      throw error;
+    }
+    this.#rememberDurable(path);
   }
 
   async remove(place: Place): Promise<void> {
@@ -159,6 +161,15 @@ export class DiskLedgers implements Ledgers {
       this.#folders.forgetFound(folder);
       throw error;
     }
+  }
+}
+
+/** One that is refused is not there, and not open. */
+async function withdraw(ledger: DiskLedger, path: string): Promise<void> {
+  try {
+    await rm(path, { force: true });
+  } finally {
+    await ledger.close();
   }
 }
 

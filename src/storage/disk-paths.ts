@@ -9,7 +9,7 @@
 // Promises: every name in a path is ours (a hash, an id, `public` or `ns_…`).
 import { open, opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Dirent } from 'node:fs';
+import type { Dirent, Stats } from 'node:fs';
 import { AppError } from '../errors.ts';
 import type { Place } from '../uploads/ports.ts';
 
@@ -75,9 +75,13 @@ export async function* placesIn(
 
 /** Milliseconds since 1970 when the file was last written; undefined when it is gone. */
 export async function modifiedAt(path: string): Promise<number | undefined> {
-  const found = await stat(path).catch((error: unknown) => {
+  return (await statIfThere(path))?.mtimeMs;
+}
+
+/** Undefined: it is gone. */
+export async function statIfThere(path: string): Promise<Stats | undefined> {
+  return stat(path).catch((error: unknown) => {
     if (hasCode(error, 'ENOENT')) return undefined;
     throw error;
   });
-  return found?.mtimeMs;
 }

@@ -6,9 +6,10 @@
 // Must not know: chunks, HTTP.
 import { AppError } from '../errors.ts';
 import { Turns } from '../turns.ts';
+import { handOver, type FinalizedContent } from './finalized.ts';
 import { OpenUpload } from './open-upload.ts';
 import type { Clock, Place, Storage } from './ports.ts';
-import { isExpired, type Finalization, type UploadEvent, type UploadState } from './upload.ts';
+import { isExpired, type UploadEvent, type UploadState } from './upload.ts';
 
 export interface Repair {
   readonly place: Place;
@@ -35,10 +36,10 @@ export interface OpenUploadsOptions {
   /** A file could not be closed: nothing is lost (every record is stored before it counts), but it wants a look. */
   readonly onCloseError: (error: unknown) => void;
   /**
-   * An upload that became an entry is about to go: its bytes must be the entry's by the time this resolves. Never rejects with
+   * Makes the entry of a finalised upload unless it is there: the bytes are the entry's when this resolves. Never rejects with
    * `upload_damaged`: by that one knows an upload that cannot be opened.
    */
-  readonly settle: (place: Place, finalization: Finalization, state: UploadState) => Promise<void>;
+  readonly settle: (finalized: FinalizedContent) => Promise<void>;
 }
 
 interface Opening {
@@ -127,6 +128,12 @@ export class OpenUploads {
     }
   }
 
+  /** The entry that it became, if it did, is there, whatever a crash or a full disk left half done. Called in its turn. */
+  async settle(place: Place, state: UploadState): Promise<void> {
+    const { finalization } = state;
+    if (finalization !== null) await this.#options.settle(handOver(place, finalization, state));
+  }
+
   /** Whether this upload is open and exists: to know so costs nothing. False: it has to be opened to know. */
   isKnown(place: Place): boolean {
     const upload = this.#open.get(keyOf(place))?.upload;
@@ -190,11 +197,11 @@ export class OpenUploads {
   }
 
   #expire(upload: OpenUpload): Promise<void> {
-    const { onExpired, settle } = this.#options;
+    const { onExpired } = this.#options;
     const erased = upload.inTurn(async () => {
       const { state, place } = upload;
       if (state === null) return;
-      if (state.finalization !== null) await settle(place, state.finalization, state);
+      await this.settle(place, state);
       await this.erase(upload, () => onExpired(place, state));
     });
     return erased.finally(() => this.#expiring.delete(upload));

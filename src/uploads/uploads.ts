@@ -54,7 +54,7 @@ export interface FinalizedUpload extends FinalizedContent {
   readonly isNew: boolean;
 }
 
-export interface UploadsOptions extends Omit<OpenUploadsOptions, 'settle' | 'onOpened' | 'onErasing'> {
+export interface UploadsOptions extends Omit<OpenUploadsOptions, 'onOpened' | 'onErasing'> {
   readonly ids: Ids;
   readonly order: ChunkOrder;
   readonly maxBytes: number;
@@ -62,8 +62,6 @@ export interface UploadsOptions extends Omit<OpenUploadsOptions, 'settle' | 'onO
   readonly takeoverMs: number;
   readonly maxOpenPerNamespace: number;
   readonly onCompleted: (place: Place) => void;
-  /** Makes the entry of a finalised upload unless it is there: see `OpenUploadsOptions.settle`. */
-  readonly settle: (finalized: FinalizedContent) => Promise<void>;
 }
 
 /** Null: there is none, or it is just being begun. */
@@ -85,7 +83,6 @@ export class Uploads {
     this.#open = new OpenUploads({
       ...options,
       onOpened: (place) => this.#unfinished.add(place),
-      settle: (place, finalization, state) => options.settle(handOver(place, finalization, state)),
       onErasing: (place) => this.#unfinished.remove(place),
     });
   }
@@ -130,7 +127,7 @@ export class Uploads {
       upload.inTurn(async () => {
         const { state, place } = upload;
         if (state === null) throw uploadNotFound(ref.fileId);
-        await this.#settle(place, state); // What a refusal or an answer names is there.
+        await this.#open.settle(place, state); // What a refusal or an answer names is there.
         const decision = decideFinalize(state, { fingerprint, namespace });
         if (decision.kind === 'existing')
           return { ...handOver(place, decision.finalization, state), isNew: false };
@@ -156,7 +153,7 @@ export class Uploads {
         const { state, place } = upload;
         if (state === null) return null;
         const { finalization, chunks, nextIndex } = state;
-        await this.#settle(place, state);
+        await this.#open.settle(place, state);
         return { place, extents: chunks.extents(nextIndex), finalization };
       }),
     );
@@ -198,15 +195,9 @@ export class Uploads {
     const { state, place } = upload;
     if (upload.writers.size > 0) return null;
     if (state === null) return false;
-    await this.#settle(place, state);
+    await this.#open.settle(place, state);
     await this.#open.erase(upload);
     return true;
-  }
-
-  /** The entry that it became is there, whatever a crash or a full disk left half done. */
-  async #settle(place: Place, state: UploadState): Promise<void> {
-    const { finalization } = state;
-    if (finalization !== null) await this.#options.settle(handOver(place, finalization, state));
   }
 
   /**
