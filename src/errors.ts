@@ -179,6 +179,12 @@ export const ERRORS = {
     retryable: true,
     meaning: 'The server is ending; try again when it is back.',
   },
+  storage_unavailable: {
+    status: 503,
+    retryable: true,
+    meaning:
+      'The data folder is gone, moved, read-only or another process’s; nothing was stored, and the log says what to do.',
+  },
   insufficient_storage: {
     status: 507,
     retryable: true,
