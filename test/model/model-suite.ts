@@ -1,0 +1,66 @@
+// Random lives of a few uploads over real HTTP, against an oracle: clients that overlap, break off, send again and
+// differently, meet faults, expiry and restarts. Every answer must be explained (explanations.ts).
+//
+// The sequences are shared between memory and disk, chunks in sequence and in any order. What fails is shrunk; TEST_SEED
+// repeats the run.
+import fc from 'fast-check';
+import { describe, it } from 'vitest';
+import type { ConfigInput } from '../../src/config.ts';
+import { SEED } from '../helpers/seed.ts';
+import { commands, contentsOf } from './commands.ts';
+import { TTL_MS, type ChunkOrder } from './oracle.ts';
+import { Sequence } from './sequence.ts';
+import { World } from './world.ts';
+
+function settingsOf(storage: 'memory' | 'disk', chunkOrder: ChunkOrder): ConfigInput {
+  return {
+    storage,
+    chunkOrder,
+    durability: 'none', // What fsync adds, no process can see that starts on the same machine (crash.test.ts).
+    uploadTtl: TTL_MS,
+    takeoverAfter: '50ms',
+    pendingTime: 0,
+    seed: 'model', // The same entry ids in every sequence.
+    processingTime: 0, // An entry then looks the same at any time.
+  };
+}
+
+/** So many sequences, and somewhat more for rounding. */
+export function randomSequences(runs: number): void {
+  describe.each([
+    ['memory', 'sequential', 0.3],
+    ['memory', 'any', 0.3],
+    ['disk', 'sequential', 0.2],
+    ['disk', 'any', 0.2],
+  ] as const)('random sequences of requests, in %s, chunk order %s', (storage, order, share) => {
+    const numRuns = Math.ceil(runs * share);
+
+    it(
+      `are those of the oracle: ${numRuns} sequences (TEST_SEED=${SEED})`,
+      { timeout: 60_000 + numRuns * 1_000 },
+      async () => {
+        let world = await World.open(settingsOf(storage, order));
+        let played = 0;
+        const property = fc.asyncProperty(commands(storage === 'disk' ? 6 : 2), async (sequenceOf) => {
+          played += 1;
+          const sequence = new Sequence(world, `run${played}`, order);
+          try {
+            await fc.asyncModelRun(() => ({ model: sequence, real: sequence }), sequenceOf);
+            await sequence.end(contentsOf);
+          } catch (error) {
+            // Whatever is left of it must not meet the next one.
+            await world.close();
+            world = await World.open(settingsOf(storage, order));
+            const { message } = error as Error;
+            throw new Error(`${message}\nwhat happened:\n  ${sequence.told.join('\n  ')}`, { cause: error });
+          }
+        });
+        try {
+          await fc.assert(property, { numRuns, seed: SEED, includeErrorInReport: true });
+        } finally {
+          await world.close();
+        }
+      },
+    );
+  });
+}

@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/deep/**/*.test.ts'],
+    testTimeout: 600_000,
+    hookTimeout: 120_000,
+    // Two files at a time: each starts servers of its own, and some measure memory.
+    maxWorkers: 2,
+  },
+});
