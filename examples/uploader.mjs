@@ -79,7 +79,7 @@ const OUT_OF_STEP = ['chunk_out_of_order', 'chunk_superseded', 'upload_incomplet
 function dataOf({ ok, status, headers }, text) {
   const answer = parsed(text);
   if (ok && answer?.success === true) return answer.data;
-  const code = answer?.error?.code ?? 'not an answer of the API';
+  const code = answer?.error ?? 'not an answer of the API';
   // A 2xx that cannot be read is a lost answer.
   if (!ok && !canPass(status, code)) throw new Error(`${status} ${code}`);
   throw retryable(`${status} ${code}`, millisecondsUntil(headers.get('retry-after')));

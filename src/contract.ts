@@ -128,7 +128,7 @@ function toOperation(route: Pick<Operation, 'path' | 'method'>, operation: Opera
 
 /** An error response is the envelope and, beside it, the codes of its status; or it is one of two things. */
 function codesOf({ allOf = [], oneOf = [] }: Schema): readonly string[] {
-  const enums = allOf.map((part) => part.properties?.['error']?.properties?.['code']?.enum ?? []);
+  const enums = allOf.map((part) => part.properties?.['error']?.enum ?? []);
   const [first = [], ...others] = enums;
   const own = first.filter((code) => others.every((codes) => codes.includes(code))).map(String);
   return [...own, ...oneOf.flatMap(codesOf)];

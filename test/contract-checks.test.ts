@@ -38,7 +38,8 @@ describe('an answer', () => {
   const refusal = (code: string, details: object) => ({
     success: false,
     message: 'm',
-    error: { code, details },
+    error: code,
+    details,
     requestId: 'r',
   });
 
@@ -79,12 +80,12 @@ describe('an answer', () => {
     [
       'a code of another status',
       { status: 409, body: refusal('empty_chunk', {}) },
-      'body/error/code must be equal to one of the allowed values',
+      'body/error must be equal to one of the allowed values',
     ],
     [
       'a code of another operation',
       { operationId: 'getVideo', status: 404, body: refusal('upload_not_found', {}) },
-      'body/error/code',
+      'body/error',
     ],
     [
       'details that lack what the code promises',

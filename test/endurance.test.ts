@@ -66,7 +66,7 @@ describe('when there is no more room', () => {
     for (const fileFirst of [true, false]) {
       const refused = await flood(server.port, { ...chunk, index: 1, fileFirst });
       expect(refused.status, refused.text).toBe(507);
-      expect(JSON.parse(refused.text)).toMatchObject({ error: { code: 'insufficient_storage' } });
+      expect(JSON.parse(refused.text)).toMatchObject({ error: 'insufficient_storage' });
       expect(await sizeOf(server, 'f')).toBe(chunk.bytes);
       await expect.poll(() => filesIn(join(folder, 'spool')), POLLING).toEqual([]);
     }
@@ -140,7 +140,7 @@ describe('what is stored already', () => {
     for (let times = 0; times < 2; times += 1) {
       const refused = await flood(server.port, { ...chunk, fileId: 'damaged', index: 1 });
       expect(refused.status).toBe(500);
-      expect(JSON.parse(refused.text)).toMatchObject({ error: { code: 'upload_damaged' } });
+      expect(JSON.parse(refused.text)).toMatchObject({ error: 'upload_damaged' });
     }
     expect((await flood(server.port, { ...chunk, fileId: 'well', index: 1 })).status).toBe(200);
     expect(await sizeOf(server, 'well')).toBe(2_000);

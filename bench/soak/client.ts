@@ -225,8 +225,8 @@ interface JournalEntry {
 }
 
 function codeOf(body: Buffer): string | null {
-  const { error } = (parsed(body) ?? {}) as { error?: { code?: string } };
-  return error?.code ?? null;
+  const { error } = (parsed(body) ?? {}) as { error?: string };
+  return error ?? null;
 }
 
 export function parsed(body: Buffer): unknown {

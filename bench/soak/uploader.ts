@@ -184,8 +184,8 @@ export class Uploader {
 
   #refused(upload: Upload, { code, body }: Extract<Outcome, { kind: 'refusal' }>): boolean {
     if (code !== 'chunk_out_of_order') return false;
-    const { error } = parsed(body) as { error: { details: { currentSize: number } } };
-    const { currentSize } = error.details;
+    const { details } = parsed(body) as { details: { currentSize: number } };
+    const { currentSize } = details;
     this.#take(upload, { exists: currentSize > 0, currentSize }, upload.know());
     return false;
   }

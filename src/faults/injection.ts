@@ -198,7 +198,7 @@ export class Injection {
     const details = { ruleId: this.#claim.rule.id };
     const message = `${STATUS_CODES[status] ?? 'Status'} (injected by rule ${this.#claim.rule.id}, not a real failure)`;
     const { requestId } = this.#options;
-    return JSON.stringify({ success: false, message, error: { code: 'injected_fault', details }, requestId });
+    return JSON.stringify({ success: false, message, error: 'injected_fault', details, requestId });
   }
 
   /** From here on the answer's head is as it would be; its body is what the fault makes of it. */

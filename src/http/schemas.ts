@@ -28,10 +28,12 @@ export const uploadCompleteSchema = z.strictObject({
   message: z.literal('Upload complete'),
 });
 
+/** `error` is a string: stock uploaders (Fine Uploader, Dropzone) show it to people, an object as "[object Object]". */
 export const errorSchema = z.strictObject({
   success: z.literal(false),
   message: z.string(),
-  error: z.strictObject({ code: z.string(), details: z.record(z.string(), z.unknown()) }),
+  error: z.string(),
+  details: z.record(z.string(), z.unknown()),
   requestId: z.string(),
 });
 
@@ -60,5 +62,5 @@ export function chunkBody(
 
 export function errorBody(error: AppError, requestId: string): z.infer<typeof errorSchema> {
   const { code, details, message } = error;
-  return { success: false, message, error: { code, details: { ...details } }, requestId };
+  return { success: false, message, error: code, details: { ...details }, requestId };
 }

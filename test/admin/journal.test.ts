@@ -18,7 +18,8 @@ interface Found {
 }
 
 interface Refused {
-  readonly error: { readonly code: string; readonly details: { readonly problems: readonly object[] } };
+  readonly error: string;
+  readonly details: { readonly problems: readonly object[] };
 }
 
 const seqsOf = ({ body }: Told<Found>): number[] => body.requests.map(({ seq }) => seq);
@@ -254,7 +255,7 @@ describe('an exchange', () => {
     await own.chunk();
     for (const seq of ['2', '0', '-1', '1.0', '1e0', 'x', ' 1'].map(encodeURIComponent)) {
       const { status, body } = await own.admin<Refused>(`GET requests/${seq}`);
-      expect([seq, status, body.error.code]).toEqual([seq, 404, 'exchange_not_found']);
+      expect([seq, status, body.error]).toEqual([seq, 404, 'exchange_not_found']);
     }
     expect((await new DoubleClient(server, 'other').admin('GET requests/1')).status).toBe(404);
     expect((await new DoubleClient(server).admin('GET requests/1?namespace=*')).status).toBe(200);
@@ -321,8 +322,8 @@ describe('queries', () => {
       ['POST requests/wait', { timeoutMs: 600_001 }, [{ pointer: '/timeoutMs' }]],
     ] as const) {
       const { status, body } = await own.admin<Refused>(line, json);
-      expect([line, status, body.error.code]).toEqual([line, 400, 'invalid_matcher']);
-      expect(body.error.details.problems).toMatchObject(problems);
+      expect([line, status, body.error]).toEqual([line, 400, 'invalid_matcher']);
+      expect(body.details.problems).toMatchObject(problems);
     }
     for (const query of [
       'limit=',
@@ -334,12 +335,12 @@ describe('queries', () => {
       'format=',
     ]) {
       const { status, body } = await own.admin<Refused>(`GET requests?${query}`);
-      expect([query, status, body.error.code]).toEqual([query, 400, 'invalid_request']);
+      expect([query, status, body.error]).toEqual([query, 400, 'invalid_request']);
     }
     for (const line of ['GET requests?fileId=%FF', 'GET requests?fileId=%', 'GET uploads?fileId=%FF']) {
-      const { status, body } = await own.admin<{ error: object }>(line);
+      const { status, body } = await own.admin<{ error: string; details: object }>(line);
       const details = { fields: [{ field: 'fileId', message: 'not percent-encoded UTF-8 text' }] };
-      expect([line, status, body.error]).toEqual([line, 400, { code: 'invalid_request', details }]);
+      expect([line, status, body.error, body.details]).toEqual([line, 400, 'invalid_request', details]);
     }
   });
 

@@ -87,8 +87,8 @@ describe('a reset', () => {
     'of %j is refused, and forgets nothing',
     async (json) => {
       const { own } = await filled();
-      const { status, body } = await own.admin<{ error: { code: string } }>('POST reset', json);
-      expect([status, body.error.code]).toEqual([400, 'invalid_request']);
+      const { status, body } = await own.admin<{ error: string }>('POST reset', json);
+      expect([status, body.error]).toEqual([400, 'invalid_request']);
       expect(await look(own)).toEqual(FULL);
     },
   );

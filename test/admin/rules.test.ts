@@ -9,7 +9,8 @@ interface Listed {
 }
 
 interface Refused {
-  readonly error: { readonly code: string; readonly details: { readonly problems: readonly object[] } };
+  readonly error: string;
+  readonly details: { readonly problems: readonly object[] };
 }
 
 const LOST = { id: 'lost', match: { operation: 'uploadChunk', chunkIndex: 1 }, fault: 'reset@post-commit' };
@@ -77,8 +78,8 @@ describe('arming', () => {
     const own = await client();
     for (const method of ['POST', 'PUT']) {
       const { status, body } = await own.admin<Refused>(`${method} rules`, json);
-      expect([status, body.error.code]).toEqual([400, 'invalid_rule']);
-      expect(body.error.details.problems).toMatchObject(problems);
+      expect([status, body.error]).toEqual([400, 'invalid_rule']);
+      expect(body.details.problems).toMatchObject(problems);
     }
     expect(idsOf(await own.admin<Listed>('GET rules'))).toEqual([]);
   });
@@ -173,7 +174,7 @@ describe('an armed rule', () => {
     const own = await client();
     for (const method of ['GET', 'DELETE']) {
       const { status, body } = await own.admin<Refused>(`${method} rules/none`);
-      expect([status, body.error.code]).toEqual([404, 'rule_not_found']);
+      expect([status, body.error]).toEqual([404, 'rule_not_found']);
     }
   });
 

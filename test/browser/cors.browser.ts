@@ -18,7 +18,7 @@ const CHUNK = { fileId: 'f', chunkIndex: '0', totalChunks: '2', file: 'content' 
 const ENTRY = '/media/videos/0123456789abcdef01234567';
 
 function codeOf(seen: Seen | null): string {
-  return (JSON.parse(seen?.body ?? '') as { error: { code: string } }).error.code;
+  return (JSON.parse(seen?.body ?? '') as { error: string }).error;
 }
 
 describe('a page of another origin', () => {

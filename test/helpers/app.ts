@@ -114,7 +114,8 @@ export interface Wire {
   readonly message: string;
   readonly requestId: string;
   readonly data: Readonly<Record<string, unknown>> & { readonly id: string; readonly status: string };
-  readonly error: { readonly code: string; readonly details: Readonly<Record<string, unknown>> };
+  readonly error: string;
+  readonly details: Readonly<Record<string, unknown>>;
 }
 
 export interface Answer {

@@ -143,7 +143,7 @@ function readable(url = ''): string {
 
 function codeIn(contentType: string, body: string | null): string | undefined {
   if (body === null || !contentType.includes('json')) return undefined;
-  return (JSON.parse(body) as { error?: { code?: string } }).error?.code;
+  return (JSON.parse(body) as { error?: string }).error;
 }
 
 function factsOf(operationId: string, { headers, url = '' }: IncomingMessage, body: Buffer): RequestFacts {

@@ -177,8 +177,8 @@ function decoded(path: string): string {
 function envelopeOf(text: string): { code: string; requestId: string; hasFields: boolean } | null {
   const parsed = errorSchema.safeParse(jsonOf(text));
   if (!parsed.success) return null;
-  const { error, requestId } = parsed.data;
-  return { code: error.code, requestId, hasFields: 'fields' in error.details };
+  const { error: code, details, requestId } = parsed.data;
+  return { code, requestId, hasFields: 'fields' in details };
 }
 
 function isJson({ headers }: RawAnswer): boolean {

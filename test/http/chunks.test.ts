@@ -52,7 +52,7 @@ function tinyChunk(content: Buffer, chunkIndex: number): Buffer {
 }
 
 function fieldsOf(answer: Answer): string[] {
-  const { fields } = answer.body.error.details as { fields: { field: string }[] };
+  const { fields } = answer.body.details as { fields: { field: string }[] };
   return fields.map(({ field }) => field);
 }
 
@@ -92,7 +92,7 @@ describe('the status of an upload', () => {
     const server = await openTestServer();
     const answer = await ask(server, `/media/chunks${query}`);
     expect(answer.status).toBe(400);
-    expect(answer.body.error.code).toBe('invalid_request');
+    expect(answer.body.error).toBe('invalid_request');
     expect(fieldsOf(answer)).toEqual(['fileId']);
   });
 });
@@ -177,7 +177,7 @@ describe('a chunk is whole or not at all (C3)', () => {
       await sendChunk(server, { index: 0, total: 3, bytes: 'first' });
       for (const order of [parts, parts.toReversed()]) {
         const answer = await post(server, order);
-        expect([answer.status, answer.body.error.code], answer.text).toEqual([code, error]);
+        expect([answer.status, answer.body.error], answer.text).toEqual([code, error]);
         expect(await sizeOf(server)).toBe(5);
         expect(await metric(server, 'stored_bytes')).toBe(5);
       }
@@ -224,7 +224,7 @@ describe('the fields of a chunk (C4)', () => {
     const server = await openTestServer();
     for (const parts of [chunkParts, fieldsFirst]) {
       const answer = await post(server, parts({ ...CHUNK, totalChunks: 3, chunkIndex }));
-      expect([answer.status, answer.body.error.code]).toEqual([400, 'invalid_request']);
+      expect([answer.status, answer.body.error]).toEqual([400, 'invalid_request']);
       expect(fieldsOf(answer)).toEqual(['chunkIndex']);
     }
   });
@@ -234,7 +234,7 @@ describe('the fields of a chunk (C4)', () => {
     async (totalChunks) => {
       const server = await openTestServer();
       const answer = await post(server, chunkParts({ ...CHUNK, totalChunks }));
-      expect([answer.status, answer.body.error.code]).toEqual([400, 'invalid_request']);
+      expect([answer.status, answer.body.error]).toEqual([400, 'invalid_request']);
       expect(fieldsOf(answer)).toEqual(['totalChunks']);
     },
   );
@@ -337,11 +337,11 @@ describe('a chunk that is sent again', () => {
     await sendChunk(server, { index: 0, total: 2, bytes: 'bytes' });
     for (const parts of [chunkParts, fieldsFirst]) {
       const answer = await post(server, parts({ ...CHUNK, totalChunks: 2, bytes: Buffer.from(bytes) }));
-      if (bytes === '') expect(answer.body.error.code).toBe('empty_chunk');
+      if (bytes === '') expect(answer.body.error).toBe('empty_chunk');
       else {
         expect(answer.status).toBe(409);
-        expect(answer.body.error).toMatchObject({
-          code: 'chunk_conflict',
+        expect(answer.body).toMatchObject({
+          error: 'chunk_conflict',
           details: { chunkIndex: 0, storedBytes: 5 },
         });
       }
@@ -358,7 +358,7 @@ describe('a chunk that is sent again', () => {
     ] as const) {
       const answer = await sendChunk(server, { index, total });
       expect(answer.status).toBe(409);
-      expect(answer.body.error).toMatchObject({ code: 'total_chunks_mismatch', details: { totalChunks: 3 } });
+      expect(answer.body).toMatchObject({ error: 'total_chunks_mismatch', details: { totalChunks: 3 } });
     }
   });
 });
@@ -370,10 +370,10 @@ describe('a gap (C8)', () => {
     for (const index of [2, 3]) {
       const answer = await sendChunk(server, { index, total: 4, bytes: 'x' });
       expect(answer.status).toBe(409);
-      expect(answer.body.error).toEqual({
-        code: 'chunk_out_of_order',
-        details: { expectedChunkIndex: 1, currentSize: 4 },
-      });
+      expect([answer.body.error, answer.body.details]).toEqual([
+        'chunk_out_of_order',
+        { expectedChunkIndex: 1, currentSize: 4 },
+      ]);
     }
     expect((await uploadView(server)).chunks).toHaveLength(1);
   });
@@ -381,7 +381,7 @@ describe('a gap (C8)', () => {
   it('before the first chunk is one, too: the last chunk alone completes nothing', async () => {
     const server = await openTestServer();
     const answer = await sendChunk(server, { index: 1, total: 2 });
-    expect(answer.body.error.details).toEqual({ expectedChunkIndex: 0, currentSize: 0 });
+    expect(answer.body.details).toEqual({ expectedChunkIndex: 0, currentSize: 0 });
     expect(await sizeOf(server)).toBeNull();
   });
 });
@@ -436,7 +436,7 @@ describe('with --chunk-order any (C8)', () => {
     const server = await openTestServer({ chunkOrder: 'any', maxFileSize: 10 });
     expect((await sendChunk(server, { index: 1, total: 2, bytes: 'sixsix' })).status).toBe(200);
     const answer = await sendChunk(server, { index: 0, total: 2, bytes: 'fivefive' });
-    expect([answer.status, answer.body.error.details]).toEqual([413, { maxBytes: 10, currentSize: 0 }]);
+    expect([answer.status, answer.body.details]).toEqual([413, { maxBytes: 10, currentSize: 0 }]);
   });
 });
 
@@ -460,10 +460,10 @@ describe('the size limit (C13)', () => {
       const chunk = { ...CHUNK, chunkIndex: 1, totalChunks: 3, bytes: Buffer.alloc(401) };
       const answer = await post(server, parts(chunk));
       expect(answer.status).toBe(413);
-      expect(answer.body.error).toEqual({
-        code: 'upload_too_large',
-        details: { maxBytes: 1_000, currentSize: 600 },
-      });
+      expect([answer.body.error, answer.body.details]).toEqual([
+        'upload_too_large',
+        { maxBytes: 1_000, currentSize: 600 },
+      ]);
     }
     expect(await sizeOf(server)).toBe(600);
     expect((await sendChunk(server, { index: 1, total: 3, bytes: 'x'.repeat(400) })).status).toBe(200);
@@ -489,7 +489,7 @@ describe('an empty chunk (C14)', () => {
     const server = await openTestServer();
     if (index === 1) await sendChunk(server, { index: 0, total: 2 });
     const answer = await sendChunk(server, { index, total: 2, bytes: '' });
-    expect([answer.status, answer.body.error.code]).toEqual([400, 'empty_chunk']);
+    expect([answer.status, answer.body.error]).toEqual([400, 'empty_chunk']);
   });
 });
 
@@ -576,7 +576,7 @@ describe('no room (C16)', () => {
         const next = { ...chunk, chunkIndex: 1 };
         for (let i = 0; i < 3; i += 1) {
           const refused = await post(server, partsOf(next));
-          expect([refused.status, refused.body.error.code]).toEqual([507, 'insufficient_storage']);
+          expect([refused.status, refused.body.error]).toEqual([507, 'insufficient_storage']);
           expect(refused.headers.get('retry-after')).toBe('1');
           expect(await sizeOf(server)).toBe(300);
           expect(await metric(server, 'stored_bytes')).toBe(800);
@@ -599,8 +599,8 @@ describe('no room for one key', () => {
         sendChunk(server, { fileId, index: 0, total: 2, bytes: 'x'.repeat(600), key });
       expect((await send('a', 'k')).status).toBe(200);
       const refused = await send('b', 'k');
-      expect([refused.status, refused.body.error.code]).toEqual([507, 'insufficient_storage']);
-      expect(refused.body.error.details).toEqual({ maxStoredBytesPerKey: 1_000 });
+      expect([refused.status, refused.body.error]).toEqual([507, 'insufficient_storage']);
+      expect(refused.body.details).toEqual({ maxStoredBytesPerKey: 1_000 });
       expect((await send('b', 'another')).status).toBe(200);
       expect((await ask(server, '/__admin/uploads/a', { method: 'DELETE', key: 'k' })).status).toBe(200);
       expect((await send('b', 'k')).status).toBe(200);
@@ -617,7 +617,7 @@ describe('unfinished uploads', () => {
     await begin('a');
     await begin('b');
     const refused = await begin('c');
-    expect([refused.status, refused.body.error.code]).toEqual([429, 'too_many_open_uploads']);
+    expect([refused.status, refused.body.error]).toEqual([429, 'too_many_open_uploads']);
     expect(refused.headers.get('retry-after')).toBe('1');
     expect((await begin('a')).status, 'one that is there goes on').toBe(200);
     expect((await begin('c', 'another')).status).toBe(200);
@@ -632,7 +632,7 @@ describe('unfinished uploads', () => {
     const server = await openTestServer({ maxOpenUploads: 1 });
     for (const fileId of ['a', 'b', 'c']) {
       const answer = await sendChunk(server, { fileId, index: 0, total: 2, bytes: '' });
-      expect(answer.body.error.code).toBe('empty_chunk');
+      expect(answer.body.error).toBe('empty_chunk');
     }
     expect((await sendChunk(server, { fileId: 'd' })).status).toBe(200);
   });
@@ -659,7 +659,7 @@ describe('a stored upload that fails its checks', () => {
       await ask(server, '/__admin/uploads/f'),
     ];
     for (const { status: code, body, headers } of answers) {
-      expect([code, body.error.code, headers.get('retry-after')]).toEqual([500, 'upload_damaged', null]);
+      expect([code, body.error, headers.get('retry-after')]).toEqual([500, 'upload_damaged', null]);
       expect(body.message).not.toContain(dataDir);
     }
     expect(server.takeErrors().map(({ msg }) => msg)).toEqual(answers.map(() => 'upload_damaged'));
@@ -672,7 +672,7 @@ describe('a stored upload that fails its checks', () => {
     const server = await openTestServer({ storage: 'disk' });
     putFolderAt(uploadLedger(server.dataDir, 'f'));
     for (const answer of [await status(server), await sendChunk(server)]) {
-      expect([answer.status, answer.body.error]).toEqual([500, { code: 'internal_error', details: {} }]);
+      expect([answer.status, answer.body.error, answer.body.details]).toEqual([500, 'internal_error', {}]);
       expect(answer.headers.get('retry-after')).toBe('1');
       expect(answer.text).not.toContain(server.dataDir);
       expect(answer.text).not.toContain('EISDIR');
@@ -698,7 +698,7 @@ it('a body that is not a form is refused as such (C11)', async () => {
       headers: { 'content-type': contentType },
       body: '{"fileId":"f"}',
     });
-    expect([answer.status, answer.body.error.code], contentType).toEqual([415, 'unsupported_media_type']);
+    expect([answer.status, answer.body.error], contentType).toEqual([415, 'unsupported_media_type']);
   }
   const bare = await openConnection(server.port);
   for (const body of ['', 'bytes']) {
@@ -745,7 +745,7 @@ it.each([
     headers: { 'content-type': contentType },
     body,
   });
-  expect([answer.status, answer.body.error.code]).toEqual([400, 'malformed_multipart']);
+  expect([answer.status, answer.body.error]).toEqual([400, 'malformed_multipart']);
   expect(await sizeOf(server)).toBeNull();
   expect(await metric(server, 'stored_bytes')).toBe(0);
 });
@@ -767,7 +767,7 @@ it.each<[string, ConfigInput, readonly Part[]]>([
   expect((await post(usual, parts)).status, 'by default it may').toBe(200);
   const strict = await openTestServer(settings);
   const answer = await post(strict, parts);
-  expect([answer.status, answer.body.error.code]).toEqual([400, 'malformed_multipart']);
+  expect([answer.status, answer.body.error]).toEqual([400, 'malformed_multipart']);
   expect(await metric(strict, 'stored_bytes')).toBe(0);
   expect((await post(strict, fieldsFirst(CHUNK))).status).toBe(200);
 });

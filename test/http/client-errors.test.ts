@@ -20,7 +20,7 @@ async function answersTo(port: number, text: string): Promise<(readonly [number,
   const answers: (readonly [number, string | undefined])[] = [];
   let answer: RawAnswer | null;
   while ((answer = await connection.answer()) !== null)
-    answers.push([answer.status, wireOf(answer.text).error?.code]);
+    answers.push([answer.status, wireOf(answer.text).error]);
   expect(connection.leftOver).toBe('');
   return answers;
 }

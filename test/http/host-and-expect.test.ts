@@ -36,7 +36,7 @@ describe('a request without a Host', () => {
       'no-store',
     ]);
     const { error, message, requestId } = errorSchema.parse(JSON.parse(answer?.text ?? ''));
-    expect([error.code, message]).toEqual(['invalid_request', expect.stringContaining('Host')]);
+    expect([error, message]).toEqual(['invalid_request', expect.stringContaining('Host')]);
     expect(requestId).toBe(answer?.headers['x-request-id']);
     expect(server.log.filter(({ reqId }) => reqId === requestId)).toMatchObject([
       { msg: 'request', status: 400, code: 'invalid_request' },
@@ -61,7 +61,7 @@ describe('a request without a Host', () => {
     const connection = await openConnection(Number(new URL(server.adminUrl ?? '').port));
     await connection.write(withoutHost('GET /__admin/rules'));
     const answer = await connection.answer();
-    expect([answer?.status, wireOf(answer?.text).error.code]).toEqual([400, 'invalid_request']);
+    expect([answer?.status, wireOf(answer?.text).error]).toEqual([400, 'invalid_request']);
   });
 
   it('that waits for 100 Continue is refused instead', async () => {
@@ -86,7 +86,7 @@ it('a request with several Hosts is 400', async () => {
   const connection = await openConnection(server.port);
   await connection.write(withoutHost('GET /media/chunks?fileId=f', 'Host: a\r\nHost: b\r\n'));
   const answer = await connection.answer();
-  expect([answer?.status, wireOf(answer?.text).error?.code]).toEqual([400, 'invalid_request']);
+  expect([answer?.status, wireOf(answer?.text).error]).toEqual([400, 'invalid_request']);
 });
 
 it('an expectation that nobody knows is ignored: the request is served, and is on record', async () => {

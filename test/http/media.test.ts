@@ -125,7 +125,7 @@ async function contentOf(server: TestServer, id: string): Promise<Buffer> {
 }
 
 function fieldsOf(answer: Answer): string[] {
-  return (answer.body.error.details as { fields: { field: string }[] }).fields.map(({ field }) => field);
+  return (answer.body.details as { fields: { field: string }[] }).fields.map(({ field }) => field);
 }
 
 describe.each(KINDS)('a finalise, $type', (kind) => {
@@ -209,10 +209,10 @@ describe.each(KINDS)('a finalise, $type', (kind) => {
     for (const other of others) {
       const answer = await finalize(server, 'f', other);
       expect(answer.status).toBe(409);
-      expect(answer.body.error).toEqual({
-        code: 'already_finalized',
-        details: { mediaId: made.body.data.id },
-      });
+      expect([answer.body.error, answer.body.details]).toEqual([
+        'already_finalized',
+        { mediaId: made.body.data.id },
+      ]);
     }
     expect(await entries(server)).toHaveLength(1);
   });
@@ -265,12 +265,13 @@ describe.each(KINDS)('a finalise, $type', (kind) => {
   it('of an unknown upload is 404, of an incomplete one 409 with where to go on (F4)', async () => {
     const server = await openTestServer();
     const unknown = await finalize(server, 'never-sent', asked);
-    expect([unknown.status, unknown.body.error]).toEqual([404, { code: 'upload_not_found', details: {} }]);
+    expect([unknown.status, unknown.body.error, unknown.body.details]).toEqual([404, 'upload_not_found', {}]);
     await sendChunk(server, { index: 0, total: 3, bytes: 'four' });
     const incomplete = await finalize(server, 'f', asked);
-    expect([incomplete.status, incomplete.body.error]).toEqual([
+    expect([incomplete.status, incomplete.body.error, incomplete.body.details]).toEqual([
       409,
-      { code: 'upload_incomplete', details: { expectedChunkIndex: 1, currentSize: 4, totalChunks: 3 } },
+      'upload_incomplete',
+      { expectedChunkIndex: 1, currentSize: 4, totalChunks: 3 },
     ]);
     expect(await entries(server)).toEqual([]);
   });
@@ -278,7 +279,7 @@ describe.each(KINDS)('a finalise, $type', (kind) => {
   it('of an upload with its last chunk alone missing is 409, whatever came before, with --chunk-order any (F4)', async () => {
     const server = await openTestServer({ chunkOrder: 'any' });
     for (const index of [2, 1]) await sendChunk(server, { index, total: 3, bytes: 'four' });
-    expect((await finalize(server, 'f', asked)).body.error.details).toEqual({
+    expect((await finalize(server, 'f', asked)).body.details).toEqual({
       expectedChunkIndex: 0,
       currentSize: 0,
       totalChunks: 3,
@@ -364,7 +365,7 @@ describe.each(KINDS)('what a request must have, $type', (kind) => {
       }),
     ];
     for (const answer of answers) {
-      expect([answer.status, answer.body.error.code]).toEqual([400, 'invalid_request']);
+      expect([answer.status, answer.body.error]).toEqual([400, 'invalid_request']);
       expect(fieldsOf(answer)).toEqual(['fileId']);
     }
     expect(await metric(server, 'stored_bytes')).toBe(kind.good.length);
@@ -400,7 +401,7 @@ describe.each(KINDS)('what a request must have, $type', (kind) => {
       const server = await openTestServer();
       await sendAll(server, { content: kind.good });
       const answer = await finalize(server, 'f', { type: kind.type, fields: { ...made, ...fields } });
-      expect([answer.status, answer.body.error.code], answer.text).toEqual([400, 'invalid_request']);
+      expect([answer.status, answer.body.error], answer.text).toEqual([400, 'invalid_request']);
       expect(fieldsOf(answer)).toEqual(named);
       expect((await finalize(server, 'f', { type: kind.type, fields: made })).status).toBe(201);
     },
@@ -455,7 +456,7 @@ describe.each(KINDS)('what a request must have, $type', (kind) => {
       ['title', encoded(latin1)],
     ] as const) {
       const answer = await post(server, kind, sent);
-      expect([answer.status, answer.body.error?.code, answer.body.message], field).toEqual([
+      expect([answer.status, answer.body.error, answer.body.message], field).toEqual([
         400,
         'invalid_request',
         expect.stringContaining('UTF-8'),
@@ -482,7 +483,7 @@ describe.each(KINDS)('what a request must have, $type', (kind) => {
   ])('%s is refused as malformed', async (_name, contentType, body) => {
     const server = await openTestServer();
     const answer = await post(server, kind, { contentType, body });
-    expect([answer.status, answer.body.error.code]).toEqual([400, 'malformed_json']);
+    expect([answer.status, answer.body.error]).toEqual([400, 'malformed_json']);
   });
 
   it.each([
@@ -505,7 +506,7 @@ describe.each(KINDS)('what a request must have, $type', (kind) => {
   ])('%s is refused as malformed', async (_name, contentType, body) => {
     const server = await openTestServer();
     const answer = await post(server, kind, { contentType, body });
-    expect([answer.status, answer.body.error.code]).toEqual([400, 'malformed_multipart']);
+    expect([answer.status, answer.body.error]).toEqual([400, 'malformed_multipart']);
   });
 
   it('a JSON or urlencoded body beyond its limit is 413', async () => {
@@ -515,7 +516,7 @@ describe.each(KINDS)('what a request must have, $type', (kind) => {
       ['application/x-www-form-urlencoded', `title=${'x'.repeat(70_000)}`],
     ] as const) {
       const answer = await post(server, kind, { contentType, body });
-      expect([answer.status, answer.body.error.code]).toEqual([413, 'body_too_large']);
+      expect([answer.status, answer.body.error]).toEqual([413, 'body_too_large']);
     }
   });
 
@@ -524,7 +525,7 @@ describe.each(KINDS)('what a request must have, $type', (kind) => {
     async (contentType) => {
       const server = await openTestServer();
       const answer = await post(server, kind, { contentType, body: 'fileId=f' });
-      expect([answer.status, answer.body.error.code]).toEqual([415, 'unsupported_media_type']);
+      expect([answer.status, answer.body.error]).toEqual([415, 'unsupported_media_type']);
     },
   );
 
@@ -533,7 +534,7 @@ describe.each(KINDS)('what a request must have, $type', (kind) => {
     await sendAll(server, { content: kind.good });
     for (const contentType of ['application/json', 'application/x-www-form-urlencoded']) {
       const answer = await post(server, kind, { contentType, body: JSON.stringify(made) });
-      expect([answer.status, answer.body.error.code]).toEqual([415, 'unsupported_media_type']);
+      expect([answer.status, answer.body.error]).toEqual([415, 'unsupported_media_type']);
     }
     expect((await finalize(server, 'f', { type: kind.type, fields: made })).status).toBe(201);
   });
@@ -595,7 +596,7 @@ describe.each(KINDS)('a direct upload, $type', (kind) => {
     if (filename === kind.filename) return;
     const server = await openTestServer({ storage: 'disk' });
     const answer = await direct(server, kind, { filename });
-    expect([answer.status, answer.body.error.code]).toEqual([415, 'unsupported_media']);
+    expect([answer.status, answer.body.error]).toEqual([415, 'unsupported_media']);
     expect(contentBytes(server.dataDir)).toBe(0);
     expect(await entries(server)).toEqual([]);
   });
@@ -603,7 +604,7 @@ describe.each(KINDS)('a direct upload, $type', (kind) => {
   it('that is larger than a file may be is refused, early or late, and not kept (F8, C13)', async () => {
     const server = await openTestServer({ storage: 'disk', maxFileSize: '2MiB' });
     const late = await direct(server, kind, { value: Buffer.alloc(2 * 1024 * 1024 + 1) });
-    expect([late.status, late.body.error.code]).toEqual([413, 'upload_too_large']);
+    expect([late.status, late.body.error]).toEqual([413, 'upload_too_large']);
     const early = await openConnection(server.port);
     const headers = {
       'content-type': formOf([]).contentType,
@@ -622,7 +623,7 @@ describe.each(KINDS)('a direct upload, $type', (kind) => {
     const server = await openTestServer({ maxStoredBytes: 600 });
     expect((await direct(server, kind)).status).toBe(201);
     const answer = await direct(server, kind);
-    expect([answer.status, answer.body.error.code, answer.headers.get('retry-after')]).toEqual([
+    expect([answer.status, answer.body.error, answer.headers.get('retry-after')]).toEqual([
       507,
       'insufficient_storage',
       '1',
@@ -643,7 +644,7 @@ describe.each(KINDS)('a direct upload, $type', (kind) => {
     const silent = await openConnection(server.port);
     await silent.write(whole.subarray(0, -200));
     const answer = await silent.answer();
-    expect([answer?.status, wireOf(answer?.text).error.code]).toEqual([408, 'request_timeout']);
+    expect([answer?.status, wireOf(answer?.text).error]).toEqual([408, 'request_timeout']);
     const cut = await openConnection(server.port);
     await cut.write(whole.subarray(0, -1));
     cut.reset();
@@ -662,7 +663,7 @@ it('a JSON body that goes silent is 408, like a form (§7)', async () => {
     const headers = { 'content-type': contentType, 'content-length': 100, 'x-api-key': 'k' };
     await connection.write(requestBytes('POST /media/videos', headers, '{"fileId":'));
     const answer = await connection.answer();
-    expect([answer?.status, wireOf(answer?.text).error?.code], contentType).toEqual([408, 'request_timeout']);
+    expect([answer?.status, wireOf(answer?.text).error], contentType).toEqual([408, 'request_timeout']);
   }
 });
 
@@ -697,12 +698,12 @@ describe('--media-check', () => {
       const asked = { type: kind.type, fields: { platforms: '["tiktok"]' } };
       for (const value of [kind.bad, Buffer.from('text'), Buffer.alloc(0)]) {
         const answer = await direct(server, kind, { value });
-        expect([answer.status, answer.body.error.code]).toEqual([415, 'unsupported_media']);
+        expect([answer.status, answer.body.error]).toEqual([415, 'unsupported_media']);
       }
       expect(await metric(server, 'stored_bytes')).toBe(0);
       await sendAll(server, { content: kind.bad, total: 2 });
       const refused = await finalize(server, 'f', asked);
-      expect([refused.status, refused.body.error.code]).toEqual([415, 'unsupported_media']);
+      expect([refused.status, refused.body.error]).toEqual([415, 'unsupported_media']);
       expect(await uploadView(server)).toMatchObject({ completed: true, finalizedAs: null });
       expect(
         (await finalize(server, 'f', { ...asked, type: kind.other })).status,
@@ -819,14 +820,14 @@ describe.each(KINDS)('reading an entry, $type', (kind) => {
     const connection = await openConnection(server.port);
     await connection.write(requestBytes(`GET /media/${kind.type}/${id}`, { 'x-api-key': 'k' }));
     const answer = await connection.answer();
-    expect([answer?.status, wireOf(answer?.text).error.code]).toEqual([404, 'media_not_found']);
+    expect([answer?.status, wireOf(answer?.text).error]).toEqual([404, 'media_not_found']);
   });
 
   it('as the other type is 404', async () => {
     const server = await openTestServer();
     const { body } = await direct(server, kind);
     const answer = await ask(server, `/media/${kind.other}/${body.data.id}`, { key: 'k' });
-    expect([answer.status, answer.body.error.code]).toEqual([404, 'media_not_found']);
+    expect([answer.status, answer.body.error]).toEqual([404, 'media_not_found']);
   });
 });
 
@@ -839,7 +840,7 @@ describe.each(KINDS)('stored data that fails its checks, $type', (kind) => {
     await flipByte(mediaLedger(before.dataDir, damaged, namespaceOf('k')), 30);
     const server = await openTestServer({ storage: 'disk', dataDir: before.dataDir });
     const answer = await ask(server, `/media/${kind.type}/${damaged}`, { key: 'k' });
-    expect([answer.status, answer.body.error.code]).toEqual([500, 'upload_damaged']);
+    expect([answer.status, answer.body.error]).toEqual([500, 'upload_damaged']);
     expect((await ask(server, `/media/${kind.type}/${whole}`, { key: 'k' })).status).toBe(200);
     expect(server.takeErrors()).toMatchObject([{ msg: 'upload_damaged' }]);
   });
@@ -866,7 +867,7 @@ describe.each(KINDS)('stored data that fails its checks, $type', (kind) => {
       await ask(server, `/media/${kind.type}/${id}`, { key: 'k' }),
       await finalize(server, 'f', { type: kind.type, fields }),
     ]) {
-      expect([answer.status, answer.body.error]).toEqual([500, { code: 'internal_error', details: {} }]);
+      expect([answer.status, answer.body.error, answer.body.details]).toEqual([500, 'internal_error', {}]);
       expect(answer.text).not.toContain('EISDIR');
     }
     expect(server.takeErrors()).toHaveLength(2);
@@ -879,7 +880,7 @@ describe.each(KINDS)('stored data that fails its checks, $type', (kind) => {
     await flipByte(uploadLedger(before.dataDir, 'f'), 30);
     const server = await openTestServer({ storage: 'disk', dataDir: before.dataDir });
     const answer = await finalize(server, 'f', { type: kind.type, fields: { platforms: '["tiktok"]' } });
-    expect([answer.status, answer.body.error.code]).toEqual([500, 'upload_damaged']);
+    expect([answer.status, answer.body.error]).toEqual([500, 'upload_damaged']);
     expect(server.takeErrors()).toHaveLength(1);
   });
 });

@@ -26,8 +26,8 @@ describe('a key that asked as often as it may', () => {
       const server = await openLimited();
       await useUp(server, 'k');
       const refused = await ask(server, path.replace('{id}', '0'.repeat(24)), { method, key: 'k' });
-      expect([refused.status, refused.body.error.code]).toEqual([429, 'too_many_requests']);
-      expect(refused.body.error.details).toEqual({ maxRequestsPerSecond: LIMIT });
+      expect([refused.status, refused.body.error]).toEqual([429, 'too_many_requests']);
+      expect(refused.body.details).toEqual({ maxRequestsPerSecond: LIMIT });
       expect(refused.headers.get('retry-after')).toBe('1');
     },
   );

@@ -71,18 +71,16 @@ interface Body {
     readonly id: string;
     readonly title: string;
   };
-  readonly error: {
-    readonly code: string;
-    readonly details: { readonly mediaId?: string; readonly sentBytes?: number };
-  };
+  readonly error: string;
+  readonly details: { readonly mediaId?: string; readonly sentBytes?: number };
 }
 
 /** In the words of the oracle. What the client itself sent is left out. */
 export function seenIn(op: Op, fileId: string, { status, body }: Heard): Seen {
-  const { data, error } = JSON.parse(body.toString()) as Body;
+  const { data, error, details } = JSON.parse(body.toString()) as Body;
   if (Number(status) >= 300) {
-    const { mediaId = null, sentBytes: _sentBytes, ...details } = error.details;
-    return { status: Number(status), text: `${error.code} ${JSON.stringify(details)}`, entry: mediaId };
+    const { mediaId = null, sentBytes: _sentBytes, ...told } = details;
+    return { status: Number(status), text: `${error} ${JSON.stringify(told)}`, entry: mediaId };
   }
   const entry = op.kind === 'finalise' ? data.id : null;
   return { status: Number(status), text: textOf(op, fileId, data), entry };

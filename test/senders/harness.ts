@@ -136,7 +136,7 @@ export async function exchangesOf(key: string): Promise<Exchange[]> {
 /** Of our envelope; empty in a success, the text itself where it is no JSON. */
 export function errorCodeIn(text: string): string {
   try {
-    return (JSON.parse(text) as { error?: { code?: string } }).error?.code ?? '';
+    return (JSON.parse(text) as { error?: string }).error ?? '';
   } catch {
     return text;
   }
