@@ -1,5 +1,5 @@
-// connections.ts: what the journal says of a connection: its number, how many exchanges it had, and what tells one
-// request's head from another's.
+// connections.ts: what the journal says of a connection and of a request's head: the connection's number, how many exchanges it
+// had, in which order heads were read, and what tells one head from another.
 import { hash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
@@ -15,6 +15,21 @@ export class Connections {
     this.#known.set(socket, connection);
     connection.exchanges += 1;
     return { id: connection.id, exchange: connection.exchanges, reused: connection.exchanges > 1 };
+  }
+}
+
+/** Numbers requests in the order in which their heads were read. What was over by then is told by `count`, not by a clock. */
+export class Beginnings {
+  #count = 0;
+
+  /** The last number given out; 0: none. */
+  get count(): number {
+    return this.#count;
+  }
+
+  next(): number {
+    this.#count += 1;
+    return this.#count;
   }
 }
 

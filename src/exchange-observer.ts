@@ -7,7 +7,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { Clocks } from './clock.ts';
-import { headMarkOf } from './connections.ts';
+import { headMarkOf, type Beginnings } from './connections.ts';
 import type { Contract } from './contract.ts';
 import { beginRecording, recordAnswer, type Answered } from './exchange-recording.ts';
 import { Injection, isCutting, type Ending, type FaultActions } from './faults/injection.ts';
@@ -38,6 +38,7 @@ export interface ObserverOptions {
   /** Null: `--no-journal`. */
   readonly journal: Journal | null;
   readonly clocks: Clocks;
+  readonly beginnings: Beginnings;
   readonly logger: Logger;
   readonly contract: () => Contract;
   readonly actionsOf: (namespace: string) => FaultActions;
@@ -73,7 +74,7 @@ export class ExchangeObserver implements Observer {
     this.#reply = reply;
     this.#operation = operationOf(request);
     this.#subject = request.routeOptions.config.subjectOf?.(request) ?? {};
-    const begun = { connection, subject: this.#subject };
+    const begun = { begun: request.begun, connection, subject: this.#subject };
     this.#recording = options.journal === null ? null : beginRecording(request, begun);
     reply.raw.once('close', () => this.#closed());
   }
@@ -240,10 +241,11 @@ export class ExchangeObserver implements Observer {
     if (recording === null) return;
     this.#isOnRecord = true;
     if (response !== null) recording.answerBegins();
-    const { clocks, contract } = this.#options;
+    const { clocks, contract, beginnings } = this.#options;
     const namespace = this.#namespace;
     const atMs = this.#atMs ?? clocks.now(namespace);
-    const end = { outcome, response, atMs, timing: recording.timing() };
+    const endedAfter = this.#reply.raw.closed ? beginnings.count : null;
+    const end = { outcome, response, atMs, endedAfter, timing: recording.timing() };
     const endedMs = performance.now();
     this.#later((journal) => {
       // The first one loads the contract's checks.
@@ -269,8 +271,9 @@ export class ExchangeObserver implements Observer {
     const isWhole = isAnswered(this.#reply.raw);
     if (!this.#isOnRecord && !isWhole) return this.#record('client-aborted', null);
     const timing = this.#recording.timing();
+    const endedAfter = this.#options.beginnings.count;
     this.#later((journal) => {
-      if (this.#seq !== null) journal.ended(this.#seq, { isWhole, timing }, this.#headMark);
+      if (this.#seq !== null) journal.ended(this.#seq, { isWhole, timing, endedAfter }, this.#headMark);
     });
   }
 }

@@ -10,18 +10,27 @@ import type { Subject } from './http/observer.ts';
 import { uploadStatusIn } from './http/schemas.ts';
 import { Recording, type Beginning } from './journal/recording.ts';
 
-interface Begun extends Pick<Beginning, 'connection'> {
+interface Begun extends Pick<Beginning, 'begun' | 'connection'> {
   /** As far as the URL says it. */
   readonly subject: Subject;
 }
 
-export function beginRecording(request: FastifyRequest, { connection, subject }: Begun): Recording {
+export function beginRecording(request: FastifyRequest, { begun, connection, subject }: Begun): Recording {
   const { method, url: path, id: requestId, headers } = request;
   const length = headers['content-length'];
   const declaredBytes = length === undefined ? null : Number(length);
   const operation = operationOf(request);
   const now = (): number => performance.now();
-  const recording = new Recording({ requestId, connection, operation, method, path, declaredBytes, now });
+  const recording = new Recording({
+    requestId,
+    begun,
+    connection,
+    operation,
+    method,
+    path,
+    declaredBytes,
+    now,
+  });
   const { fileId } = subject;
   if (fileId !== undefined) recording.upload = { fileId, chunkIndex: null, attempt: null };
   return recording;

@@ -4,9 +4,8 @@
 // Promises: one log line and one count per request; no time-out on a request's total time; the admin plane is only
 // where §9 allows it.
 // Must not know: storage, how the process starts and ends.
-import { randomUUID } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
@@ -18,7 +17,6 @@ import type { Clocks } from './clock.ts';
 import type { Config } from './config.ts';
 import { loadContract } from './contract.ts';
 import { AppError } from './errors.ts';
-import type { ObserverOptions } from './exchange-observer.ts';
 import type { FaultActions } from './faults/injection.ts';
 import type { RuleBook } from './faults/rule-book.ts';
 import { FeedBudget } from './http/body-feed.ts';
@@ -30,14 +28,14 @@ import { InFlight } from './http/in-flight.ts';
 import { Keys } from './http/keys.ts';
 import { lingerAfter } from './http/linger.ts';
 import { Pipelined } from './http/pipelined.ts';
-import { MediaIds } from './ids.ts';
 import { countRequests } from './http/rate-limit.ts';
 import { answerUnroutable, installReplies } from './http/replies.ts';
 import { RequestLog } from './http/request-log.ts';
 import type { Journal } from './journal/journal.ts';
 import type { Fixtures } from './media/accounts.ts';
 import type { Media } from './media/media.ts';
-import { surround } from './surround.ts';
+import { createRequestIds } from './request-ids.ts';
+import { NO_SURROUNDINGS, surroundings, type SurroundOptions, type Surroundings } from './surround.ts';
 import type { Metrics } from './telemetry.ts';
 import type { Storage } from './uploads/ports.ts';
 import type { Uploads } from './uploads/uploads.ts';
@@ -80,7 +78,7 @@ export class HttpServer {
     this.#options = options;
     this.#requestLog = new RequestLog(options);
     const { config } = options;
-    this.#main = this.#createApp((app) => surround(app, surroundOptions(options)));
+    this.#main = this.#createApp(surroundings(surroundOptions(options)));
     if (config.maxRequestsPerSecond !== undefined) countRequests(this.#main, config.maxRequestsPerSecond);
     const contract = contractOptions(options, this.#inFlight);
     const admin = this.#adminOptions(contract.body);
@@ -134,7 +132,7 @@ export class HttpServer {
     this.#requestLog.settle();
   }
 
-  #createApp(surroundRoutes: (app: FastifyInstance) => void = () => undefined): FastifyInstance {
+  #createApp(around: Surroundings = NO_SURROUNDINGS): FastifyInstance {
     const { config, logger, metrics } = this.#options;
     const pipelined = new Pipelined();
     const clientErrors = new ClientErrors(pipelined, () => this.#answers.settle());
@@ -159,10 +157,14 @@ export class HttpServer {
     this.#options.observe?.(app);
     app.decorateRequest('caller', null);
     app.decorateRequest('observer', null);
+    app.decorateRequest('begun', 0);
     app.decorateRequest('errorCode', '');
     app.decorateRequest('facts', null as never);
     // Hooks of every request take a callback: a promise for each costs more than what most of them do.
-    app.addHook('onRequest', ({ raw }, reply, done) => pipelined.inOrder(raw, reply.raw, done));
+    app.addHook('onRequest', (request, reply, done) => {
+      around.numberHead(request);
+      pipelined.inOrder(request.raw, reply.raw, done);
+    });
     app.addHook('onRequest', (request, reply, done) => {
       request.facts = {};
       reply.header('x-request-id', request.id);
@@ -170,7 +172,7 @@ export class HttpServer {
       refuseUnclear(request.raw);
       done();
     });
-    surroundRoutes(app);
+    around.install(app);
     const allowed = (request: FastifyRequest, reply: FastifyReply): void =>
       allowPages(config.corsOrigin, request, reply);
     const onAborted = (operation: string): void => metrics.requestAborted(operation);
@@ -237,7 +239,7 @@ export class HttpServer {
   }
 }
 
-function surroundOptions({ rules, journal, clocks, controls, logger }: HttpOptions): ObserverOptions {
+function surroundOptions({ rules, journal, clocks, controls, logger }: HttpOptions): SurroundOptions {
   const actionsOf = (namespace: string): FaultActions => controls.actionsOf(namespace);
   return { rules, journal, clocks, logger, actionsOf, contract: () => loadContract() };
 }
@@ -273,20 +275,6 @@ function shuttingDown(): AppError {
     'shutting_down',
     'the server is ending; nothing of this request was stored, send it again when the server is back',
   );
-}
-
-/** A proxy's request id is kept, if it is short and harmless in a log line. With a seed, ours are a repeatable sequence. */
-function createRequestIds(
-  seed: string | undefined,
-): (request: Pick<IncomingMessage, 'headers' | 'url'>) => string {
-  const contractIds = new MediaIds(seed ?? null);
-  return ({ headers, url = '' }) => {
-    const given = headers['x-request-id'];
-    if (typeof given === 'string' && /^[\w.-]{1,64}$/.test(given)) return given;
-    // Looking at the admin plane must not change what the contract's exchanges are called.
-    if (seed === undefined || url.startsWith(ADMIN_PREFIX)) return randomUUID();
-    return contractIds.next('requests');
-  };
 }
 
 export function isLoopback(host: string): boolean {

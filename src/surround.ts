@@ -1,23 +1,53 @@
 // surround.ts: puts an observer around every exchange of the contract's routes.
 //
 // Must not know: what the observer does, what the routes do.
-import type { FastifyInstance } from 'fastify';
-import { Connections } from './connections.ts';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Beginnings, Connections } from './connections.ts';
 import { isOfAdminPlane } from './http/exchange.ts';
 import { ExchangeObserver, type ObserverOptions } from './exchange-observer.ts';
 
-/** Registers the hooks. To be called before the routes are. */
-export function surround(app: FastifyInstance, options: ObserverOptions): void {
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** See Exchange. 0: it is none that is recorded. */
+    begun: number;
+  }
+}
+
+/** The contract's routes and what is no route; neither preflights nor the admin plane. */
+function isSurrounded(request: FastifyRequest): boolean {
+  if (request.method === 'OPTIONS') return false;
+  const { url } = request.routeOptions; // The request's own may be percent-encoded, or absolute.
+  return url === undefined ? !isOfAdminPlane(request.url) : !url.startsWith('/__admin');
+}
+
+export type SurroundOptions = Omit<ObserverOptions, 'beginnings'>;
+
+export interface Surroundings {
+  /** To be called as soon as a head was read: a request may have to wait for its turn after that (http/pipelined.ts). */
+  readonly numberHead: (request: FastifyRequest) => void;
+  /** Registers the hooks. To be called before the routes are. */
+  readonly install: (app: FastifyInstance) => void;
+}
+
+export const NO_SURROUNDINGS: Surroundings = { numberHead: () => undefined, install: () => undefined };
+
+export function surroundings(options: SurroundOptions): Surroundings {
+  const beginnings = new Beginnings();
+  return {
+    numberHead: (request) => {
+      if (isSurrounded(request)) request.begun = beginnings.next();
+    },
+    install: (app) => surround(app, { ...options, beginnings }),
+  };
+}
+
+function surround(app: FastifyInstance, options: ObserverOptions): void {
   const connections = new Connections();
   app.addHook('onRequest', (request, reply, done) => {
     // Those that are not on record count, too: after a preflight, a browser takes a connection for a used one, on which it
     // sends a POST again by itself.
     const connection = connections.next(request.raw.socket);
-    const { url } = request.routeOptions; // The request's own may be percent-encoded, or absolute.
-    const isOfPlane = url === undefined ? isOfAdminPlane(request.url) : url.startsWith('/__admin');
-    if (!isOfPlane && request.method !== 'OPTIONS') {
-      request.observer = new ExchangeObserver(options, { request, reply, connection });
-    }
+    if (request.begun > 0) request.observer = new ExchangeObserver(options, { request, reply, connection });
     done();
   });
   // After the keys have been checked, and before anything of the body is asked for. A hook that has nothing to wait for

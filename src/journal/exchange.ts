@@ -51,6 +51,13 @@ interface Timing {
 export interface Exchange {
   /** Counts the exchanges of the server, all namespaces together, from 1. */
   readonly seq: number;
+  /** Counts the requests of the server in the order in which their heads were read, from 1: `seq` counts those that ended. */
+  readonly begun: number;
+  /**
+   * How many requests had begun when this exchange was over: its answer sent whole, or its connection ended. So a request
+   * with a higher `begun` came after it, and nothing else did. Null: it is not over.
+   */
+  readonly endedAfter: number | null;
   readonly namespace: string;
   /** When the request's head was read, ISO 8601, on the namespace's clock. */
   readonly at: string;
@@ -100,7 +107,10 @@ export type ExchangeDraft = Omit<Exchange, 'seq' | 'suspectedTransportReplay'>;
 
 /** What can still change once an exchange is on record: its answer is being sent, its commit comes late. */
 export type Amendment = Partial<
-  Pick<Exchange, 'body' | 'committed' | 'contract' | 'fault' | 'outcome' | 'response' | 'timing'>
+  Pick<
+    Exchange,
+    'body' | 'committed' | 'contract' | 'endedAfter' | 'fault' | 'outcome' | 'response' | 'timing'
+  >
 >;
 
 /** Objects, numbers and short strings of an exchange without parts; the journal's own record of it included. */

@@ -109,20 +109,20 @@ export class Journal {
   }
 
   /**
-   * The exchange is over. That its client left before the whole answer was handed over is told; how long it took is not.
+   * The exchange is over. That its client left before the whole answer was handed over is told; how long it took and what had begun by then is not.
    * @param headMark as for `append`
    */
   ended(
     seq: number,
-    { isWhole, timing }: { isWhole: boolean; timing: Exchange['timing'] },
+    { isWhole, timing, endedAfter }: { isWhole: boolean } & Pick<Exchange, 'timing' | 'endedAfter'>,
     headMark?: () => string,
   ): void {
     const entry = this.#records.find(seq);
     if (entry === null) return;
     const { outcome } = entry.exchange;
     const hasLeft = !isWhole && (outcome === 'answered' || outcome === 'refused');
-    if (hasLeft) this.amend(seq, { outcome: 'client-aborted', timing }, headMark);
-    else entry.exchange.timing = timing;
+    if (hasLeft) this.amend(seq, { outcome: 'client-aborted', timing, endedAfter }, headMark);
+    else Object.assign(entry.exchange, { timing, endedAfter });
   }
 
   /** Puts off work on the journal until somebody looks at it, or the turn ends: under load it is done for many at once. */

@@ -7,6 +7,7 @@ import type { Connection, Exchange, ExchangeDraft, Outcome, Part } from './excha
 
 export interface Beginning {
   readonly requestId: string;
+  readonly begun: number;
   readonly connection: Connection;
   readonly operation: string;
   readonly method: string;
@@ -22,6 +23,7 @@ export interface End {
   readonly response: Exchange['response'];
   /** Epoch milliseconds on the namespace's clock, which is known only after the key was checked. */
   readonly atMs: number;
+  readonly endedAfter: number | null;
   readonly timing: Exchange['timing'];
 }
 
@@ -100,10 +102,12 @@ export class Recording {
     this.#firstByteMs ??= this.#elapsed();
   }
 
-  draft(namespace: string, { outcome, response, atMs, timing }: End): ExchangeDraft {
-    const { requestId, connection, operation, method, path, declaredBytes } = this.#beginning;
+  draft(namespace: string, { outcome, response, atMs, endedAfter, timing }: End): ExchangeDraft {
+    const { requestId, begun, connection, operation, method, path, declaredBytes } = this.#beginning;
     const { receivedBytes, fileBytes, parts } = this.body();
     return {
+      begun,
+      endedAfter,
       namespace,
       at: new Date(atMs).toISOString(),
       requestId,

@@ -10,7 +10,10 @@ import { isLost, type Sighting } from './transport-replay.ts';
 
 export interface Entry extends Sighting {
   /** Its timing is what it is so far, while its answer is being sent. */
-  exchange: Omit<Exchange, 'timing'> & { timing: Exchange['timing'] };
+  exchange: Omit<Exchange, 'timing' | 'endedAfter'> & {
+    timing: Exchange['timing'];
+    endedAfter: number | null;
+  };
   endedMs: number;
   headMark: string | undefined;
   /** Set here. */

@@ -1,7 +1,8 @@
 // journal/verify.ts: whether the recorded exchanges are those that a test expects (`POST verify`, behaviour §11).
 //
 // A request is valid if and only if it is an object of: `expect`, a list of `{match, count}` or `{match, atLeast, atMost}`
-// (none of them: at least once); `sequence`, matchers that are met in this order, with anything between them; `never`,
+// (none of them: at least once); `sequence`, matchers that are met by requests that began in this order, with anything between
+// them; `never`,
 // matchers or names of NEVER_EVENTS; `unfiredRules`. A rule that is armed and never fired fails every verification
 // (behaviour §9) unless `unfiredRules` is false: else a test passes whose fault never came.
 // Must not know: where exchanges and rules are kept.
@@ -146,17 +147,19 @@ function checkCount(expected: Expectation, index: number, exchanges: readonly Ex
   };
 }
 
+/** By `begun`: an exchange that ends late, such as one that stalled, was not sent late. */
 function checkSequence(sequence: readonly JournalMatcher[], exchanges: readonly Exchange[]): Failure | null {
-  const seqs: number[] = [];
-  for (const exchange of exchanges) {
-    const step = sequence[seqs.length];
-    if (step !== undefined && matches(exchange, step)) seqs.push(exchange.seq);
+  const met: Exchange[] = [];
+  for (const exchange of exchanges.toSorted((left, right) => left.begun - right.begun)) {
+    const step = sequence[met.length];
+    if (step !== undefined && matches(exchange, step)) met.push(exchange);
   }
-  const missed = sequence[seqs.length];
+  const missed = sequence[met.length];
   if (missed === undefined) return null;
-  const afterSeq = seqs.at(-1) ?? 0;
-  const tooEarly = ({ seq }: Exchange) =>
-    seq > afterSeq ? [] : [{ field: 'order', expected: `after #${afterSeq}`, actual: seq }];
+  const { seq: afterSeq, begun: afterBegun } = met.at(-1) ?? { seq: 0, begun: 0 };
+  const seqs = met.map(({ seq }) => seq);
+  const tooEarly = ({ seq, begun }: Exchange) =>
+    begun > afterBegun ? [] : [{ field: 'order', expected: `after #${afterSeq}`, actual: seq }];
   return {
     kind: 'sequence',
     pointer: `/sequence/${seqs.length}`,

@@ -1,8 +1,11 @@
 // verify.test.ts: verification over HTTP: what passes, what fails and why, as JSON and as a text for a test's output.
 import { describe, expect, it } from 'vitest';
 import { startServer } from '../../src/index.ts';
-import { openTestServer } from '../helpers/app.ts';
+import { parseVerify, verify } from '../../src/journal/verify.ts';
+import { eventually, openTestServer } from '../helpers/app.ts';
 import { DoubleClient, type Told } from '../helpers/double-client.ts';
+import { chunkRequest } from '../helpers/exchanges.ts';
+import { openConnection } from '../helpers/raw.ts';
 
 interface Failure {
   readonly kind: string;
@@ -109,6 +112,47 @@ describe('a verification', () => {
     const verdict = await own.admin<Verdict>('POST verify', { never: ['acknowledged chunk re-sent'] });
     expect(failed(verdict)).toEqual([409, false, ['/never/0']]);
     expect(verdict.body.actual).toEqual({ count: 1, seqs: [2] });
+  });
+
+  it('does not accuse a first attempt that stalled and was noticed late, and its sequence goes by the beginnings', async () => {
+    const server = await openTestServer();
+    const own = new DoubleClient(server, 'k');
+    await own.admin('POST rules', { id: 'silence', match: { chunkIndex: 0 }, fault: 'stall@body:2' });
+    const form = chunkRequest({ key: 'k', fileId: 'f', index: 0, total: 2, bytes: Buffer.from('bytes') });
+    const first = await openConnection(server.port);
+    await first.write(form.bytes);
+    await eventually(
+      () => own.admin<{ fired: number }>('GET rules/silence'),
+      ({ body }) => body.fired === 1,
+    );
+    expect((await own.chunk({ index: 0, total: 2 })).status).toBe(200);
+    first.destroy();
+    await own.admin('POST requests/wait', { ruleId: 'silence', outcome: 'client-aborted' });
+    const verdict = await own.admin('POST verify', {
+      never: ['acknowledged chunk re-sent'],
+      sequence: [{ ruleId: 'silence' }, { chunkIndex: 0, status: 200 }],
+    });
+    expect(verdict.body).toEqual({ pass: true });
+  });
+
+  it('does not accuse one of two equal chunks that were in flight at once', async () => {
+    const server = await openTestServer();
+    const [own, other] = [new DoubleClient(server, 'k'), new DoubleClient(server, 'k')];
+    await own.admin('POST rules', { id: 'slow', fault: 'delay@post-commit:5m' });
+    const sending = own.chunk({ total: 2 });
+    await eventually(
+      () => other.admin<{ fired: number }>('GET rules/slow'),
+      ({ body }) => body.fired === 1,
+    );
+    expect((await other.chunk({ total: 2 })).status).toBe(200);
+    expect((await other.chunk({ total: 2 })).status).toBe(200);
+    await server.close();
+    await sending;
+    const { exchanges } = server.journal?.find('*') ?? { exchanges: [] };
+    const never = parseVerify({ never: ['acknowledged chunk re-sent'] });
+    // The third is guilty, which was told; the second was sent while nobody had been told.
+    expect(verify(never, exchanges, [])).toMatchObject({ actual: { count: 1 } });
+    expect(exchanges.map(({ begun, endedAfter }) => [begun, endedAfter])).toContainEqual([3, 3]);
   });
 
   /** All answers of chunks are lost, once each; then the client asks for the status, and goes back. */

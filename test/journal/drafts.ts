@@ -5,6 +5,8 @@ import { Journal, type JournalOptions } from '../../src/journal/journal.ts';
 
 export function draft(changes: Partial<ExchangeDraft> = {}): ExchangeDraft {
   return {
+    begun: 1,
+    endedAfter: 1,
     namespace: 'ns_a',
     at: '2026-03-01T09:30:00.000Z',
     connection: { id: 1, exchange: 2, reused: true },
@@ -52,6 +54,11 @@ export function statusQuery(changes: Partial<ExchangeDraft> = {}): ExchangeDraft
     committed: null,
     ...changes,
   });
+}
+
+/** Exchanges one after the other, each over before the next one begins. */
+export function inARow(...drafts: readonly ExchangeDraft[]): Exchange[] {
+  return drafts.map((one, index) => exchange(index + 1, { ...one, begun: index + 1, endedAfter: index + 1 }));
 }
 
 /** Stored, and the connection was reset before a byte of the answer. */

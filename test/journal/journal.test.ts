@@ -140,13 +140,13 @@ describe('amend', () => {
     journal.subscribe('ns_a', (event) => heard.push(event));
     const { seq } = journal.append(draft());
     const timing = { firstByteMs: 4, bodyMs: 3, totalMs: 50 };
-    journal.ended(seq, { isWhole: true, timing });
-    expect(journal.get(seq)?.timing).toEqual(timing);
+    journal.ended(seq, { isWhole: true, endedAfter: 3, timing });
+    expect(journal.get(seq)).toMatchObject({ timing, endedAfter: 3 });
     journal.amend(seq, { outcome: 'client-aborted', timing });
     expect(journal.get(seq)).toEqual({
       seq,
       suspectedTransportReplay: false,
-      ...draft({ timing, outcome: 'client-aborted' }),
+      ...draft({ timing, endedAfter: 3, outcome: 'client-aborted' }),
     });
     expect(heard.map(({ id, data }) => [id, 'outcome' in data ? data['outcome'] : null])).toEqual([
       [1, 'answered'],

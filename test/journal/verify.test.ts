@@ -2,18 +2,14 @@
 
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/errors.ts';
-import type { Exchange, ExchangeDraft } from '../../src/journal/exchange.ts';
+import type { ExchangeDraft } from '../../src/journal/exchange.ts';
 import { asText } from '../../src/journal/verify-text.ts';
 import { parseVerify, verify, type UnfiredRule, type Verdict } from '../../src/journal/verify.ts';
-import { chunk, draft, exchange, lostAnswer, statusQuery } from './drafts.ts';
+import { chunk, draft, exchange, inARow as record, lostAnswer, statusQuery } from './drafts.ts';
 
 const lostChunk2 = chunk(2, { ...lostAnswer(), upload: { fileId: 'f', chunkIndex: 2, attempt: 1 } });
 const again = (chunkIndex: number): ExchangeDraft =>
   draft({ upload: { fileId: 'f', chunkIndex, attempt: 2 }, committed: null });
-
-function record(...drafts: ExchangeDraft[]): Exchange[] {
-  return drafts.map((one, index) => exchange(index + 1, one));
-}
 
 /** Chunk 2 loses its answer and is sent again after a status query. */
 const story = record(chunk(0), chunk(1), lostChunk2, statusQuery(), again(2), chunk(3));
@@ -93,6 +89,18 @@ describe('sequence', () => {
     });
     expect(judge({ sequence: [{ chunkIndex: 0 }, { chunkIndex: 3 }] }).pass).toBe(true);
     expect(judge({ sequence: [] }).pass).toBe(true);
+  });
+
+  it('goes by the beginnings: what stalled first is met first, although it ended last', () => {
+    const silence = { ruleId: 'silence', phase: 'body', effect: 'stall' };
+    const stalled = exchange(2, { ...chunk(0), fault: silence, response: null, begun: 1, endedAfter: 2 });
+    const exchanges = [exchange(1, { ...again(0), begun: 2, endedAfter: 2 }), stalled];
+    const steps = [{ ruleId: 'silence' }, { chunkIndex: 0, status: 200 }];
+    expect(judge({ sequence: steps }, exchanges)).toEqual({ pass: true });
+    expect(failed(judge({ sequence: steps.toReversed() }, exchanges))).toMatchObject({
+      expected: { match: { ruleId: 'silence' }, afterSeq: 1 },
+      nearMisses: [{ seq: 2, differs: [{ field: 'order', expected: 'after #1', actual: 2 }] }, {}],
+    });
   });
 
   it('one exchange does not meet two steps', () => {
