@@ -143,6 +143,14 @@ async function statusOf(pid: number, name: string): Promise<number> {
   return Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) * 1024;
 }
 
+/** Bytes that it has read and written so far, of files and of sockets. Linux. */
+export async function transferredBytes(pid: number): Promise<number> {
+  const io = await readFile(`/proc/${pid}/io`, 'utf8');
+  const [, read] = /^rchar: (\d+)$/m.exec(io) ?? [];
+  const [, written] = /^wchar: (\d+)$/m.exec(io) ?? [];
+  return Number(read) + Number(written);
+}
+
 /** How many files, sockets and so on it has open. Linux. */
 export async function descriptorCount(pid: number): Promise<number> {
   return (await readdir(`/proc/${pid}/fd`)).length;
