@@ -60,6 +60,7 @@ export interface Server {
 
 const DEFAULT_MEMORY_QUOTA = 1024 ** 3;
 const REPAIRED = 'an upload was repaired: a write that never finished was dropped';
+const COPIED = 'the bytes of an entry were copied: this filesystem cannot move them (an overlay)';
 const MAX_IDLE_UPLOADS = 512;
 /** Nothing expires unseen: this only decides how soon the space of what nobody asks for is free again. */
 const MAX_COLLECT_INTERVAL_MS = 10 * 60_000;
@@ -68,7 +69,7 @@ const MIN_COLLECT_INTERVAL_MS = 1_000;
 /** Opens everything and listens. @throws FolderInUse; the error of `listen` when the port is taken */
 export async function openServer(options: ServerOptions): Promise<Server> {
   const { config, logger } = options;
-  const storage = await openStorage(config);
+  const storage = await openStorage(config, logger);
   const metrics = new Metrics();
   const services = createServices(options, storage, metrics);
   const { uploads, media, clocks, ids } = services;
@@ -202,6 +203,11 @@ function createDouble(
   return { rules, journal, controls, views };
 }
 
+/** A file that could not be closed: nothing is lost by it, but it wants a look. */
+function noteOn(logger: Logger): (error: unknown) => void {
+  return (err) => logger.warn({ err }, 'a file could not be closed');
+}
+
 function shownBy({ config, sources }: ServerOptions): () => object {
   return () =>
     Object.fromEntries(
@@ -209,9 +215,14 @@ function shownBy({ config, sources }: ServerOptions): () => object {
     );
 }
 
-async function openStorage(config: Config): Promise<Storage> {
+async function openStorage(config: Config, logger: Logger): Promise<Storage> {
   const isMemory = config.storage === 'memory';
-  const storage = isMemory ? createMemoryStorage() : await openDiskStorage(config.dataDir, config.durability);
+  const { dataDir, durability } = config;
+  const notes = {
+    onCloseError: noteOn(logger),
+    onCopied: (path: string) => logger.info({ path }, COPIED),
+  };
+  const storage = isMemory ? createMemoryStorage() : await openDiskStorage(dataDir, durability, notes);
   const maxBytes = config.maxStoredBytes ?? (isMemory ? DEFAULT_MEMORY_QUOTA : undefined);
   const { maxStoredBytesPerKey: maxBytesPerNamespace } = config;
   if (maxBytes === undefined && maxBytesPerNamespace === undefined) return storage;
@@ -236,7 +247,7 @@ function createServices({ config, logger }: ServerOptions, storage: Storage, met
     maxIdle: MAX_IDLE_UPLOADS,
     maxOpenPerNamespace: config.maxOpenUploads,
     onRepair: (repair) => logger.warn(repair, REPAIRED),
-    onCloseError: (err) => logger.warn({ err }, 'a file could not be closed'),
+    onCloseError: noteOn(logger),
     onExpired: (place) => {
       expiries.add(place.namespace);
       metrics.uploadExpired();

@@ -216,6 +216,12 @@ export class AppError extends Error {
   }
 }
 
+/**
+ * A refusal of something that may be stored all the same: it failed, and so did undoing it. Whoever gets it relies on nothing
+ * that was known of the place, reads it anew before the next use, and removes no byte of it meanwhile.
+ */
+export class InDoubt extends AppError {}
+
 /** What is stored fails its checks (rule D2). */
 export function isDamage(error: unknown): error is AppError {
   return error instanceof AppError && error.code === 'upload_damaged';

@@ -358,7 +358,7 @@ async function checkDirect(
 /** Nothing is left over once everything is an entry: no spool, no lock of a dead starter, no bytes of an upload. */
 function checkFiles(root: string, cases: readonly Pick<Case, 'key'>[]): void {
   const data = join(root, 'data');
-  expect(readdirSync(data).toSorted()).toEqual(['bytes', 'format', 'ledgers', 'lock', 'spool']);
+  expect(readdirSync(data).toSorted()).toEqual(['bytes', 'format', 'ledgers', 'lock', 'reserve', 'spool']);
   const own = new Set(cases.map(({ key }) => namespaceOf(key)));
   const left = [...filesIn(data)].flatMap(([name, size]) => {
     const [what, kind, namespace = ''] = name.split('/');

@@ -59,12 +59,19 @@ const LISTEN_ADVICE: Readonly<Record<string, string>> = {
 function asConfigError(error: unknown, config: Config): unknown {
   if (!(error instanceof Error)) return error;
   if (error.name === 'FolderInUse') return new ConfigError(error.message);
+  if (error.name === 'DataFolderUnusable') return new ConfigError(withUser(error.message));
   const code = 'code' in error && 'syscall' in error ? String(error.code) : '';
   const advice = LISTEN_ADVICE[code];
   if (advice === undefined || !('syscall' in error && /listen|getaddrinfo/.test(String(error.syscall))))
     return error;
   const port = 'port' in error ? String(error.port) : config.port;
   return new ConfigError(`${config.host}:${port} ${advice}`);
+}
+
+/** Whose rights decide what may be used: the storage does not know it. */
+function withUser(message: string): string {
+  const user = process.getuid?.();
+  return user === undefined ? message : message.replace('by the user of the server', `by user ${user}`);
 }
 
 function readyLine({ url, adminUrl }: Server): string {

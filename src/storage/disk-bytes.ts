@@ -1,11 +1,10 @@
 // storage/disk-bytes.ts: the Bytes port on a local disk: a folder per place, a file per segment.
 //
 // Promises: bytes are written where they stay (no copy, ever: rules F7, C10); every move is a rename inside one
-// filesystem; with `fsync`, data and names are on the disk when `sync` or `move` resolves (D1). A full disk is a
-// refusal, not a defect (C16).
+// filesystem; with `fsync`, data and names are on the disk when `sync` or `move` resolves (D1).
 // Must not know: what the bytes are. Which of them count is the ledger's word.
 import { createReadStream, fdatasync } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat, truncate } from 'node:fs/promises';
+import { readdir, rename, rm, truncate } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Bytes, Extent, Place, Spool } from '../uploads/ports.ts';
@@ -14,16 +13,18 @@ import { endsOf, sliceExtents } from './extents.ts';
 import { DiskSpool } from './disk-spool.ts';
 import { FileWrites } from './file-writes.ts';
 import { OpenFiles } from './open-files.ts';
+import { isMovedByCopy, moveByCopy } from './layered-move.ts';
+import { isAbsent, isAcrossLayers, isTaken } from './system-errors.ts';
 import {
-  asRefusal,
   entriesOf,
   FOLDERS_OF_A_PLACE,
-  hasCode,
+  makeFolders,
   modifiedAt,
   placePath,
   placesIn,
   statIfThere,
   syncFolder,
+  type DiskNotes,
   type Durability,
 } from './disk-paths.ts';
 
@@ -37,6 +38,7 @@ export interface DiskBytesOptions {
   readonly spoolRoot: string;
   readonly durability: Durability;
   readonly maxOpenFiles: number;
+  readonly notes: DiskNotes;
 }
 
 export class DiskBytes implements Bytes {
@@ -57,8 +59,11 @@ export class DiskBytes implements Bytes {
 
   /** Empties the spool folder: what an earlier process left there belongs to nobody. */
   async start(): Promise<void> {
-    await rm(this.#options.spoolRoot, { recursive: true, force: true });
-    await mkdir(this.#options.spoolRoot, { recursive: true });
+    const { spoolRoot } = this.#options;
+    // Emptied, not made anew: on a full disk there may be no room for another.
+    await makeFolders(spoolRoot);
+    for await (const { name } of entriesOf(spoolRoot))
+      await rm(join(spoolRoot, name), { recursive: true, force: true });
   }
 
   close(): Promise<void> {
@@ -71,26 +76,18 @@ export class DiskBytes implements Bytes {
     buffers: readonly Buffer[],
   ): Promise<void> {
     const path = this.#segmentPath(place, at.segment);
-    try {
-      const isNew = !this.#files.has(path) && !(await exists(path));
-      if (isNew) await this.#prepareNew(path);
-      await this.#files.use(path, isNew, (fd) => this.#writes.all(fd, buffers, at.offset));
-    } catch (error) {
-      throw asRefusal(error);
-    }
+    const isNew = !this.#files.has(path) && !(await exists(path));
+    if (isNew) await this.#prepareNew(path);
+    await this.#files.use(path, isNew, (fd) => this.#writes.all(fd, buffers, at.offset));
   }
 
   async sync(place: Place, segment: string): Promise<void> {
     if (this.#options.durability === 'none') return;
     const path = this.#segmentPath(place, segment);
-    try {
-      await this.#files.use(path, false, (fd) => fdatasyncFd(fd));
-      if (!this.#unsyncedNames.has(path)) return;
-      await syncFolder(dirname(path));
-      this.#unsyncedNames.delete(path);
-    } catch (error) {
-      throw asRefusal(error);
-    }
+    await this.#files.use(path, false, (fd) => fdatasyncFd(fd));
+    if (!this.#unsyncedNames.has(path)) return;
+    await syncFolder(dirname(path));
+    this.#unsyncedNames.delete(path);
   }
 
   async spool(): Promise<Spool> {
@@ -101,12 +98,8 @@ export class DiskBytes implements Bytes {
   async adopt(spool: Spool, place: Place, segment: string): Promise<void> {
     if (!(spool instanceof DiskSpool)) throw new Error('this spool is of another storage');
     const path = this.#segmentPath(place, segment);
-    try {
-      await this.#prepareNew(path);
-      await spool.moveTo(path);
-    } catch (error) {
-      throw asRefusal(error);
-    }
+    await this.#prepareNew(path);
+    await spool.moveTo(path);
   }
 
   async reconcile(
@@ -132,9 +125,9 @@ export class DiskBytes implements Bytes {
   async truncate(place: Place, segment: string, bytes: number): Promise<void> {
     const path = this.#segmentPath(place, segment);
     if (bytes > 0) return truncate(path, bytes);
-    await this.#files.close(path);
-    this.#unsyncedNames.delete(path);
+    await this.#files.close(path).catch(this.#options.notes.onCloseError);
     await rm(path, { force: true });
+    this.#unsyncedNames.delete(path); // Not before: what could not be removed is written again, and its name is not durable yet.
   }
 
   async move(from: Place, to: Place): Promise<boolean> {
@@ -143,7 +136,7 @@ export class DiskBytes implements Bytes {
     await this.release(from);
     const isMoved = !(await exists(source));
     if (isMoved && !(await exists(target))) return true;
-    const move = async (): Promise<boolean> => isMoved || renamed(source, target);
+    const move = async (): Promise<boolean> => isMoved || this.#moved(source, target);
     if (!(await this.#folders.putInto(dirname(target), move))) return false;
     this.#folders.forget(source);
     if (this.#options.durability === 'none') return true;
@@ -153,16 +146,35 @@ export class DiskBytes implements Bytes {
     return true;
   }
 
+  /** False, and nothing is done: the target holds something. An empty folder is replaced. */
+  async #moved(source: string, target: string): Promise<boolean> {
+    const byCopy = async (): Promise<boolean> => {
+      const aside = join(this.#options.spoolRoot, `move-${basename(target)}`);
+      const isDone = await moveByCopy({ source, target, aside, durability: this.#options.durability });
+      if (isDone) this.#options.notes.onCopied(target);
+      return isDone;
+    };
+    try {
+      await rename(source, target);
+      return true;
+    } catch (error) {
+      if (isAcrossLayers(error)) return byCopy();
+      if (isTaken(error)) return (await isMovedByCopy(source, target)) && byCopy();
+      throw error;
+    }
+  }
+
   async remove(place: Place): Promise<void> {
     const folder = this.#folder(place);
     await this.release(place);
+    await rm(folder, { recursive: true, force: true });
     for (const path of this.#unsyncedNames) if (dirname(path) === folder) this.#unsyncedNames.delete(path);
     this.#folders.forget(folder);
-    await rm(folder, { recursive: true, force: true });
   }
 
+  /** A file that says on closing that something is wrong is closed all the same, and what counts of it was synced before. */
   async release(place: Place): Promise<void> {
-    await this.#files.closeFolder(this.#folder(place));
+    await this.#files.closeFolder(this.#folder(place)).catch(this.#options.notes.onCloseError);
   }
 
   async *read(
@@ -174,12 +186,7 @@ export class DiskBytes implements Bytes {
       const path = this.#segmentPath(place, extent.segment);
       const end = extent.offset + extent.bytes - 1; // createReadStream counts the end in.
       let bytes = 0;
-      for await (const piece of createReadStream(path, {
-        start: extent.offset,
-        end,
-        highWaterMark: READ_BYTES,
-      })) {
-        const buffer = piece as Buffer;
+      for await (const buffer of pieces(path, extent.offset, end)) {
         bytes += buffer.length;
         yield buffer;
       }
@@ -225,14 +232,13 @@ export class DiskBytes implements Bytes {
   }
 }
 
-/** False, and nothing is done: the target holds something. An empty folder is replaced. */
-async function renamed(source: string, target: string): Promise<boolean> {
+/** @throws Error also when there is no such segment: of the one that is read it is missing, whatever the rest of the disk does */
+async function* pieces(path: string, start: number, end: number): AsyncIterable<Buffer> {
   try {
-    await rename(source, target);
-    return true;
-  } catch (error) {
-    if (hasCode(error, 'ENOTEMPTY', 'EEXIST')) return false;
-    throw error;
+    for await (const piece of createReadStream(path, { start, end, highWaterMark: READ_BYTES }))
+      yield piece as Buffer;
+  } catch (cause) {
+    throw isAbsent(cause) ? new Error(`segment ${basename(path)} is not there`, { cause }) : cause;
   }
 }
 
@@ -242,7 +248,7 @@ async function exists(path: string): Promise<boolean> {
 
 async function segmentSizes(folder: string): Promise<Map<string, number>> {
   const names = await readdir(folder).catch((error: unknown) => {
-    if (hasCode(error, 'ENOENT')) return [];
+    if (isAbsent(error)) return [];
     throw error;
   });
   const sizes = new Map<string, number>();
@@ -259,7 +265,7 @@ async function folderBytes(path: string): Promise<number> {
   for await (const entry of entriesOf(path)) {
     const entryPath = join(path, basename(entry.name));
     if (entry.isDirectory()) bytes += await folderBytes(entryPath);
-    else bytes += (await stat(entryPath).catch(() => ({ size: 0 }))).size; // Gone meanwhile: no bytes.
+    else bytes += (await statIfThere(entryPath))?.size ?? 0; // Gone meanwhile: no bytes.
   }
   return bytes;
 }

@@ -8,9 +8,9 @@
 // relies on, and none before it is durable that it is empty.
 // Must not know: what is in the folders.
 import { rmdirSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { entriesOf, hasCode, syncFolder, type Durability } from './disk-paths.ts';
+import { entriesOf, makeFolders, syncFolder, type Durability } from './disk-paths.ts';
+import { isTaken } from './system-errors.ts';
 
 const MAX_KNOWN = 10_000;
 const NOTHING_TO_DO = Promise.resolve();
@@ -23,7 +23,7 @@ export class DiskFolders {
   /** By folder: how many rely on it, or on one below. */
   readonly #holds = new Map<string, number>();
 
-  /** @param root is durable, or not ours to care for */
+  /** @param root is durable, or not ours to care for. It is never made: who removed it took everything with it */
   constructor(root: string, durability: Durability) {
     this.#root = root;
     this.#durability = durability;
@@ -45,7 +45,7 @@ export class DiskFolders {
   /** Makes the folder, durably, and does `put`, which makes an entry of it. */
   putInto<T>(path: string, put: () => Promise<T>): Promise<T> {
     return this.holding(path, async () => {
-      await mkdir(path, { recursive: true });
+      await makeFolders(path, { root: this.#root });
       await this.settle(path);
       return put();
     });
@@ -120,7 +120,7 @@ export class DiskFolders {
     try {
       rmdirSync(path);
     } catch (error) {
-      if (hasCode(error, 'ENOTEMPTY', 'EEXIST')) return false;
+      if (isTaken(error)) return false;
       throw error;
     }
     this.forget(path);

@@ -3,43 +3,59 @@
 // What is in it: ledger-lines.ts. A write that never finished is dropped and reported as torn. Damage is refused: the file stays
 // as it is, and every other ledger goes on (rule D2).
 //
-// Promises: an append is whole or not at all; with `fsync` it is synced, and so is the name of a new file (D1).
+// Promises: an append is whole or not at all (ledger-file.ts); with `fsync` it is synced, and so is the name of a new file (D1).
+// A ledger that is refused is not there; one that could not be withdrawn is withdrawn before it is opened or made again.
 import { fdatasync } from 'node:fs';
 import { open, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
+import { InDoubt } from '../errors.ts';
 import type { Ledger, Ledgers, OpenedLedger, Place } from '../uploads/ports.ts';
 import {
-  asRefusal,
   FOLDERS_OF_A_PLACE,
-  hasCode,
   modifiedAt,
   placePath,
   placesIn,
   syncFolder,
+  type DiskNotes,
   type Durability,
 } from './disk-paths.ts';
 import { DiskFolders } from './disk-folders.ts';
 import { FileWrites } from './file-writes.ts';
-import { encodeLine, readLines } from './ledger-lines.ts';
+import { LedgerFile } from './ledger-file.ts';
+import { readLines, type LedgerEnd } from './ledger-lines.ts';
+import { LedgerUndos } from './ledger-undos.ts';
+import { asDoubt, isAbsent, isTaken } from './system-errors.ts';
 
 const fdatasyncFd = promisify(fdatasync);
 
+const EMPTY: LedgerEnd = { bytes: 0, lines: 0, lastLineAt: 0 };
+
 export class DiskLedgers implements Ledgers {
   readonly #root: string;
-  readonly #options: LedgerOptions;
+  readonly #durability: Durability;
+  readonly #onCloseError: DiskNotes['onCloseError'];
+  readonly #writes = new FileWrites();
   readonly #folders: DiskFolders;
+  readonly #undos: LedgerUndos;
   /** Ledgers whose content is durable, since this process made it, or synced it when it was read. */
   readonly #durable = new Set<string>();
 
-  constructor(root: string, durability: Durability) {
+  constructor(
+    root: string,
+    durability: Durability,
+    { onCloseError }: Pick<DiskNotes, 'onCloseError'> = { onCloseError: () => undefined },
+  ) {
     this.#root = root;
+    this.#durability = durability;
+    this.#onCloseError = onCloseError;
     this.#folders = new DiskFolders(dirname(root), durability);
-    this.#options = { durability, writes: new FileWrites() };
+    this.#undos = new LedgerUndos(durability);
   }
 
   async open(place: Place): Promise<OpenedLedger | null> {
     const path = this.#path(place);
+    await this.#undos.settle(path);
     const file = await openFile(path);
     if (file === null) {
       await this.#settleFound(path); // Removed, perhaps, by a process that did not live to sync it; its bytes go next.
@@ -48,49 +64,50 @@ export class DiskLedgers implements Ledgers {
     try {
       // By the one descriptor: somebody may remove the file meanwhile.
       const content = await file.readFile();
-      const { records, lines, validBytes } = readLines(content, place);
-      const torn = content.length - validBytes;
-      if (torn > 0) await file.truncate(validBytes);
+      const { records, end } = readLines(content, place);
+      const torn = content.length - end.bytes;
+      if (torn > 0) {
+        await file.truncate(end.bytes);
+        this.#durable.delete(path);
+      }
       if (records.length === 0) {
         await rm(path, { force: true }); // The very first write never finished: there is no such ledger.
-        await file.close();
+        await this.#close(file);
         return null;
       }
       await this.#settleRead(path, file);
-      const ledger = new DiskLedger(file, { bytes: validBytes, lines }, this.#options);
+      const ledger = this.#ledgerOf(file, path, end);
       return torn > 0 ? { ledger, records, torn: { bytes: torn } } : { ledger, records };
     } catch (error) {
-      await file.close();
+      await this.#close(file);
       throw error;
     }
   }
 
   async create(place: Place, records: readonly object[]): Promise<Ledger> {
     const path = this.#path(place);
+    await this.#undos.settle(path);
+    let file: FileHandle | null = null;
     try {
-      const file = await this.#createFile(path);
-      const ledger = new DiskLedger(file, { bytes: 0, lines: 0 }, this.#options);
-      try {
-        await this.#begin(ledger, path, records);
-      } catch (error) {
-        await withdraw(ledger, path);
-        throw error;
-      }
+      file = await this.#createFile(path);
+      const ledger = this.#ledgerOf(file, path, EMPTY);
+      await ledger.append(records);
+      await this.#syncName(path);
+      this.#rememberDurable(path);
       return ledger;
     } catch (error) {
-      throw asRefusal(error);
+      if (file === null && isTaken(error)) throw error;
+      throw await this.#withdrawn(path, file, error);
     }
   }
 
-  async #begin(ledger: DiskLedger, path: string, records: readonly object[]): Promise<void> {
-    await ledger.append(records);
-    try {
-      await this.#syncName(path);
-    } catch (error) {
-      await ledger.empty();
-      throw error;
-    }
-    this.#rememberDurable(path);
+  /** The refusal of a ledger that could not be made: it is not there any more, unless the refusal is InDoubt. */
+  async #withdrawn(path: string, file: FileHandle | null, cause: unknown): Promise<unknown> {
+    this.#undos.remember(path, 0, file === null);
+    await this.#undos.settle(path).catch(() => undefined); // It stays remembered.
+    if (file !== null) await this.#close(file);
+    const why = cause instanceof InDoubt ? cause.cause : cause;
+    return this.#undos.isInDoubt(path) ? asDoubt(why) : why;
   }
 
   async remove(place: Place): Promise<void> {
@@ -98,6 +115,7 @@ export class DiskLedgers implements Ledgers {
     this.#durable.delete(path);
     await this.#folders.holding(dirname(path), async () => {
       await rm(path, { force: true });
+      this.#undos.forget(path);
       // A ledger that comes back without its bytes, which are removed after it, would be damage.
       await this.#syncName(path).catch(unlessAbsent);
     });
@@ -110,9 +128,28 @@ export class DiskLedgers implements Ledgers {
     }
   }
 
-  /** Removes the folders of namespaces that hold nothing any more. */
-  tidy(): Promise<void> {
-    return this.#folders.tidy(this.#root, FOLDERS_OF_A_PLACE);
+  /** Removes the folders of namespaces that hold nothing any more, and what could not be withdrawn before. */
+  async tidy(): Promise<void> {
+    await this.#undos.settleAll();
+    await this.#folders.tidy(this.#root, FOLDERS_OF_A_PLACE);
+  }
+
+  /** What could not be withdrawn is tried once more: the next process would take it for what it says. */
+  close(): Promise<void> {
+    return this.#undos.settleAll();
+  }
+
+  #ledgerOf(file: FileHandle, path: string, end: LedgerEnd): LedgerFile {
+    return new LedgerFile(file, end, {
+      durability: this.#durability,
+      writes: this.#writes,
+      onCloseError: this.#onCloseError,
+      onStuck: (bytes) => this.#undos.remember(path, bytes),
+    });
+  }
+
+  async #close(file: FileHandle): Promise<void> {
+    await file.close().catch(this.#onCloseError);
   }
 
   #path(place: Place): string {
@@ -124,14 +161,14 @@ export class DiskLedgers implements Ledgers {
     try {
       return await open(path, 'wx');
     } catch (error) {
-      if (!hasCode(error, 'ENOENT')) throw error;
+      if (!isAbsent(error)) throw error;
       return this.#folders.putInto(dirname(path), () => open(path, 'wx'));
     }
   }
 
   /** What was read is durable when this resolves: it may be of a process that wrote it and did not live to sync it. */
   async #settleRead(path: string, file: FileHandle): Promise<void> {
-    if (this.#options.durability === 'none') return;
+    if (this.#durability === 'none') return;
     if (!this.#durable.has(path)) {
       await fdatasyncFd(file.fd);
       this.#rememberDurable(path);
@@ -141,7 +178,7 @@ export class DiskLedgers implements Ledgers {
 
   /** One that is forgotten is synced once more than it needs to be. */
   #rememberDurable(path: string): void {
-    if (this.#options.durability === 'none') return;
+    if (this.#durability === 'none') return;
     if (this.#durable.size >= MAX_DURABLE) this.#durable.clear();
     this.#durable.add(path);
   }
@@ -152,7 +189,7 @@ export class DiskLedgers implements Ledgers {
   }
 
   async #syncName(path: string): Promise<void> {
-    if (this.#options.durability === 'none') return;
+    if (this.#durability === 'none') return;
     const folder = dirname(path);
     try {
       await syncFolder(folder);
@@ -164,81 +201,15 @@ export class DiskLedgers implements Ledgers {
   }
 }
 
-/** One that is refused is not there, and not open. */
-async function withdraw(ledger: DiskLedger, path: string): Promise<void> {
-  try {
-    await rm(path, { force: true });
-  } finally {
-    await ledger.close();
-  }
-}
-
 /** No such folder: there never was a ledger in it, or it was synced without one and removed. */
 function unlessAbsent(error: unknown): void {
-  if (!hasCode(error, 'ENOENT')) throw error;
-}
-
-interface LedgerOptions {
-  readonly durability: Durability;
-  readonly writes: FileWrites;
-}
-
-class DiskLedger implements Ledger {
-  readonly #file: FileHandle;
-  readonly #durability: Durability;
-  readonly #writes: FileWrites;
-  #bytes: number;
-  #lines: number;
-  /** Set when a failed append could not be undone: appending after it would make damage of it. */
-  #broken: Error | null = null;
-
-  constructor(file: FileHandle, end: { bytes: number; lines: number }, options: LedgerOptions) {
-    this.#file = file;
-    this.#bytes = end.bytes;
-    this.#lines = end.lines;
-    this.#durability = options.durability;
-    this.#writes = options.writes;
-  }
-
-  async append(records: readonly object[]): Promise<void> {
-    if (this.#broken !== null) throw this.#broken;
-    const buffer = Buffer.from(encodeLine(this.#lines + 1, records));
-    try {
-      await this.#writes.all(this.#file.fd, [buffer], this.#bytes);
-      if (this.#durability === 'fsync') await fdatasyncFd(this.#file.fd);
-    } catch (error) {
-      await this.#undo();
-      throw asRefusal(error);
-    }
-    this.#bytes += buffer.length;
-    this.#lines += 1;
-  }
-
-  async close(): Promise<void> {
-    await this.#file.close();
-  }
-
-  /** Of one that is refused and removed: should a loss of power bring back its name, it speaks of nothing. */
-  async empty(): Promise<void> {
-    this.#bytes = 0;
-    await this.#undo();
-  }
-
-  async #undo(): Promise<void> {
-    try {
-      await this.#file.truncate(this.#bytes);
-      // Or a loss of power would bring back what was refused.
-      if (this.#durability === 'fsync') await fdatasyncFd(this.#file.fd);
-    } catch (cause) {
-      this.#broken = new Error('the ledger could not be restored after a failed append', { cause });
-    }
-  }
+  if (!isAbsent(error)) throw error;
 }
 
 /** For reading and writing. Null: it is not there. */
 async function openFile(path: string): Promise<FileHandle | null> {
   return open(path, 'r+').catch((error: unknown) => {
-    if (hasCode(error, 'ENOENT')) return null;
+    if (isAbsent(error)) return null;
     throw error;
   });
 }

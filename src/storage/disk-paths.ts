@@ -5,15 +5,23 @@
 //   <data>/ledgers/<kind>/<namespace>/<ab>/<name>.log  a ledger (ledger-lines.ts)
 //   <data>/bytes/<kind>/<namespace>/<ab>/<name>/<segment>   its bytes (disk-bytes.ts)
 //   <data>/spool/<n>                                   bytes whose owner is not known yet; emptied at start
+//   <data>/reserve                                     room to start in when the disk is full (reserve.ts)
 //
 // Promises: every name in a path is ours (a hash, an id, `public` or `ns_…`).
-import { open, opendir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, open, opendir, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { Dirent, Stats } from 'node:fs';
-import { AppError } from '../errors.ts';
 import type { Place } from '../uploads/ports.ts';
+import { isAbsent, isTaken } from './system-errors.ts';
 
 export type Durability = 'fsync' | 'none';
+
+/** What is worth a line of the log, and no reason to refuse anything. */
+export interface DiskNotes {
+  readonly onCloseError: (error: unknown) => void;
+  /** Bytes could not be moved and were copied (rule F7). @param path where they are now */
+  readonly onCopied: (path: string) => void;
+}
 
 /** `<namespace>/<ab>/<name>`: spread, because a folder with 100,000 names is slow to list. */
 export function placePath(root: string, place: Place): string {
@@ -36,19 +44,39 @@ export function hasCode(error: unknown, ...codes: string[]): boolean {
   return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }
 
-/** A full disk is a refusal that the client can wait out (C16); every other file error is a defect. */
-export function asRefusal(error: unknown): unknown {
-  if (!hasCode(error, 'ENOSPC', 'EDQUOT')) return error;
-  return new AppError(
-    'insufficient_storage',
-    'the disk of the server is full; nothing of this request was stored, send it again when there is room',
-  );
+/**
+ * Makes the folder and those above it that are not there, but neither `root` nor one above it. By hand: Node's own says "no such
+ * file" when the disk is full or read-only, and never returns when its root is gone.
+ * @returns the uppermost folder that was made
+ */
+export async function makeFolders(
+  path: string,
+  { root = '', mode = 0o777 }: { root?: string; mode?: number } = {},
+): Promise<string | undefined> {
+  const make = async (): Promise<string | undefined> => {
+    try {
+      await mkdir(path, mode);
+      return path;
+    } catch (error) {
+      if (isTaken(error)) return undefined;
+      throw error;
+    }
+  };
+  try {
+    return await make();
+  } catch (error) {
+    const above = dirname(path);
+    if (!isAbsent(error) || above === root || above === path) throw error;
+    const first = await makeFolders(above, { root, mode });
+    const own = await make();
+    return first ?? own;
+  }
 }
 
 /** Entries of a folder; none when there is no such folder. */
 export async function* entriesOf(path: string): AsyncIterable<Dirent> {
   const folder = await opendir(path).catch((error: unknown) => {
-    if (hasCode(error, 'ENOENT')) return null;
+    if (isAbsent(error)) return null;
     throw error;
   });
   if (folder !== null) yield* folder;
@@ -81,7 +109,7 @@ export async function modifiedAt(path: string): Promise<number | undefined> {
 /** Undefined: it is gone. */
 export async function statIfThere(path: string): Promise<Stats | undefined> {
   return stat(path).catch((error: unknown) => {
-    if (hasCode(error, 'ENOENT')) return undefined;
+    if (isAbsent(error)) return undefined;
     throw error;
   });
 }

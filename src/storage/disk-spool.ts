@@ -4,9 +4,9 @@
 // Must not know: whose bytes they are, where they go.
 import { rename, rm } from 'node:fs/promises';
 import type { Spool } from '../uploads/ports.ts';
-import { asRefusal } from './disk-paths.ts';
 import type { FileWrites } from './file-writes.ts';
 import type { OpenFiles } from './open-files.ts';
+import { asRefusal } from './system-errors.ts';
 
 export class DiskSpool implements Spool {
   readonly #path: string;

@@ -1,27 +1,52 @@
 // storage/disk.ts: opens a data folder as a Storage: lock, format, ledgers, bytes.
 //
 // Promises: opening costs the same whatever is stored (rule D2); the folder is this process's alone until `close` (D3). A folder
-// that was begun can be opened again, whenever the process or the power went (D1).
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+// that was begun can be opened again, whenever the process or the power went (D1), and also when the disk is full (C16).
+import { readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Storage } from '../uploads/ports.ts';
 import { DiskBytes } from './disk-bytes.ts';
 import { DiskFolders } from './disk-folders.ts';
 import { DiskLedgers } from './disk-ledger.ts';
-import { hasCode, type Durability } from './disk-paths.ts';
+import { makeFolders, type DiskNotes, type Durability } from './disk-paths.ts';
 import { lockFolder } from './folder-lock.ts';
+import { bytesWithRefusals, ledgersWithRefusals } from './refusals.ts';
+import { keepReserve, withReserve } from './reserve.ts';
+import { folderAdvice, isAbsent, systemErrorKind } from './system-errors.ts';
 
 /** Written into the folder: another layout gets another number, so that an old server never misreads a new folder. */
 const FORMAT = 'xenonflare-mock data folder, format 1\n';
 const MAX_OPEN_FILES = 512;
 
-/** @throws FolderInUse; Error when the folder is of another format or cannot be written */
-export async function openDiskStorage(folder: string, durability: Durability): Promise<Storage> {
-  // A relative path would be lost with the folder the process was started in: Node's recursive mkdir then never returns.
+const NO_NOTES: DiskNotes = { onCloseError: () => undefined, onCopied: () => undefined };
+
+/** The folder cannot be used. The message names the setting, and says what to do (§8). */
+class DataFolderUnusable extends Error {
+  override readonly name = 'DataFolderUnusable';
+}
+
+/** @throws FolderInUse; DataFolderUnusable */
+export async function openDiskStorage(
+  folder: string,
+  durability: Durability,
+  notes: DiskNotes = NO_NOTES,
+): Promise<Storage> {
+  // A relative path would be lost with the folder the process was started in.
   const dataDir = resolve(folder);
+  try {
+    return await openFolder(dataDir, durability, notes);
+  } catch (cause) {
+    const advice = folderAdvice(cause);
+    throw advice === null ? cause : new DataFolderUnusable(`--data-dir ${dataDir} ${advice}`, { cause });
+  }
+}
+
+async function openFolder(dataDir: string, durability: Durability, notes: DiskNotes): Promise<Storage> {
   // What clients upload is nobody else's on this machine. A folder that is there keeps its mode.
-  const firstMade = await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const lock = await lockFolder(dataDir);
+  const firstMade = await makeFolders(dataDir, { mode: 0o700 });
+  if (!(await stat(dataDir)).isDirectory())
+    throw new DataFolderUnusable(`--data-dir ${dataDir} is not a folder; take another`);
+  const lock = await withReserve(dataDir, () => lockFolder(dataDir));
   try {
     const above = dirname(firstMade ?? dataDir);
     if (!(await hasFormat(dataDir))) await beginFolder(dataDir, new DiskFolders(above, durability));
@@ -30,19 +55,22 @@ export async function openDiskStorage(folder: string, durability: Durability): P
       spoolRoot: join(dataDir, 'spool'),
       durability,
       maxOpenFiles: MAX_OPEN_FILES,
+      notes,
     });
     await bytes.start();
-    const ledgers = new DiskLedgers(join(dataDir, 'ledgers'), durability);
+    await keepReserve(dataDir);
+    const ledgers = new DiskLedgers(join(dataDir, 'ledgers'), durability, notes);
     return {
-      ledgers,
-      bytes,
+      ledgers: ledgersWithRefusals(ledgers),
+      bytes: bytesWithRefusals(bytes),
       async tidy() {
         const failed: unknown[] = [];
         for (const part of [ledgers, bytes]) await part.tidy().catch((error: unknown) => failed.push(error));
         if (failed.length > 0) throw failed[0];
       },
       async close() {
-        await bytes.close();
+        await ledgers.close();
+        await bytes.close().catch(notes.onCloseError);
         await lock.release();
       },
     };
@@ -52,16 +80,16 @@ export async function openDiskStorage(folder: string, durability: Durability): P
   }
 }
 
-/** False: nobody has begun to use the folder. @throws Error when it is of another format */
+/** False: nobody has begun to use the folder. @throws DataFolderUnusable when it is of another format */
 async function hasFormat(dataDir: string): Promise<boolean> {
   const found = await readFile(join(dataDir, 'format'), 'utf8').catch((error: unknown) => {
-    if (hasCode(error, 'ENOENT')) return null;
+    if (isAbsent(error)) return null;
     throw error;
   });
   if (found === null || found === FORMAT) return found !== null;
-  throw new Error(
-    `the data folder ${dataDir} says ${JSON.stringify(found.trim())}, this server reads ${JSON.stringify(FORMAT.trim())}; ` +
-      'use another --data-dir, or the version of the server that wrote it',
+  throw new DataFolderUnusable(
+    `--data-dir ${dataDir} says ${JSON.stringify(found.trim())}, this server reads ${JSON.stringify(FORMAT.trim())}; ` +
+      'use another folder, or the version of the server that wrote it',
   );
 }
 
@@ -72,7 +100,7 @@ async function hasFormat(dataDir: string): Promise<boolean> {
 async function beginFolder(dataDir: string, folders: DiskFolders): Promise<void> {
   await folders.settle(dataDir).catch((error: unknown) => {
     // A folder above that is not ours to read: then the data folder is not of our making either.
-    if (!hasCode(error, 'EACCES', 'EPERM')) throw error;
+    if (systemErrorKind(error) !== 'not-ours') throw error;
   });
   const path = join(dataDir, 'format');
   await writeFile(`${path}.new`, FORMAT, { flush: true });

@@ -28,10 +28,18 @@ export function encodeLine(number: number, records: readonly object[]): string {
   return `${hex32(crc32(rest))} ${rest}\n`;
 }
 
+/** Where a ledger ends. */
+export interface LedgerEnd {
+  readonly bytes: number;
+  readonly lines: number;
+  /** The byte at which its last line begins. */
+  readonly lastLineAt: number;
+}
+
 export interface LedgerLines {
   readonly records: LedgerRecord[];
-  readonly lines: number;
-  readonly validBytes: number;
+  /** Of what is valid. */
+  readonly end: LedgerEnd;
 }
 
 /** @throws AppError `upload_damaged` */
@@ -39,6 +47,7 @@ export function readLines(content: Buffer, place: Place): LedgerLines {
   const records: LedgerRecord[] = [];
   let lines = 0;
   let start = 0;
+  let lastLineAt = 0;
   while (start < content.length) {
     const end = content.indexOf(NEWLINE, start);
     const stored = end === -1 ? null : decodeLine(content.subarray(start, end), lines + 1);
@@ -48,9 +57,10 @@ export function readLines(content: Buffer, place: Place): LedgerLines {
     }
     records.push(...stored);
     lines += 1;
+    lastLineAt = start;
     start = end + 1;
   }
-  return { records, lines, validBytes: start };
+  return { records, end: { bytes: start, lines, lastLineAt } };
 }
 
 function decodeLine(line: Buffer, number: number): LedgerRecord[] | null {

@@ -65,6 +65,10 @@ function ledgerOver(stored: StoredLedger): Ledger {
       stored.modifiedAt = Date.now();
       return Promise.resolve();
     },
+    revoke() {
+      stored.lines.pop();
+      return Promise.resolve();
+    },
     close: () => Promise.resolve(),
   };
 }

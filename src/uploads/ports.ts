@@ -28,17 +28,25 @@ export interface OpenedLedger {
  *
  * The caller serialises `append` per ledger. When it resolves, the records are as durable as the storage's
  * mode promises (rule D1) and will be given back, in order, by the next `open`. When it rejects, none of
- * them will be: the storage restores the end of the log or refuses every later append.
+ * them will be: the storage restores the end of the log. With `InDoubt` it could not: the ledger refuses every later append, the
+ * next `open` restores the end first, and only if the process ends before that they may be given back. Until then the caller
+ * keeps every byte that they speak of.
  */
 export interface Ledger {
   append(records: readonly object[]): Promise<void>;
+  /**
+   * The one record that was appended last will not be given back: it counts as one that was refused. To be called at most once
+   * in a row, with that record appended alone, and another before it. @throws InDoubt as `append` does: it is still there then.
+   */
+  revoke(): Promise<void>;
+  /** What was appended is stored whatever becomes of this. */
   close(): Promise<void>;
 }
 
 export interface Ledgers {
   /** Resolves to null when there is none. Throws AppError `upload_damaged` when it fails its checks before the end. */
   open(place: Place): Promise<OpenedLedger | null>;
-  /** The caller guarantees that there is none at this place. All records are there when it resolves, or none ever. */
+  /** The caller guarantees that there is none at this place. All records are there when it resolves, none when it rejects, as in `append`. */
   create(place: Place, records: readonly object[]): Promise<Ledger>;
   /** Resolves also when there was none. The caller has closed it. */
   remove(place: Place): Promise<void>;
@@ -91,7 +99,8 @@ export interface Bytes {
   /** Everything beyond `bytes` of the segment is gone. */
   truncate(place: Place, segment: string, bytes: number): Promise<void>;
   /**
-   * All segments of `from` are at `to` afterwards, by a move (rule F7); also true when there was nothing at `from`.
+   * All segments of `from` are at `to` afterwards, by a move (rule F7); also true when there was nothing at `from`. When it rejects
+   * they are at one of both; called again, it finds out.
    * False, and nothing done: there are bytes at both.
    */
   move(from: Place, to: Place): Promise<boolean>;

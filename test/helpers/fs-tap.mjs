@@ -257,7 +257,9 @@ fsp.mkdir = (path, options) => {
     op: 'mkdir',
     facts: { path: named(path) },
     half: () => makeFirst(path),
-    result: (first) => ({ first: first === undefined ? null : named(first) }),
+    result: (first) => ({
+      first: options?.recursive ? (first === undefined ? null : named(first)) : named(path),
+    }),
   };
   // What is there already is no point: most calls only make sure.
   if (real.existsSync(path)) return realAsync.mkdir(path, options);

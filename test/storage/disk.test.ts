@@ -46,19 +46,19 @@ describe('a data folder', () => {
   it('is made, with the folders above it', async () => {
     const deep = join(folder, 'a', 'b');
     storage = await openDiskStorage(deep, 'fsync');
-    expect((await readdir(deep)).toSorted()).toEqual(['format', 'lock', 'spool']);
+    expect((await readdir(deep)).toSorted()).toEqual(['format', 'lock', 'reserve', 'spool']);
   });
 
   it('of another format is refused, stays as it is, and is free for the server that can read it', async () => {
     await writeFile(join(folder, 'format'), 'xenonflare-mock data folder, format 2\n');
-    await expect(openDiskStorage(folder, 'fsync')).rejects.toThrow(/format 2.*format 1.*--data-dir/s);
+    await expect(openDiskStorage(folder, 'fsync')).rejects.toThrow(/--data-dir.*format 2.*format 1/s);
     expect(await readdir(folder)).toEqual(['format']);
   });
 
   it('of which a killed start wrote half a format can be opened', async () => {
     await writeFile(join(folder, 'format.new'), 'xenonflare-mock da');
     storage = await openDiskStorage(folder, 'fsync');
-    expect((await readdir(folder)).toSorted()).toEqual(['format', 'lock', 'spool']);
+    expect((await readdir(folder)).toSorted()).toEqual(['format', 'lock', 'reserve', 'spool']);
     expect(await readFile(join(folder, 'format'), 'utf8')).toBe('xenonflare-mock data folder, format 1\n');
   });
 

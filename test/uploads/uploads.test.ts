@@ -994,7 +994,9 @@ describe('after a restart', () => {
               open -= 1;
               return opened.ledger.close();
             };
-            return { ...opened, ledger: { append: (records) => opened.ledger.append(records), close } };
+            const { ledger } = opened;
+            const append: typeof ledger.append = (records) => ledger.append(records);
+            return { ...opened, ledger: { append, revoke: () => ledger.revoke(), close } };
           },
         }),
         { reconcile: () => Promise.reject(new Error('the disk broke')) },

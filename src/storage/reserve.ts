@@ -1,0 +1,41 @@
+// storage/reserve.ts: a little room that is kept back, so that a server can start on a full disk (rule C16): through it room is made.
+//
+// Promises: what a start needs (a lock, an inode for it) fits into what `withReserve` frees. That there is no room for a new reserve
+// keeps nobody from starting.
+// Must not know: who needs it.
+import { randomBytes } from 'node:crypto';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { statIfThere } from './disk-paths.ts';
+import { systemErrorKind } from './system-errors.ts';
+
+/** A few blocks of any filesystem. */
+const RESERVE_BYTES = 32 * 1024;
+
+/** Does `work`; once more with the room of the reserve when there was none for it. */
+export async function withReserve<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (systemErrorKind(error) !== 'no-room') throw error;
+    await rm(pathOf(folder), { force: true });
+    return work();
+  }
+}
+
+/** Keeps the room back, for the next start, unless it is. */
+export async function keepReserve(folder: string): Promise<void> {
+  const path = pathOf(folder);
+  try {
+    if ((await statIfThere(path))?.size === RESERVE_BYTES) return;
+    // Random: a filesystem that compresses would keep no room for anything else.
+    await writeFile(path, randomBytes(RESERVE_BYTES));
+  } catch (error) {
+    if (systemErrorKind(error) !== 'no-room') throw error;
+    await rm(path, { force: true }); // Half of one would take the last room from whoever wants to go on.
+  }
+}
+
+function pathOf(folder: string): string {
+  return join(folder, 'reserve');
+}
