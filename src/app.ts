@@ -17,6 +17,7 @@ import { ensureEntry } from './http/media.ts';
 import { HttpServer, isLoopback, type AppObserver } from './http-server.ts';
 import { MediaIds } from './ids.ts';
 import { Journal } from './journal/journal.ts';
+import { clearInterval, setInterval } from './machine-time.ts';
 import type { Fixtures } from './media/accounts.ts';
 import { Media } from './media/media.ts';
 import { openDiskStorage } from './storage/disk.ts';

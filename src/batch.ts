@@ -8,8 +8,7 @@
 // Promises: everything is done, in order and one at a time, before the next turn begins, or before `settle` returns.
 // Work that throws keeps nothing behind it from being done.
 // Must not know: what the work is.
-// Node's own: whoever replaces the global one, as tests do that stop the time, must not stop every answer.
-import { setImmediate } from 'node:timers';
+import { setImmediate } from './machine-time.ts';
 
 /** What is done at the end of a turn, in this order, of all batches together. */
 const RANKS = ['answers', 'records', 'log'] as const;

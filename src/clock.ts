@@ -5,6 +5,8 @@
 // Work that is scheduled is done or dropped: `reset` and `close` leave nothing behind that holds memory or files.
 // Time never runs backwards by itself.
 // Must not know: what the work is. Idle time-outs and throttles use the machine's own time, never this.
+import { wallMs } from './machine-time.ts';
+import { startTimer, type Timer } from './timers.ts';
 import { Turns } from './turns.ts';
 import type { Clock } from './uploads/ports.ts';
 
@@ -46,19 +48,16 @@ interface Due {
 /** The clock of every namespace that has none of its own. */
 const EVERYBODY = '*';
 
-/** Node cannot wait longer; a timer that fires early looks at the clock and waits again. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
-
 export class Clocks implements Clock {
   readonly #readings = new Map<string, Reading>();
   readonly #due = new Map<string, Set<Due>>();
-  readonly #timers = new Map<string, NodeJS.Timeout>();
+  readonly #timers = new Map<string, Timer>();
   /** What is going on with a clock: whoever comes meanwhile waits for it. */
   readonly #turns = new Turns();
   readonly #machine: () => number;
   #isClosed = false;
 
-  constructor(machine: () => number = Date.now) {
+  constructor(machine: () => number = wallMs) {
     this.#machine = machine;
   }
 
@@ -225,14 +224,13 @@ export class Clocks implements Clock {
   }
 
   #arm(namespace: string): void {
-    clearTimeout(this.#timers.get(namespace));
+    this.#timers.get(namespace)?.stop();
     this.#timers.delete(namespace);
     const first = firstOf(this.#due.get(namespace));
     const reading = this.#readingOf(namespace);
     if (first === null || this.#isClosed || (reading !== undefined && 'at' in reading)) return;
-    const waitMs = Math.min(Math.max(first.at - this.now(namespace), 0), MAX_TIMER_MS);
-    const timer = setTimeout(() => void this.#settle(namespace), waitMs);
-    timer.unref();
+    const waitMs = Math.max(first.at - this.now(namespace), 0);
+    const timer = startTimer(waitMs, () => void this.#settle(namespace), { isKeepingAlive: false });
     this.#timers.set(namespace, timer);
   }
 }

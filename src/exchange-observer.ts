@@ -30,6 +30,7 @@ import {
 import type { Amendment, Exchange, Outcome } from './journal/exchange.ts';
 import type { Journal } from './journal/journal.ts';
 import type { Recording } from './journal/recording.ts';
+import { monotonicMs } from './machine-time.ts';
 
 const MAX_PATH_CHARACTERS = 200;
 
@@ -56,7 +57,7 @@ export class ExchangeObserver implements Observer {
   readonly #reply: FastifyReply;
   readonly #recording: Recording | null;
   readonly #operation: string;
-  readonly #begunMs = performance.now();
+  readonly #begunMs = monotonicMs();
   /** Null: it was refused before its body was asked for. */
   #atMs: number | null = null;
   #injection: Injection | null = null;
@@ -246,7 +247,7 @@ export class ExchangeObserver implements Observer {
     const atMs = this.#atMs ?? clocks.now(namespace);
     const endedAfter = this.#reply.raw.closed ? beginnings.count : null;
     const end = { outcome, response, atMs, endedAfter, timing: recording.timing() };
-    const endedMs = performance.now();
+    const endedMs = monotonicMs();
     this.#later((journal) => {
       // The first one loads the contract's checks.
       if (answered !== undefined) recordAnswer(recording, answered, contract);

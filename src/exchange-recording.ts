@@ -8,6 +8,7 @@ import type { Contract } from './contract.ts';
 import { isMultipart, operationOf } from './http/exchange.ts';
 import type { Subject } from './http/observer.ts';
 import { uploadStatusIn } from './http/schemas.ts';
+import { monotonicMs } from './machine-time.ts';
 import { Recording, type Beginning } from './journal/recording.ts';
 
 interface Begun extends Pick<Beginning, 'begun' | 'connection'> {
@@ -20,7 +21,6 @@ export function beginRecording(request: FastifyRequest, { begun, connection, sub
   const length = headers['content-length'];
   const declaredBytes = length === undefined ? null : Number(length);
   const operation = operationOf(request);
-  const now = (): number => performance.now();
   const recording = new Recording({
     requestId,
     begun,
@@ -29,7 +29,7 @@ export function beginRecording(request: FastifyRequest, { begun, connection, sub
     method,
     path,
     declaredBytes,
-    now,
+    now: monotonicMs,
   });
   const { fileId } = subject;
   if (fileId !== undefined) recording.upload = { fileId, chunkIndex: null, attempt: null };

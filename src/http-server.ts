@@ -32,11 +32,13 @@ import { countRequests } from './http/rate-limit.ts';
 import { answerUnroutable, installReplies } from './http/replies.ts';
 import { RequestLog } from './http/request-log.ts';
 import type { Journal } from './journal/journal.ts';
+import { monotonicMs } from './machine-time.ts';
 import type { Fixtures } from './media/accounts.ts';
 import type { Media } from './media/media.ts';
 import { createRequestIds } from './request-ids.ts';
 import { NO_SURROUNDINGS, surroundings, type SurroundOptions, type Surroundings } from './surround.ts';
 import type { Metrics } from './telemetry.ts';
+import { within } from './timers.ts';
 import type { Storage } from './uploads/ports.ts';
 import type { Uploads } from './uploads/uploads.ts';
 
@@ -117,12 +119,7 @@ export class HttpServer {
     this.#isDraining = true; // `ready` says so first; then no new connection is taken.
     this.#main.server.close();
     this.#main.server.closeIdleConnections();
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise((resolve) => {
-      timer = setTimeout(resolve, graceMs);
-    });
-    await Promise.race([this.#inFlight.settled(), patience]);
-    clearTimeout(timer);
+    await within(graceMs, this.#inFlight.settled());
   }
 
   async close(): Promise<void> {
@@ -226,7 +223,7 @@ export class HttpServer {
       token: config.adminToken ?? null,
       state: {
         version,
-        startedAt: Date.now(),
+        startedMs: monotonicMs(),
         storage: config.storage,
         durability: config.durability,
         isDraining: () => this.#isDraining,

@@ -112,3 +112,27 @@ describe.each(RUNNERS)('the example for $name', (runner) => {
       expect(run.text).toContain(line);
   });
 });
+
+const FROZEN = `import { jest } from '@jest/globals';
+import { startServer } from 'xenonflare-mock';
+
+test('a server starts, answers and closes under fake timers', async () => {
+  const early = await startServer();
+  jest.useFakeTimers();
+  const late = await startServer();
+  for (const { url } of [early, late])
+    expect((await fetch(url + '/media/chunks?fileId=f')).status).toBe(200);
+  await expect(late.journal.wait({ fileId: 'another' }, { timeoutMs: 20 })).rejects.toThrow('waited');
+  await Promise.all([early.close(), late.close()]);
+});
+`;
+
+describe('under the fake timers of Jest, which take process.nextTick, too', () => {
+  it('the double starts, answers and closes', { timeout: TIMEOUT_MS }, async () => {
+    const [, jest] = RUNNERS;
+    if (jest === undefined) throw new Error('Jest is the second runner');
+    const folder = await projectWith(jest.file, () => FROZEN);
+    const run = await runIn(folder, jest);
+    expect(run, run.text).toMatchObject({ status: 0, passed: 1, failed: 0 });
+  });
+});

@@ -8,6 +8,7 @@ import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { JournalEvent } from '../journal/event-feed.ts';
 import type { Journal } from '../journal/journal.ts';
+import { clearInterval, setInterval } from '../machine-time.ts';
 
 /** Now and then a comment keeps proxies from closing. */
 const HEARTBEAT_MS = 15_000;

@@ -12,6 +12,7 @@ import type { Keys } from '../http/keys.ts';
 import { parseJson } from '../http/text.ts';
 import { readBody } from '../http/text-body.ts';
 import type { Journal } from '../journal/journal.ts';
+import { monotonicMs } from '../machine-time.ts';
 import type { Metrics } from '../telemetry.ts';
 import { allowOrigins, requireTokenOrLocalName } from './access.ts';
 import { clockRoutes } from './clock-routes.ts';
@@ -49,7 +50,8 @@ export interface AdminOptions {
 /** What health, ready and version say. */
 export interface ServerState {
   readonly version: string;
-  readonly startedAt: number;
+  /** As `monotonicMs` gave it. */
+  readonly startedMs: number;
   readonly storage: string;
   readonly durability: string;
   isDraining(): boolean;
@@ -74,7 +76,7 @@ function healthOf(state: ServerState): object {
     version: state.version,
     storage: state.storage,
     durability: state.storage === 'memory' ? 'none' : state.durability,
-    uptimeSeconds: Math.round((Date.now() - state.startedAt) / 1000),
+    uptimeSeconds: Math.round((monotonicMs() - state.startedMs) / 1000),
     ...warning,
   };
 }

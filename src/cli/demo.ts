@@ -8,7 +8,8 @@ import { rmSync } from 'node:fs';
 import { mkdir, mkdtemp, open, rm, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { monotonicMs } from '../machine-time.ts';
+import { startTimer } from '../timers.ts';
 import {
   askCurrentSize,
   createVideo,
@@ -89,7 +90,7 @@ function stepsOn(output: Output): Stage['step'] {
 }
 
 async function perform(stage: Stage): Promise<void> {
-  const startedAt = performance.now();
+  const startedAt = monotonicMs();
   stage.output.write('An upload whose server is killed half way. Nothing may be lost.\n\n');
   await mkdir(stage.dataDir);
   const source = await makeFile(stage);
@@ -146,7 +147,7 @@ async function uploadAndKill(stage: Stage, server: DemoServer, source: SourceFil
 }
 
 async function restart(stage: Stage): Promise<DemoServer> {
-  const startedAt = performance.now();
+  const startedAt = monotonicMs();
   const server = await startDemoServer(stage.dataDir, stage.abandoned);
   stage.server = server;
   stage.step(`Started it again on the same folder: ready after ${secondsSince(startedAt)}.`);
@@ -180,7 +181,7 @@ async function resume(stage: Stage, server: DemoServer, source: SourceFile): Pro
 }
 
 async function finalise({ step }: Stage, server: DemoServer, { sha256 }: SourceFile): Promise<void> {
-  const startedAt = performance.now();
+  const startedAt = monotonicMs();
   const { id, status } = await createVideo(server.url, FILE_ID);
   step(`Finalised it (POST /media/videos): entry ${id}, ${status}.`);
   await untilCompleted(server, id);
@@ -199,18 +200,18 @@ async function finalise({ step }: Stage, server: DemoServer, { sha256 }: SourceF
 }
 
 async function untilCompleted(server: DemoServer, id: string): Promise<void> {
-  const deadline = performance.now() + POLL_LIMIT_MS;
+  const deadline = monotonicMs() + POLL_LIMIT_MS;
   for (;;) {
     const { status } = await getVideo(server.url, id);
     if (status === 'completed') return;
-    if (status === 'failed' || performance.now() > deadline)
+    if (status === 'failed' || monotonicMs() > deadline)
       throw new DemoFailure(`The entry ${id} should have become completed, but it is ${status}.`);
-    await sleep(POLL_MS);
+    await new Promise<void>((resolve) => startTimer(POLL_MS, resolve));
   }
 }
 
 function secondsSince(startedAt: number): string {
-  return `${((performance.now() - startedAt) / 1000).toFixed(1)} s`;
+  return `${((monotonicMs() - startedAt) / 1000).toFixed(1)} s`;
 }
 
 function bytesText(bytes: number): string {

@@ -1,6 +1,7 @@
 // cli/progress.ts: how far an upload is: a bar that redraws itself on a terminal, now and then a plain line elsewhere.
 //
 // Must not know: what is uploaded.
+import { monotonicMs } from '../machine-time.ts';
 
 /** Where a command writes what a person reads: `process.stdout`, or a test's collector. */
 export interface Output {
@@ -16,7 +17,7 @@ const MIB = 1024 ** 2;
 export class Progress {
   readonly #output: Output;
   readonly #totalBytes: number;
-  readonly #startedAt = performance.now();
+  readonly #startedAt = monotonicMs();
   readonly #from: number;
   #lines: number;
 
@@ -31,7 +32,7 @@ export class Progress {
 
   show(bytes: number): void {
     const share = bytes / this.#totalBytes;
-    const seconds = (performance.now() - this.#startedAt) / 1000;
+    const seconds = (monotonicMs() - this.#startedAt) / 1000;
     const speed = bytes > this.#from ? `  ${Math.round((bytes - this.#from) / MIB / seconds)} MiB/s` : '';
     const text = `${String(bytes / MIB).padStart(4)} of ${this.#totalBytes / MIB} MiB${speed}`;
     if (this.#output.isTTY === true) {

@@ -12,6 +12,7 @@ import {
   type DeferredChange,
   type Subject,
 } from '../http/observer.ts';
+import { monotonicMs } from '../machine-time.ts';
 import type { Effect, Fault, FaultOf, PhaseName } from './effects.ts';
 import { nameOfFault } from './fault.ts';
 import type { Claim } from './rule-set.ts';
@@ -23,7 +24,7 @@ export type Ending = 'fault-closed' | 'fault-reset' | 'client-aborted';
 export interface InjectionOptions {
   readonly wire: Wire;
   readonly requestId: string;
-  /** When the request came, as `performance.now()`. */
+  /** When the request came, as `monotonicMs` gave it. */
   readonly begunMs: number;
   /** The next number in [0, 1) of the namespace's seeded sequence. */
   readonly draw: () => number;
@@ -165,7 +166,7 @@ export class Injection {
   async #pace({ bytesPerSecond, phase }: FaultOf<'throttle'>, bytes: number): Promise<void> {
     if (phase.name === 'response' || bytes === 0) return;
     this.#fire();
-    const dueMs = (bytes / bytesPerSecond) * 1000 - (performance.now() - this.#options.begunMs);
+    const dueMs = (bytes / bytesPerSecond) * 1000 - (monotonicMs() - this.#options.begunMs);
     if (dueMs > 0) await this.#wait({ effect: 'delay', phase, ms: dueMs, jitterMs: 0 });
   }
 

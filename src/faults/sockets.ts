@@ -4,6 +4,9 @@
 // are read and dropped, within bounds); `reset` is an RST; nothing here outlives its connection.
 // Must not know: rules, uploads, journal.
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { awakeMs, startTimeout } from '../awake.ts';
+import { clearInterval, monotonicMs, queueMicrotask, setImmediate, setInterval } from '../machine-time.ts';
+import { startTimer } from '../timers.ts';
 
 /** What is still read after a FIN, so that it stays one. */
 const DRAIN_BYTES = 64 * 1024 * 1024;
@@ -18,14 +21,19 @@ export interface Wire {
 export function finish({ request }: Wire): void {
   const { socket } = request;
   if (socket.destroyed) return;
-  const silence = setTimeout(() => socket.destroy(), DRAIN_SILENCE_MS);
+  const silence = startTimeout(
+    DRAIN_SILENCE_MS,
+    () => socket.destroy(),
+    () => heardMs,
+  );
   let bytes = 0;
+  let heardMs = awakeMs();
   request.on('data', (piece: Buffer) => {
     bytes += piece.length;
-    silence.refresh();
+    heardMs = awakeMs();
     if (bytes > DRAIN_BYTES) socket.destroy();
   });
-  socket.once('close', () => clearTimeout(silence));
+  socket.once('close', () => silence.stop());
   request.once('end', () => socket.destroySoon());
   // Whoever was reading the body lets go of it only after this, and pauses it.
   request.on('pause', () => queueMicrotask(() => request.resume()));
@@ -44,10 +52,10 @@ export function hold({ request }: Wire, ms: number | null): Promise<boolean> {
   const { socket } = request;
   if (socket.destroyed) return Promise.resolve(false);
   return new Promise((resolve) => {
-    const timer = ms === null ? null : setTimeout(() => settle(true), ms);
+    const timer = ms === null ? null : startTimer(ms, () => settle(true));
     const onClose = (): void => settle(false);
     const settle = (isHere: boolean): void => {
-      if (timer !== null) clearTimeout(timer);
+      timer?.stop();
       socket.off('close', onClose);
       resolve(isHere);
     };
@@ -139,14 +147,14 @@ const PACE_MS = 20;
  * much of it was sent: less than all when the client has left.
  */
 export async function trickle(wire: Wire, body: Buffer, bytesPerSecond: number): Promise<number> {
-  const begun = performance.now();
+  const begun = monotonicMs();
   const piece = Math.max(1, Math.round((bytesPerSecond * PACE_MS) / 1000));
   wire.response.flushHeaders();
   let sent = 0;
   while (sent < body.length) {
     const next = Math.min(sent + piece, body.length);
     const dueMs = (next / bytesPerSecond) * 1000;
-    if (!(await hold(wire, Math.max(dueMs - (performance.now() - begun), 0)))) break;
+    if (!(await hold(wire, Math.max(dueMs - (monotonicMs() - begun), 0)))) break;
     await written(wire.response, body.subarray(sent, next));
     sent = next;
   }

@@ -7,7 +7,9 @@
 import type { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { MessageChannel } from 'node:worker_threads';
+import { awakeMs, startTimeout } from '../awake.ts';
 import { AppError } from '../errors.ts';
+import type { Timer } from '../timers.ts';
 import { NoAnswer } from './observer.ts';
 
 /** The client went away before its body was whole. Nobody reads an answer; it is thrown to unwind, and logged. */
@@ -58,15 +60,17 @@ const SLOW_BATCH_BYTES = 256 * 1024;
 export class BodyFeed {
   readonly #request: IncomingMessage;
   readonly #budget: FeedBudget;
-  readonly #idle: NodeJS.Timeout;
+  readonly #idle: Timer;
   #failure: Error | null = null;
   /** Made when somebody asks: hardly any body is waited for by a signal. */
   #abort: AbortController | null = null;
   #pieces: Buffer[] = [];
   #bytes = 0;
   #received = 0;
-  #lastReadAt = Date.now();
+  #heardMs = awakeMs();
   #isPaused = false;
+  /** While it is us who do not read, nobody is silent. */
+  readonly #heard = (): number => (this.#isPaused ? awakeMs() : this.#heardMs);
   #hasEnded = false;
   #isClosed = false;
   #wantedBytes = 0;
@@ -76,7 +80,7 @@ export class BodyFeed {
     this.#request = request;
     this.#budget = budget;
     budget.enter();
-    this.#idle = setTimeout(() => this.#onIdle(idleMs), idleMs);
+    this.#idle = startTimeout(idleMs, () => this.#onIdle(idleMs), this.#heard);
     request
       .on('data', this.#onData)
       .on('end', this.#onEnd)
@@ -97,7 +101,7 @@ export class BodyFeed {
 
   /** Milliseconds for which the client has sent nothing although it could. */
   silentMs(): number {
-    return this.#isPaused || this.#hasEnded ? 0 : Date.now() - this.#lastReadAt;
+    return this.#hasEnded ? 0 : awakeMs() - this.#heard();
   }
 
   /** Ends the feed from outside: the next `next` rejects with this. */
@@ -149,7 +153,7 @@ export class BodyFeed {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    clearTimeout(this.#idle);
+    this.#idle.stop();
     this.#budget.leave();
     this.#request.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onGone);
     this.giveBack(this.#pieces);
@@ -169,8 +173,7 @@ export class BodyFeed {
     this.#pieces.push(piece);
     this.#bytes += piece.length;
     this.#received += piece.length;
-    this.#lastReadAt = Date.now();
-    this.#idle.refresh();
+    this.#heardMs = awakeMs();
     if (this.#bytes >= this.#budget.share) {
       this.#isPaused = true;
       this.#request.pause();
@@ -180,7 +183,7 @@ export class BodyFeed {
 
   readonly #onEnd = (): void => {
     this.#hasEnded = true;
-    clearTimeout(this.#idle);
+    this.#idle.stop();
     this.#wakeUp();
   };
 
@@ -190,10 +193,6 @@ export class BodyFeed {
   };
 
   #onIdle(idleMs: number): void {
-    if (this.#isPaused) {
-      this.#idle.refresh(); // It is us who are not reading.
-      return;
-    }
     this.fail(
       new AppError(
         'request_timeout',
@@ -205,8 +204,7 @@ export class BodyFeed {
   #resume(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
-    this.#lastReadAt = Date.now();
-    this.#idle.refresh();
+    this.#heardMs = awakeMs();
     this.#request.resume();
   }
 

@@ -7,6 +7,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { AppError } from '../errors.ts';
+import { startTimer } from '../timers.ts';
 import type { Pipelined } from './pipelined.ts';
 import { errorBody } from './schemas.ts';
 
@@ -57,8 +58,8 @@ export class ClientErrors {
 /** Null: without a word. */
 function part(socket: Socket, refusal: AppError | null): void {
   socket.end(refusal === null ? '' : answerOf(refusal));
-  const parting = setTimeout(() => socket.destroy(), PARTING_MS).unref();
-  socket.once('close', () => clearTimeout(parting));
+  const parting = startTimer(PARTING_MS, () => socket.destroy(), { isKeepingAlive: false });
+  socket.once('close', () => parting.stop());
 }
 
 /** By hand: there is no response to write it to. */

@@ -5,6 +5,7 @@
 // §7). Bounded: bodies with more left than `limitBytes` are told `Connection: close`, read up to that limit, and cut.
 // Promises: the next request on a connection that stays open starts at its first byte.
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { awakeMs, startTimeout } from '../awake.ts';
 
 export interface LingerLimits {
   readonly limitBytes: number;
@@ -49,15 +50,20 @@ function hasBody(request: IncomingMessage): boolean {
 function drained(request: IncomingMessage, limits: LingerLimits): Promise<boolean> {
   return new Promise((resolve) => {
     let bytes = 0;
+    let heardMs = awakeMs();
     const settle = (isWhole: boolean): void => {
-      clearTimeout(timer);
+      timer.stop();
       request.off('data', onData);
       resolve(isWhole);
     };
-    const timer = setTimeout(() => settle(false), limits.silenceMs);
+    const timer = startTimeout(
+      limits.silenceMs,
+      () => settle(false),
+      () => heardMs,
+    );
     const onData = (piece: Buffer): void => {
       bytes += piece.length;
-      timer.refresh();
+      heardMs = awakeMs();
       if (bytes > limits.limitBytes) settle(false);
     };
     request

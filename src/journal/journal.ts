@@ -4,6 +4,7 @@
 // event-feed.ts, waits.ts). A namespace is a name, or `*` for all of them where something is read.
 // Must not know: HTTP, who observes the exchanges, that rules exist. Off (`--no-journal`) is no Journal at all.
 import { Batch } from '../batch.ts';
+import { monotonicMs } from '../machine-time.ts';
 import { EventFeed, type JournalEvent, type Listener, type Resumption } from './event-feed.ts';
 import { pathWithoutSecrets, type Amendment, type Exchange, type ExchangeDraft } from './exchange.ts';
 import { testOf, type JournalMatcher } from './matcher.ts';
@@ -52,7 +53,7 @@ export class Journal {
     this.#feed = new EventFeed(options.maxEvents ?? 1024);
     this.#waits = new Waits(options.maxWaits ?? 1000);
     this.#replayWindowMs = options.replayWindowMs ?? REPLAY_WINDOW_MS;
-    this.#now = options.now ?? (() => performance.now());
+    this.#now = options.now ?? monotonicMs;
   }
 
   /** Exchanges on record, of all namespaces. */

@@ -4,6 +4,7 @@
 // its signal aborts, and leaves nothing behind; there are never more than `maxWaits` of them.
 // Must not know: where exchanges are kept, HTTP.
 import { z } from 'zod';
+import { startTimeout } from '../awake.ts';
 import { ALL_NAMESPACES } from './event-feed.ts';
 import type { Exchange } from './exchange.ts';
 import { matcherSchema, testOf, type JournalMatcher } from './matcher.ts';
@@ -12,7 +13,7 @@ import { parseOrRefuse, refusalOf } from '../problems.ts';
 export interface WaitOptions {
   /** How many exchanges have to match. */
   readonly count?: number | undefined;
-  /** Of the machine's time. */
+  /** Of the machine's time, as far as the server was awake. */
   readonly timeoutMs?: number | undefined;
   /** Aborted: nobody waits any more; the wait ends as one that timed out. */
   readonly signal?: AbortSignal | undefined;
@@ -73,10 +74,10 @@ export class Waits {
     return new Promise((resolve) => {
       const found = new Map(stored.map((exchange) => [exchange.seq, exchange]));
       const giveUp = (): void => wait.end({ timedOut: true, seen: inOrder(found) });
-      const timer = setTimeout(giveUp, timeoutMs);
+      const timer = startTimeout(timeoutMs, giveUp);
       signal?.addEventListener('abort', giveUp);
       const end = (result: WaitResult): void => {
-        clearTimeout(timer);
+        timer.stop();
         signal?.removeEventListener('abort', giveUp);
         this.#remove(wait);
         resolve(result);

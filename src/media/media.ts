@@ -6,6 +6,7 @@
 // Must not know: HTTP, uploads (it is handed a place and extents), why a platform fails.
 import { randomBytes } from 'node:crypto';
 import { isDamage, type AppError } from '../errors.ts';
+import { wallMs } from '../machine-time.ts';
 import { Turns } from '../turns.ts';
 import type { Clock, Extent, Ids, LedgerRecord, Place, Storage } from '../uploads/ports.ts';
 import { DirectUpload } from './direct-upload.ts';
@@ -193,7 +194,7 @@ export class Media {
   async collect(olderThanMs: number): Promise<void> {
     const { bytes, ledgers } = this.#options.storage;
     for await (const { place, modifiedAt } of bytes.list('media')) {
-      if (Date.now() < modifiedAt + olderThanMs || this.#direct.has(place.name)) continue;
+      if (wallMs() < modifiedAt + olderThanMs || this.#direct.has(place.name)) continue;
       // In turn: of an entry that is being made the bytes come before the ledger.
       await this.#turns.inTurn(keyOf(place.namespace, place.name), async () => {
         const opened = await ledgers.open(place).catch(() => undefined); // Damaged: somebody has to look at it.

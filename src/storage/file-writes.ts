@@ -8,6 +8,7 @@
 // Promises: all bytes are written when it resolves; the buffers are the caller's again.
 // Must not know: which file, what is in it, when it is synced.
 import { write, writeSync, writev, writevSync } from 'node:fs';
+import { monotonicMs } from '../machine-time.ts';
 
 /** A batch of a body is shorter (http/body-feed.ts). Longer ones are worth a thread. */
 const MAX_DIRECT_BYTES = 4 * 1024 * 1024;
@@ -31,10 +32,10 @@ export class FileWrites {
 
   /** What one call writes: the kernel may take less than it is given. */
   #some(fd: number, buffers: readonly Buffer[], position: number): number | Promise<number> {
-    const startedAt = performance.now();
+    const startedAt = monotonicMs();
     if (startedAt < this.#threadedUntil || !isShort(buffers)) return writeByThread(fd, buffers, position);
     const written = writeHere(fd, buffers, position);
-    const endedAt = performance.now();
+    const endedAt = monotonicMs();
     if (endedAt - startedAt > SLOW_MS) this.#threadedUntil = endedAt + PATIENCE_MS;
     return written;
   }

@@ -20,6 +20,7 @@ import {
 } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { clearInterval, setInterval, wallMs } from '../machine-time.ts';
 import { hasCode, modifiedAt } from './disk-paths.ts';
 
 const TOUCH_MS = 5_000;
@@ -50,13 +51,13 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
     pid: process.pid,
     host: hostname(),
     token: randomUUID(),
-    since: new Date().toISOString(),
+    since: new Date(wallMs()).toISOString(),
     startTicks: startTicksOf(process.pid),
   };
   await acquire(path, holder);
   await sweep(path);
   const timer = setInterval(() => {
-    const now = new Date();
+    const now = new Date(wallMs());
     utimes(path, now, now).catch(() => undefined); // Gone with its folder: nothing is left to protect.
   }, TOUCH_MS);
   timer.unref();
@@ -142,7 +143,7 @@ async function isAlive(holder: Holder, path: string): Promise<boolean> {
 /** Was it touched of late? */
 async function isFresh(path: string): Promise<boolean> {
   const touched = await modifiedAt(path);
-  return touched !== undefined && Date.now() - touched < DEAD_AFTER_MS;
+  return touched !== undefined && wallMs() - touched < DEAD_AFTER_MS;
 }
 
 function isProcessAlive({ pid, startTicks }: Holder): boolean {

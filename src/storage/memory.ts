@@ -2,6 +2,7 @@
 //
 // Promises: what the disk storage promises, but for surviving the process.
 import { AppError } from '../errors.ts';
+import { wallMs } from '../machine-time.ts';
 import type {
   Bytes,
   Extent,
@@ -38,7 +39,7 @@ class MemoryLedgers implements Ledgers {
   }
 
   async create(place: Place, records: readonly object[]): Promise<Ledger> {
-    const stored: StoredLedger = { place, lines: [], modifiedAt: Date.now() };
+    const stored: StoredLedger = { place, lines: [], modifiedAt: wallMs() };
     const ledger = ledgerOver(stored);
     await ledger.append(records);
     this.#ledgers.set(keyOf(place), stored);
@@ -62,7 +63,7 @@ function ledgerOver(stored: StoredLedger): Ledger {
   return {
     append(records) {
       stored.lines.push(...records.map((record) => JSON.stringify(record)));
-      stored.modifiedAt = Date.now();
+      stored.modifiedAt = wallMs();
       return Promise.resolve();
     },
     revoke() {
@@ -179,7 +180,7 @@ class MemoryBytes implements Bytes {
       segments: new Map<string, MemorySegment>(),
       modifiedAt: 0,
     };
-    found.modifiedAt = Date.now();
+    found.modifiedAt = wallMs();
     this.#places.set(key, found);
     const segment = found.segments.get(name) ?? new MemorySegment();
     found.segments.set(name, segment);

@@ -3,6 +3,7 @@
 // Promises: identical chunks in flight cost one write, and each of their senders gets an answer; a holder that goes
 // silent gives way after `takeoverMs`, so a dead socket never blocks a resume for longer (rule C12).
 // Must not know: HTTP, how uploads are opened and closed.
+import { startTimeout } from '../awake.ts';
 import type { ChunkRecord } from './chunk-table.ts';
 import { ChunkWriter } from './chunk-writer.ts';
 import type { OpenUpload } from './open-upload.ts';
@@ -130,10 +131,10 @@ async function holderEnds(holder: ChunkWriter, takeoverMs: number, signal: Abort
 /** @throws the abort reason of the signal */
 function endsWithin(holder: ChunkWriter, ms: number, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => settle(() => resolve(false)), ms);
+    const timer = startTimeout(ms, () => settle(() => resolve(false)));
     const onAbort = (): void => settle(() => reject(signal.reason));
     const settle = (outcome: () => void): void => {
-      clearTimeout(timer);
+      timer.stop();
       signal.removeEventListener('abort', onAbort);
       outcome();
     };

@@ -4,6 +4,7 @@
 // sees another's uploads (K4).
 // Must not know: HTTP, where bytes lie, what a media entry is (it hands over a place and its extents).
 import { AppError, isDamage, nullIfDamaged } from '../errors.ts';
+import { wallMs } from '../machine-time.ts';
 import { claimChunk, type ChunkRules, type ChunkTurn, type ClaimOptions } from './chunk-turn.ts';
 import { OpenUploads, type OpenUploadsOptions } from './open-uploads.ts';
 import type { OpenUpload } from './open-upload.ts';
@@ -245,7 +246,7 @@ export class Uploads {
       if (clock.now(place.namespace) >= modifiedAt + ttlMs) await touch(place);
     }
     for await (const { place, modifiedAt } of storage.bytes.list('uploads')) {
-      if (Date.now() >= modifiedAt + ttlMs) await touch(place);
+      if (wallMs() >= modifiedAt + ttlMs) await touch(place);
     }
   }
 

@@ -5,6 +5,8 @@ import { AppError } from '../../src/errors.ts';
 import { parseWait, Waits, type WaitRequest, type WaitResult } from '../../src/journal/waits.ts';
 import { chunk, draft, exchange, lostAnswer, openJournal } from './drafts.ts';
 
+vi.mock('../../src/awake.ts', async () => (await import('../helpers/faked-awake.ts')).FAKED);
+
 afterEach(() => {
   vi.useRealTimers();
 });

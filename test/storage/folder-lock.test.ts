@@ -7,6 +7,8 @@ import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FolderInUse, lockFolder, type FolderLock } from '../../src/storage/folder-lock.ts';
 
+vi.mock('../../src/machine-time.ts', async () => (await import('../helpers/faked-machine-time.ts')).FAKED);
+
 const LOCK_MODULE = new URL('../../dist/storage/folder-lock.js', import.meta.url).href;
 
 let folder: string;

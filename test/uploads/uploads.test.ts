@@ -23,6 +23,8 @@ import {
   type Service,
 } from '../helpers/uploads.ts';
 
+vi.mock('../../src/awake.ts', async () => (await import('../helpers/faked-awake.ts')).FAKED);
+
 const REF = { caller: ALICE, fileId: 'f' };
 const PLACE = placeOf(ALICE.namespace, 'f');
 
