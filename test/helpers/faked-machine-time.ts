@@ -5,13 +5,13 @@ import type * as machineTime from '../../src/machine-time.ts';
 
 /** Called by their names: what stands for them is looked up at each call. */
 export const FAKED: typeof machineTime = {
-  setTimeout: Object.assign((...given: Parameters<typeof setTimeout>) => setTimeout(...given), {
+  setTimeout: Object.assign((work: () => void, ms?: number) => setTimeout(work, ms), {
     __promisify__: setTimeout.__promisify__,
   }),
   clearTimeout: (timer) => clearTimeout(timer),
-  setInterval: (...given: Parameters<typeof setInterval>) => setInterval(...given),
+  setInterval: (work: () => void, ms?: number) => setInterval(work, ms),
   clearInterval: (timer) => clearInterval(timer),
-  setImmediate: Object.assign((...given: Parameters<typeof setImmediate>) => setImmediate(...given), {
+  setImmediate: Object.assign((work: () => void) => setImmediate(work), {
     __promisify__: setImmediate.__promisify__,
   }),
   clearImmediate: (immediate) => clearImmediate(immediate),
