@@ -8,6 +8,7 @@ import { Controls } from './admin/controls.ts';
 import { NamespaceStates } from './admin/state.ts';
 import { Views } from './admin/views.ts';
 import { Clocks } from './clock.ts';
+import { startCollector, type CollectorOptions } from './collector.ts';
 import { shownValue, type Config, type Source } from './config.ts';
 import { SETTING_NAMES, type SettingName } from './settings.ts';
 import { isDamage } from './errors.ts';
@@ -16,17 +17,18 @@ import type { Rule } from './faults/rules.ts';
 import { ensureEntry } from './http/media.ts';
 import { HttpServer, isLoopback, type AppObserver } from './http-server.ts';
 import { MediaIds } from './ids.ts';
+import { DamageBook } from './integrity/damage-book.ts';
 import { Journal } from './journal/journal.ts';
-import { clearInterval, setInterval } from './machine-time.ts';
+import { takeKnownIds } from './known-ids.ts';
 import type { Fixtures } from './media/accounts.ts';
 import { Media } from './media/media.ts';
 import { openDiskStorage } from './storage/disk.ts';
+import type { ReportSkipped } from './storage/disk-paths.ts';
 import { createMemoryStorage } from './storage/memory.ts';
 import { withQuota } from './storage/quota.ts';
 import { Metrics } from './telemetry.ts';
 import { Expiries } from './uploads/expiries.ts';
-import type { Storage } from './uploads/ports.ts';
-import type { UploadEvent } from './uploads/upload.ts';
+import type { Place, Storage } from './uploads/ports.ts';
 import { Uploads } from './uploads/uploads.ts';
 
 export interface ServerOptions {
@@ -63,26 +65,17 @@ const DEFAULT_MEMORY_QUOTA = 1024 ** 3;
 const REPAIRED = 'an upload was repaired: a write that never finished was dropped';
 const COPIED = 'the bytes of an entry were copied: this filesystem cannot move them (an overlay)';
 const MAX_IDLE_UPLOADS = 512;
-/** Nothing expires unseen: this only decides how soon the space of what nobody asks for is free again. */
-const MAX_COLLECT_INTERVAL_MS = 10 * 60_000;
-const MIN_COLLECT_INTERVAL_MS = 1_000;
+const MAX_TOLD_PATHS = 5_000;
 
 /** Opens everything and listens. @throws FolderInUse; the error of `listen` when the port is taken */
 export async function openServer(options: ServerOptions): Promise<Server> {
   const { config, logger } = options;
   const storage = await openStorage(config, logger);
   const metrics = new Metrics();
-  const services = createServices(options, storage, metrics);
+  const damages = new DamageBook((err) => logger.error({ err, ...err.details }, err.code));
+  const services = createServices(options, { storage, metrics, damages });
   const { uploads, media, clocks, ids } = services;
-  if (config.seed !== undefined) {
-    const taking = takeKnown(ids, storage, logger);
-    await taking.catch((error: unknown) => closeAndThrow(storage, error));
-  }
-  metrics.observe({
-    openUploads: () => uploads.unfinishedCount,
-    storedBytes: () => storage.bytes.usage(),
-    entriesByStatus: () => media.countByStatus(),
-  });
+  if (config.seed !== undefined) await takeKnown(ids, storage, { logger, damages });
   const double = createDouble(options, services, storage);
   const http = new HttpServer({
     ...options,
@@ -90,9 +83,15 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     metrics,
     ...services,
     ...double,
+    onDamaged: (error) => damages.met(error),
     shownConfig: shownBy(options),
   });
-  const collector = startCollector({ config, logger, storage, uploads, media });
+  const collector = startCollector({
+    ...services,
+    storage,
+    uploadTtlMs: config.uploadTtl,
+    onError: uncollected(logger, damages),
+  });
   const closeStores = async (): Promise<void> => {
     await clocks.close();
     await collector.stop();
@@ -128,23 +127,27 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   };
 }
 
-/**
- * A seeded sequence begins anew with every process, and the entries of the last one are still there. So are the ids of
- * entries that a crash kept from being made: they stand in the ledgers of their uploads, which a seed has us read (D2 is
- * about servers without one).
- */
-async function takeKnown(ids: MediaIds, { ledgers }: Storage, logger: Logger): Promise<void> {
-  for await (const { place } of ledgers.list('media')) ids.take(place.namespace, place.name);
-  for await (const { place } of ledgers.list('uploads')) {
-    const opened = await ledgers.open(place).catch((error: unknown) => {
-      if (isDamage(error)) return null; // It will be refused to whoever asks for it.
-      throw error;
-    });
-    await opened?.ledger.close();
-    if (opened?.torn !== undefined) logger.warn({ place, tornLedgerBytes: opened.torn.bytes }, REPAIRED);
-    for (const record of (opened?.records ?? []) as unknown as UploadEvent[])
-      if (record.type === 'finalized') ids.take(record.namespace, record.mediaId);
-  }
+function uncollected(logger: Logger, damages: DamageBook): CollectorOptions['onError'] {
+  return (err, place) => {
+    if (isDamage(err)) damages.met(err);
+    else if (place === null) logger.error({ err }, 'the collector failed');
+    else logger.error({ err, kind: place.kind, name: place.name }, 'something could not be collected');
+  };
+}
+
+/** Closes the storage when that fails. */
+async function takeKnown(
+  ids: MediaIds,
+  storage: Storage,
+  { logger, damages }: { logger: Logger; damages: DamageBook },
+): Promise<void> {
+  const taking = takeKnownIds({
+    ids,
+    storage,
+    onDamaged: (error) => damages.met(error),
+    onTorn: (place, bytes) => logger.warn({ place, tornLedgerBytes: bytes }, REPAIRED),
+  });
+  await taking.catch((error: unknown) => closeAndThrow(storage, error));
 }
 
 async function closeAndThrow(storage: Storage, error: unknown): Promise<never> {
@@ -222,6 +225,9 @@ async function openStorage(config: Config, logger: Logger): Promise<Storage> {
   const notes = {
     onCloseError: noteOn(logger),
     onCopied: (path: string) => logger.info({ path }, COPIED),
+    onSkipped: onceEach((path, problem) =>
+      logger.warn({ path, problem }, 'something in the data folder is left alone'),
+    ),
   };
   const storage = isMemory ? createMemoryStorage() : await openDiskStorage(dataDir, durability, notes);
   const maxBytes = config.maxStoredBytes ?? (isMemory ? DEFAULT_MEMORY_QUOTA : undefined);
@@ -230,13 +236,31 @@ async function openStorage(config: Config, logger: Logger): Promise<Storage> {
   return { ...storage, bytes: withQuota(storage.bytes, { maxBytes, maxBytesPerNamespace }) };
 }
 
-function createServices({ config, logger }: ServerOptions, storage: Storage, metrics: Metrics): Services {
+/** Told of each path once: a folder is listed again and again. Of more than a few thousand some are told of once more. */
+function onceEach(tell: ReportSkipped): ReportSkipped {
+  const told = new Set<string>();
+  return (path, problem) => {
+    if (told.has(path)) return;
+    if (told.size >= MAX_TOLD_PATHS) told.clear();
+    told.add(path);
+    tell(path, problem);
+  };
+}
+
+interface Parts {
+  readonly storage: Storage;
+  readonly metrics: Metrics;
+  readonly damages: DamageBook;
+}
+
+function createServices({ config, logger }: ServerOptions, { storage, metrics, damages }: Parts): Services {
   const clock = new Clocks();
   const ids = new MediaIds(config.seed ?? null);
   const timing = { pendingMs: config.pendingTime, processingMs: config.processingTime };
   const onCreated = (entry: { spec: { type: string } }): void => metrics.entryCreated(entry.spec.type);
   const expiries = new Expiries();
-  const media = new Media({ storage, clock, ids, timing, onCreated });
+  const onErased = (place: Place): void => damages.forget(place);
+  const media = new Media({ storage, clock, ids, timing, onCreated, onErased });
   const uploads = new Uploads({
     storage,
     clock,
@@ -255,6 +279,7 @@ function createServices({ config, logger }: ServerOptions, storage: Storage, met
       logger.info({ namespace: place.namespace, name: place.name }, 'an upload expired');
     },
     onCompleted: () => metrics.uploadCompleted(),
+    onErased,
     settle: async (finalized) => {
       // A damaged entry has its bytes: its ledger comes after them. What is wrong with it is its own affair (D2).
       await ensureEntry(media, finalized).catch((error: unknown) => {
@@ -262,38 +287,10 @@ function createServices({ config, logger }: ServerOptions, storage: Storage, met
       });
     },
   });
+  metrics.observe({
+    openUploads: () => uploads.unfinishedCount,
+    storedBytes: () => storage.bytes.usage(),
+    entriesByStatus: () => media.countByStatus(),
+  });
   return { clocks: clock, ids, uploads, expiries, media };
-}
-
-interface CollectorOptions extends Pick<ServerOptions, 'config' | 'logger'> {
-  readonly storage: Storage;
-  readonly uploads: Uploads;
-  readonly media: Media;
-}
-
-/** Erases what expired, and what it leaves behind, now and then. One run at a time; `stop` waits for the one that runs. */
-function startCollector(options: CollectorOptions): { stop(): Promise<void> } {
-  const { config, logger, storage, uploads, media } = options;
-  let running: Promise<void> = Promise.resolve();
-  const collect = async (): Promise<void> => {
-    await uploads.collect((err, place) =>
-      logger.error({ err, name: place.name }, 'an upload could not be collected'),
-    );
-    await media.collect(config.uploadTtl * 2);
-    await storage.tidy();
-  };
-  const intervalMs = Math.min(
-    Math.max(config.uploadTtl / 4, MIN_COLLECT_INTERVAL_MS),
-    MAX_COLLECT_INTERVAL_MS,
-  );
-  const timer = setInterval(() => {
-    running = running.then(collect).catch((err: unknown) => logger.error({ err }, 'the collector failed'));
-  }, intervalMs);
-  timer.unref();
-  return {
-    stop() {
-      clearInterval(timer);
-      return running;
-    },
-  };
 }

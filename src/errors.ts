@@ -221,6 +221,18 @@ export class AppError extends Error {
  * that was known of the place, reads it anew before the next use, and removes no byte of it meanwhile.
  */
 export class InDoubt extends AppError {}
+/** Where a damaged upload or entry lies: its kind, its namespace, the name of its files. */
+export interface DamagedPlace {
+  readonly kind: 'uploads' | 'media';
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** What is stored fails its checks (rules D2, D5). `details` names the place, and what `facts` say is wrong with it. */
+export function damage(place: DamagedPlace, message: string, facts: object = {}): AppError {
+  const { kind, namespace, name } = place;
+  return new AppError('upload_damaged', message, { kind, namespace, name, ...facts });
+}
 
 /** What is stored fails its checks (rule D2). */
 export function isDamage(error: unknown): error is AppError {

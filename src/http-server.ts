@@ -63,6 +63,7 @@ export interface HttpOptions {
   readonly controls: Controls;
   readonly views: Views;
   readonly clocks: Clocks;
+  readonly onDamaged: (error: AppError) => void;
   readonly shownConfig: () => object;
 }
 
@@ -130,7 +131,7 @@ export class HttpServer {
   }
 
   #createApp(around: Surroundings = NO_SURROUNDINGS): FastifyInstance {
-    const { config, logger, metrics } = this.#options;
+    const { config, logger, metrics, onDamaged } = this.#options;
     const pipelined = new Pipelined();
     const clientErrors = new ClientErrors(pipelined, () => this.#answers.settle());
     const app = Fastify({
@@ -173,7 +174,7 @@ export class HttpServer {
     const allowed = (request: FastifyRequest, reply: FastifyReply): void =>
       allowPages(config.corsOrigin, request, reply);
     const onAborted = (operation: string): void => metrics.requestAborted(operation);
-    installReplies(app, { logger, onAborted, allowPages: allowed });
+    installReplies(app, { logger, onAborted, onDamaged, allowPages: allowed });
     this.#observe(app);
     return app;
   }

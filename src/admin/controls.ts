@@ -4,7 +4,7 @@
 // Promises: everything is for one namespace; what moving a clock makes due is done before the promise resolves.
 // Must not know: HTTP.
 import type { ClockChange, Clocks, ClockView } from '../clock.ts';
-import { AppError, invalidFields } from '../errors.ts';
+import { AppError, invalidFields, isDamage } from '../errors.ts';
 import type { FaultActions } from '../faults/injection.ts';
 import { EVERYBODY, type RuleBook } from '../faults/rule-book.ts';
 import type { RuleView } from '../faults/rule-set.ts';
@@ -140,12 +140,16 @@ export class Controls {
     return this.#options.clocks.reset(namespace);
   }
 
-  /** Forgets what the scopes name, all of it by default, of this namespace only. Says how much that was. */
+  /**
+   * Forgets what the scopes name, all of it by default, of this namespace only. Says how much that was.
+   * @throws AppError `upload_damaged` when some of it could not be removed, and everything else is
+   */
   async reset(
     namespace: string,
     scopes: readonly ResetScope[] = RESET_SCOPES,
   ): Promise<Record<string, number>> {
     const { states, rules, journal, clocks, onReset } = this.#options;
+    const failures: unknown[] = [];
     const resets: Readonly<Record<ResetScope, () => number | Promise<number>>> = {
       // Rules first: clearing must not meet them.
       rules: () => {
@@ -153,8 +157,8 @@ export class Controls {
         rules.reset(namespace);
         return length;
       },
-      uploads: () => states.clearUploads(namespace),
-      media: () => states.clearMedia(namespace),
+      uploads: () => states.clearUploads(namespace, failures),
+      media: () => states.clearMedia(namespace, failures),
       journal: () => {
         const count = journal?.count(namespace) ?? 0;
         journal?.clear(namespace);
@@ -169,6 +173,7 @@ export class Controls {
     if (DROPPING_SCOPES.some((scope) => scopes.includes(scope))) await clocks.drop(namespace);
     const done: Record<string, number> = {};
     for (const scope of RESET_SCOPES) if (scopes.includes(scope)) done[scope] = await resets[scope]();
+    if (failures.length > 0) throw notAllReset(done, failures);
     if (scopes.length === RESET_SCOPES.length) onReset(namespace);
     return done;
   }
@@ -238,6 +243,24 @@ function matcherOf({ match, when }: RuleView): JournalMatcher {
     ([field, value]) => value !== undefined && matcherSchema.safeParse({ [field]: value }).success,
   );
   return Object.fromEntries(usable);
+}
+
+const MAX_NAMED_FAILURES = 20;
+
+/** An error that is about no single upload or entry goes first: it has another cause. */
+function notAllReset(reset: Readonly<Record<string, number>>, failures: readonly unknown[]): unknown {
+  const damages = failures.filter((error) => isDamage(error));
+  const other = failures.find((error) => !isDamage(error));
+  if (other !== undefined) return other;
+  const failed = damages.slice(0, MAX_NAMED_FAILURES).map(({ message, details }) => {
+    const { kind, namespace, name } = details;
+    return { kind, namespace, name, message };
+  });
+  return new AppError(
+    'upload_damaged',
+    `${failures.length} could not be removed (${failed[0]?.message}); everything else is reset`,
+    { reset, failed },
+  );
 }
 
 function noRule(id: string): AppError {

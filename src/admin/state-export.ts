@@ -3,10 +3,11 @@
 // Promises: everything that `state-import.ts` needs to make it again. An upload that another key finalised is shown as
 // complete: its entry belongs to that key's state.
 // Must not know: HTTP, how it is put in again.
-import { AppError } from '../errors.ts';
+import { AppError, isDamage } from '../errors.ts';
 import type { Media, StoredEntry } from '../media/media.ts';
 import type { Bytes, Clock, Place } from '../uploads/ports.ts';
 import { hex32 } from '../hex32.ts';
+import { damagedView, type Damaged } from './damaged-view.ts';
 import type { UploadState } from '../uploads/upload.ts';
 import type { Uploads } from '../uploads/uploads.ts';
 import type { State, StoredChunk, StoredFinalize, StoredMedia, StoredUpload } from './state-shapes.ts';
@@ -22,6 +23,8 @@ export interface ExportedState extends State {
   readonly format: 1;
   readonly namespace: string;
   readonly exportedAt: string;
+  /** What fails its checks and is not among the others (rule D5). Absent: nothing does. */
+  readonly damaged?: readonly Damaged[];
 }
 
 /** As Base64 in one JSON text; more would not fit into a string. */
@@ -32,6 +35,8 @@ export class StateExport {
   readonly #namespace: string;
   readonly #isWithBytes: boolean;
   #bytes = 0;
+  /** By kind and name: an entry that cannot be read is met a second time through its upload. */
+  readonly #damaged = new Map<string, Damaged>();
 
   /** @param isWithBytes the contents, too, as Base64 */
   constructor(options: ExportOptions, namespace: string, isWithBytes: boolean) {
@@ -40,21 +45,44 @@ export class StateExport {
     this.#isWithBytes = isWithBytes;
   }
 
-  /** @throws AppError `body_too_large` when the contents are too many bytes; `upload_damaged` */
+  /** @throws AppError `body_too_large` when the contents are too many bytes */
   async run(): Promise<ExportedState> {
     const { uploads, media, clock } = this.#options;
     const state: State = { uploads: [], media: [] };
     const covered = new Set<string>();
-    for await (const { state: upload } of uploads.list(this.#namespace)) {
-      const entry = await this.#entryOf(upload);
-      if (entry !== null) covered.add(entry.entry.id);
-      state.uploads.push(await this.#upload(upload, entry));
+    const onDamaged = (error: AppError): void => this.#isDamaged(error);
+    for await (const { state: upload } of uploads.list(this.#namespace, onDamaged)) {
+      const exported = await this.#unlessDamaged(async () => {
+        const entry = await this.#entryOf(upload);
+        if (entry !== null) covered.add(entry.entry.id);
+        return this.#upload(upload, entry);
+      });
+      if (exported !== null) state.uploads.push(exported);
     }
-    for await (const stored of media.list(this.#namespace)) {
-      if (!covered.has(stored.entry.id)) state.media.push(await this.#entry(stored));
+    for await (const stored of media.list(this.#namespace, onDamaged)) {
+      const isCovered = covered.has(stored.entry.id);
+      const exported = isCovered ? null : await this.#unlessDamaged(() => this.#entry(stored));
+      if (exported !== null) state.media.push(exported);
     }
     const exportedAt = isoOf(clock.now(this.#namespace));
-    return { format: 1, namespace: this.#namespace, exportedAt, ...state };
+    const damaged = this.#damaged.size === 0 ? {} : { damaged: [...this.#damaged.values()] };
+    return { format: 1, namespace: this.#namespace, exportedAt, ...state, ...damaged };
+  }
+
+  /** Null: it fails its checks, and is named. */
+  async #unlessDamaged<T>(work: () => Promise<T>): Promise<T | null> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      this.#isDamaged(error);
+      return null;
+    }
+  }
+
+  #isDamaged(error: AppError): void {
+    const damaged = damagedView(error);
+    this.#damaged.set(`${damaged.kind}/${damaged.name}`, damaged);
   }
 
   /** The entry that it became, if that is of this namespace. */

@@ -71,6 +71,8 @@ const stateSchema = z.strictObject({
   format: z.literal(1).default(1),
   namespace: z.string().optional(),
   exportedAt: z.string().optional(),
+  /** What an export could not read: there is nothing to put in of it. */
+  damaged: z.array(z.unknown()).optional(),
   uploads: z.array(uploadSchema).default([]),
   media: z.array(entrySchema).default([]),
 });

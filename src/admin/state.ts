@@ -51,29 +51,37 @@ export class NamespaceStates {
     }
   }
 
-  async clearUploads(namespace: string): Promise<number> {
+  /** @param failures is told why one could not be removed; the others are. Resolves to how many are gone. */
+  async clearUploads(namespace: string, failures: unknown[]): Promise<number> {
     const { uploads } = this.#options;
-    const damaged: Place[] = [];
+    const removals: (() => Promise<boolean>)[] = [];
+    const damaged = (_error: unknown, place: Place): unknown => removals.push(() => uploads.removeAt(place));
     let count = 0;
-    const listed = uploads.list(namespace, (_error, place) => damaged.push(place));
-    for await (const { namespace: own, state } of listed) {
-      if (await uploads.remove(refOf(own, state.fileId))) count += 1;
+    for await (const { namespace: own, state } of uploads.list(namespace, damaged)) {
+      if (await orFailed(uploads.remove(refOf(own, state.fileId)), failures)) count += 1;
     }
-    for (const place of damaged) if (await uploads.removeAt(place)) count += 1;
+    for (const remove of removals) if (await orFailed(remove(), failures)) count += 1;
     return count;
   }
 
-  async clearMedia(namespace: string): Promise<number> {
+  /** As `clearUploads`. */
+  async clearMedia(namespace: string, failures: unknown[]): Promise<number> {
     const { media } = this.#options;
     const damaged: Place[] = [];
     let count = 0;
-    for await (const { entry } of media.list(namespace, (_error, place) => damaged.push(place))) {
-      await this.#clearUploadOf(entry);
-      await media.remove(entry.namespace, entry.id);
-      count += 1;
+    for await (const { entry } of media.list(namespace, (_error, place) => damaged.push(place)))
+      if (await orFailed(this.#clearEntry(entry), failures)) count += 1;
+    for (const place of damaged) {
+      const removing = media.remove(place.namespace, place.name).then(() => true);
+      if (await orFailed(removing, failures)) count += 1;
     }
-    for (const place of damaged) await media.remove(place.namespace, place.name);
-    return count + damaged.length;
+    return count;
+  }
+
+  async #clearEntry(entry: Entry): Promise<true> {
+    await this.#clearUploadOf(entry);
+    await this.#options.media.remove(entry.namespace, entry.id);
+    return true;
   }
 
   /** The upload that it was made of goes with it: it would promise an entry that is not there. */
@@ -89,8 +97,20 @@ export class NamespaceStates {
   }
 
   async #clear(namespace: string): Promise<void> {
-    await this.clearUploads(namespace);
-    await this.clearMedia(namespace);
+    const failures: unknown[] = [];
+    await this.clearUploads(namespace, failures);
+    await this.clearMedia(namespace, failures);
+    if (failures.length > 0) throw failures[0];
+  }
+}
+
+/** What one of many came to; false when it failed, which must not keep the others from being done (rule D5). */
+async function orFailed(work: Promise<boolean>, failures: unknown[]): Promise<boolean> {
+  try {
+    return await work;
+  } catch (error) {
+    failures.push(error);
+    return false;
   }
 }
 

@@ -8,6 +8,7 @@ import type { EntryView, PublishFailure } from '../media/entry.ts';
 import type { Media, StoredEntry } from '../media/media.ts';
 import type { Bytes } from '../uploads/ports.ts';
 import { hex32 } from '../hex32.ts';
+import { damagedView, type Damaged } from './damaged-view.ts';
 import type { UploadState } from '../uploads/upload.ts';
 import type { Uploads, UploadRef } from '../uploads/uploads.ts';
 
@@ -48,12 +49,6 @@ export interface EntryDetails extends EntryView {
   readonly failures: readonly PublishFailure[];
 }
 
-/** What fails its checks. `name` is that of its files. */
-export interface Damaged {
-  readonly name: string;
-  readonly message: string;
-}
-
 export interface Content {
   readonly bytes: number;
   read(range?: { start: number; length: number }): AsyncIterable<Buffer>;
@@ -80,9 +75,7 @@ export class Views {
   ): Promise<{ readonly uploads: readonly UploadView[]; readonly damaged: readonly Damaged[] }> {
     const views: UploadView[] = [];
     const damaged: Damaged[] = [];
-    const listed = this.#options.uploads.list(namespace, ({ message }, { name }) =>
-      damaged.push({ name, message }),
-    );
+    const listed = this.#options.uploads.list(namespace, (error) => damaged.push(damagedView(error)));
     for await (const { namespace: own, state } of listed) views.push(this.#view(own, state));
     return { uploads: views, damaged };
   }
@@ -119,9 +112,7 @@ export class Views {
   ): Promise<{ readonly entries: readonly EntryDetails[]; readonly damaged: readonly Damaged[] }> {
     const entries: EntryDetails[] = [];
     const damaged: Damaged[] = [];
-    const listed = this.#options.media.list(namespace, ({ message }, { name }) =>
-      damaged.push({ name, message }),
-    );
+    const listed = this.#options.media.list(namespace, (error) => damaged.push(damagedView(error)));
     for await (const stored of listed) entries.push(this.#details(stored));
     return { entries, damaged };
   }

@@ -17,6 +17,8 @@ const RETRY_AFTER_SECONDS = 1;
 export interface RepliesOptions {
   readonly logger: Logger;
   readonly onAborted: (operation: string) => void;
+  /** An upload or entry fails its checks: said once, not with each request. */
+  readonly onDamaged: (error: AppError) => void;
   /** Sees to CORS where no route does. */
   readonly allowPages: (request: FastifyRequest, reply: FastifyReply) => void;
 }
@@ -76,17 +78,14 @@ function wrongMethod(request: FastifyRequest, reply: FastifyReply, methods: stri
 
 type Answering = Omit<RepliesOptions, 'allowPages'> & { readonly reply: FastifyReply };
 
-async function answerError(
-  error: unknown,
-  request: FastifyRequest,
-  { reply, logger, onAborted }: Answering,
-): Promise<unknown> {
-  if (error instanceof NoAnswer) return leaveUnanswered(error, request, { reply, logger, onAborted });
+async function answerError(error: unknown, request: FastifyRequest, answering: Answering): Promise<unknown> {
+  const { reply, logger, onDamaged } = answering;
+  if (error instanceof NoAnswer) return leaveUnanswered(error, request, answering);
   if (error instanceof AnswerInstead) return reply.code(error.status).headers(error.headers).send(error.body);
   const refusal = asAppError(error);
-  if (refusal.code === 'internal_error' || refusal.code === 'upload_damaged') {
+  if (refusal.code === 'upload_damaged') onDamaged(refusal);
+  if (refusal.code === 'internal_error')
     logger.error({ reqId: request.id, operation: operationOf(request), err: error }, refusal.code);
-  }
   request.errorCode = refusal.code;
   if (ERRORS[refusal.code].retryable && refusal.status >= 429)
     reply.header('retry-after', RETRY_AFTER_SECONDS);

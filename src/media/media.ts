@@ -49,6 +49,7 @@ export interface MediaOptions {
   readonly ids: Ids;
   readonly timing: EntryTiming;
   readonly onCreated: (entry: Entry) => void;
+  readonly onErased: (place: Place) => void;
 }
 
 const MAX_CACHED = 1_000;
@@ -157,6 +158,7 @@ export class Media {
       this.#cache.delete(key);
       await this.#options.storage.ledgers.remove(place);
       await this.#options.storage.bytes.remove(place);
+      this.#options.onErased(place);
     });
   }
 
@@ -190,18 +192,26 @@ export class Media {
     return counts;
   }
 
-  /** Removes bytes that never became an entry: of a direct upload whose process died (rule C15). */
-  async collect(olderThanMs: number): Promise<void> {
-    const { bytes, ledgers } = this.#options.storage;
+  /**
+   * Removes bytes that never became an entry: of a direct upload whose process died (rule C15).
+   * @param onError is told of one whose bytes could not be removed; the others are
+   */
+  async collect(olderThanMs: number, onError: (error: unknown, place: Place) => void): Promise<void> {
+    const { bytes } = this.#options.storage;
     for await (const { place, modifiedAt } of bytes.list('media')) {
       if (wallMs() < modifiedAt + olderThanMs || this.#direct.has(place.name)) continue;
       // In turn: of an entry that is being made the bytes come before the ledger.
-      await this.#turns.inTurn(keyOf(place.namespace, place.name), async () => {
-        const opened = await ledgers.open(place).catch(() => undefined); // Damaged: somebody has to look at it.
-        if (opened === null) await bytes.remove(place);
-        else await opened?.ledger.close();
-      });
+      const key = keyOf(place.namespace, place.name);
+      const removed = this.#turns.inTurn(key, () => this.#removeUnknown(place));
+      await removed.catch((error: unknown) => onError(error, place));
     }
+  }
+
+  async #removeUnknown(place: Place): Promise<void> {
+    const { bytes, ledgers } = this.#options.storage;
+    const opened = await ledgers.open(place).catch(() => undefined); // Damaged: somebody has to look at it.
+    if (opened === null) await bytes.remove(place);
+    else await opened?.ledger.close();
   }
 
   async #ensure(source: EntrySource): Promise<Entry> {

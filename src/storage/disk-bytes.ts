@@ -4,7 +4,7 @@
 // filesystem; with `fsync`, data and names are on the disk when `sync` or `move` resolves (D1).
 // Must not know: what the bytes are. Which of them count is the ledger's word.
 import { createReadStream, fdatasync } from 'node:fs';
-import { readdir, rename, rm, truncate } from 'node:fs/promises';
+import { lstat, readdir, rename, rm, truncate } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Bytes, Extent, Place, Spool } from '../uploads/ports.ts';
@@ -14,22 +14,26 @@ import { DiskSpool } from './disk-spool.ts';
 import { FileWrites } from './file-writes.ts';
 import { OpenFiles } from './open-files.ts';
 import { isMovedByCopy, moveByCopy } from './layered-move.ts';
-import { isAbsent, isAcrossLayers, isTaken } from './system-errors.ts';
+import { isAbsent, isAcrossLayers, isTaken, nameIfOfOneFile } from './system-errors.ts';
 import {
+  asDamage,
   entriesOf,
   FOLDERS_OF_A_PLACE,
   makeFolders,
   modifiedAt,
+  modifiedAtIfKnown,
   placePath,
   placesIn,
   statIfThere,
   syncFolder,
   type DiskNotes,
   type Durability,
+  type ReportSkipped,
 } from './disk-paths.ts';
 
 const fdatasyncFd = promisify(fdatasync);
 const READ_BYTES = 256 * 1024;
+const KINDS: readonly Place['kind'][] = ['uploads', 'media'];
 
 export interface DiskBytesOptions {
   /** Holds the places. */
@@ -106,9 +110,8 @@ export class DiskBytes implements Bytes {
     place: Place,
     extents: readonly Extent[],
   ): Promise<{ strayBytes: number; missing: string[] }> {
-    const folder = this.#folder(place);
     const expected = endsOf(extents);
-    const sizes = await segmentSizes(folder);
+    const sizes = await this.sizes(place);
     const missing = [...expected].filter(([segment, bytes]) => (sizes.get(segment) ?? -1) < bytes);
     if (missing.length > 0) return { strayBytes: 0, missing: missing.map(([segment]) => segment) };
     let strayBytes = 0;
@@ -116,10 +119,21 @@ export class DiskBytes implements Bytes {
       const kept = expected.get(segment);
       if (kept === bytes) continue;
       strayBytes += bytes - (kept ?? 0);
-      if (kept === undefined) await rm(join(folder, segment), { force: true });
-      else await truncate(join(folder, segment), kept);
+      const path = this.#segmentPath(place, segment);
+      const cutting = kept === undefined ? rm(path, { force: true }) : truncate(path, kept);
+      await cutting.catch((error: unknown) => {
+        throw asDamage(error, place, 'removed');
+      });
     }
     return { strayBytes, missing: [] };
+  }
+
+  async sizes(place: Place): Promise<ReadonlyMap<string, number>> {
+    try {
+      return await segmentSizes(this.#folder(place));
+    } catch (error) {
+      throw asDamage(error, place);
+    }
   }
 
   async truncate(place: Place, segment: string, bytes: number): Promise<void> {
@@ -167,7 +181,9 @@ export class DiskBytes implements Bytes {
   async remove(place: Place): Promise<void> {
     const folder = this.#folder(place);
     await this.release(place);
-    await rm(folder, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true }).catch((error: unknown) => {
+      throw asDamage(error, place, 'removed');
+    });
     for (const path of this.#unsyncedNames) if (dirname(path) === folder) this.#unsyncedNames.delete(path);
     this.#folders.forget(folder);
   }
@@ -196,17 +212,20 @@ export class DiskBytes implements Bytes {
   }
 
   async *list(kind: Place['kind']): AsyncIterable<{ place: Place; modifiedAt: number }> {
-    for await (const { place, path } of placesIn(this.#options.root, kind)) {
-      const at = await modifiedAt(path);
+    const { root, notes } = this.#options;
+    const report = notes.onSkipped;
+    for await (const { place, path } of placesIn({ root, kind, suffix: '', report })) {
+      const at = await modifiedAtIfKnown(path, report);
       if (at !== undefined) yield { place, modifiedAt: at };
     }
   }
 
   async usage(namespace?: string): Promise<number> {
-    const { root, spoolRoot } = this.#options;
-    if (namespace === undefined) return (await folderBytes(root)) + (await folderBytes(spoolRoot));
+    const { root, spoolRoot, notes } = this.#options;
+    const parts =
+      namespace === undefined ? [root, spoolRoot] : KINDS.map((kind) => join(root, kind, namespace));
     let bytes = 0;
-    for await (const kind of entriesOf(root)) bytes += await folderBytes(join(root, kind.name, namespace));
+    for (const part of parts) bytes += await folderBytes(part, notes.onSkipped);
     return bytes;
   }
 
@@ -246,26 +265,36 @@ async function exists(path: string): Promise<boolean> {
   return (await modifiedAt(path)) !== undefined;
 }
 
+/** Names of segments, as uploads/chunk-table.ts makes them. What else lies beside them is nobody's, and is left alone. */
+const SEGMENT = /^(main|c\d+)$/;
+
 async function segmentSizes(folder: string): Promise<Map<string, number>> {
   const names = await readdir(folder).catch((error: unknown) => {
     if (isAbsent(error)) return [];
     throw error;
   });
   const sizes = new Map<string, number>();
-  for (const name of names) {
+  for (const name of names.filter((one) => SEGMENT.test(one))) {
     // A removal that failed is over for its caller while others of its files are still going.
     const found = await statIfThere(join(folder, name));
-    if (found !== undefined) sizes.set(name, found.size);
+    if (found?.isFile() === true) sizes.set(name, found.size);
   }
   return sizes;
 }
 
-async function folderBytes(path: string): Promise<number> {
+/** What cannot be read is reported, and counts as nothing: a quota or a metric without it is better than none (rule D5). */
+async function folderBytes(path: string, report: ReportSkipped): Promise<number> {
   let bytes = 0;
-  for await (const entry of entriesOf(path)) {
-    const entryPath = join(path, basename(entry.name));
-    if (entry.isDirectory()) bytes += await folderBytes(entryPath);
-    else bytes += (await statIfThere(entryPath))?.size ?? 0; // Gone meanwhile: no bytes.
+  try {
+    for await (const entry of entriesOf(path)) {
+      const entryPath = join(path, basename(entry.name));
+      if (entry.isDirectory()) bytes += await folderBytes(entryPath, report);
+      else bytes += (await lstat(entryPath).catch(() => ({ size: 0 }))).size; // Gone meanwhile: no bytes.
+    }
+  } catch (error) {
+    const name = nameIfOfOneFile(error);
+    if (name === null) throw error;
+    report(path, `its bytes cannot be counted (${name})`);
   }
   return bytes;
 }

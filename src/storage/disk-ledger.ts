@@ -12,13 +12,15 @@ import { promisify } from 'node:util';
 import { InDoubt } from '../errors.ts';
 import type { Ledger, Ledgers, OpenedLedger, Place } from '../uploads/ports.ts';
 import {
+  asDamage,
   FOLDERS_OF_A_PLACE,
-  modifiedAt,
+  modifiedAtIfKnown,
   placePath,
   placesIn,
   syncFolder,
   type DiskNotes,
   type Durability,
+  type ReportSkipped,
 } from './disk-paths.ts';
 import { DiskFolders } from './disk-folders.ts';
 import { FileWrites } from './file-writes.ts';
@@ -41,19 +43,26 @@ export class DiskLedgers implements Ledgers {
   /** Ledgers whose content is durable, since this process made it, or synced it when it was read. */
   readonly #durable = new Set<string>();
 
-  constructor(
-    root: string,
-    durability: Durability,
-    { onCloseError }: Pick<DiskNotes, 'onCloseError'> = { onCloseError: () => undefined },
-  ) {
+  readonly #report: ReportSkipped;
+
+  constructor(root: string, durability: Durability, notes: Partial<Omit<DiskNotes, 'onCopied'>> = {}) {
     this.#root = root;
     this.#durability = durability;
-    this.#onCloseError = onCloseError;
+    this.#onCloseError = notes.onCloseError ?? ((): void => undefined);
+    this.#report = notes.onSkipped ?? ((): void => undefined);
     this.#folders = new DiskFolders(dirname(root), durability);
     this.#undos = new LedgerUndos(durability);
   }
 
   async open(place: Place): Promise<OpenedLedger | null> {
+    try {
+      return await this.#open(place);
+    } catch (error) {
+      throw asDamage(error, place);
+    }
+  }
+
+  async #open(place: Place): Promise<OpenedLedger | null> {
     const path = this.#path(place);
     await this.#undos.settle(path);
     const file = await openFile(path);
@@ -113,17 +122,21 @@ export class DiskLedgers implements Ledgers {
   async remove(place: Place): Promise<void> {
     const path = this.#path(place);
     this.#durable.delete(path);
-    await this.#folders.holding(dirname(path), async () => {
+    const removing = this.#folders.holding(dirname(path), async () => {
       await rm(path, { force: true });
       this.#undos.forget(path);
       // A ledger that comes back without its bytes, which are removed after it, would be damage.
       await this.#syncName(path).catch(unlessAbsent);
     });
+    await removing.catch((error: unknown) => {
+      throw asDamage(error, place, 'removed');
+    });
   }
 
   async *list(kind: Place['kind'], namespace?: string): AsyncIterable<{ place: Place; modifiedAt: number }> {
-    for await (const { place, path } of placesIn(this.#root, kind, namespace)) {
-      const at = await modifiedAt(path);
+    const places = { root: this.#root, kind, namespace, suffix: '.log', report: this.#report } as const;
+    for await (const { place, path } of placesIn(places)) {
+      const at = await modifiedAtIfKnown(path, this.#report);
       if (at !== undefined) yield { place, modifiedAt: at };
     }
   }

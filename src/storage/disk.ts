@@ -18,7 +18,11 @@ import { folderAdvice, isAbsent, systemErrorKind } from './system-errors.ts';
 const FORMAT = 'xenonflare-mock data folder, format 1\n';
 const MAX_OPEN_FILES = 512;
 
-const NO_NOTES: DiskNotes = { onCloseError: () => undefined, onCopied: () => undefined };
+const NO_NOTES: DiskNotes = {
+  onCloseError: () => undefined,
+  onCopied: () => undefined,
+  onSkipped: () => undefined,
+};
 
 /** The folder cannot be used. The message names the setting, and says what to do (§8). */
 class DataFolderUnusable extends Error {

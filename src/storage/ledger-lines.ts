@@ -14,7 +14,7 @@
 // Promises: what was appended is read back, or it is said what is wrong; nothing is read that was not appended.
 // Must not know: files.
 import { crc32 } from 'node:zlib';
-import { AppError } from '../errors.ts';
+import { damage, type AppError } from '../errors.ts';
 import { hex32 } from '../hex32.ts';
 import type { LedgerRecord, Place } from '../uploads/ports.ts';
 
@@ -93,10 +93,10 @@ function hasHole(content: Buffer, start: number): boolean {
 }
 
 function damaged(place: Place, line: number, byte: number): AppError {
-  return new AppError(
-    'upload_damaged',
+  return damage(
+    place,
     `line ${line} (byte ${byte}) of the ledger fails its checksum; nothing was changed: restore the data folder from a ` +
       'backup, or delete the upload and send it again',
-    { kind: place.kind, name: place.name, line, byte },
+    { line, byte },
   );
 }

@@ -117,6 +117,11 @@ class MemoryBytes implements Bytes {
     return Promise.resolve({ strayBytes, missing: [] });
   }
 
+  sizes(place: Place): Promise<ReadonlyMap<string, number>> {
+    const segments = this.#places.get(keyOf(place))?.segments ?? [];
+    return Promise.resolve(new Map([...segments].map(([name, { bytes }]) => [name, bytes])));
+  }
+
   truncate(place: Place, segment: string, bytes: number): Promise<void> {
     const segments = this.#places.get(keyOf(place))?.segments;
     if (bytes === 0) segments?.delete(segment);

@@ -58,6 +58,28 @@ export function isAbsent(error: unknown): boolean {
   return systemErrorName(error) === 'ENOENT';
 }
 
+/** Of these the rest of the disk can be read and written. */
+const OF_ONE_FILE: ReadonlySet<string> = new Set([
+  'EACCES',
+  'EPERM',
+  'EIO',
+  'EBADMSG',
+  'EUCLEAN',
+  // Something else is there than a file: a folder, a link to itself, a socket.
+  'EISDIR',
+  'ENOTDIR',
+  'ELOOP',
+  'ENXIO',
+]);
+
+/** The name of an error that is about one file or folder, so that the others can be gone on with (rule D5); null of any other. */
+export function nameIfOfOneFile(error: unknown): string | null {
+  // What Node's own `rm` says of a folder.
+  const isFolder = error instanceof Error && 'code' in error && error.code === 'ERR_FS_EISDIR';
+  const name = isFolder ? 'EISDIR' : systemErrorName(error);
+  return name !== null && OF_ONE_FILE.has(name) ? name : null;
+}
+
 /** Something is there already: a name, or entries of the folder that was to be replaced or removed. */
 export function isTaken(error: unknown): boolean {
   const name = systemErrorName(error);

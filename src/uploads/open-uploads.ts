@@ -4,7 +4,7 @@
 // OpenUpload; idle ones are closed beyond `maxIdle`, so memory and descriptors do not grow with the number of
 // uploads; an expired one is erased before anybody sees it (C15).
 // Must not know: chunks, HTTP.
-import { AppError } from '../errors.ts';
+import { damage } from '../errors.ts';
 import { Turns } from '../turns.ts';
 import { handOver, type FinalizedContent } from './finalized.ts';
 import { OpenUpload } from './open-upload.ts';
@@ -183,8 +183,8 @@ export class OpenUploads {
     if (upload.state !== null && upload.state.finalization !== null) return 0; // The bytes are the entry's now.
     const { strayBytes, missing } = await upload.reconcile();
     if (missing.length === 0) return strayBytes;
-    throw new AppError(
-      'upload_damaged',
+    throw damage(
+      upload.place,
       `the ledger of this upload speaks of bytes that are not stored (${missing.join(', ')}); nothing was changed: ` +
         'restore the data folder from a backup, or delete the upload and send it again',
       { missing },

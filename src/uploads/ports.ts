@@ -44,13 +44,16 @@ export interface Ledger {
 }
 
 export interface Ledgers {
-  /** Resolves to null when there is none. Throws AppError `upload_damaged` when it fails its checks before the end. */
+  /** Resolves to null when there is none. Throws AppError `upload_damaged` when it fails its checks or cannot be read. */
   open(place: Place): Promise<OpenedLedger | null>;
   /** The caller guarantees that there is none at this place. All records are there when it resolves, none when it rejects, as in `append`. */
   create(place: Place, records: readonly object[]): Promise<Ledger>;
   /** Resolves also when there was none. The caller has closed it. */
   remove(place: Place): Promise<void>;
-  /** Every ledger of a kind (of one namespace when given) with the time of its last append, without reading any. */
+  /**
+   * Every ledger of a kind (of one namespace when given) with the time of its last append, without reading any. What is none, or
+   * cannot be looked at, keeps none of the others from being listed (rule D5).
+   */
   list(kind: Place['kind'], namespace?: string): AsyncIterable<{ place: Place; modifiedAt: number }>;
 }
 
@@ -96,6 +99,11 @@ export interface Bytes {
     place: Place,
     extents: readonly Extent[],
   ): Promise<{ readonly strayBytes: number; readonly missing: readonly string[] }>;
+  /**
+   * How many bytes each segment of the place has; none when there is no such place.
+   * Throws AppError `upload_damaged` when they cannot be looked at.
+   */
+  sizes(place: Place): Promise<ReadonlyMap<string, number>>;
   /** Everything beyond `bytes` of the segment is gone. */
   truncate(place: Place, segment: string, bytes: number): Promise<void>;
   /**

@@ -63,6 +63,8 @@ export interface UploadsOptions extends Omit<OpenUploadsOptions, 'onOpened' | 'o
   readonly takeoverMs: number;
   readonly maxOpenPerNamespace: number;
   readonly onCompleted: (place: Place) => void;
+  /** Told before it is gone: it may be there once more when it could not be erased. */
+  readonly onErased: (place: Place) => void;
 }
 
 /** Null: there is none, or it is just being begun. */
@@ -84,7 +86,10 @@ export class Uploads {
     this.#open = new OpenUploads({
       ...options,
       onOpened: (place) => this.#unfinished.add(place),
-      onErasing: (place) => this.#unfinished.remove(place),
+      onErasing: (place) => {
+        this.#unfinished.remove(place);
+        options.onErased(place);
+      },
     });
   }
 

@@ -415,7 +415,7 @@ describe('what cannot be put in', () => {
   );
 });
 
-it('a damaged entry is named, and cannot be exported; a reset is the end of it', async () => {
+it('a damaged entry is named, also by an export; a reset is the end of it (D5)', async () => {
   const before = await openTestServer({ storage: 'disk' });
   const maker = new DoubleClient(before, 'k');
   await maker.chunk();
@@ -425,7 +425,10 @@ it('a damaged entry is named, and cannot be exported; a reset is the end of it',
   const server = await openTestServer({ storage: 'disk', dataDir: before.dataDir });
   const own = new DoubleClient(server, 'k');
   expect((await own.admin('GET media')).body).toMatchObject({ media: [], damaged: [{ name: id }] });
-  for (const path of ['state', `media/${id}`, `media/${id}/content`, 'uploads/f/content']) {
+  const exported = await own.admin('GET state?bytes=base64');
+  expect(exported).toMatchObject({ status: 200, body: { uploads: [], media: [], damaged: [{ name: id }] } });
+  expect((await new DoubleClient(server, 'another').admin('PUT state', exported.body)).status).toBe(200);
+  for (const path of [`media/${id}`, `media/${id}/content`, 'uploads/f/content']) {
     const { status, body } = await own.admin<Refused>(`GET ${path}`);
     expect([path, status, body.error]).toEqual([path, 500, 'upload_damaged']);
   }

@@ -53,7 +53,14 @@ export function openService(
   const clock = options.clock ?? new FakeClock();
   const nextId = { next: () => (ids += 1).toString(16).padStart(24, '0') };
   const timing = { pendingMs: 0, processingMs: 0 };
-  const media = new Media({ storage, clock, ids: nextId, timing, onCreated: () => undefined });
+  const media = new Media({
+    storage,
+    clock,
+    ids: nextId,
+    timing,
+    onCreated: () => undefined,
+    onErased: () => undefined,
+  });
   const seen = { expired: [] as Place[], completed: [] as Place[], repairs: [] as Repair[] };
   const closeErrors: unknown[] = [];
   const uploads = new Uploads({
@@ -69,6 +76,7 @@ export function openService(
     onCloseError: (error) => closeErrors.push(error),
     onExpired: (place) => seen.expired.push(place),
     onCompleted: (place) => seen.completed.push(place),
+    onErased: () => undefined,
     settle: async (finalized) => void (await entryOf(media, finalized)),
     ...options,
     clock,

@@ -20,6 +20,7 @@ function mediaOn(storage: Storage, ids = new MediaIds(null)): Media {
     ids,
     timing: { pendingMs: 0, processingMs: 0 },
     onCreated: () => undefined,
+    onErased: () => undefined,
   });
 }
 
@@ -131,7 +132,7 @@ describe('bytes where an entry is to be made, of which no ledger speaks', () => 
     const media = mediaOn({ ...storage, ledgers });
     const making = media.ensure(source);
     await expect.poll(() => isAtLedger).toBe(true);
-    const collecting = media.collect(-1);
+    const collecting = media.collect(-1, (error) => expect.unreachable(String(error)));
     await new Promise(setImmediate);
     goOn();
     await Promise.all([making, collecting]);
