@@ -10,6 +10,7 @@ import { EVERYBODY, type RuleBook } from '../faults/rule-book.ts';
 import type { RuleView } from '../faults/rule-set.ts';
 import { parseRules } from '../faults/rules.ts';
 import type { Subject } from '../http/observer.ts';
+import { PUBLIC_NAMESPACE } from '../http/keys.ts';
 import { uploadStatusBody } from '../http/schemas.ts';
 import type { Journal } from '../journal/journal.ts';
 import { matcherSchema, type JournalMatcher } from '../journal/matcher.ts';
@@ -17,7 +18,7 @@ import type { UnfiredRule } from '../journal/verify.ts';
 import type { Media } from '../media/media.ts';
 import { isPlatform } from '../media/platforms.ts';
 import type { Expiries } from '../uploads/expiries.ts';
-import type { UploadRef, Uploads } from '../uploads/uploads.ts';
+import type { Uploads } from '../uploads/uploads.ts';
 import type { NamespaceStates } from './state.ts';
 
 /** In the order in which they are done. */
@@ -182,8 +183,10 @@ export class Controls {
   actionsOf(namespace: string): FaultActions {
     const { uploads, media, clocks } = this.#options;
     return {
-      forget: async ({ fileId }) => {
-        if (fileId !== undefined) await uploads.remove(refOf(namespace, fileId));
+      forget: async ({ fileId, mediaType }) => {
+        // Only a finalise takes an upload from the shared namespace (rule K3).
+        const fallback = mediaType === undefined ? null : PUBLIC_NAMESPACE;
+        if (fileId !== undefined) await uploads.remove({ caller: { namespace, fallback }, fileId });
       },
       staleStatus: (subject) => this.#staleStatus(namespace, subject),
       failPublish: async (mediaId, { platform, reason }) => {
@@ -203,7 +206,7 @@ export class Controls {
   }
 
   async #staleStatus(namespace: string, { fileId = '' }: Subject): Promise<string> {
-    const state = await this.#options.uploads.inspect(refOf(namespace, fileId));
+    const state = await this.#options.uploads.inspect({ caller: { namespace, fallback: null }, fileId });
     const last = state?.chunks.get(state.nextIndex - 1);
     const currentSize = (state?.currentSize ?? 0) - (last?.bytes ?? 0);
     const exists = state !== null && state.nextIndex > 1;
@@ -217,11 +220,6 @@ export class Controls {
     }
     return statuses;
   }
-}
-
-/** As a request with this namespace's key would find it, the keyless uploads included (rule K3). */
-function refOf(namespace: string, fileId: string): UploadRef {
-  return { caller: { namespace, fallback: 'public' }, fileId };
 }
 
 /** A clock beyond what a date can show would break every exchange that is dated by it. */

@@ -4,6 +4,7 @@
 // complete: its entry belongs to that key's state.
 // Must not know: HTTP, how it is put in again.
 import { AppError, isDamage } from '../errors.ts';
+import type { EntryFields, EntrySpec } from '../media/entry-form.ts';
 import type { Media, StoredEntry } from '../media/media.ts';
 import type { Bytes, Clock, Place } from '../uploads/ports.ts';
 import { hex32 } from '../hex32.ts';
@@ -143,11 +144,15 @@ function tooLarge(): AppError {
 
 /** The form that this entry was made from, so that an import can make it again. */
 function requestOf({ entry }: StoredEntry): StoredFinalize {
-  const { type, fileId: _fileId, platforms, settings, scheduledAt, ...rest } = entry.spec;
-  const scheduled = scheduledAt === undefined ? {} : { scheduledAt: isoOf(scheduledAt) };
   const failures = entry.failures.length === 0 ? {} : { failures: [...entry.failures] };
-  const fields = { ...rest, ...scheduled, platforms, ...settings };
-  return { id: entry.id, type, fields, at: isoOf(entry.createdAt), ...failures };
+  const { fileId: _fileId, ...fields } = entry.spec.fields ?? fieldsOf(entry.spec);
+  return { id: entry.id, type: entry.spec.type, fields, at: isoOf(entry.createdAt), ...failures };
+}
+
+/** Of an entry that was made before its fields were kept: those that make the same. */
+function fieldsOf({ type: _type, platforms, settings, scheduledAt, ...rest }: EntrySpec): EntryFields {
+  const scheduled = scheduledAt === undefined ? {} : { scheduledAt: isoOf(scheduledAt) };
+  return { ...rest, ...scheduled, platforms, ...settings };
 }
 
 function isoOf(epochMs: number): string {

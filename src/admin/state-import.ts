@@ -8,7 +8,8 @@ import { crc32 } from 'node:zlib';
 import { invalidFields } from '../errors.ts';
 import { PUBLIC_NAMESPACE } from '../http/keys.ts';
 import type { Fixtures } from '../media/accounts.ts';
-import { parseEntryRequest, specFingerprint, type EntrySpec } from '../media/entry-form.ts';
+import { requestFingerprint } from '../media/entry-fingerprint.ts';
+import { parseEntryRequest, sentFields, type EntrySpec } from '../media/entry-form.ts';
 import type { PublishFailure } from '../media/entry.ts';
 import type { Media } from '../media/media.ts';
 import type { Clock } from '../uploads/ports.ts';
@@ -65,7 +66,7 @@ export class StateImport {
 
   #specOf({ type, fields }: StoredFinalize, fileId?: string): EntrySpec {
     const all = fileId === undefined ? fields : { ...fields, fileId };
-    return parseEntryRequest(all, type, this.#options.fixtures);
+    return { ...parseEntryRequest(all, type, this.#options.fixtures), fields: sentFields(all) };
   }
 
   async #upload(upload: StoredUpload): Promise<void> {
@@ -122,7 +123,8 @@ export class StateImport {
     const spec = this.#specOf(entry, ref.fileId);
     const check = (): Promise<void> => Promise.resolve();
     const earlier = { mediaId: entry.id, at: timeOf(entry.at) };
-    const asked = { fingerprint: specFingerprint(spec), spec: { ...spec }, check, earlier };
+    const fingerprint = requestFingerprint(spec.fields ?? {}, spec.type, this.#options.fixtures);
+    const asked = { fingerprint, spec: { ...spec }, check, earlier };
     const { finalization, place, extents, bytes } = await uploads.finalize(ref, asked);
     const { mediaId, namespace, at, entryAt = at } = finalization;
     const failures = failuresOf(entry);

@@ -37,6 +37,8 @@ export interface ChunkView {
 }
 
 export interface UploadDetails extends UploadView {
+  /** Which chunks are there: the first and the last of each run, at most the first 100 runs. */
+  readonly received: readonly (readonly [number, number])[];
   readonly chunks: readonly ChunkView[];
 }
 
@@ -47,6 +49,8 @@ export interface EntryDetails extends EntryView {
   readonly bytes: number;
   readonly namespace: string;
   readonly failures: readonly PublishFailure[];
+  /** As the client sent them: texts of a form, values of JSON. Null: the entry was made before they were kept. */
+  readonly fields: Readonly<Record<string, unknown>> | null;
 }
 
 export interface Content {
@@ -85,7 +89,8 @@ export class Views {
     const ref = await this.#ref(namespace, fileId);
     const state = await this.#options.uploads.inspect(ref);
     if (state === null) throw noUpload(fileId);
-    return { ...this.#view(ref.caller.namespace, state), chunks: chunksOf(state) };
+    const received = state.chunks.runs();
+    return { ...this.#view(ref.caller.namespace, state), received, chunks: chunksOf(state) };
   }
 
   /** The bytes up to the first gap: of the upload, or of the entry that it became. @throws AppError as `upload` */
@@ -143,8 +148,8 @@ export class Views {
 
   #details({ entry }: StoredEntry): EntryDetails {
     const { spec, bytes, namespace, failures } = entry;
-    const { type, fileId = null } = spec;
-    return { ...this.#options.media.view(entry), type, fileId, bytes, namespace, failures };
+    const { type, fileId = null, fields = null } = spec;
+    return { ...this.#options.media.view(entry), type, fileId, bytes, namespace, failures, fields };
   }
 
   async #ref(namespace: string, fileId: string): Promise<UploadRef> {

@@ -3,7 +3,7 @@
 // Must not know: what surrounds them (keys, faults, journal, metrics), how a chunk is stored.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Metrics } from '../telemetry.ts';
-import type { Uploads } from '../uploads/uploads.ts';
+import type { Caller, Uploads } from '../uploads/uploads.ts';
 import { ChunkForm, parseFileId } from './chunk-form.ts';
 import { ChunkIntake, type IntakeOptions } from './chunk-intake.ts';
 import { callerOf, forbidCaching, openForm, type BodyRules } from './exchange.ts';
@@ -59,7 +59,12 @@ async function getUploadStatus(
   request.facts = { fileId };
   await observerOf(request).identified({ fileId });
   forbidCaching(reply);
-  return uploadStatusBody(fileId, await uploads.status({ caller: callerOf(request), fileId }));
+  return uploadStatusBody(fileId, await uploads.status({ caller: ownOf(request), fileId }));
+}
+
+/** Chunks and their status never leave the caller's own namespace: only a finalise looks into the shared one (rule K3). */
+function ownOf(request: FastifyRequest): Caller {
+  return { ...callerOf(request), fallback: null };
 }
 
 async function uploadChunk(request: FastifyRequest, options: ChunkRoutesOptions): Promise<unknown> {
@@ -69,7 +74,7 @@ async function uploadChunk(request: FastifyRequest, options: ChunkRoutesOptions)
   const form = new ChunkForm(limits.maxFieldBytes, observer.marks);
   const intake = new ChunkIntake(
     options.intake,
-    { caller: callerOf(request), observer },
+    { caller: ownOf(request), observer },
     { feed, form, declaredBytes },
   );
   try {

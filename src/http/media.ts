@@ -6,7 +6,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, invalidFields } from '../errors.ts';
 import type { Fixtures } from '../media/accounts.ts';
 import type { Entry } from '../media/entry.ts';
-import { parseEntryRequest, specFingerprint, type EntrySpec } from '../media/entry-form.ts';
+import { parseEntryRequest, sentFields, type EntryFields, type EntrySpec } from '../media/entry-form.ts';
+import { requestFingerprint } from '../media/entry-fingerprint.ts';
 import { checkContent, checkName, SNIFF_BYTES, type MediaCheck } from '../media/media-check.ts';
 import type { Media } from '../media/media.ts';
 import type { Metrics } from '../telemetry.ts';
@@ -75,13 +76,14 @@ async function createEntry(
   const { fields, file, body } = await readRequest(request, options);
   const pending = new PendingFile(file);
   try {
-    const spec = parseEntryRequest(fields, options.kind.type, options.fixtures);
+    const read = parseEntryRequest(fields, options.kind.type, options.fixtures);
+    const spec: EntrySpec = { ...read, fields: sentFields(fields) };
     refuseUnlessOne(spec, file);
     const observer = observerOf(request);
     await observer.identified({ fileId: spec.fileId, mediaType: options.kind.type });
     const run = async (): ReturnType<Change<MadeEntry>['run']> => {
       const made = await (file === null
-        ? finalize(request, spec, options)
+        ? finalize(request, { fields, spec }, options)
         : createDirect(file, spec, options));
       pending.keep();
       const committed = made.isNew ? { offset: 0, bytes: made.entry.bytes } : null;
@@ -186,8 +188,8 @@ function refuseUnlessOne(spec: EntrySpec, file: DirectFile | null): void {
 
 async function finalize(
   request: FastifyRequest,
-  spec: EntrySpec,
-  { uploads, media, mediaCheck, readBytes }: KindOptions,
+  { fields, spec }: { fields: EntryFields; spec: EntrySpec },
+  { uploads, media, mediaCheck, readBytes, fixtures }: KindOptions,
 ): Promise<MadeEntry> {
   const ref = { caller: callerOf(request), fileId: spec.fileId ?? '' };
   const check = async (content: { place: Place; extents: readonly Extent[] }): Promise<void> => {
@@ -197,7 +199,7 @@ async function finalize(
       await headOf(readBytes(content.place, content.extents, { start: 0, length: SNIFF_BYTES })),
     );
   };
-  const asked = { fingerprint: specFingerprint(spec), spec: { ...spec }, check };
+  const asked = { fingerprint: requestFingerprint(fields, spec.type, fixtures), spec: { ...spec }, check };
   const finalized = await uploads.finalize(ref, asked);
   return { entry: await ensureEntry(media, finalized), isNew: finalized.isNew };
 }

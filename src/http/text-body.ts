@@ -5,6 +5,7 @@
 // Must not know: which fields there are.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AppError, invalidFields } from '../errors.ts';
+import { parseExactly, secondNameIn, withoutMarks } from '../exact-json.ts';
 import { BodyFeed } from './body-feed.ts';
 import type { BodyRules } from './exchange.ts';
 import { parseJson, parseUrlencoded } from './text.ts';
@@ -15,7 +16,10 @@ export function addTextBodies(app: FastifyInstance, rules: BodyRules, maxBytes: 
     (parse: (body: Buffer) => unknown) =>
     async (request: FastifyRequest): Promise<unknown> =>
       parse(await readBody(request, rules, { maxBytes, refusal }));
-  app.addContentTypeParser('application/json', parser(parseJson));
+  app.addContentTypeParser(
+    'application/json',
+    parser((body) => exactFields(parseJson(body, parseExactly))),
+  );
   app.addContentTypeParser('application/x-www-form-urlencoded', parser(fieldsOnce));
 }
 
@@ -48,10 +52,21 @@ export async function readBody(
   return Buffer.concat(all);
 }
 
+/** A field with a value that JavaScript cannot hold is the JSON text that a form would send (rule F6). */
+function exactFields(body: unknown): unknown {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
+  const twice = Object.keys(body).flatMap((name) => secondNameIn(name) ?? []);
+  if (twice.length > 0) throw givenTwice(twice);
+  return Object.fromEntries(Object.entries(body).map(([name, value]) => [name, withoutMarks(value)]));
+}
+
 function fieldsOnce(body: Buffer): unknown {
   const fields = [...parseUrlencoded(body.toString('latin1'))];
-  const twice = fields.filter(([, values]) => values.length > 1);
-  if (twice.length > 0)
-    throw invalidFields(twice.map(([field]) => ({ field, message: 'given twice; send it once' })));
+  const twice = fields.filter(([, values]) => values.length > 1).map(([name]) => name);
+  if (twice.length > 0) throw givenTwice(twice);
   return Object.fromEntries(fields.map(([name, [value]]) => [name, value]));
+}
+
+function givenTwice(names: readonly string[]): AppError {
+  return invalidFields(names.map((field) => ({ field, message: 'given twice; send it once' })));
 }

@@ -34,11 +34,14 @@ export function decodeText(field: string, bytes: Uint8Array): string {
 }
 
 /** @throws AppError `malformed_json` */
-export function parseJson(bytes: Uint8Array): unknown {
+export function parseJson(
+  bytes: Uint8Array,
+  parse: (text: string) => unknown = (text) => JSON.parse(text) as unknown,
+): unknown {
   const text = decodeUtf8(bytes);
   if (text === null) throw new AppError('malformed_json', 'the body says JSON and is not UTF-8 text');
   try {
-    return JSON.parse(text);
+    return parse(text);
   } catch (error) {
     const got = text === '' ? 'is empty' : `cannot be read as JSON: ${(error as SyntaxError).message}`;
     throw new AppError('malformed_json', `the body says JSON and ${got}`);

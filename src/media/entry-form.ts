@@ -5,10 +5,9 @@
 // Fields that are not ours are ignored; a field that is null counts as not given (assumed).
 // Must not know: the file's bytes, whether `file` was sent (rule F2 is the service's), time, HTTP.
 
-import { createHash } from 'node:crypto';
 import { invalidFields, type FieldProblem } from '../errors.ts';
 import { findProfile, hasAccount, profilePlatforms, type Fixtures } from './accounts.ts';
-import { describeValue, isArray, isWithin, jsonValue, parseInstant } from './form-values.ts';
+import { cleanCopy, describeValue, isArray, isWithin, jsonValue, parseInstant } from './form-values.ts';
 import {
   ACCOUNT_KEY,
   MAX_ID_LENGTH,
@@ -42,6 +41,8 @@ export interface EntrySpec {
   readonly profileId?: string;
   /** One object per chosen platform, `{}` when nothing was set. */
   readonly settings: Readonly<Partial<Record<Platform, PlatformSettings>>>;
+  /** The fields that made it, as the client sent them. Absent: made before they were kept. */
+  readonly fields?: EntryFields;
 }
 
 const FIELDS = ['fileId', 'title', 'description', 'platforms', 'scheduledAt', 'isDraft', 'profileId'];
@@ -51,10 +52,12 @@ export function isEntryField(name: string): boolean {
   return FIELDS.includes(name) || isSettingsField(name);
 }
 
+/** Deeper than settings may be (platforms.ts): what was taken is never cut. */
+const MAX_SENT_DEPTH = 64;
 /** How many wrong values one message lists. */
 const MAX_NAMED = 10;
 
-interface Reading {
+export interface Reading {
   readonly type: MediaType;
   readonly fixtures: Fixtures;
   readonly problems: FieldProblem[];
@@ -63,20 +66,35 @@ interface Reading {
 
 /** Throws AppError `invalid_request` naming every bad field. */
 export function parseEntryRequest(fields: EntryFields, type: MediaType, fixtures: Fixtures): EntrySpec {
-  const reading: Reading = {
-    type,
-    fixtures,
-    problems: [],
-    get: (field) => (Object.hasOwn(fields, field) ? (fields[field] ?? undefined) : undefined),
-  };
+  const reading = readingOf(fields, type, fixtures);
+  const spec = readSpec(reading);
+  if (reading.problems.length > 0) throw invalidFields(reading.problems);
+  return spec;
+}
+
+export function readingOf(fields: EntryFields, type: MediaType, fixtures: Fixtures): Reading {
+  const get: Reading['get'] = (field) =>
+    Object.hasOwn(fields, field) ? (fields[field] ?? undefined) : undefined;
+  return { type, fixtures, problems: [], get };
+}
+
+/** What an entry keeps of them as they were sent: ours only, what others add may be anything. */
+export function sentFields(fields: EntryFields): EntryFields {
+  const own = Object.entries(fields).filter(([name]) => isEntryField(name) && name !== 'fileId');
+  if (Object.hasOwn(fields, 'fileId')) own.unshift(['fileId', fields['fileId']]); // Wherever it stood: an import adds it.
+  return Object.fromEntries(own.map(([name, value]) => [name, cleanCopy(value, MAX_SENT_DEPTH) ?? null]));
+}
+
+/** Whatever is wrong with it is among the reading's problems. */
+export function readSpec(reading: Reading): EntrySpec {
   const fileId = readFileId(reading);
   const title = readText(reading, 'title', MAX_TITLE_LENGTH);
   const description = readText(reading, 'description', MAX_TEXT_LENGTH);
   const profileId = readText(reading, 'profileId', MAX_ID_LENGTH);
   const platforms = readTargets(reading, profileId);
   const scheduledAt = readScheduledAt(reading);
-  const spec: EntrySpec = {
-    type,
+  return {
+    type: reading.type,
     ...(fileId !== undefined && { fileId }),
     ...(title !== undefined && { title }),
     ...(description !== undefined && { description }),
@@ -86,24 +104,6 @@ export function parseEntryRequest(fields: EntryFields, type: MediaType, fixtures
     ...(profileId !== undefined && { profileId }),
     settings: readAllSettings(reading, platforms),
   };
-  if (reading.problems.length > 0) throw invalidFields(reading.problems);
-  return spec;
-}
-
-/**
- * A hash of what was asked for, for rule F6: two requests with the same one are the same finalise. The order
- * of platforms and of object keys does not count.
- */
-export function specFingerprint(spec: EntrySpec): string {
-  const canonical = JSON.stringify({ ...spec, platforms: spec.platforms.toSorted() }, sortedKeys);
-  return createHash('sha256').update(canonical).digest('hex');
-}
-
-/** A JSON.stringify replacer. Settings have a bounded depth (form-values.ts `cleanCopy`), so it cannot overflow. */
-function sortedKeys(_key: string, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  // Names are unique, so the comparison never meets two equal ones. Numeric keys come first whatever the order.
-  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function refuse(reading: Reading, field: string, message: string): undefined {
@@ -175,7 +175,7 @@ function readTargets(reading: Reading, profileId: string | undefined): readonly 
   return targets;
 }
 
-function readPlatforms(reading: Reading): readonly Platform[] {
+export function readPlatforms(reading: Reading): readonly Platform[] {
   const value = reading.get('platforms');
   if (value === undefined) return [];
   const names = jsonValue(value);

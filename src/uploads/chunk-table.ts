@@ -24,6 +24,7 @@ export function ownSegment(index: number): string {
 }
 
 const FIRST_CAPACITY = 8;
+const MAX_RUNS = 100;
 
 export class ChunkTable {
   #count = 0;
@@ -73,6 +74,21 @@ export class ChunkTable {
       const record = this.get(index);
       if (record !== undefined) yield record;
     }
+  }
+
+  /** The first and the last index of each run of chunks, in order; the first MAX_RUNS of them. */
+  runs(): (readonly [number, number])[] {
+    const runs: [number, number][] = this.#prefix > 0 ? [[0, this.#prefix - 1]] : [];
+    let left = this.#count - this.#prefix;
+    for (let index = this.#prefix; left > 0; index += 1) {
+      if (!this.#rowOf.has(index)) continue;
+      left -= 1;
+      const last = runs.at(-1);
+      if (last !== undefined && last[1] === index - 1) last[1] = index;
+      else if (runs.length === MAX_RUNS) break;
+      else runs.push([index, index]);
+    }
+    return runs;
   }
 
   /** Where chunks 0..end-1 lie, those present: neighbours that touch are one extent, so a sequential upload has one. */

@@ -148,7 +148,8 @@ function otherTotal({ totalChunks }: UploadState, claim: ChunkClaim): AppError {
 function refuseGap(claim: ChunkClaim, expectedChunkIndex: number, currentSize: number): never {
   throw new AppError(
     'chunk_out_of_order',
-    `chunk ${claim.chunkIndex} came, chunk ${expectedChunkIndex} is next; go on with it from byte ${currentSize}`,
+    `chunk ${claim.chunkIndex} came, chunk ${expectedChunkIndex} is next (for an uploader that sends chunks in parallel ` +
+      `start the server with --chunk-order any); go on with it from byte ${currentSize}`,
     { expectedChunkIndex, currentSize },
   );
 }
@@ -207,7 +208,7 @@ export function deletedMeanwhile({ chunkIndex }: ChunkClaim): AppError {
  */
 export function decideFinalize(
   state: UploadState,
-  asked: { fingerprint: string; namespace: string },
+  asked: { fingerprint: string; namespace: string; order?: ChunkOrder },
 ): { kind: 'create' } | { kind: 'existing'; finalization: Finalization } {
   const { finalization } = state;
   if (finalization === null) {
@@ -216,7 +217,13 @@ export function decideFinalize(
     throw new AppError(
       'upload_incomplete',
       `${state.chunks.count} of ${totalChunks} chunks are stored; send chunk ${nextIndex} from byte ${currentSize}, then finalise`,
-      { expectedChunkIndex: nextIndex, currentSize, totalChunks },
+      {
+        expectedChunkIndex: nextIndex,
+        currentSize,
+        totalChunks,
+        // In sequence it would say nothing new.
+        ...(asked.order === 'any' && { received: state.chunks.runs() }),
+      },
     );
   }
   const isOwn = finalization.namespace === asked.namespace;

@@ -134,7 +134,8 @@ export class Uploads {
         const { state, place } = upload;
         if (state === null) throw uploadNotFound(ref.fileId);
         await this.#open.settle(place, state); // What a refusal or an answer names is there.
-        const decision = decideFinalize(state, { fingerprint, namespace });
+        const { order } = this.#options;
+        const decision = decideFinalize(state, { fingerprint, namespace, order });
         if (decision.kind === 'existing')
           return { ...handOver(place, decision.finalization, state), isNew: false };
         await asked.check({ place, extents: state.chunks.extents() });

@@ -109,22 +109,25 @@ describe('without configured keys', () => {
     expect(await sizeOf(server, 'f', 'c')).toBeNull();
   });
 
-  it('a key falls back to the shared namespace for a fileId that its own lacks, and only then (K3)', async () => {
+  it('only a finalise takes an upload from the shared namespace, and only where its own lacks it (K3)', async () => {
     const server = await openTestServer();
-    await sendChunk(server, { index: 0, total: 2, bytes: 'public' });
-    expect(await sizeOf(server, 'f', 'k')).toBe(6);
-    expect(
-      (await sendChunk(server, { index: 1, total: 2, bytes: 'by k', key: 'k' })).body.data['completed'],
-    ).toBe(true);
-    expect((await uploadView(server)).namespace, 'it stays where it was begun').toBe('public');
+    await sendChunk(server, { index: 0, total: 1, bytes: 'public' });
+    expect(await sizeOf(server, 'f', 'k')).toBeNull();
     expect((await finalize(server, 'f', { key: 'k' })).status).toBe(201);
 
+    await sendChunk(server, { fileId: 'own', index: 0, total: 1, bytes: 'public' });
     await sendChunk(server, { fileId: 'own', index: 0, total: 1, bytes: 'mine', key: 'k' });
-    await sendChunk(server, { fileId: 'own', index: 0, total: 3, bytes: 'public' });
-    expect(await sizeOf(server, 'own', 'k')).toBe(4);
-    expect(await sizeOf(server, 'own')).toBe(6);
-    expect(await sizeOf(server, 'own', 'another')).toBe(6);
-    expect(await sizeOf(server, 'f', 'k'), 'nobody’s upload is found without a key').toBe(10);
+    const { body } = await finalize(server, 'own', { key: 'k' });
+    const content = await ask(server, `/__admin/media/${body.data.id}/content`, { key: 'k' });
+    expect(content.text).toBe('mine');
+    expect((await uploadView(server, 'own')).finalizedAs).toBeNull();
+  });
+
+  it('a keyless upload is in nobody’s way: the same fileId with other bytes is a key’s own upload (K3)', async () => {
+    const server = await openTestServer();
+    await sendChunk(server, { bytes: 'keyless' });
+    expect((await sendChunk(server, { bytes: 'of worker 1', key: 'k' })).status).toBe(200);
+    expect([await sizeOf(server), await sizeOf(server, 'f', 'k')]).toEqual([7, 11]);
   });
 
   it('a keyless request never sees what a key has', async () => {

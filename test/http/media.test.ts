@@ -282,6 +282,7 @@ describe.each(KINDS)('a finalise, $type', (kind) => {
     expect((await finalize(server, 'f', asked)).body.details).toEqual({
       expectedChunkIndex: 0,
       currentSize: 0,
+      received: [[1, 2]],
       totalChunks: 3,
     });
   });
@@ -882,5 +883,52 @@ describe.each(KINDS)('stored data that fails its checks, $type', (kind) => {
     const answer = await finalize(server, 'f', { type: kind.type, fields: { platforms: '["tiktok"]' } });
     expect([answer.status, answer.body.error]).toEqual([500, 'upload_damaged']);
     expect(server.takeErrors()).toHaveLength(1);
+  });
+});
+
+describe('what a client sent', () => {
+  it('is told by the admin plane as it came, of a form and of JSON, digits beyond 2^53 included; another digit is another payload (F6)', async () => {
+    const server = await openTestServer();
+    const board = (digit: number): string => `{"boardId":1234567890123456789${digit}}`;
+    const json = (fileId: string, digit: number): Promise<Answer> =>
+      ask(server, '/media/videos', {
+        method: 'POST',
+        key: 'k',
+        headers: { 'content-type': 'application/json' },
+        body: `{"fileId":"${fileId}","title":"T","platforms":["pinterest"],"pinterest":${board(digit)}}`,
+      });
+    const form = (fileId: string, digit: number): Promise<Answer> =>
+      finalize(server, fileId, {
+        fields: { platforms: '["pinterest"]', pinterest: board(digit), title: 'T' },
+      });
+    for (const [fileId, send] of [
+      ['of-json', json],
+      ['of-form', form],
+    ] as const) {
+      await sendChunk(server, { fileId, key: 'k' });
+      const { status, body } = await send(fileId, 0);
+      expect(status).toBe(201);
+      expect([(await send(fileId, 0)).status, (await send(fileId, 1)).status]).toEqual([200, 409]);
+      const { text } = await ask(server, `/__admin/media/${body.data.id}`, { key: 'k' });
+      expect(JSON.parse(text)).toMatchObject({ fields: { fileId, title: 'T', pinterest: board(0) } });
+    }
+    const twice = '{"fileId":"of-json","fileId":"of-form","platforms":["pinterest"]}';
+    const headers = { 'content-type': 'application/json' };
+    const refused = await ask(server, '/media/videos', { method: 'POST', key: 'k', headers, body: twice });
+    expect([refused.status, refused.body.details]).toMatchObject([400, { fields: [{ field: 'fileId' }] }]);
+  });
+
+  it('which chunks are there is told as runs, by the refusal and by the admin plane (C8)', async () => {
+    const server = await openTestServer({ chunkOrder: 'any' });
+    for (const index of [5, 1, 0, 3, 2]) await sendChunk(server, { index, total: 8, key: 'k' });
+    const received = [
+      [0, 3],
+      [5, 5],
+    ];
+    expect((await finalize(server)).body).toMatchObject({
+      error: 'upload_incomplete',
+      details: { received },
+    });
+    expect(await uploadView(server, 'f', 'k')).toMatchObject({ received });
   });
 });

@@ -1,12 +1,14 @@
 // entry-form-settings.test.ts: platform settings inside a request (rule F3), and when two requests are the same (rule F6).
 
 import { describe, expect, it } from 'vitest';
-import { specFingerprint, type EntryFields } from '../../src/media/entry-form.ts';
+import { DEFAULT_FIXTURES } from '../../src/media/accounts.ts';
+import { requestFingerprint } from '../../src/media/entry-fingerprint.ts';
+import { sentFields, type EntryFields } from '../../src/media/entry-form.ts';
 import type { MediaType } from '../../src/media/platforms.ts';
 import { TRAVEL, parse, refused, refusedFields, withInstagram } from './entry-request.ts';
 
 const print = (fields: EntryFields, type: MediaType = 'video'): string =>
-  specFingerprint(parse(fields, type));
+  requestFingerprint(fields, type, DEFAULT_FIXTURES);
 
 describe('settings', () => {
   it('a nested value wins over a flat one, key by key', () => {
@@ -93,7 +95,7 @@ describe('settings', () => {
   });
 });
 
-describe('specFingerprint', () => {
+describe('requestFingerprint', () => {
   const base = {
     fileId: 'f',
     title: 'T',
@@ -123,9 +125,49 @@ describe('specFingerprint', () => {
     ).toBe(print({ platforms: ['tiktok'], tiktok: { caption: 'c' }, scheduledAt: '2026-03-01' }));
   });
 
-  it('it comes back from a ledger the same', () => {
-    const spec = parse(base);
-    expect(specFingerprint(JSON.parse(JSON.stringify(spec)) as typeof spec)).toBe(specFingerprint(spec));
+  it('of the fields that were kept it is the same', () => {
+    const kept = sentFields({ ...base, ignored: 'x' });
+    expect(kept).toEqual(base);
+    expect(print(JSON.parse(JSON.stringify(kept)) as typeof kept)).toBe(print(base));
+  });
+
+  const exact = (settings: string): string => print({ platforms: '["pinterest"]', pinterest: settings });
+
+  it.each([
+    ['{"boardId":12345678901234567890}', '{"boardId":12345678901234567891}'],
+    ['{"boardId":1}', '{"boardId":1.0}'],
+    ['{"boardId":100}', '{"boardId":1e2}'],
+    ['{"boardId":0}', '{"boardId":-0}'],
+    ['{"boardId":1}', '{"boardId":"1"}'],
+    ['{"boardId":1.0}', '{"boardId":"\\u0000n1.0"}'],
+    ['{"a":{"id":1,"id":2}}', '{"a":{"id":2}}'],
+    ['{"a":{"id":1,"id":2}}', '{"a":{"id":3,"id":2}}'],
+  ])('%s is another payload than %s (F6)', (one, other) => {
+    expect(exact(one)).not.toBe(exact(other));
+  });
+
+  it.each([
+    ['{"a":1.50,"b":"x"}', ' { "b" : "\\u0078", "a":\n1.50 } '],
+    ['{"a":[{"c":1,"d":2}]}', '{"a":[{"d":2,"c":1}]}'],
+  ])('%s is the same payload as %s', (one, other) => {
+    expect(exact(one)).toBe(exact(other));
+  });
+
+  it.each<[string, EntryFields, EntryFields]>([
+    ['settings of a platform that was not chosen', { youtube: { title: 'A' } }, { youtube: { title: 'B' } }],
+    ['a flat setting that a nested one overrules', { tiktokCaption: 'A' }, { tiktokCaption: 'B' }],
+    [
+      'less than a millisecond',
+      { scheduledAt: '2026-03-01T00:00:00.0001Z' },
+      { scheduledAt: '2026-03-01T00:00:00Z' },
+    ],
+    [
+      'a platform that the profile brings, too',
+      { profileId: TRAVEL },
+      { profileId: TRAVEL, platforms: ['tiktok'] },
+    ],
+  ])('%s makes another payload (F6)', (_, one, other) => {
+    expect(print({ ...base, ...one })).not.toBe(print({ ...base, ...other }));
   });
 
   it.each([

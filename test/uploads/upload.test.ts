@@ -152,7 +152,9 @@ describe('a chunk', () => {
     const refusal = refusalOf(() => decideChunk(state, claim, 'sequential'));
     expect(refusal.code).toBe('chunk_out_of_order');
     expect(refusal.details).toEqual({ expectedChunkIndex: 2, currentSize: 20 });
-    expect(refusal.message).toBe('chunk 3 came, chunk 2 is next; go on with it from byte 20');
+    expect(refusal.message).toBe(
+      'chunk 3 came, chunk 2 is next (for an uploader that sends chunks in parallel start the server with --chunk-order any); go on with it from byte 20',
+    );
     expect(decideChunk(state, claim, 'any')).toEqual({ kind: 'write' });
   });
 
