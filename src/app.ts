@@ -26,12 +26,12 @@ import { openDiskStorage } from './storage/disk.ts';
 import type { ReportSkipped } from './storage/disk-paths.ts';
 import { createMemoryStorage } from './storage/memory.ts';
 import { withQuota } from './storage/quota.ts';
-import { Metrics } from './telemetry.ts';
+import { Metrics, type Log } from './telemetry.ts';
 import { Expiries } from './uploads/expiries.ts';
 import type { Place, Storage } from './uploads/ports.ts';
 import { Uploads } from './uploads/uploads.ts';
 
-export interface ServerOptions {
+export interface ServerOptions extends Partial<Pick<Log, 'droppedLines'>> {
   readonly config: Config;
   /** Where each setting came from. */
   readonly sources: Readonly<Record<SettingName, Source>>;
@@ -56,7 +56,7 @@ export interface Server {
   readonly views: Views;
   readonly uploads: Uploads;
   readonly media: Media;
-  /** Stops accepting, lets requests in flight end for at most `graceMs`, then closes. */
+  /** Refuses contract requests, lets those in flight end for at most `graceMs`, then closes. */
   drain(graceMs: number): Promise<void>;
   close(): Promise<void>;
 }
@@ -253,7 +253,8 @@ interface Parts {
   readonly damages: DamageBook;
 }
 
-function createServices({ config, logger }: ServerOptions, { storage, metrics, damages }: Parts): Services {
+function createServices(options: ServerOptions, { storage, metrics, damages }: Parts): Services {
+  const { config, logger, droppedLines: droppedLogLines = () => 0 } = options;
   const clock = new Clocks();
   const ids = new MediaIds(config.seed ?? null);
   const timing = { pendingMs: config.pendingTime, processingMs: config.processingTime };
@@ -291,6 +292,7 @@ function createServices({ config, logger }: ServerOptions, { storage, metrics, d
     openUploads: () => uploads.unfinishedCount,
     storedBytes: () => storage.bytes.usage(),
     entriesByStatus: () => media.countByStatus(),
+    droppedLogLines,
   });
   return { clocks: clock, ids, uploads, expiries, media };
 }

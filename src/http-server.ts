@@ -116,10 +116,9 @@ export class HttpServer {
       await this.#admin.listen({ host: '127.0.0.1', port: adminPort });
   }
 
+  /** From here on contract requests are refused. The port stays open: who asks `ready` there is to read its 503 (D4). */
   async drain(graceMs: number): Promise<void> {
-    this.#isDraining = true; // `ready` says so first; then no new connection is taken.
-    this.#main.server.close();
-    this.#main.server.closeIdleConnections();
+    this.#isDraining = true;
     await within(graceMs, this.#inFlight.settled());
   }
 

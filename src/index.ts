@@ -4,13 +4,12 @@
 // storage and no log. Nothing is read from the environment or from a config file.
 import { createRequire } from 'node:module';
 import { readFile } from 'node:fs/promises';
-import { pino } from 'pino';
 import { openServer, type Server, type ServerOptions } from './app.ts';
 import { ConfigError, resolveConfig, type ConfigInput } from './config.ts';
 import { createDouble, type TestDouble } from './double.ts';
 import type { Rule } from './faults/rules.ts';
 import { DEFAULT_FIXTURES, parseFixtures, type Fixtures } from './media/accounts.ts';
-import { createLogger } from './telemetry.ts';
+import { openLog, type Log } from './telemetry.ts';
 
 export type { ResetScope, Settled } from './admin/controls.ts';
 export type { EntryDetails, UploadDetails, UploadView } from './admin/views.ts';
@@ -37,19 +36,26 @@ export async function startServer(options: ConfigInput = {}): Promise<TestDouble
     { source: 'option', values: options },
     { source: 'default', values: TEST_DEFAULTS },
   ]);
-  const destination = pino.destination({ fd: 2, sync: true });
-  return createDouble(await startWith(resolved, createLogger(resolved.config.logLevel, destination)));
+  return createDouble(await startWith(resolved, openLog(resolved.config.logLevel)));
 }
 
 /** As `startServer`, for a configuration that is resolved already. */
 export async function startWith(
   { config, sources }: Pick<ServerOptions, 'config' | 'sources'>,
-  logger: ReturnType<typeof createLogger>,
+  { logger, droppedLines }: Pick<Log, 'logger' | 'droppedLines'>,
 ): Promise<Server> {
   const fixtures = await readFixtures(config.fixtures);
   const rules = await readRules(config.rules);
   const apiKeys = [...config.apiKeys, ...(await readKeys(config.apiKeysFile))];
-  return openServer({ config: { ...config, apiKeys }, sources, fixtures, rules, logger, version });
+  return openServer({
+    config: { ...config, apiKeys },
+    sources,
+    fixtures,
+    rules,
+    logger,
+    droppedLines,
+    version,
+  });
 }
 
 async function readFixtures(path: string | undefined): Promise<Fixtures> {

@@ -26,8 +26,16 @@ async function run(): Promise<void> {
   if (invocation.command !== 'serve') {
     throw new ConfigError(`unknown command ${JSON.stringify(invocation.command)}; there are: serve, demo`);
   }
-  return serve(invocation, { isTTY: process.stdout.isTTY, print });
+  return serve(invocation);
 }
+
+/** A reader that has seen enough (`--help | head -1`) is no error. What nobody listens to would be thrown, with its stack. */
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') return;
+  process.stderr.write(`xenonflare-mock: standard output could not be written: ${error.message}\n`);
+  process.exitCode = 1;
+});
+process.stderr.on('error', () => undefined); // There is nowhere to say it.
 
 try {
   await run();

@@ -6,11 +6,32 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { pino, type DestinationStream, type Logger } from 'pino';
 import type { Config } from './config.ts';
+import { Output } from './output.ts';
 
 const REDACTED_HEADERS = ['authorization', 'x-api-key', 'cookie', 'proxy-authorization', 'set-cookie'];
 const CENSOR = '[redacted]';
 
-/** Logs go to stderr: stdout belongs to the ready line (§8). */
+export interface Log {
+  readonly logger: Logger;
+  /** Lines that could not be written and were dropped so far (rule D7). */
+  droppedLines(): number;
+  /** Resolves when every line is written, or after `withinMs`. */
+  written(withinMs: number): Promise<void>;
+}
+
+/**
+ * Logs go to stderr: stdout belongs to the ready line (§8).
+ * @param format makes of a line of JSON what is written in its place
+ */
+export function openLog(level: Config['logLevel'], format = (line: string): string => line): Log {
+  const output = new Output(2, {
+    onDropped: (droppedLines) =>
+      logger.warn({ droppedLines }, 'log lines were dropped: standard error could not be written'),
+  });
+  const logger = createLogger(level, { write: (line) => output.write(format(line)) });
+  return { logger, droppedLines: () => output.dropped, written: (withinMs) => output.written(withinMs) };
+}
+
 export function createLogger(level: Config['logLevel'], destination: DestinationStream): Logger {
   return pino({ level, base: null, formatters: { log: withoutSecrets } }, destination);
 }
@@ -50,6 +71,7 @@ export interface Gauges {
   openUploads(): number;
   storedBytes(): Promise<number>;
   entriesByStatus(): Promise<ReadonlyMap<string, number>>;
+  droppedLogLines(): number;
 }
 
 /** Counts by labels that are known only as requests end. Kept here, and handed to Prometheus when it asks: a label set costs it more. */
@@ -150,6 +172,15 @@ export class Metrics {
       async collect() {
         this.reset();
         for (const [status, count] of await gauges.entriesByStatus()) this.set({ status }, count);
+      },
+    });
+    new Counter({
+      name: name('log_lines_dropped_total'),
+      help: 'Lines of the log that were dropped, because standard error could not be written.',
+      registers,
+      collect() {
+        this.reset();
+        this.inc(gauges.droppedLogLines());
       },
     });
     new Gauge({

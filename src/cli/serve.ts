@@ -1,48 +1,39 @@
 // cli/serve.ts: runs the server until it is told to stop.
 //
 // Promises: on a pipe, stdout carries exactly one line, once requests can be served (§8); on a terminal, a banner.
-// SIGTERM and SIGINT drain for `grace`, a second one ends at once (rule D4).
+// How it ends is told in ending.ts (rule D4).
 // Must not know: argv; it is given a configuration.
-import closeWithGrace from 'close-with-grace';
-import { pino, type DestinationStream } from 'pino';
 import type { Server, ServerOptions } from '../app.ts';
 import { ConfigError, type Config } from '../config.ts';
 import { startWith, version } from '../index.ts';
-import { createLogger } from '../telemetry.ts';
-
-/** Beyond the grace, for closing what is left. */
-const CLOSE_MS = 2_000;
+import { Output } from '../output.ts';
+import { openLog, type Log } from '../telemetry.ts';
+import { Ending } from './ending.ts';
 
 type Resolved = Pick<ServerOptions, 'config' | 'sources'>;
 
-export interface Terminal {
-  readonly isTTY: boolean;
-  print(text: string): void;
-}
-
 /** @throws ConfigError also when the port or the data folder is taken: both want another setting */
-export async function serve(resolved: Resolved, terminal: Terminal): Promise<void> {
+export async function serve(resolved: Resolved): Promise<void> {
   const { config } = resolved;
-  const destination = process.stderr.isTTY ? await forPeople() : pino.destination({ fd: 2, sync: false });
-  const logger = createLogger(config.logLevel, destination);
-  const server = await start(resolved, logger);
-  closeWithGrace({ delay: config.grace + CLOSE_MS, logger: false }, async ({ err, signal }) => {
-    if (err !== undefined) logger.fatal({ err }, 'the server ends because of a defect');
-    else logger.info({ signal }, 'draining');
-    await server.drain(err === undefined ? config.grace : 0);
-  });
-  terminal.print(terminal.isTTY ? banner(config, server) : readyLine(server));
+  const log = openLog(config.logLevel, process.stderr.isTTY ? await forPeople() : undefined);
+  const ending = new Ending({ log, graceMs: config.grace });
+  const starting = start(resolved, log);
+  ending.closes(starting);
+  const server = await starting;
+  if (ending.hasBegun) return;
+  // Not by `process.stdout`: what it cannot write, it throws at us (rule D7).
+  new Output(1).write(process.stdout.isTTY ? banner(config, server) : `${readyLine(server)}\n`);
 }
 
 /** Log lines that can be read. Loaded here: only a terminal needs it. */
-async function forPeople(): Promise<DestinationStream> {
-  const { default: pretty } = await import('pino-pretty');
-  return pretty({ destination: 2, sync: true, colorize: true, translateTime: 'HH:MM:ss.l' });
+async function forPeople(): Promise<(line: string) => string> {
+  const { prettyFactory } = await import('pino-pretty');
+  return prettyFactory({ colorize: true, translateTime: 'HH:MM:ss.l' });
 }
 
-async function start(resolved: Resolved, logger: ReturnType<typeof createLogger>): Promise<Server> {
+async function start(resolved: Resolved, log: Log): Promise<Server> {
   try {
-    return await startWith(resolved, logger);
+    return await startWith(resolved, log);
   } catch (error) {
     throw asConfigError(error, resolved.config);
   }

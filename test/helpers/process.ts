@@ -38,7 +38,7 @@ export interface ServerProcess {
   kill(): Promise<void>;
 }
 
-type Child = ChildProcessByStdio<null, Readable, Readable>;
+type Child = ChildProcessByStdio<null, Readable, Readable | null>;
 
 const running = new Set<Child>();
 
@@ -46,12 +46,18 @@ afterEach(async () => {
   await Promise.all([...running].map(kill));
 });
 
-/** Resolves when requests can be served. @throws Error with what it said, when it ends before that */
+/**
+ * Resolves when requests can be served.
+ * @param stderr a descriptor that takes the place of the pipe that is read here
+ * @throws Error with what it said, when it ends before that
+ */
 export async function startProcess(
   flags: readonly string[],
   environment: NodeJS.ProcessEnv = {},
+  stderr: 'pipe' | number = 'pipe',
 ): Promise<ServerProcess> {
-  const { child, output } = launch(['serve', '--port', '0', '--log-level', 'warn', ...flags], environment);
+  const argv = ['serve', '--port', '0', '--log-level', 'warn', ...flags];
+  const { child, output } = launch(argv, environment, stderr);
   const exited = exitOf(child);
   const ready = await Promise.race([readyLine(output, child), exited.then(() => null), patience()]);
   if (ready === null) throw new Error(`it did not start: ${output.stderr}`);
@@ -66,6 +72,16 @@ export async function startProcess(
     stderr: () => output.stderr,
     signal: (signal) => void child.kill(signal),
     kill: () => kill(child),
+  };
+}
+
+/** A start that nobody waits for. */
+export function beginProcess(flags: readonly string[]): Pick<ServerProcess, 'exited' | 'stdout' | 'signal'> {
+  const { child, output } = launch(['serve', '--port', '0', ...flags], {});
+  return {
+    exited: exitOf(child),
+    stdout: () => output.stdout,
+    signal: (signal) => void child.kill(signal),
   };
 }
 
@@ -89,14 +105,18 @@ interface Output {
   stderr: string;
 }
 
-function launch(argv: readonly string[], environment: NodeJS.ProcessEnv): { child: Child; output: Output } {
+function launch(
+  argv: readonly string[],
+  environment: NodeJS.ProcessEnv,
+  stderr: 'pipe' | number = 'pipe',
+): { child: Child; output: Output } {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(XENONFLARE_MOCK_|NODE_)/.test(name));
   const env = { ...Object.fromEntries(inherited), ...environment };
-  const child = spawn(process.execPath, [MAIN, ...argv], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [MAIN, ...argv], { env, stdio: ['ignore', 'pipe', stderr] }) as Child;
   running.add(child);
   const output: Output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
   return { child, output };
 }
 

@@ -482,22 +482,29 @@ describe('a server that drains (D4)', () => {
     },
   );
 
-  it('says so on ready first, takes no new connection, and ends when nothing runs any more', async () => {
+  it('says so on ready and takes no request on new connections either, until nothing runs any more', async () => {
     const server = await openTestServer();
     const { connection, rest } = await begin(server, 'f');
-    const probe = await openConnection(server.port);
-    await probe.write(requestBytes('GET /__admin/ready'));
-    expect((await probe.answer())?.text).toBe('{"ready":true}');
-    await probe.write(requestBytes('GET /__admin/ready').subarray(0, -2));
-    expect((await ask(server, '/__admin/ready')).status).toBe(200);
+    const kept = await openConnection(server.port);
+    await kept.write(requestBytes('GET /__admin/ready'));
+    expect((await kept.answer())?.text).toBe('{"ready":true}');
     const drained = server.drain(10_000);
-    await probe.write('\r\n');
-    const ready = await probe.answer();
-    if (ready !== null) expect([ready.status, ready.text]).toEqual([503, '{"ready":false}']);
-    await expect(ask(server, '/__admin/ready')).rejects.toThrow('fetch failed');
+    // Whoever asks anew, as a probe does each time, and on a connection that was idle.
+    await kept.write(requestBytes('GET /__admin/ready'));
+    const ready = await kept.answer();
+    expect([ready?.status, ready?.text, ready?.headers['connection']]).toEqual([
+      503,
+      '{"ready":false}',
+      'close',
+    ]);
+    expect((await ask(server, '/__admin/ready')).status).toBe(503);
+    expect((await ask(server, '/__admin/health')).status).toBe(200);
+    const refused = await ask(server, '/media/chunks?fileId=f', { key: 'k' });
+    expect([refused.status, refused.headers.get('connection')]).toEqual([503, 'close']);
     await connection.write(rest);
     expect((await connection.answer())?.status).toBe(200);
     await drained;
+    await expect(ask(server, '/__admin/ready')).rejects.toThrow('fetch failed');
   });
 
   it('does not wait for a silent client beyond its grace', async () => {

@@ -1,0 +1,137 @@
+// cli/ending.ts: how the process ends: told to by a signal, by a defect, or because its server cannot go on (rule D4).
+//
+// Promises: from `new Ending` on, the first signal ends the process within the grace and 2 s, a second one at once, whatever
+// hangs: a start, a client, a sync, a pipe. A defect is logged once and ends it with 1.
+// Must not know: what there is to close.
+import { monotonicMs } from '../machine-time.ts';
+import type { Log } from '../telemetry.ts';
+import { startTimer, within } from '../timers.ts';
+
+/** A terminal that is closed says SIGHUP; SIGQUIT and SIGUSR2 are what some supervisors send. */
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'] as const;
+/** Beyond the grace, for closing what is left. With what comes after it, less than the 2 s of rule D4 on a busy machine. */
+const CLOSE_MS = 1_300;
+/** After the second signal: enough to give back a data folder, where nothing hangs. */
+const ABRUPT_CLOSE_MS = 100;
+const LOG_MS = 150;
+const THREADS_MS = 100;
+const THREADS_POLL_MS = 5;
+
+/** What there is to close. */
+export interface Closable {
+  drain(graceMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface EndingOptions {
+  readonly log: Log;
+  readonly graceMs: number;
+}
+
+export class Ending {
+  readonly #options: EndingOptions;
+  #closable: Promise<Closable> | null = null;
+  #hasBegun = false;
+  #code = 0;
+  #isLeaving = false;
+
+  constructor(options: EndingOptions) {
+    this.#options = options;
+    for (const signal of SIGNALS) process.on(signal, () => this.#told(signal));
+    process.on('uncaughtException', (error) => this.fail(error));
+    process.on('unhandledRejection', (reason) => this.fail(reason));
+  }
+
+  get hasBegun(): boolean {
+    return this.#hasBegun;
+  }
+
+  /** What is closed at the end, also when the end comes while it is still opening. */
+  closes(opening: Promise<Closable>): void {
+    this.#closable = opening;
+    opening.catch(() => undefined); // Whoever opens it says why it failed.
+  }
+
+  /** Says that there is a defect, and gives up. */
+  fail(error: unknown): void {
+    if (this.#isLeaving) return;
+    this.#options.log.logger.fatal({ err: error }, 'the server ends because of a defect');
+    this.giveUp();
+  }
+
+  /** Ends the process with 1, without a grace. Why is to be told of before. */
+  giveUp(): void {
+    this.#code = 1;
+    if (this.#hasBegun) void this.#leave();
+    else void this.#end(0);
+  }
+
+  #told(signal: NodeJS.Signals): void {
+    const { graceMs, log } = this.#options;
+    log.logger.info({ signal }, this.#hasBegun ? 'told to end a second time' : 'draining');
+    if (this.#hasBegun) void this.#endAtOnce();
+    else void this.#end(graceMs);
+  }
+
+  async #end(graceMs: number): Promise<void> {
+    this.#hasBegun = true;
+    const isClosed = await this.#close(graceMs + CLOSE_MS, (closable) => closable.drain(graceMs));
+    if (!isClosed) this.#code = 1;
+    await this.#leave();
+  }
+
+  async #endAtOnce(): Promise<void> {
+    this.#code = 1; // Also where the first end is over by this.
+    const closing = this.#close(ABRUPT_CLOSE_MS, (closable) => closable.close());
+    await inTime(ABRUPT_CLOSE_MS, closing);
+    await this.#leave();
+  }
+
+  /** What is still opening serves nobody, so there is no grace for it. False: it did not open or close in time. */
+  async #close(withinMs: number, work: (closable: Closable) => Promise<void>): Promise<boolean> {
+    if (this.#closable === null) return true;
+    const closable = await inTime(CLOSE_MS, this.#closable);
+    if (closable === null) return false;
+    const closing = work(closable).then(
+      () => true,
+      (err: unknown) => {
+        this.#options.log.logger.error({ err }, 'the server could not be closed');
+        return false;
+      },
+    );
+    return (await inTime(withinMs, closing)) ?? false;
+  }
+
+  async #leave(): Promise<void> {
+    if (this.#isLeaving) return;
+    this.#isLeaving = true;
+    const { log } = this.#options;
+    await log.written(LOG_MS);
+    if (await areThreadsFree()) process.exit(this.#code);
+    log.logger.error('a call of the system does not return: the process kills itself');
+    await log.written(LOG_MS);
+    // `process.exit` waits for all threads, and one that hangs in a sync or a write never ends. Nothing less than this does.
+    process.kill(process.pid, 'SIGKILL');
+    process.abort(); // The first process of a container cannot be killed by itself.
+  }
+}
+
+/** Null: it failed, or was not done by then. */
+async function inTime<T>(ms: number, work: Promise<T>): Promise<T | null> {
+  let result: T | null = null;
+  const ended = work.then(
+    (value) => void (result = value),
+    () => undefined,
+  );
+  await within(ms, ended);
+  return result;
+}
+
+/** Whether no call of the system is under way on a thread of Node's pool, or none is any more within moments. */
+async function areThreadsFree(): Promise<boolean> {
+  for (const endMs = monotonicMs() + THREADS_MS; monotonicMs() < endMs;) {
+    if (!process.getActiveResourcesInfo().some((type) => /Req/.test(type))) return true;
+    await new Promise<void>((resolve) => void startTimer(THREADS_POLL_MS, resolve));
+  }
+  return false;
+}

@@ -1,0 +1,76 @@
+// log.test.ts: whatever becomes of stdout and stderr, the server goes on (D7). Real processes.
+import { closeSync, openSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { eventually, metric } from '../helpers/app.ts';
+import { close, openPipe, readUntil } from '../helpers/fifos.ts';
+import { startProcess, type ServerProcess } from '../helpers/process.ts';
+
+const FLAGS = ['--storage', 'memory', '--log-level', 'info'];
+/** One line of the log has it, escaped: some 700 bytes. More lines than are kept for better times. */
+const FILE_ID = encodeURIComponent('"'.repeat(256));
+const REQUESTS = 2_400;
+const AT_A_TIME = 50;
+/** Far more than it takes; less than a grace, or a log that is waited for, would add. */
+const AT_ONCE_MS = 5_000;
+
+async function askOften({ url }: ServerProcess): Promise<void> {
+  for (let sent = 0; sent < REQUESTS; sent += AT_A_TIME) {
+    const answers = Array.from({ length: AT_A_TIME }, async () => {
+      const answer = await fetch(`${url}/media/chunks?fileId=${FILE_ID}`);
+      await answer.arrayBuffer();
+      return answer.status;
+    });
+    expect(new Set(await Promise.all(answers))).toEqual(new Set([200]));
+  }
+}
+
+async function endsAtOnce(server: ServerProcess): Promise<void> {
+  const told = performance.now();
+  server.signal('SIGTERM');
+  expect(await server.exited).toEqual({ code: 0, signal: null });
+  expect(performance.now() - told).toBeLessThan(AT_ONCE_MS);
+}
+
+describe('a log that cannot be written (D7)', () => {
+  it.each(['a device that is full', 'a pipe that nobody reads', 'a pipe whose reader is gone'] as const)(
+    'to %s costs lines, which are counted: every exchange is answered, and SIGTERM ends it with 0',
+    async (kind) => {
+      const { reader, writer } = await openPipe();
+      const stderr = kind === 'a device that is full' ? openSync('/dev/full', 'w') : writer;
+      const server = await startProcess(FLAGS, {}, stderr);
+      if (stderr !== writer) closeSync(stderr);
+      close(writer);
+      if (kind === 'a pipe whose reader is gone') close(reader);
+      await askOften(server);
+      const dropped = await eventually(
+        () => metric(server, 'log_lines_dropped_total'),
+        (lines) => lines > 0,
+      );
+      expect(dropped).toBeLessThan(REQUESTS);
+      await endsAtOnce(server);
+    },
+  );
+
+  it('says how many lines were dropped when it can be written again, and every line is whole', async () => {
+    const { reader, writer } = await openPipe();
+    const server = await startProcess(FLAGS, {}, writer);
+    close(writer);
+    await askOften(server);
+    const dropped = await metric(server, 'log_lines_dropped_total');
+    const text = await readUntil(reader, (read) => /"droppedLines":\d+.*\n/.test(read));
+    const lines = text.trim().split('\n');
+    const logged = lines.map((line) => JSON.parse(line) as { msg: string; droppedLines?: number });
+    const told = logged.find(({ droppedLines }) => droppedLines !== undefined);
+    expect(told).toMatchObject({
+      msg: 'log lines were dropped: standard error could not be written',
+      droppedLines: expect.any(Number),
+    });
+    // The line of the question for the metric may have been one of them.
+    expect(told?.droppedLines).toBeGreaterThanOrEqual(dropped);
+    expect(told?.droppedLines).toBeLessThanOrEqual(dropped + 1);
+    expect(logged.filter(({ msg }) => msg === 'request').length).toBeGreaterThanOrEqual(
+      REQUESTS - dropped - 1,
+    );
+    await endsAtOnce(server);
+  });
+});
