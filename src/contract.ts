@@ -137,14 +137,23 @@ function codesOf({ allOf = [], oneOf = [] }: Schema): readonly string[] {
 function createMatch({ servers }: OpenApiDocument, operations: readonly Operation[]): Contract['match'] {
   const candidates = servers.flatMap(({ url: prefix }) =>
     operations.map((operation) => {
-      const path = `${prefix === '/' ? '' : prefix}${operation.path}`.replaceAll(/\{\w+\}/g, '[^/]+');
-      return { operation, prefix, pattern: new RegExp(`^${path}$`) };
+      const written = `${prefix === '/' ? '' : prefix}${operation.path}`;
+      return {
+        operation,
+        prefix,
+        written,
+        pattern: new RegExp(`^${written.replaceAll(/\{\w+\}/g, '[^/]+')}$`),
+      };
     }),
   );
+  const concrete = new Set(candidates.map(({ written }) => written));
   return (method, url) => {
     const [path = ''] = url.split('?', 1);
+    // A path that is written out is no value of another's template, whatever its methods are (OpenAPI 3.1, paths).
+    const isConcrete = concrete.has(path);
     const found = candidates.find(
-      ({ operation, pattern }) => operation.method === method && pattern.test(path),
+      ({ operation, written, pattern }) =>
+        operation.method === method && (isConcrete ? written === path : pattern.test(path)),
     );
     return found === undefined ? null : { operation: found.operation, prefix: found.prefix };
   };

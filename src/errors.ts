@@ -69,6 +69,12 @@ export const ERRORS = {
     meaning:
       'The admin plane without a token answers to an IP address, `localhost` and the hosts of `--admin-cors-origin`, and to no other name.',
   },
+  admin_proxy_forbidden: {
+    status: 403,
+    retryable: false,
+    meaning:
+      'The admin plane without a token does not answer a request that came through a proxy: to it everybody looks local.',
+  },
   not_found: { status: 404, retryable: false, meaning: 'No such route.' },
   upload_not_found: {
     status: 404,
@@ -174,6 +180,11 @@ export const ERRORS = {
     retryable: false,
     meaning: 'The stored upload fails its checks; it is set aside, nothing was dropped silently.',
   },
+  not_implemented: {
+    status: 501,
+    retryable: false,
+    meaning: 'A method or a `Transfer-Encoding` that this server does not know.',
+  },
   shutting_down: {
     status: 503,
     retryable: true,
@@ -184,6 +195,11 @@ export const ERRORS = {
     retryable: true,
     meaning:
       'The data folder is gone, moved, read-only or another process’s; nothing was stored, and the log says what to do.',
+  },
+  http_version_not_supported: {
+    status: 505,
+    retryable: false,
+    meaning: 'The request line names another version than HTTP/1.1 or HTTP/1.0.',
   },
   insufficient_storage: {
     status: 507,

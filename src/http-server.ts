@@ -6,7 +6,6 @@
 // Must not know: storage, how the process starts and ends.
 import { lookup } from 'node:dns/promises';
 import type { ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { Batch } from './batch.ts';
@@ -19,23 +18,31 @@ import { loadContract } from './contract.ts';
 import { AppError } from './errors.ts';
 import type { FaultActions } from './faults/injection.ts';
 import type { RuleBook } from './faults/rule-book.ts';
+import { isLoopback, urlOf } from './http/addresses.ts';
 import { FeedBudget } from './http/body-feed.ts';
+import { decorateRequests } from './http/exchange.ts';
 import { ClientErrors } from './http/client-errors.ts';
 import { SpoolBudget } from './http/chunk-intake.ts';
-import { allowPages, contractRoutes, type ContractRoutesOptions } from './http/contract-routes.ts';
+import {
+  allowPages,
+  contractRoutes,
+  headersForPages,
+  type ContractRoutesOptions,
+} from './http/contract-routes.ts';
 import { answerExpectations, isLastOnConnection, refuseUnclear } from './http/host-and-expect.ts';
 import { InFlight } from './http/in-flight.ts';
 import { Keys } from './http/keys.ts';
 import { lingerAfter } from './http/linger.ts';
 import { Pipelined } from './http/pipelined.ts';
 import { countRequests } from './http/rate-limit.ts';
-import { answerUnroutable, installReplies } from './http/replies.ts';
+import { answerUnroutable, installReplies, shuttingDown } from './http/replies.ts';
+import { createRequestIds } from './http/request-ids.ts';
 import { RequestLog } from './http/request-log.ts';
+import { ServedPaths } from './http/served.ts';
 import type { Journal } from './journal/journal.ts';
 import { monotonicMs } from './machine-time.ts';
 import type { Fixtures } from './media/accounts.ts';
 import type { Media } from './media/media.ts';
-import { createRequestIds } from './request-ids.ts';
 import { NO_SURROUNDINGS, surroundings, type SurroundOptions, type Surroundings } from './surround.ts';
 import type { Metrics } from './telemetry.ts';
 import { within } from './timers.ts';
@@ -81,14 +88,15 @@ export class HttpServer {
     this.#options = options;
     this.#requestLog = new RequestLog(options);
     const { config } = options;
-    this.#main = this.#createApp(surroundings(surroundOptions(options)));
+    const served = new ServedPaths();
+    this.#main = this.#createApp(served, surroundings(surroundOptions(options)));
     if (config.maxRequestsPerSecond !== undefined) countRequests(this.#main, config.maxRequestsPerSecond);
-    const contract = contractOptions(options, this.#inFlight);
+    const contract = contractOptions(options, { inFlight: this.#inFlight, served });
     const admin = this.#adminOptions(contract.body);
     // Not among the options: those go on to nested plugins, and a prefix would be put on once more by each.
     const routes = (app: FastifyInstance): Promise<void> => contractRoutes(app, contract);
     for (const prefix of ['', '/api/v1']) void this.#main.register(routes, { prefix });
-    this.#admin = config.adminPort === undefined ? null : this.#createApp();
+    this.#admin = config.adminPort === undefined ? null : this.#createApp(new ServedPaths());
     this.#isAdminOnMain =
       this.#admin === null && (isLoopback(config.host) || config.adminToken !== undefined);
     const plane = (app: FastifyInstance): Promise<void> => adminRoutes(app, admin);
@@ -129,10 +137,16 @@ export class HttpServer {
     this.#requestLog.settle();
   }
 
-  #createApp(around: Surroundings = NO_SURROUNDINGS): FastifyInstance {
+  #createApp(served: ServedPaths, around: Surroundings = NO_SURROUNDINGS): FastifyInstance {
     const { config, logger, metrics, onDamaged } = this.#options;
     const pipelined = new Pipelined();
-    const clientErrors = new ClientErrors(pipelined, () => this.#answers.settle());
+    const clientErrors = new ClientErrors({
+      pipelined,
+      settleAnswers: () => this.#answers.settle(),
+      headersFor: (origin) => headersForPages(config.corsOrigin, origin),
+    });
+    const allowed = (request: FastifyRequest, reply: FastifyReply): void =>
+      allowPages(config.corsOrigin, request, reply);
     const app = Fastify({
       logger: false,
       forceCloseConnections: true,
@@ -147,16 +161,13 @@ export class HttpServer {
       genReqId: createRequestIds(config.seed),
       routerOptions: { maxParamLength: 16_384 }, // As long as the whole head may be: an id too long is an id not found.
       clientErrorHandler: clientErrors.refuse,
-      frameworkErrors: answerUnroutable,
+      frameworkErrors: (error, request, reply) =>
+        answerUnroutable({ allowPages: allowed }, { error, request, reply }),
     });
     app.server.maxHeadersCount = 0; // Their bytes are bounded; those beyond a count Node drops without a word.
     app.server.on('connect', clientErrors.refuseConnect);
     this.#options.observe?.(app);
-    app.decorateRequest('caller', null);
-    app.decorateRequest('observer', null);
-    app.decorateRequest('begun', 0);
-    app.decorateRequest('errorCode', '');
-    app.decorateRequest('facts', null as never);
+    decorateRequests(app);
     // Hooks of every request take a callback: a promise for each costs more than what most of them do.
     app.addHook('onRequest', (request, reply, done) => {
       around.numberHead(request);
@@ -170,10 +181,16 @@ export class HttpServer {
       done();
     });
     around.install(app);
-    const allowed = (request: FastifyRequest, reply: FastifyReply): void =>
-      allowPages(config.corsOrigin, request, reply);
     const onAborted = (operation: string): void => metrics.requestAborted(operation);
-    installReplies(app, { logger, onAborted, onDamaged, allowPages: allowed });
+    served.watch(app);
+    installReplies(app, {
+      logger,
+      onAborted,
+      onDamaged,
+      allowPages: allowed,
+      served,
+      contractAt: () => this.adminUrl,
+    });
     this.#observe(app);
     return app;
   }
@@ -190,6 +207,7 @@ export class HttpServer {
     });
     const lingering = { limitBytes: config.drainLimit, silenceMs: LINGER_SILENCE_MS };
     app.addHook('onSend', (request, reply, _payload, done) => {
+      if (reply.statusCode === 204) reply.removeHeader('content-length'); // RFC 9110 §8.6
       // Without the 100 it waits for, the client sends no body: there is nothing to read, and the connection ends.
       if (waitsForContinue.has(request.raw)) reply.header('connection', 'close');
       else lingerAfter(request.raw, reply.raw, lingering);
@@ -241,7 +259,10 @@ function surroundOptions({ rules, journal, clocks, controls, logger }: HttpOptio
   return { rules, journal, clocks, logger, actionsOf, contract: () => loadContract() };
 }
 
-function contractOptions(options: HttpOptions, inFlight: InFlight): ContractRoutesOptions {
+function contractOptions(
+  options: HttpOptions,
+  { inFlight, served }: Pick<ContractRoutesOptions, 'inFlight' | 'served'>,
+): ContractRoutesOptions {
   const { config, storage, metrics, uploads, media, fixtures } = options;
   const { maxParts, maxPartHeaderBytes, maxFieldBytes, maxFileSize: maxFileBytes } = config;
   return {
@@ -250,6 +271,7 @@ function contractOptions(options: HttpOptions, inFlight: InFlight): ContractRout
     fixtures,
     metrics,
     inFlight,
+    served,
     keys: new Keys(config.apiKeys),
     corsOrigin: config.corsOrigin,
     mediaCheck: config.mediaCheck,
@@ -265,20 +287,4 @@ function contractOptions(options: HttpOptions, inFlight: InFlight): ContractRout
       spoolBudget: new SpoolBudget(config.spoolMemory),
     },
   };
-}
-
-function shuttingDown(): AppError {
-  return new AppError(
-    'shutting_down',
-    'the server is ending; nothing of this request was stored, send it again when the server is back',
-  );
-}
-
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
-}
-
-function urlOf(app: FastifyInstance): string {
-  const { address, port } = app.server.address() as AddressInfo;
-  return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
 }

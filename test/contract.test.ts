@@ -34,7 +34,13 @@ const documents = [
 ];
 
 /** Codes that every path can answer with, so that no operation lists them. */
-const ON_ANY_PATH: readonly string[] = ['not_found', 'method_not_allowed', 'headers_too_large'];
+const ON_ANY_PATH: readonly string[] = [
+  'not_found',
+  'method_not_allowed',
+  'headers_too_large',
+  'not_implemented',
+  'http_version_not_supported',
+];
 
 function answersIn({ operations }: Contract) {
   return operations.flatMap((operation) =>

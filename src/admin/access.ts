@@ -30,10 +30,10 @@ export async function allowOrigins(app: FastifyInstance, origins: readonly strin
 }
 
 /** Of a form or a `no-cors` fetch a browser asks nobody, but it says which page it is of. */
-function refuseForeignPage({ headers, host }: FastifyRequest, origins: readonly string[]): void {
-  const { origin } = headers;
+function refuseForeignPage(request: FastifyRequest, origins: readonly string[]): void {
+  const { origin } = request.headers;
   if (origin === undefined || origins.includes('*') || origins.includes(origin)) return;
-  if (URL.canParse(origin) && new URL(origin).host === host) return;
+  if (URL.canParse(origin) && new URL(origin).host === hostOf(request)) return;
   throw new AppError(
     'admin_origin_forbidden',
     `a page of ${JSON.stringify(origin.slice(0, 120))} may not change anything here; allow it with --admin-cors-origin`,
@@ -46,8 +46,9 @@ function requireLocalName(app: FastifyInstance, origins: readonly string[]): voi
   const allowed = new Set(
     origins.flatMap((origin) => (URL.canParse(origin) ? [new URL(origin).hostname] : [])),
   );
-  app.addHook('onRequest', async ({ headers }) => {
-    const name = hostnameIn(headers.host ?? '');
+  app.addHook('onRequest', async (request) => {
+    refuseProxied(request);
+    const name = hostnameIn(hostOf(request));
     if (isIP(name) !== 0 || name === 'localhost' || name.endsWith('.localhost') || allowed.has(name)) return;
     throw new AppError(
       'admin_host_forbidden',
@@ -55,6 +56,26 @@ function requireLocalName(app: FastifyInstance, origins: readonly string[]): voi
         'localhost, allow the origin of this name with --admin-cors-origin, or give the server an --admin-token',
     );
   });
+}
+
+/** Headers by which a proxy says that it is one (RFC 9110 §7.6.3, RFC 7239), and those that were there before. */
+const PROXY_HEADER =
+  /^(?:via|forwarded|x-forwarded(?:-.+)?|x-real-ip|x-client-ip|x-original-host|cf-connecting-ip)$/;
+
+/** To us, whoever comes through a proxy on this machine comes from this machine. @throws AppError `admin_proxy_forbidden` */
+function refuseProxied({ headers }: FastifyRequest): void {
+  const sign = Object.keys(headers).find((name) => PROXY_HEADER.test(name));
+  if (sign === undefined) return;
+  throw new AppError(
+    'admin_proxy_forbidden',
+    `the request came through a proxy (it has the header ${sign}): without a token the admin plane is for this machine only; ` +
+      'give the server an --admin-token, or keep /__admin off the proxy',
+  );
+}
+
+/** Whom the request is for: its target says so before its Host header does (RFC 9112 §3.2.2). */
+function hostOf({ raw: { url = '' }, headers }: FastifyRequest): string {
+  return url.startsWith('/') || !URL.canParse(url) ? (headers.host ?? '') : new URL(url).host;
 }
 
 /** Without the port, and without the brackets of IPv6. */

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { ClockChange } from '../clock.ts';
 import { invalidFields } from '../errors.ts';
 import type { Controls } from './controls.ts';
-import type { NamespaceOf } from './query.ts';
+import { bodyOf, type NamespaceOf } from './query.ts';
 
 interface ClockRoutesOptions {
   readonly controls: Controls;
@@ -35,7 +35,7 @@ export async function clockRoutes(
   app.get('/clock', async (request) => controls.clock(namespaceOf(request)));
   app.put('/clock', async (request) => {
     const namespace = namespaceOf(request);
-    const settled = await controls.changeClock(namespace, parseClockChange(request.body ?? {}));
+    const settled = await controls.changeClock(namespace, parseClockChange(bodyOf(request)));
     return { ...controls.clock(namespace), settled };
   });
 }

@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { invalidFields } from '../errors.ts';
 import { RESET_SCOPES, type Controls } from './controls.ts';
-import { choiceIn, onlyOne, type NamespaceOf } from './query.ts';
+import { bodyOf, choiceIn, onlyOne, type NamespaceOf } from './query.ts';
 
 export interface ControlRoutesOptions {
   readonly controls: Controls;
@@ -45,7 +45,7 @@ export async function controlRoutes(app: FastifyInstance, options: ControlRoutes
     controls.states.import(onlyOne(namespaceOf(request)), request.body),
   );
   app.post('/reset', async (request) => {
-    const parsed = resetSchema.safeParse(request.body ?? {});
+    const parsed = resetSchema.safeParse(bodyOf(request));
     if (!parsed.success) throw badScope(z.prettifyError(parsed.error));
     return { reset: await controls.reset(namespaceOf(request), parsed.data.scope) };
   });

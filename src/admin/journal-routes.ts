@@ -12,7 +12,7 @@ import { parseVerify, verify, type UnfiredRule } from '../journal/verify.ts';
 import { parseWait } from '../journal/waits.ts';
 import { prefersText } from './accept.ts';
 import { EventStreams } from './events.ts';
-import { choiceIn, EVERYBODY, type NamespaceOf } from './query.ts';
+import { bodyOf, choiceIn, EVERYBODY, type NamespaceOf } from './query.ts';
 
 export interface JournalRoutesOptions {
   /** Null: the server runs with `--no-journal`. */
@@ -46,10 +46,10 @@ export async function journalRoutes(app: FastifyInstance, options: JournalRoutes
     return { deleted: true };
   });
   app.post('/requests/count', async (request) => ({
-    count: journalOf(options).count(namespaceOf(request), parseMatcher(request.body ?? {})),
+    count: journalOf(options).count(namespaceOf(request), parseMatcher(bodyOf(request))),
   }));
   app.post('/requests/find', async (request) =>
-    foundBody(journalOf(options).find(namespaceOf(request), parseMatcher(request.body ?? {}))),
+    foundBody(journalOf(options).find(namespaceOf(request), parseMatcher(bodyOf(request)))),
   );
   app.post('/requests/wait', (request, reply) => waitForRequests(request, reply, options));
   // A HEAD of a stream would never end.
@@ -98,7 +98,7 @@ async function waitForRequests(
   reply: FastifyReply,
   options: JournalRoutesOptions,
 ): Promise<unknown> {
-  const { matcher, count, timeoutMs } = parseWait(request.body ?? {});
+  const { matcher, count, timeoutMs } = parseWait(bodyOf(request));
   const namespace = options.namespaceOf(request);
   const journal = journalOf(options);
   const gone = new AbortController();
@@ -118,7 +118,7 @@ function verifyRequests(
   options: JournalRoutesOptions,
 ): unknown {
   const namespace = options.namespaceOf(request);
-  const asked = parseVerify(request.body ?? {});
+  const asked = parseVerify(bodyOf(request));
   const { exchanges } = journalOf(options).find(namespace);
   const verdict = verify(asked, exchanges, options.unfiredRules(namespace));
   reply.code(verdict.pass ? 200 : 409).header('vary', 'accept');

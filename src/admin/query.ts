@@ -1,5 +1,5 @@
 // admin/query.ts: what a request on the admin plane says beside its body: whose namespace it is about, and the choices
-// in its query.
+// in its query, and a body that was left out.
 //
 // Promises: a value that means nothing is refused and never overlooked; a namespace is `public`, a key's or `*`, so that
 // nothing else ever becomes part of a path on the disk.
@@ -51,4 +51,9 @@ export function choiceIn<T extends string>(
   const choice = values.find((value) => value === given);
   if (choice !== undefined || given === undefined) return choice;
   throw invalidFields([{ field, message: `expected ${values.join(' or ')}` }]);
+}
+
+/** The body, where leaving it out means `{}`. A `null` was sent by somebody who meant something else, and is refused. */
+export function bodyOf({ body }: FastifyRequest): unknown {
+  return body === undefined ? {} : body;
 }

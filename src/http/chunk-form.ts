@@ -8,7 +8,7 @@ import { AppError, invalidFields, type FieldProblem } from '../errors.ts';
 import { MAX_TOTAL_CHUNKS, type ChunkClaim, type ChunkDigest } from '../uploads/upload.ts';
 import { malformed, type PartHandler } from './multipart-reader.ts';
 import type { BodyFacts } from './observer.ts';
-import type { PartHead } from './part-head.ts';
+import { refuseTransferEncoding, type PartHead } from './part-head.ts';
 import { PartLog } from './part-log.ts';
 import { decodeText } from './text.ts';
 
@@ -26,6 +26,8 @@ export class ChunkForm implements PartHandler {
   readonly #maxFieldBytes: number;
   readonly #fields = new Map<FieldName, string>();
   #current: 'file' | FieldName | null = null;
+  /** Of the part that began last. */
+  #charset: string | undefined;
   #fieldPieces: Buffer[] = [];
   /** So many of them, the first ones, are copies. */
   #ownPieces = 0;
@@ -53,6 +55,8 @@ export class ChunkForm implements PartHandler {
     this.#log.begin(head);
     this.#current = name === 'file' || isFieldName(name) ? name : null;
     if (this.#current === null) return;
+    refuseTransferEncoding(head);
+    this.#charset = head.charset;
     const isSecond = this.#current === 'file' ? this.#hasFile : this.#fields.has(this.#current);
     if (isSecond)
       throw invalidFields([{ field: this.#current, message: 'given twice; send each part once' }]);
@@ -78,7 +82,8 @@ export class ChunkForm implements PartHandler {
     if (this.#current !== null && this.#current !== 'file') {
       const [only] = this.#fieldPieces;
       const isWhole = this.#fieldPieces.length === 1 && only !== undefined;
-      const text = decodeText(this.#current, isWhole ? only : Buffer.concat(this.#fieldPieces));
+      const bytes = isWhole ? only : Buffer.concat(this.#fieldPieces);
+      const text = decodeText(this.#current, bytes, this.#charset);
       this.#fields.set(this.#current, text);
       this.#log.says(text);
       this.#fieldPieces = [];

@@ -11,15 +11,37 @@ import { isOfAdminPlane, refuseContentCoding } from './exchange.ts';
 import type { Keys } from './keys.ts';
 import { mediaRoutes, type MediaRoutesOptions } from './media.ts';
 import { refuseTooMany } from './rate-limit.ts';
+import type { ServedPaths } from './served.ts';
 
 export interface ContractRoutesOptions extends MediaRoutesOptions, ChunkRoutesOptions {
   readonly keys: Keys;
   readonly corsOrigin: readonly string[];
+  readonly served: ServedPaths;
 }
 
 /** Browsers keep the answer to a preflight for this long. */
 const PREFLIGHT_SECONDS = 600;
-const EXPOSED_HEADERS = ['X-Request-Id', 'Retry-After', 'Allow', 'X-Mock-Fault'];
+const EXPOSED_HEADERS = ['X-Request-Id', 'Retry-After', 'Allow', 'WWW-Authenticate', 'X-Mock-Fault'];
+
+/**
+ * What lets a page of an allowed origin read an answer. The origin is named and credentials are allowed, whatever origin it is:
+ * a page that sends `withCredentials` may not read an answer for `*`, and there is no cookie or other ambient right here that
+ * it could borrow.
+ */
+export function headersForPages(
+  origins: readonly string[],
+  origin: string | undefined,
+): Readonly<Record<string, string>> {
+  const isAny = origins.includes('*');
+  const isAllowed = isAny || (origin !== undefined && origins.includes(origin));
+  if (!isAllowed) return { vary: 'Origin' };
+  return {
+    vary: 'Origin',
+    'access-control-allow-origin': origin ?? '*',
+    'access-control-allow-credentials': 'true',
+    'access-control-expose-headers': EXPOSED_HEADERS.join(', '),
+  };
+}
 
 /**
  * Lets pages of these origins read a refusal that came before, or instead of, a contract route, and so before CORS was seen
@@ -30,12 +52,22 @@ export function allowPages(
   { url, headers }: FastifyRequest,
   reply: FastifyReply,
 ): void {
-  if (isOfAdminPlane(url)) return;
-  const isAny = origins.includes('*');
-  if (!isAny) reply.header('vary', 'Origin');
-  if (!isAny && !origins.includes(headers.origin ?? '')) return;
-  reply.header('access-control-allow-origin', isAny ? '*' : headers.origin);
-  reply.header('access-control-expose-headers', EXPOSED_HEADERS.join(', '));
+  if (!isOfAdminPlane(url)) reply.headers(headersForPages(origins, headers.origin));
+}
+
+/** A preflight asks for a request to come. It is allowed for any path, so that a page can read that there is none. */
+function isPreflight({ headers }: FastifyRequest): boolean {
+  return headers.origin !== undefined && headers['access-control-request-method'] !== undefined;
+}
+
+/** RFC 9110 §9.3.7. */
+function tellMethods(request: FastifyRequest, reply: FastifyReply, served: ServedPaths): void {
+  const methods = served.methodsOf(request.url.split('?', 1)[0] ?? '');
+  if (methods.length === 0) return reply.callNotFound();
+  void reply
+    .code(204)
+    .header('allow', [...methods, 'OPTIONS'].join(', '))
+    .send();
 }
 
 export async function contractRoutes(app: FastifyInstance, options: ContractRoutesOptions): Promise<void> {
@@ -43,14 +75,18 @@ export async function contractRoutes(app: FastifyInstance, options: ContractRout
   app.addHook('onRequest', (request, reply, done) => {
     const { '*': decodedPath = request.url } = request.params as { '*'?: string };
     if (decodedPath.startsWith('/__admin')) reply.callNotFound();
+    else if (request.method === 'OPTIONS' && !isPreflight(request))
+      tellMethods(request, reply, options.served);
     else done();
   });
   await app.register(cors, {
-    origin: options.corsOrigin.includes('*') ? '*' : [...options.corsOrigin],
+    origin: options.corsOrigin.includes('*')
+      ? (origin, answer) => answer(null, origin ?? '*')
+      : [...options.corsOrigin],
+    credentials: true,
     methods: ['GET', 'POST', 'OPTIONS'],
     exposedHeaders: EXPOSED_HEADERS,
     maxAge: PREFLIGHT_SECONDS,
-    strictPreflight: false, // An OPTIONS that is no preflight gets the same 204, and no text/plain refusal.
   });
   app.addHook('onRequest', (request, _reply, done) => {
     const { operationId, isKeyOptional } = request.routeOptions.config;

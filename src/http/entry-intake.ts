@@ -9,7 +9,7 @@ import type { DirectUpload } from '../media/direct-upload.ts';
 import type { BodyFeed } from './body-feed.ts';
 import { malformed, type MultipartReader, type PartHandler } from './multipart-reader.ts';
 import type { BodyFacts, Observer } from './observer.ts';
-import type { PartHead } from './part-head.ts';
+import { refuseTransferEncoding, type PartHead } from './part-head.ts';
 import { PartLog } from './part-log.ts';
 import { decodeText } from './text.ts';
 
@@ -38,6 +38,8 @@ export class EntryIntake implements PartHandler {
   readonly #options: EntryIntakeOptions;
   readonly #fields = new Map<string, string>();
   #name: string | null = null;
+  /** Of the part that began last. */
+  #charset: string | undefined;
   #pieces: Buffer[] = [];
   #fieldBytes = 0;
   #allFieldBytes = 0;
@@ -51,10 +53,12 @@ export class EntryIntake implements PartHandler {
   }
 
   partStarts(head: PartHead): void {
-    const { name, filename } = head;
+    const { name, filename, charset } = head;
     this.#log.begin(head);
     this.#name = name;
-    if (name === null) return;
+    if (name === null || !isOurs(name)) return;
+    refuseTransferEncoding(head);
+    this.#charset = charset;
     const isSecond = name === 'file' ? this.#file !== null : this.#fields.has(name);
     if (isSecond) throw invalidFields([{ field: name, message: 'given twice; send each part once' }]);
     if (name === 'file') this.#file = { upload: this.#options.openDirect(), filename: filename ?? '' };
@@ -72,8 +76,8 @@ export class EntryIntake implements PartHandler {
   partEnds(): void {
     if (this.#name !== null && this.#name !== 'file') {
       const bytes = Buffer.concat(this.#pieces);
-      // Parts that are no fields of ours are ignored, and may hold anything.
-      const text = isEntryField(this.#name) ? decodeText(this.#name, bytes) : bytes.toString();
+      // Parts that are no fields of ours are ignored: they may hold anything, and come any number of times (rule C10).
+      const text = isOurs(this.#name) ? decodeText(this.#name, bytes, this.#charset) : bytes.toString();
       this.#fields.set(this.#name, text);
       this.#log.says(text);
       this.#pieces = [];
@@ -123,6 +127,10 @@ export class EntryIntake implements PartHandler {
     }
     this.#pieces.push(Buffer.copyBytesFrom(bytes)); // A slice would keep a whole network read alive.
   }
+}
+
+function isOurs(name: string): boolean {
+  return name === 'file' || isEntryField(name);
 }
 
 function directTooLarge(maxBytes: number): AppError {

@@ -2,7 +2,7 @@
 //
 // Promises: `request.operation` is a contract operationId or the pattern of another route: a bounded set, fit for a metric.
 // Must not know: uploads, media.
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from '../errors.ts';
 import type { Caller } from '../uploads/uploads.ts';
 import { BodyFeed, type FeedBudget } from './body-feed.ts';
@@ -26,6 +26,15 @@ declare module 'fastify' {
     /** What the log line says of the exchange beyond status and time. */
     facts: Record<string, unknown>;
   }
+}
+
+/** To be called before the routes are registered: what the declarations promise is there. */
+export function decorateRequests(app: FastifyInstance): void {
+  app.decorateRequest('caller', null);
+  app.decorateRequest('observer', null);
+  app.decorateRequest('begun', 0);
+  app.decorateRequest('errorCode', '');
+  app.decorateRequest('facts', null as never);
 }
 
 export function operationOf(request: FastifyRequest): string {
@@ -59,23 +68,25 @@ export interface BodyRules {
   readonly budget: FeedBudget;
 }
 
-/** @throws AppError `unsupported_media_type`, `malformed_multipart` */
+/** To be called when `refuseNoForm` has let the request pass. */
 export function openForm(request: FastifyRequest, rules: BodyRules): FormBody {
-  const contentType = request.headers['content-type'] ?? '';
+  const boundary = boundaryOf(request.headers['content-type'] ?? '') ?? '';
+  const declaredBytes = Number(request.headers['content-length'] ?? 0);
+  return { boundary, feed: new BodyFeed(request.raw, rules.idleMs, rules.budget), declaredBytes };
+}
+
+/** @throws AppError `unsupported_media_type`, `malformed_multipart` */
+export function refuseNoForm(contentType: string): void {
   if (!isMultipart(contentType)) {
     throw new AppError(
       'unsupported_media_type',
       `the body is ${contentType === '' ? 'without a Content-Type' : JSON.stringify(contentType.slice(0, 80))}; send multipart/form-data`,
     );
   }
-  const boundary = boundaryOf(contentType);
-  if (boundary === null) {
-    throw malformed(
-      'the Content-Type has no usable boundary; let the HTTP library set this header for the form',
-    );
-  }
-  const declaredBytes = Number(request.headers['content-length'] ?? 0);
-  return { boundary, feed: new BodyFeed(request.raw, rules.idleMs, rules.budget), declaredBytes };
+  if (boundaryOf(contentType) !== null) return;
+  throw malformed(
+    'the Content-Type has no usable boundary; let the HTTP library set this header for the form',
+  );
 }
 
 /**

@@ -8,39 +8,89 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { AppError } from '../errors.ts';
 
-/** Whether the request says once which host it is for, as every HTTP/1.1 request must (RFC 9112 §3.2). */
-function hasHost({ httpVersion, rawHeaders }: IncomingMessage): boolean {
-  if (httpVersion === '1.0') return true;
-  let hosts = 0; // Node's own `headers` has the first of several only.
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i];
-    if (name?.length === 4 && name.toLowerCase() === 'host') hosts += 1;
-  }
-  return hosts === 1;
+interface Told {
+  readonly hosts: readonly string[];
+  /** Of each header that may hold a key: its values, where they differ. */
+  readonly keys: readonly string[];
 }
 
-/** To Node it is not there; to others it is a coding that they do not know, and the body ends elsewhere (RFC 9112 §6.1). */
+/** By the raw headers: Node's own have the first of several `Host` or `Authorization`, and join those of `X-API-Key`. */
+function toldBy(rawHeaders: readonly string[]): Told {
+  const hosts: string[] = [];
+  const keys: string[] = [];
+  const first = new Map<string, string>();
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const written = rawHeaders[i] ?? '';
+    if (!INTERESTING_LENGTHS.has(written.length)) continue;
+    const name = written.toLowerCase();
+    const value = rawHeaders[i + 1] ?? '';
+    if (name === 'host') hosts.push(value);
+    if (name !== 'x-api-key' && name !== 'authorization') continue;
+    if ((first.get(name) ?? value) !== value) keys.push(written);
+    first.set(name, value);
+  }
+  return { hosts, keys };
+}
+
+const INTERESTING_LENGTHS = new Set(['host', 'x-api-key', 'authorization'].map(({ length }) => length));
+
+/** `uri-host [ ":" port ]` (RFC 9112 §3.2, RFC 3986 §3.2.2); empty where the target has no authority. */
+const HOST = /^(?:\[[\da-f:.]+\]|(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*)(?::\d*)?$/i;
+
+/** To Node, nothing and a comma are not there; to others a coding that they do not know, and the body ends elsewhere (RFC 9112 §6.1). */
 function hasNoCoding({ headers }: IncomingMessage): boolean {
   const coding = headers['transfer-encoding'];
   return coding !== undefined && /^[\s,]*$/.test(coding);
 }
 
 /** Why the request is no good HTTP/1.1, although Node could read it; null: it is. */
-export function whyUnclear(request: IncomingMessage): string | null {
-  if (!hasHost(request))
-    return 'an HTTP/1.1 request needs exactly one Host header; check what the client or a proxy sends';
-  return hasNoCoding(request)
-    ? 'Transfer-Encoding is empty; leave it out, or say how the body is coded'
-    : null;
+export function whyUnclear(request: IncomingMessage): AppError | null {
+  const { httpVersion, httpVersionMajor, headers, rawHeaders } = request;
+  if (httpVersionMajor !== 1) return notThisVersion(httpVersion);
+  const { hosts, keys } = toldBy(rawHeaders);
+  if (httpVersion !== '1.0' && hosts.length !== 1)
+    return unclear(
+      'an HTTP/1.1 request needs exactly one Host header; check what the client or a proxy sends',
+    );
+  if (hosts.some((host) => !HOST.test(host)))
+    return unclear(
+      'the Host header is no host name or address with an optional port; check what the client or a proxy sends',
+    );
+  if (hasNoCoding(request))
+    return unclear('Transfer-Encoding is empty; leave it out, or say how the body is coded');
+  if (keys.length > 0)
+    return unclear(`${keys.join(' and ')}: given twice with different values; send one key, once`);
+  const coding = headers['transfer-encoding'];
+  return coding === undefined || /^chunked$/i.test(coding.trim()) ? null : unknownCoding(coding);
+}
+
+function unclear(why: string): AppError {
+  return new AppError('invalid_request', why);
+}
+
+function notThisVersion(version: string): AppError {
+  return new AppError(
+    'http_version_not_supported',
+    `the request line says HTTP/${version}; this server speaks HTTP/1.1 (a proxy in front of it may speak more)`,
+  );
+}
+
+/** Read as plain chunks, a body that is coded once more would be stored in place of the file (RFC 9112 §6.1). */
+function unknownCoding(coding: string): AppError {
+  return new AppError(
+    'not_implemented',
+    `the body has the Transfer-Encoding ${JSON.stringify(coding.slice(0, 80))}; send it as it is, with a Content-Length or with "chunked" alone`,
+  );
 }
 
 /**
  * To be called before all else: what is no good HTTP/1.1 request is no exchange of any route, and not in the journal.
- * The server must not do so itself (`requireHostHeader: false`). @throws AppError `invalid_request`
+ * The server must not do so itself (`requireHostHeader: false`).
+ * @throws AppError `invalid_request`, `not_implemented`, `http_version_not_supported`
  */
 export function refuseUnclear(request: IncomingMessage): void {
   const why = whyUnclear(request);
-  if (why !== null) throw new AppError('invalid_request', why);
+  if (why !== null) throw why;
 }
 
 /**

@@ -15,11 +15,19 @@ import type { Bytes, Extent, Place } from '../uploads/ports.ts';
 import type { FinalizedContent } from '../uploads/finalized.ts';
 import type { Uploads } from '../uploads/uploads.ts';
 import { EntryIntake, type DirectFile } from './entry-intake.ts';
-import { callerOf, forbidCaching, isMultipart, openForm, operationOf, type BodyRules } from './exchange.ts';
+import {
+  callerOf,
+  forbidCaching,
+  isMultipart,
+  openForm,
+  operationOf,
+  refuseNoForm,
+  type BodyRules,
+} from './exchange.ts';
 import type { InFlight } from './in-flight.ts';
 import { MultipartReader, type FormLimits } from './multipart-reader.ts';
 import { observerOf, type BodyFacts, type Change, type DeferredChange } from './observer.ts';
-import { addTextBodies } from './text-body.ts';
+import { addTextBodies, TEXT_BODY } from './text-body.ts';
 
 export interface MediaRoutesOptions {
   readonly uploads: Uploads;
@@ -56,6 +64,11 @@ export async function mediaRoutes(app: FastifyInstance, options: MediaRoutesOpti
   app.removeAllContentTypeParsers(); // Fastify's own take plain text, and wait for a silent client for ever.
   if (!options.isStrict) addTextBodies(app, options.body, options.limits.maxFieldBytes);
   app.addContentTypeParser('multipart/form-data', (_request, _payload, done) => done(null));
+  // Before a client that waits for it is told to go on with its body.
+  app.addHook('onRequest', (request, _reply, done) => {
+    if (request.method === 'POST') refuseOtherBodies(request, options.isStrict);
+    done();
+  });
   for (const kind of KINDS) {
     app.post(kind.path, { config: { operationId: kind.create } }, (request, reply) =>
       options.inFlight.track(createEntry(request, reply, { ...options, kind })),
@@ -64,6 +77,14 @@ export async function mediaRoutes(app: FastifyInstance, options: MediaRoutesOpti
       getEntry(request, reply, { ...options, kind }),
     );
   }
+}
+
+/** Without a Content-Type there may be no body: what is missing is named later. @throws as `refuseNoForm` */
+function refuseOtherBodies({ headers }: FastifyRequest, isStrict: boolean): void {
+  const contentType = headers['content-type'] ?? '';
+  const isEmpty = headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0;
+  const isText = !isStrict && TEXT_BODY.test(contentType);
+  if (!isText && !(contentType === '' && isEmpty)) refuseNoForm(contentType);
 }
 
 type KindOptions = MediaRoutesOptions & { readonly kind: (typeof KINDS)[number] };

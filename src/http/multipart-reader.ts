@@ -44,6 +44,8 @@ export class MultipartReader {
   /** Bytes of an unfinished token: the start of a delimiter, a delimiter's line, or a part's head. */
   #held: Buffer = Buffer.from('\r\n'); // So that a delimiter at the very start looks like every other.
   #parts = 0;
+  /** Text before the first delimiter. */
+  readonly #preamble: Buffer[] = [];
   #skipped = 0;
   #pushed = 0;
 
@@ -72,6 +74,7 @@ export class MultipartReader {
   /** The body has ended. @throws AppError `malformed_multipart` when the form has not */
   end(): void {
     if (this.#state === 'epilogue') return;
+    if (this.#pushed === 0) throw malformed('the body is empty: 0 bytes came; send the form with its parts');
     throw malformed(
       this.#state === 'preamble'
         ? 'the body has no delimiter line: its boundary is not the one in the Content-Type header, or its lines end in LF instead of CRLF'
@@ -141,6 +144,7 @@ export class MultipartReader {
 
   #found(rest: Buffer): Buffer {
     if (this.#state === 'body') this.#handler.partEnds();
+    else if (this.#skipped > 0) this.#refuseBareLineFeed();
     this.#state = 'after-delimiter';
     return rest;
   }
@@ -148,14 +152,22 @@ export class MultipartReader {
   #emit(bytes: Buffer): void {
     if (bytes.length === 0) return;
     if (this.#state === 'body') this.#handler.partBytes(bytes);
-    else this.#skip(bytes.length);
+    else this.#skip(bytes);
   }
 
   /** Text before the first delimiter is legal and ignored, up to the size that a part's head may have. */
-  #skip(bytes: number): void {
-    this.#skipped += bytes;
+  #skip(bytes: Buffer): void {
+    this.#preamble.push(Buffer.copyBytesFrom(bytes));
+    this.#skipped += bytes.length;
     if (this.#skipped <= this.#limits.maxPartHeaderBytes) return;
     throw malformed(`no delimiter line in the first ${this.#limits.maxPartHeaderBytes} bytes of the body`);
+  }
+
+  /** A delimiter behind a bare LF is text of the preamble: without a word, the part that it begins would be missed. */
+  #refuseBareLineFeed(): void {
+    const line = Buffer.concat([Buffer.from('\n'), this.#delimiter.subarray(2)]);
+    if (Buffer.concat(this.#preamble).includes(line))
+      throw malformed('a delimiter line stands behind a bare LF; lines of a form end in CRLF');
   }
 
   /** `--` closes the form; spaces and CRLF begin a part; anything else is not a delimiter line. */

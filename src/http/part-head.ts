@@ -1,13 +1,20 @@
 // http/part-head.ts: the headers of one part and the boundary of a form, as real senders write them (RFC 7578 §4.2).
 //
-// Promises: quoted and unquoted parameters, `\"` in names, folded lines and any order of headers are understood; `%22` and
-// `filename*` are taken as they are; what is not understood leaves a part without a name, which no route wants.
+// Promises: quoted and unquoted parameters, `\"` in names, folded lines and any order of headers are understood. Names come
+// decoded (header-text.ts), and `filename*` wins over `filename` (RFC 6266 §4.3). What is not understood leaves a part without
+// a name, which no route wants.
 // Must not know: bodies, routes.
+import { AppError } from '../errors.ts';
+import { decodeExtended, decodeName } from './header-text.ts';
 
 export interface PartHead {
   /** Null when the part has no usable name: it is ignored, like every part that nobody asked for. */
   readonly name: string | null;
   readonly filename: string | undefined;
+  /** The `charset` of its Content-Type, in lower case. Undefined: it names none. */
+  readonly charset: string | undefined;
+  /** The Content-Transfer-Encoding, where it is one that changes the bytes. Undefined: they are as they are. */
+  readonly transferEncoding: string | undefined;
 }
 
 /**
@@ -35,14 +42,42 @@ export function parsePartHead(head: Buffer, delimiter: Buffer): PartHead | null 
   return parsed;
 }
 
+/** Codings that leave the bytes as they are (RFC 2045 §6.2). */
+const IDENTITIES = ['', '7bit', '8bit', 'binary'];
+
 function readPartHead(head: Buffer): PartHead {
-  const disposition = parseHeaders(head).get('content-disposition') ?? '';
+  const headers = parseHeaders(head);
+  const disposition = headers.get('content-disposition') ?? '';
   const parameters = parseParameters(disposition);
   const isFormData = /^form-data\s*(;|$)/i.test(disposition);
+  const name = parameters.get('name');
+  const charset = parseParameters(headers.get('content-type') ?? '').get('charset');
+  const coding = headers.get('content-transfer-encoding') ?? '';
   return {
-    name: isFormData ? (parameters.get('name') ?? null) : null,
-    filename: parameters.get('filename') ?? parameters.get('filename*'),
+    name: isFormData && name !== undefined ? decodeName(name) : null,
+    filename: filenameIn(parameters),
+    charset: charset?.toLowerCase(),
+    transferEncoding: IDENTITIES.includes(coding.toLowerCase()) ? undefined : coding,
   };
+}
+
+/** RFC 6266 §4.3: the extended notation wins where it can be read. */
+function filenameIn(parameters: ReadonlyMap<string, string>): string | undefined {
+  const extended = decodeExtended(parameters.get('filename*') ?? '');
+  const plain = parameters.get('filename');
+  return extended ?? (plain === undefined ? undefined : decodeName(plain));
+}
+
+/**
+ * RFC 7578 §4.7 forbids senders such a coding. Base64 text that was taken as it is would be stored in place of the file.
+ * @throws AppError `unsupported_media_type`
+ */
+export function refuseTransferEncoding({ name, transferEncoding }: PartHead): void {
+  if (transferEncoding === undefined) return;
+  throw new AppError(
+    'unsupported_media_type',
+    `the part ${name} has the Content-Transfer-Encoding ${JSON.stringify(transferEncoding.slice(0, 80))}; send its bytes as they are, without one`,
+  );
 }
 
 /** By their names in lower case. The first of a name counts; a line that is no header is passed over. */

@@ -6,9 +6,13 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AppError, invalidFields } from '../errors.ts';
 import { parseExactly, secondNameIn, withoutMarks } from '../exact-json.ts';
+import { isEntryField } from '../media/entry-form.ts';
 import { BodyFeed } from './body-feed.ts';
 import type { BodyRules } from './exchange.ts';
 import { parseJson, parseUrlencoded } from './text.ts';
+
+/** Content types of the bodies that are read here. */
+export const TEXT_BODY = /^application\/(?:json|x-www-form-urlencoded)\s*(?:;|$)/i;
 
 export function addTextBodies(app: FastifyInstance, rules: BodyRules, maxBytes: number): void {
   const refusal = `a JSON or urlencoded body must fit into ${maxBytes} bytes (--max-field-bytes); send large values as multipart/form-data`;
@@ -60,9 +64,12 @@ function exactFields(body: unknown): unknown {
   return Object.fromEntries(Object.entries(body).map(([name, value]) => [name, withoutMarks(value)]));
 }
 
+/** Of a field that no route wants, the first value stands for all: it is ignored however often it comes (rule C10). */
 function fieldsOnce(body: Buffer): unknown {
   const fields = [...parseUrlencoded(body.toString('latin1'))];
-  const twice = fields.filter(([, values]) => values.length > 1).map(([name]) => name);
+  const twice = fields
+    .filter(([name, values]) => values.length > 1 && isEntryField(name))
+    .map(([name]) => name);
   if (twice.length > 0) throw givenTwice(twice);
   return Object.fromEntries(fields.map(([name, [value]]) => [name, value]));
 }

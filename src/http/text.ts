@@ -1,4 +1,5 @@
-// http/text.ts: text as clients send it: UTF-8 in a form's parts, percent-encoded UTF-8 in queries and urlencoded bodies.
+// http/text.ts: text as clients send it: in a form's parts UTF-8 or of the charset that a part declares, percent-encoded UTF-8
+// in queries and urlencoded bodies.
 //
 // Promises: what is no such text is refused, by the name of its field. Lenient decoders put U+FFFD in its place, or take the
 // percent signs literally: two files would come to share one name, and a client would never learn what it does wrong.
@@ -26,11 +27,40 @@ function isAscii(bytes: Uint8Array): boolean {
   return true;
 }
 
-/** @throws AppError `invalid_request` naming the field */
-export function decodeText(field: string, bytes: Uint8Array): string {
-  const text = decodeUtf8(bytes);
-  if (text === null) throw invalidFields([{ field, message: 'not UTF-8 text' }]);
-  return text;
+/**
+ * @param charset what the part says of itself (RFC 7578 §4.4), in lower case; without it, text is UTF-8
+ * @throws AppError `invalid_request` naming the field
+ */
+export function decodeText(field: string, bytes: Uint8Array, charset = 'utf-8'): string {
+  const text = decodeAs(charset, bytes);
+  if (typeof text === 'string') return text;
+  const name = charset === 'utf-8' ? 'UTF-8' : JSON.stringify(charset.slice(0, 40));
+  const message =
+    text === null ? `not ${name} text` : `declared as ${name}, a charset that is not known here; send UTF-8`;
+  throw invalidFields([{ field, message }]);
+}
+
+/** Null: the bytes are not of this charset; undefined: nobody knows it. */
+function decodeAs(charset: string, bytes: Uint8Array): string | null | undefined {
+  if (charset === 'utf-8' || charset === 'utf8') return decodeUtf8(bytes);
+  // To the Encoding Standard this is another name of windows-1252, in which every byte means something.
+  if (charset === 'us-ascii' || charset === 'ascii')
+    return isAscii(bytes) ? Buffer.from(bytes).toString('latin1') : null;
+  const declared = decoderOf(charset);
+  try {
+    return declared?.decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+/** Undefined: the platform knows no such charset. */
+function decoderOf(charset: string): typeof decoder | undefined {
+  try {
+    return new TextDecoder(charset, { fatal: true });
+  } catch {
+    return undefined;
+  }
 }
 
 /** @throws AppError `malformed_json` */

@@ -164,10 +164,12 @@ function readTargets(reading: Reading, profileId: string | undefined): readonly 
   const refused = reading.problems.some(({ field }) => field === 'platforms' || field === 'profileId');
   if (targets.length > 0 || refused) return targets;
   if (profileId === undefined) {
+    const isList = reading.get('platforms[]') !== undefined;
+    const hint = isList ? ' (platforms[] is not read: send one field, with a JSON array)' : '';
     refuse(
       reading,
       'platforms',
-      'must name at least one platform, like ["instagram"], unless profileId is given',
+      `must name at least one platform, like ["instagram"], unless profileId is given${hint}`,
     );
   } else {
     refuse(reading, 'profileId', `this profile has no account on a platform that takes ${reading.type}s`);

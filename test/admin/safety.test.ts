@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { ConfigInput } from '../../src/config.ts';
 import { startServer } from '../../src/index.ts';
 import { openTestServer, temporaryFolder } from '../helpers/app.ts';
+import { openConnection } from '../helpers/raw.ts';
 import { DoubleClient } from '../helpers/double-client.ts';
 import { rawExchange, requestBytes, type RawAnswer } from '../helpers/raw.ts';
 
@@ -331,4 +332,64 @@ it('an import makes no file outside of the data folder, whatever it is called', 
   }
   const { readdir } = await import('node:fs/promises');
   expect(await readdir(parent)).toEqual(['data']);
+});
+
+describe('without a token, a request that came through a proxy', () => {
+  it.each([
+    ['x-forwarded-for', '10.0.0.1'],
+    ['x-forwarded-host', 'uploads.example.com'],
+    ['x-forwarded-proto', 'https'],
+    ['x-real-ip', '10.0.0.1'],
+    ['forwarded', 'for=10.0.0.1'],
+    ['via', '1.1 proxy'],
+  ])('is refused, whatever its Host says: %s', async (name, value) => {
+    const server = await openTestServer();
+    const own = new DoubleClient(server, 'k');
+    await own.chunk();
+    const proxied = new DoubleClient(server, 'k', { [name]: value });
+    for (const line of ['GET uploads?namespace=*', 'POST reset', 'GET docs']) {
+      const { status, body } = await proxied.admin<Refused>(line);
+      expect([line, status, body.error]).toEqual([line, 403, 'admin_proxy_forbidden']);
+    }
+    expect((await proxied.admin('GET health')).status, 'probes are for everybody').toBe(200);
+    expect((await proxied.chunk({ index: 0 })).status, 'so are the contract routes').toBe(200);
+    expect(await own.size()).toBe(5);
+  });
+
+  it('is answered where there is a token', async () => {
+    const server = await openTestServer({ adminToken: 't' });
+    const proxied = new DoubleClient(server, 'k', { 'x-admin-token': 't', 'x-forwarded-for': '10.0.0.1' });
+    expect((await proxied.admin('GET uploads')).status).toBe(200);
+  });
+});
+
+describe('a request in absolute form (RFC 9112 §3.2.2)', () => {
+  it.each([
+    ['http://evil.test/__admin/version', 'localhost', 403],
+    ['http://127.0.0.1/__admin/version', 'evil.test', 200],
+    ['http://localhost:1/__admin/version', 'evil.test', 200],
+  ])('is for whom its target names: %s with Host: %s', async (target, host, status) => {
+    const { port } = await openTestServer();
+    const connection = await openConnection(port);
+    await connection.write(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    expect((await connection.answer())?.status).toBe(status);
+  });
+});
+
+describe('a body that is null', () => {
+  it.each([
+    'POST reset',
+    'POST verify',
+    'PUT clock',
+    'POST requests/count',
+    'POST requests/find',
+    'POST requests/wait',
+  ])('is refused, and is not taken for one that was left out: %s', async (line) => {
+    const own = new DoubleClient(await openTestServer(), 'k');
+    await own.chunk();
+    const [method = '', path = ''] = line.split(' ');
+    const { status } = await own.ask(method, `/__admin/${path}`, { body: 'null' });
+    expect(status).toBe(400);
+    expect(await own.size()).toBe(5);
+  });
 });

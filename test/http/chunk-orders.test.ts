@@ -163,7 +163,7 @@ describe('the part named file is the file', () => {
     ],
     [
       'with a transfer encoding that means nothing here',
-      'Content-Disposition: form-data; name="file"\r\nContent-Transfer-Encoding: base64',
+      'Content-Disposition: form-data; name="file"\r\nContent-Transfer-Encoding: binary',
     ],
   ];
 

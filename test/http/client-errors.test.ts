@@ -140,3 +140,50 @@ it('a client of the admin plane that leaves in the middle of its body is no defe
   );
   expect(server.takeErrors()).toEqual([]);
 });
+
+describe('what the parser refuses', () => {
+  const NO_COLON = 'GET / HTTP/1.1\r\nHost: x\r\nOrigin: https://app.example\r\nno colon\r\n\r\n';
+
+  it('is dated (RFC 9110 §6.6.1), is kept by no cache, and can be read by pages', async () => {
+    const { port } = await openTestServer();
+    for (const [text, origin] of [
+      [NO_COLON, 'https://app.example'],
+      [GARBAGE, '*'],
+      [`GET / HTTP/1.1\r\nHost: x\r\nX: ${'y'.repeat(20_000)}\r\n\r\n`, '*'],
+      ['CONNECT x:1 HTTP/1.1\r\nHost: x\r\nOrigin: https://app.example\r\n\r\n', 'https://app.example'],
+    ] as const) {
+      const connection = await openConnection(port);
+      await connection.write(text);
+      const headers = (await connection.answer())?.headers;
+      expect(Math.abs(Date.parse(headers?.['date'] ?? '') - Date.now())).toBeLessThan(60_000);
+      expect(headers).toMatchObject({
+        'cache-control': 'no-store',
+        'access-control-allow-origin': origin,
+        vary: 'Origin',
+      });
+    }
+  });
+
+  it('is told to no page beyond --cors-origin', async () => {
+    const { port } = await openTestServer({ corsOrigin: ['https://other.example'] });
+    const connection = await openConnection(port);
+    await connection.write(NO_COLON);
+    const answer = await connection.answer();
+    expect([answer?.status, answer?.headers['access-control-allow-origin']]).toEqual([400, undefined]);
+  });
+
+  it.each([1, 2])(
+    'for its method alone is 501 (RFC 9110 §9.1), as request %i of its connection',
+    async (nth) => {
+      const { port } = await openTestServer();
+      const answers = await answersTo(
+        port,
+        `${QUERY.repeat(nth - 1)}FOO /media/chunks HTTP/1.1\r\nHost: x\r\n\r\n`,
+      );
+      expect(answers).toEqual([
+        ...Array.from({ length: nth - 1 }, () => [200, undefined]),
+        [501, 'not_implemented'],
+      ]);
+    },
+  );
+});

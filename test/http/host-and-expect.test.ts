@@ -4,7 +4,7 @@ import { loadContract } from '../../src/contract.ts';
 import { errorSchema } from '../../src/http/schemas.ts';
 import { ask, openTestServer, sizeOf, wireOf } from '../helpers/app.ts';
 import { chunkParts, formOf } from '../helpers/multipart.ts';
-import { openConnection, requestBytes } from '../helpers/raw.ts';
+import { chunkedCoding, openConnection, requestBytes, type RawAnswer } from '../helpers/raw.ts';
 
 const { contentType, body: chunk } = formOf(
   chunkParts({ fileId: 'f', chunkIndex: 0, totalChunks: 1, bytes: Buffer.from('bytes') }),
@@ -102,4 +102,104 @@ it('an expectation that nobody knows is ignored: the request is served, and is o
   ]);
   expect(await sizeOf(server)).toBe(5);
   expect(server.journal?.count('*', { operation: 'uploadChunk', status: 200 })).toBe(1);
+});
+
+describe('a Host', () => {
+  const asked = (host: string): Promise<RawAnswer | null> =>
+    openTestServer().then(async ({ port }) => {
+      const connection = await openConnection(port);
+      await connection.write(`GET /media/chunks?fileId=f HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+      return connection.answer();
+    });
+
+  it.each(['a b/c', 'a/b', 'user@host', 'a:b', '[::1', 'é.example', 'a%zz'])(
+    'that is no host is 400: %s',
+    async (host) => {
+      const answer = await asked(host);
+      expect([answer?.status, wireOf(answer?.text).error]).toEqual([400, 'invalid_request']);
+    },
+  );
+
+  it.each(['x', 'localhost:4310', '[::1]:80', 'under_score.example:', '127.0.0.1', 'a%20b', ''])(
+    'that is one is taken: %j',
+    async (host) => expect((await asked(host))?.status).toBe(200),
+  );
+});
+
+describe('a key given twice (K6)', () => {
+  it.each([
+    ['X-API-Key: a\r\nX-API-Key: b', 'X-API-Key'],
+    ['x-api-key: a\r\nX-Api-Key: A', 'X-Api-Key'],
+    ['Authorization: Bearer a\r\nAuthorization: Bearer b', 'Authorization'],
+  ])('with different values is 400, and never a third namespace: %j', async (lines, named) => {
+    const server = await openTestServer();
+    const connection = await openConnection(server.port);
+    for (const line of ['GET /media/chunks?fileId=f', 'GET /channels', 'GET /__admin/uploads']) {
+      await connection.write(`${line} HTTP/1.1\r\nHost: x\r\n${lines}\r\n\r\n`);
+      const answer = await connection.answer();
+      expect([answer?.status, wireOf(answer?.text).error]).toEqual([400, 'invalid_request']);
+      expect(wireOf(answer?.text).message).toContain(`${named}: given twice`);
+    }
+    expect(server.journal?.count('*')).toBe(0);
+  });
+
+  it('with one value, or as two kinds, is one key', async () => {
+    const { port } = await openTestServer();
+    const connection = await openConnection(port);
+    for (const lines of [
+      'X-API-Key: a\r\nX-API-Key: a',
+      'X-API-Key: a\r\nAuthorization: Bearer b',
+      'X-API-Key: a, b',
+    ]) {
+      await connection.write(`GET /channels HTTP/1.1\r\nHost: x\r\n${lines}\r\n\r\n`);
+      expect((await connection.answer())?.status).toBe(200);
+    }
+  });
+});
+
+describe('a body that is coded once more (RFC 9112 §6.1)', () => {
+  it.each(['gzip, chunked', 'identity, chunked', 'deflate,chunked'])(
+    'is 501, and nothing of it is stored: %s',
+    async (coding) => {
+      const server = await openTestServer();
+      const connection = await openConnection(server.port);
+      const head = `POST /media/chunks HTTP/1.1\r\nHost: x\r\nContent-Type: ${contentType}\r\nTransfer-Encoding: ${coding}\r\n\r\n`;
+      await connection.write(Buffer.concat([Buffer.from(head), chunkedCoding(chunk)]));
+      const answer = await connection.answer();
+      expect([answer?.status, wireOf(answer?.text).error]).toEqual([501, 'not_implemented']);
+      expect(await sizeOf(server)).toBeNull();
+    },
+  );
+
+  it('is taken when it is chunked and no more, however that is written', async () => {
+    const server = await openTestServer();
+    const connection = await openConnection(server.port);
+    const head = `POST /media/chunks HTTP/1.1\r\nHost: x\r\nContent-Type: ${contentType}\r\nTransfer-Encoding:  Chunked \r\n\r\n`;
+    await connection.write(Buffer.concat([Buffer.from(head), chunkedCoding(chunk)]));
+    expect((await connection.answer())?.status).toBe(200);
+  });
+});
+
+it('another version of HTTP is 505 (RFC 9110 §15.6.6)', async () => {
+  const { port } = await openTestServer();
+  const connection = await openConnection(port);
+  await connection.write('GET /media/chunks?fileId=f HTTP/2.0\r\nHost: x\r\n\r\n');
+  const answer = await connection.answer();
+  expect([answer?.status, wireOf(answer?.text).error]).toEqual([505, 'http_version_not_supported']);
+});
+
+describe('a client that waits for 100 Continue', () => {
+  it.each([
+    ['/media/chunks', 'text/plain', 415],
+    ['/media/chunks', 'multipart/form-data', 400],
+    ['/media/videos', 'text/plain', 415],
+    ['/media/images', 'multipart/form-data', 400],
+  ])('is refused at once for its content type: POST %s as %s', async (path, type, status) => {
+    const { port } = await openTestServer();
+    const connection = await openConnection(port);
+    await connection.write(
+      `POST ${path} HTTP/1.1\r\nHost: x\r\nX-API-Key: k\r\nContent-Type: ${type}\r\nContent-Length: 9999\r\nExpect: 100-continue\r\n\r\n`,
+    );
+    expect((await connection.answer())?.status).toBe(status);
+  });
 });

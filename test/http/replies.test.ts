@@ -234,13 +234,7 @@ it('what a proxy says of where a request came from changes nothing: answers name
   };
   const made = await ask(server, '/media/chunks?fileId=f', { headers: { ...same, ...forwarded } });
   expect(made.status).toBe(200);
-  for (const path of [
-    '/media/chunks?fileId=f',
-    '/channels',
-    '/nowhere',
-    '/__admin/uploads',
-    '/__admin/docs',
-  ]) {
+  for (const path of ['/media/chunks?fileId=f', '/channels', '/nowhere', '/__admin/health']) {
     const plain = await ask(server, path, { key: 'k', headers: same });
     const proxied = await ask(server, path, { key: 'k', headers: { ...same, ...forwarded } });
     expect([proxied.status, proxied.text], path).toEqual([plain.status, plain.text]);
@@ -321,7 +315,9 @@ describe('pages of other origins (CORS)', () => {
       for (const prefix of ['', '/api/v1']) {
         const answer = await ask(server, `${prefix}${path}`, preflight);
         expect([answer.status, answer.text]).toEqual([204, '']);
-        expect(answer.headers.get('access-control-allow-origin')).toBe('*');
+        expect(answer.headers.get('access-control-allow-origin')).toBe('https://app.example');
+        expect(answer.headers.get('access-control-allow-credentials')).toBe('true');
+        expect(answer.headers.has('content-length'), 'RFC 9110 §8.6').toBe(false);
         expect(answer.headers.get('access-control-allow-methods')).toBe('GET, POST, OPTIONS');
         expect(answer.headers.get('access-control-allow-headers')).toBe('x-api-key,content-type');
         expect(answer.headers.get('access-control-max-age')).toBe('600');
@@ -337,9 +333,11 @@ describe('pages of other origins (CORS)', () => {
       await ask(server, '/profiles', { headers }),
       await ask(server, '/media/chunks', { headers, method: 'POST' }),
     ]) {
-      expect(answer.headers.get('access-control-allow-origin')).toBe('*');
+      expect(answer.headers.get('access-control-allow-origin')).toBe('https://app.example');
+      expect(answer.headers.get('access-control-allow-credentials'), 'withCredentials works').toBe('true');
+      expect(answer.headers.get('vary')).toContain('Origin');
       expect(answer.headers.get('access-control-expose-headers')).toBe(
-        'X-Request-Id, Retry-After, Allow, X-Mock-Fault',
+        'X-Request-Id, Retry-After, Allow, WWW-Authenticate, X-Mock-Fault',
       );
     }
   });
@@ -365,7 +363,7 @@ describe('pages of other origins (CORS)', () => {
     }
     const any = await openTestServer();
     const { headers } = await ask(any, '/media/videos');
-    expect([headers.get('access-control-allow-origin'), headers.get('vary')]).toEqual(['*', null]);
+    expect([headers.get('access-control-allow-origin'), headers.get('vary')]).toEqual(['*', 'Origin']);
     expect(headers.get('access-control-expose-headers')).toContain('Allow');
   });
 
@@ -403,9 +401,17 @@ describe('pages of other origins (CORS)', () => {
     }
   });
 
-  it('an OPTIONS that is no preflight is answered all the same', async () => {
+  it('an OPTIONS that is no preflight is told the methods of the path, or that there is none', async () => {
     const server = await openTestServer();
-    expect((await ask(server, '/media/chunks', { method: 'OPTIONS' })).status).toBe(204);
+    for (const prefix of ['', '/api/v1']) {
+      const known = await ask(server, `${prefix}/media/chunks`, { method: 'OPTIONS' });
+      expect([known.status, known.headers.get('allow')]).toEqual([204, 'GET, HEAD, POST, OPTIONS']);
+      expect(known.headers.has('content-length')).toBe(false);
+      const unknown = await ask(server, `${prefix}/nope`, { method: 'OPTIONS' });
+      expect([unknown.status, unknown.body.error]).toEqual([404, 'not_found']);
+    }
+    // A page asks before it sends a key to a mistyped path. Told no, it could not read that there is no such path.
+    expect((await ask(server, '/nope', preflight)).status).toBe(204);
   });
 });
 
@@ -513,5 +519,69 @@ describe('a server that drains (D4)', () => {
     await server.drain(50);
     await connection.closed();
     expect(connection.leftOver).toBe('');
+  });
+});
+
+describe('a 401', () => {
+  it('says what would be taken (RFC 9110 §15.5.2)', async () => {
+    const open = await openTestServer();
+    const closed = await openTestServer({ apiKeys: ['k'], adminToken: 't' });
+    const challengeOf = async (...asked: Parameters<typeof ask>): Promise<unknown> => {
+      const { status, headers } = await ask(...asked);
+      return [status, headers.get('www-authenticate')];
+    };
+    expect(await challengeOf(open, '/channels')).toEqual([401, 'Bearer realm="xenonflare"']);
+    expect(await challengeOf(closed, '/media/chunks?fileId=f', { key: 'other' })).toEqual([
+      401,
+      'Bearer realm="xenonflare", error="invalid_token"',
+    ]);
+    expect(await challengeOf(closed, '/__admin/uploads')).toEqual([
+      401,
+      'Bearer realm="xenonflare-mock admin"',
+    ]);
+  });
+});
+
+describe('a path that is written out', () => {
+  it.each(['count', 'find', 'wait'])('has its own methods alone: GET /__admin/requests/%s', async (name) => {
+    const server = await openTestServer();
+    for (const method of ['GET', 'DELETE']) {
+      const answer = await ask(server, `/__admin/requests/${name}`, { method });
+      expect([answer.status, answer.body.error, answer.headers.get('allow')]).toEqual([
+        405,
+        'method_not_allowed',
+        'POST',
+      ]);
+    }
+  });
+});
+
+describe('a path that cannot be decoded', () => {
+  it('is refused as the contract says, and pages can read it', async () => {
+    const server = await openTestServer();
+    const answer = await ask(server, '/media/videos/%zz', {
+      key: 'k',
+      headers: { origin: 'https://app.example' },
+    });
+    expect([answer.status, answer.body.error]).toEqual([400, 'invalid_request']);
+    expect(answer.body.details).toMatchObject({ fields: [{ field: 'path' }] });
+    expect(answer.headers.get('access-control-allow-origin')).toBe('https://app.example');
+  });
+});
+
+describe('a route that is missing', () => {
+  const messageOf = async (settings: Parameters<typeof openTestServer>[0]): Promise<string> => {
+    const { port } = await openTestServer(settings);
+    return (await ask({ url: `http://127.0.0.1:${port}` }, '/__admin/docs')).body.message;
+  };
+
+  it('because the admin plane is off says so, and how to have it', async () => {
+    const message = await messageOf({ host: '0.0.0.0' });
+    expect(message).toContain('is off here');
+    expect(message).not.toContain('/__admin/openapi.yaml');
+  });
+
+  it('because the admin plane has a port of its own says where that is', async () => {
+    expect(await messageOf({ adminPort: 0 })).toMatch(/http:\/\/127\.0\.0\.1:\d+\/__admin\/docs/);
   });
 });

@@ -1,10 +1,10 @@
-// request-ids.ts: what each request is called, in its answer, in the log and in the journal.
+// http/request-ids.ts: what a request is called in its answer, in the log and in the journal.
 //
-// Must not know: what requests are about.
+// Must not know: what is asked.
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { ADMIN_PREFIX } from './admin/plane.ts';
-import { MediaIds } from './ids.ts';
+import { MediaIds } from '../ids.ts';
+import { isOfAdminPlane } from './exchange.ts';
 
 /** A proxy's request id is kept, if it is short and harmless in a log line. With a seed, ours are a repeatable sequence. */
 export function createRequestIds(
@@ -15,7 +15,7 @@ export function createRequestIds(
     const given = headers['x-request-id'];
     if (typeof given === 'string' && /^[\w.-]{1,64}$/.test(given)) return given;
     // Looking at the admin plane must not change what the contract's exchanges are called.
-    if (seed === undefined || url.startsWith(ADMIN_PREFIX)) return randomUUID();
+    if (seed === undefined || isOfAdminPlane(url)) return randomUUID();
     return contractIds.next('requests');
   };
 }
