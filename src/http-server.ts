@@ -34,7 +34,7 @@ import { InFlight } from './http/in-flight.ts';
 import { Keys } from './http/keys.ts';
 import { lingerAfter } from './http/linger.ts';
 import { Pipelined } from './http/pipelined.ts';
-import { countRequests } from './http/rate-limit.ts';
+import { RequestRate } from './http/rate-limit.ts';
 import { answerUnroutable, installReplies, shuttingDown } from './http/replies.ts';
 import { createRequestIds } from './http/request-ids.ts';
 import { RequestLog } from './http/request-log.ts';
@@ -51,6 +51,8 @@ import type { Uploads } from './uploads/uploads.ts';
 
 const FEED_MEMORY = 4 * 1024 * 1024;
 const LINGER_SILENCE_MS = 5_000;
+/** How often connections are looked at that have not sent their headers yet. */
+const CHECK_MS = 5_000;
 
 /** Is shown each Fastify instance before it has a route: whoever looks on sees every route and every exchange. */
 export type AppObserver = (app: FastifyInstance) => void;
@@ -90,7 +92,6 @@ export class HttpServer {
     const { config } = options;
     const served = new ServedPaths();
     this.#main = this.#createApp(served, surroundings(surroundOptions(options)));
-    if (config.maxRequestsPerSecond !== undefined) countRequests(this.#main, config.maxRequestsPerSecond);
     const contract = contractOptions(options, { inFlight: this.#inFlight, served });
     const admin = this.#adminOptions(contract.body);
     // Not among the options: those go on to nested plugins, and a prefix would be put on once more by each.
@@ -154,8 +155,9 @@ export class HttpServer {
       requestTimeout: 0, // A slow upload is legal however long it takes (§7); silence is what ends it.
       keepAliveTimeout: config.keepAliveTimeout,
       http: {
+        requestTimeout: 0, // Here, too: as it is made, the server refuses a time for headers that is longer than this.
         headersTimeout: config.headerTimeout,
-        connectionsCheckingInterval: Math.min(config.headerTimeout, 5_000),
+        connectionsCheckingInterval: Math.min(config.headerTimeout || CHECK_MS, CHECK_MS),
         requireHostHeader: false, // Node's own refusal says nothing; `refuseUnclear` is ours.
       },
       genReqId: createRequestIds(config.seed),
@@ -265,7 +267,9 @@ function contractOptions(
 ): ContractRoutesOptions {
   const { config, storage, metrics, uploads, media, fixtures } = options;
   const { maxParts, maxPartHeaderBytes, maxFieldBytes, maxFileSize: maxFileBytes } = config;
+  const { maxRequestsPerSecond } = config;
   return {
+    rate: maxRequestsPerSecond === undefined ? null : new RequestRate(maxRequestsPerSecond),
     uploads,
     media,
     fixtures,
@@ -278,7 +282,10 @@ function contractOptions(
     isStrict: config.strict,
     maxFileBytes,
     limits: { maxParts, maxPartHeaderBytes, maxFieldBytes },
-    body: { idleMs: config.idleTimeout, budget: new FeedBudget(FEED_MEMORY) },
+    body: {
+      idleMs: config.idleTimeout === 0 ? Number.POSITIVE_INFINITY : config.idleTimeout,
+      budget: new FeedBudget(FEED_MEMORY),
+    },
     readBytes: (place, extents, range) => storage.bytes.read(place, extents, range),
     intake: {
       uploads,

@@ -3,9 +3,14 @@
 //
 // Must not know: where values come from (config.ts), what is done with them. It is a leaf.
 import { z } from 'zod';
-import { duration, list, size } from './units.ts';
+import { durationWithin, list, size } from './units.ts';
 
 const flag = z.union([z.boolean(), z.enum(['true', 'false'])]).transform((value) => String(value) === 'true');
+
+/** Added to a date of our times it is still one. */
+const HUNDRED_YEARS = '36500d';
+/** A timer of Node's own is as long, with what is added to it. */
+const MOST_OF_A_TIMER = '24d';
 
 const count = z.coerce.number({ error: 'expected a whole number' }).int('expected a whole number');
 const text = z.string().min(1, 'expected some text, got none');
@@ -84,35 +89,37 @@ export const SETTINGS = {
     sentence:
       'Requests of the contract that one key may make in a second; beyond it, 429. Not set: any number.',
   }),
-  uploadTtl: setting(duration, {
+  uploadTtl: setting(durationWithin('1ms', HUNDRED_YEARS), {
     default: '24h',
     placeholder: 'DURATION',
     sentence: 'An upload expires this long after its last stored chunk.',
   }),
-  takeoverAfter: setting(duration, {
+  takeoverAfter: setting(durationWithin('0s', HUNDRED_YEARS), {
     default: '3s',
     placeholder: 'DURATION',
-    sentence: 'A request that sent no byte for this long gives way to a newer one for the same chunk.',
+    sentence:
+      'A request that sent no byte for this long gives way to a newer one for the same chunk; 0: at once.',
   }),
-  headerTimeout: setting(duration, {
+  headerTimeout: setting(durationWithin('0s', HUNDRED_YEARS), {
     default: '60s',
     placeholder: 'DURATION',
-    sentence: 'A request must have sent its headers within this time.',
+    sentence: 'A request must have sent its headers within this time; 0: no limit.',
   }),
-  idleTimeout: setting(duration, {
+  idleTimeout: setting(durationWithin('0s', HUNDRED_YEARS), {
     default: '60s',
     placeholder: 'DURATION',
-    sentence: 'A body that is silent for this long ends with 408. There is no limit on the total time.',
+    sentence:
+      'A body that is silent for this long ends with 408; 0: none does. There is no limit on the total time.',
   }),
-  keepAliveTimeout: setting(duration, {
+  keepAliveTimeout: setting(durationWithin('0s', MOST_OF_A_TIMER), {
     default: '72s',
     placeholder: 'DURATION',
-    sentence: 'An unused connection is closed after this time.',
+    sentence: 'An unused connection is closed after this time; 0: never.',
   }),
-  grace: setting(duration, {
+  grace: setting(durationWithin('0s', MOST_OF_A_TIMER), {
     default: '10s',
     placeholder: 'DURATION',
-    sentence: 'On SIGTERM, requests in flight have this long to end.',
+    sentence: 'On SIGTERM, requests in flight have this long to end; 0: none.',
   }),
   maxParts: setting(count.min(4), {
     default: '100',
@@ -164,12 +171,12 @@ export const SETTINGS = {
     sentence:
       '`name`: the extension of a direct upload; `content`: the first bytes of every file, too; `off`: nothing.',
   }),
-  pendingTime: setting(duration, {
+  pendingTime: setting(durationWithin('0s', HUNDRED_YEARS), {
     default: '200ms',
     placeholder: 'DURATION',
     sentence: 'How long a media entry is `pending` before it is `processing` (assumed).',
   }),
-  processingTime: setting(duration, {
+  processingTime: setting(durationWithin('0s', HUNDRED_YEARS), {
     default: '800ms',
     placeholder: 'DURATION',
     sentence: 'How long a media entry is `processing` before it is `completed` (assumed).',

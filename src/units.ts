@@ -35,6 +35,12 @@ export const duration = z.union([z.number(), z.string()]).transform((value, cont
   return z.NEVER;
 });
 
+/** A duration as `duration`, from `least` to `most`, both as a person writes them: what is beyond is refused by their names. */
+export function durationWithin(least: string, most: string): z.ZodPipe<typeof duration, z.ZodNumber> {
+  const error = `expected a duration from ${least} to ${most}`;
+  return duration.pipe(z.number().min(duration.parse(least), error).max(duration.parse(most), error));
+}
+
 /** Items with commas between them, or an array. */
 export const list = z
   .union([z.array(z.string()), z.string()])

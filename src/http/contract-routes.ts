@@ -10,13 +10,15 @@ import { chunkRoutes, type ChunkRoutesOptions } from './chunks.ts';
 import { isOfAdminPlane, refuseContentCoding } from './exchange.ts';
 import type { Keys } from './keys.ts';
 import { mediaRoutes, type MediaRoutesOptions } from './media.ts';
-import { refuseTooMany } from './rate-limit.ts';
 import type { ServedPaths } from './served.ts';
+import { refuseTooMany, type RequestRate } from './rate-limit.ts';
 
 export interface ContractRoutesOptions extends MediaRoutesOptions, ChunkRoutesOptions {
   readonly keys: Keys;
   readonly corsOrigin: readonly string[];
   readonly served: ServedPaths;
+  /** Null: a key may ask as often as it likes. */
+  readonly rate: RequestRate | null;
 }
 
 /** Browsers keep the answer to a preflight for this long. */
@@ -97,7 +99,7 @@ export async function contractRoutes(app: FastifyInstance, options: ContractRout
         : options.keys.caller(request.headers);
     done();
   });
-  refuseTooMany(app);
+  if (options.rate !== null) refuseTooMany(app, options.rate);
   // Before a client that waits for it is told to go on with its body (rule C13).
   app.addHook('onRequest', (request, reply, done) => {
     if (request.routeOptions.config.operationId === undefined) return done();

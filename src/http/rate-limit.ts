@@ -1,40 +1,58 @@
 // http/rate-limit.ts: how many requests one key may make in a second (`--max-requests-per-second`).
 //
 // Promises: a request over the limit is refused before anything of its body is read, and does nothing; each key is counted
-// by itself; no more than MAX_KEYS of them are remembered.
+// by itself, in seconds of the monotonic clock: the date may jump; no more than MAX_KEYS of them are remembered.
 // Must not know: what the routes do.
 import type { FastifyInstance } from 'fastify';
 import { AppError } from '../errors.ts';
+import { monotonicMs } from '../machine-time.ts';
 import { callerOf } from './exchange.ts';
 
 const SECOND_MS = 1000;
 /** The one that asked longest ago is forgotten first. */
 const MAX_KEYS = 10_000;
-/** What we do not promise in openapi.yaml we do not send. `Retry-After` comes with every refusal that is worth a retry. */
-const NO_HEADERS = { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false };
 
-/** To be called once, before the routes come, however many prefixes they have: a key's requests are counted together. */
-export function countRequests(app: FastifyInstance, maxPerSecond: number): void {
-  // Loaded here, or every start would wait for it.
-  void app.register(import('@fastify/rate-limit'), {
-    global: false,
-    max: maxPerSecond,
-    timeWindow: SECOND_MS,
-    cache: MAX_KEYS,
-    keyGenerator: (request) => callerOf(request).namespace,
-    addHeaders: { ...NO_HEADERS, 'retry-after': false },
-    addHeadersOnExceeding: NO_HEADERS,
-    errorResponseBuilder: () => tooManyRequests(maxPerSecond),
-  });
+interface Second {
+  readonly beganMs: number;
+  requests: number;
 }
 
-/** For the routes of this scope. To be called after the hook that finds out who calls; does nothing unless they are counted. */
-export function refuseTooMany(app: FastifyInstance): void {
-  if (!app.hasDecorator('rateLimit')) return;
-  const refuse = app.rateLimit();
-  app.addHook('onRequest', async function (request, reply) {
+export class RequestRate {
+  readonly maxPerSecond: number;
+  readonly #now: () => number;
+  /** By key, in order of their last request. */
+  readonly #seconds = new Map<string, Second>();
+
+  constructor(maxPerSecond: number, now: () => number = monotonicMs) {
+    this.maxPerSecond = maxPerSecond;
+    this.#now = now;
+  }
+
+  /** One more request of this key. False: it made as many in this second as it may. */
+  take(key: string): boolean {
+    const now = this.#now();
+    const known = this.#seconds.get(key);
+    const isRunning = known !== undefined && now - known.beganMs < SECOND_MS;
+    const second = isRunning ? known : { beganMs: now, requests: 0 };
+    second.requests += 1;
+    this.#seconds.delete(key);
+    this.#seconds.set(key, second);
+    if (this.#seconds.size > MAX_KEYS) this.#forgetOldest();
+    return second.requests <= this.maxPerSecond;
+  }
+
+  #forgetOldest(): void {
+    const [oldest] = this.#seconds.keys();
+    if (oldest !== undefined) this.#seconds.delete(oldest);
+  }
+}
+
+/** To be called after the hook that finds out who calls. With one rate for all prefixes, a key's requests are counted together. */
+export function refuseTooMany(app: FastifyInstance, rate: RequestRate): void {
+  app.addHook('onRequest', (request, _reply, done) => {
     // A preflight has no caller.
-    if (request.caller !== null) await refuse.call(this, request, reply);
+    const isRefused = request.caller !== null && !rate.take(callerOf(request).namespace);
+    done(isRefused ? tooManyRequests(rate.maxPerSecond) : undefined);
   });
 }
 

@@ -1,14 +1,20 @@
 // rate-limit.test.ts: `--max-requests-per-second`: who asks too often is refused, and nobody else.
 import { describe, expect, it, vi } from 'vitest';
+import { RequestRate } from '../../src/http/rate-limit.ts';
 import { loadContract } from '../../src/contract.ts';
 import { ask, openTestServer, sendChunk, sizeOf, type Answer, type TestServer } from '../helpers/app.ts';
 
 const LIMIT = 3;
 const { operations } = loadContract();
 
-/** Its clock stands still, so that a second lasts as long as the test wants. */
-async function openLimited(): Promise<TestServer> {
-  vi.useFakeTimers({ toFake: ['Date'] });
+const time = vi.hoisted(() => ({ ms: 0 }));
+vi.mock(import('../../src/machine-time.ts'), async (importOriginal) => ({
+  ...(await importOriginal()),
+  monotonicMs: () => time.ms,
+}));
+
+/** The machine's time stands still, so that a second lasts as long as the test wants; the date goes on. */
+function openLimited(): Promise<TestServer> {
   return openTestServer({ maxRequestsPerSecond: LIMIT });
 }
 
@@ -36,9 +42,9 @@ describe('a key that asked as often as it may', () => {
     const server = await openLimited();
     await useUp(server, 'k');
     expect((await status(server, 'k')).status).toBe(429);
-    vi.setSystemTime(Date.now() + 999);
+    time.ms += 999;
     expect((await status(server, 'k')).status).toBe(429);
-    vi.setSystemTime(Date.now() + 1);
+    time.ms += 1;
     await useUp(server, 'k');
   });
 
@@ -74,7 +80,7 @@ describe('a key that asked as often as it may', () => {
     expect(armed.status, armed.text).toBe(201);
     await useUp(server, 'k');
     expect((await sendChunk(server, { key: 'k' })).status).toBe(429);
-    vi.setSystemTime(Date.now() + 1000);
+    time.ms += 1000;
     expect(await sizeOf(server, 'f', 'k')).toBeNull();
     expect((await sendChunk(server, { key: 'k' })).status, 'the rule is still armed').toBe(503);
     const found = await admin('requests/find', { errorCode: 'too_many_requests' });
@@ -103,5 +109,28 @@ describe('nobody else is refused', () => {
     const server = await openTestServer();
     const answers = await Promise.all(Array.from({ length: 300 }, () => status(server, 'k')));
     expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([200]));
+  });
+});
+
+describe('the count', () => {
+  it('goes by the monotonic clock: a date that jumps changes nothing', async () => {
+    const server = await openLimited();
+    await useUp(server, 'k');
+    const date = vi.spyOn(Date, 'now');
+    for (const hours of [-5, 5]) {
+      date.mockReturnValue(Date.UTC(2026, 2, 1) + hours * 3600_000);
+      expect((await status(server, 'k')).status, 'still the same second').toBe(429);
+      time.ms += 1000;
+      await useUp(server, 'k');
+    }
+    date.mockRestore();
+  });
+
+  it('remembers no more than 10,000 keys, and forgets the one that asked longest ago', () => {
+    const rate = new RequestRate(1, () => 0);
+    for (let i = 0; i < 10_000; i += 1) expect(rate.take(`key ${i}`)).toBe(true);
+    expect(rate.take('key 0')).toBe(false);
+    expect(rate.take('one more')).toBe(true);
+    expect([rate.take('key 0'), rate.take('key 1')]).toEqual([false, true]);
   });
 });
