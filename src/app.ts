@@ -11,11 +11,11 @@ import { Clocks } from './clock.ts';
 import { startCollector, type CollectorOptions } from './collector.ts';
 import { shownValue, type Config, type Source } from './config.ts';
 import { SETTING_NAMES, type SettingName } from './settings.ts';
-import { isDamage } from './errors.ts';
+import { isDamage, nullIfDamaged } from './errors.ts';
 import { EVERYBODY, RuleBook } from './faults/rule-book.ts';
 import type { Rule } from './faults/rules.ts';
-import { ensureEntry } from './http/media.ts';
 import { isLoopback } from './http/addresses.ts';
+import { sourceOf } from './http/media.ts';
 import { HttpServer, type AppObserver } from './http-server.ts';
 import { MediaIds } from './ids.ts';
 import { DamageBook } from './integrity/damage-book.ts';
@@ -96,6 +96,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const closeStores = async (): Promise<void> => {
     await clocks.close();
     await collector.stop();
+    await media.close();
     await uploads.close();
     await storage.close();
   };
@@ -262,7 +263,8 @@ function createServices(options: ServerOptions, { storage, metrics, damages }: P
   const onCreated = (entry: { spec: { type: string } }): void => metrics.entryCreated(entry.spec.type);
   const expiries = new Expiries();
   const onErased = (place: Place): void => damages.forget(place);
-  const media = new Media({ storage, clock, ids, timing, onCreated, onErased });
+  const onCloseError = noteOn(logger);
+  const media = new Media({ storage, clock, ids, timing, onCreated, onErased, onCloseError });
   const uploads = new Uploads({
     storage,
     clock,
@@ -282,12 +284,8 @@ function createServices(options: ServerOptions, { storage, metrics, damages }: P
     },
     onCompleted: () => metrics.uploadCompleted(),
     onErased,
-    settle: async (finalized) => {
-      // A damaged entry has its bytes: its ledger comes after them. What is wrong with it is its own affair (D2).
-      await ensureEntry(media, finalized).catch((error: unknown) => {
-        if (!isDamage(error)) throw error;
-      });
-    },
+    // A damaged entry has its bytes: its ledger comes after them. What is wrong with it is its own affair (D2).
+    settle: (finalized) => media.settle(sourceOf(finalized)).catch(nullIfDamaged),
   });
   metrics.observe({
     openUploads: () => uploads.unfinishedCount,

@@ -250,6 +250,16 @@ export function damage(place: DamagedPlace, message: string, facts: object = {})
   return new AppError('upload_damaged', message, { kind, namespace, name, ...facts });
 }
 
+/** As `InDoubt`, of what failed for this reason. */
+export function inDoubt(cause: unknown): InDoubt {
+  if (cause instanceof InDoubt) return cause;
+  const code = cause instanceof AppError ? cause.code : 'internal_error';
+  const message =
+    'the server could not do this, and could not undo what it had done of it: whether it is stored will be known when its disk ' +
+    'works again; ask for the status, or send it again';
+  return Object.assign(new InDoubt(code, message), { cause });
+}
+
 /** What is stored fails its checks (rule D2). */
 export function isDamage(error: unknown): error is AppError {
   return error instanceof AppError && error.code === 'upload_damaged';

@@ -7,13 +7,14 @@
 import { crc32 } from 'node:zlib';
 import { invalidFields } from '../errors.ts';
 import { PUBLIC_NAMESPACE } from '../http/keys.ts';
+import { sourceOf } from '../http/media.ts';
 import type { Fixtures } from '../media/accounts.ts';
 import { requestFingerprint } from '../media/entry-fingerprint.ts';
 import { parseEntryRequest, sentFields, type EntrySpec } from '../media/entry-form.ts';
 import type { PublishFailure } from '../media/entry.ts';
 import type { Media } from '../media/media.ts';
 import type { Clock } from '../uploads/ports.ts';
-import type { Uploads, UploadRef } from '../uploads/uploads.ts';
+import type { FinalizeRequest, Uploads, UploadRef } from '../uploads/uploads.ts';
 import type { State, StoredChunk, StoredFinalize, StoredUpload } from './state-shapes.ts';
 
 export interface ImportOptions {
@@ -124,11 +125,15 @@ export class StateImport {
     const check = (): Promise<void> => Promise.resolve();
     const earlier = { mediaId: entry.id, at: timeOf(entry.at) };
     const fingerprint = requestFingerprint(spec.fields ?? {}, spec.type, this.#options.fixtures);
-    const asked = { fingerprint, spec: { ...spec }, check, earlier };
-    const { finalization, place, extents, bytes } = await uploads.finalize(ref, asked);
-    const { mediaId, namespace, at, entryAt = at } = finalization;
     const failures = failuresOf(entry);
-    await media.ensure({ mediaId, namespace, spec, at: entryAt, bytes, extents, from: place, failures });
+    const make: FinalizeRequest['make'] = (finalized) => media.settle({ ...sourceOf(finalized), failures });
+    await uploads.finalize(ref, {
+      fingerprint,
+      spec: { ...spec },
+      check,
+      earlier,
+      make,
+    });
   }
 
   async #entry(

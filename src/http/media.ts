@@ -9,6 +9,7 @@ import type { Entry } from '../media/entry.ts';
 import { parseEntryRequest, sentFields, type EntryFields, type EntrySpec } from '../media/entry-form.ts';
 import { requestFingerprint } from '../media/entry-fingerprint.ts';
 import { checkContent, checkName, SNIFF_BYTES, type MediaCheck } from '../media/media-check.ts';
+import type { EntrySource } from '../media/entry-maker.ts';
 import type { Media } from '../media/media.ts';
 import type { Metrics } from '../telemetry.ts';
 import type { Bytes, Extent, Place } from '../uploads/ports.ts';
@@ -222,18 +223,21 @@ async function finalize(
   };
   const asked = { fingerprint: requestFingerprint(fields, spec.type, fixtures), spec: { ...spec }, check };
   const finalized = await uploads.finalize(ref, asked);
-  return { entry: await ensureEntry(media, finalized), isNew: finalized.isNew };
+  return { entry: await media.ensure(sourceOf(finalized)), isNew: finalized.isNew };
 }
 
-/** The entry of a finalised upload: made now, or made before, whatever a crash left half done (rule F6). */
-export function ensureEntry(
-  media: Media,
-  { finalization, place, extents, bytes }: FinalizedContent,
-): Promise<Entry> {
+/** What the entry of a finalised upload is made of. */
+export function sourceOf({
+  finalization,
+  place,
+  extents,
+  bytes,
+  isNew = false,
+}: FinalizedContent & { readonly isNew?: boolean }): EntrySource {
   const { mediaId, namespace, at, entryAt = at } = finalization;
   // The ledger gives back what `finalize` above put in.
   const spec = finalization.spec as unknown as EntrySpec;
-  return media.ensure({ mediaId, namespace, spec, at: entryAt, bytes, extents, from: place });
+  return { mediaId, namespace, spec, at: entryAt, bytes, extents, from: place, isNew };
 }
 
 async function createDirect(

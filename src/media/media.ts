@@ -1,8 +1,8 @@
 // media/media.ts: the media entries of all namespaces as a service: made from an upload or from direct bytes, read, listed.
 //
 // Promises: an entry exists if and only if its ledger does, and then its bytes are at its own place, moved there and
-// never copied (rule F7); making the entry of a finalised upload again does nothing (F6). One namespace never sees
-// another's entries (K4).
+// never copied (rule F7); making the entry of a finalised upload again does nothing (F6). One that is refused is not there, and the
+// bytes are where they came from (C16). One namespace never sees another's entries (K4).
 // Must not know: HTTP, uploads (it is handed a place and extents), why a platform fails.
 import { randomBytes } from 'node:crypto';
 import { isDamage, type AppError } from '../errors.ts';
@@ -10,6 +10,7 @@ import { wallMs } from '../machine-time.ts';
 import { Turns } from '../turns.ts';
 import type { Clock, Extent, Ids, LedgerRecord, Place, Storage } from '../uploads/ports.ts';
 import { DirectUpload } from './direct-upload.ts';
+import { asError, EntryMaker, type EntrySource } from './entry-maker.ts';
 import type { EntrySpec } from './entry-form.ts';
 import {
   decide,
@@ -30,19 +31,6 @@ export interface StoredEntry {
   readonly extents: readonly Extent[];
 }
 
-/** Bytes and intent from which an entry is made. `from`: where the bytes are, unless a crash came after they were moved. */
-export interface EntrySource {
-  readonly mediaId: string;
-  readonly namespace: string;
-  readonly spec: EntrySpec;
-  readonly at: number;
-  readonly bytes: number;
-  readonly extents: readonly Extent[];
-  readonly from: Place;
-  /** Of an entry that existed before, and is put back. */
-  readonly failures?: readonly PublishFailure[];
-}
-
 export interface MediaOptions {
   readonly storage: Storage;
   readonly clock: Clock;
@@ -50,6 +38,8 @@ export interface MediaOptions {
   readonly timing: EntryTiming;
   readonly onCreated: (entry: Entry) => void;
   readonly onErased: (place: Place) => void;
+  /** A file could not be closed: nothing is lost, but it wants a look. */
+  readonly onCloseError: (error: unknown) => void;
 }
 
 const MAX_CACHED = 1_000;
@@ -64,15 +54,32 @@ export class Media {
   readonly #turns = new Turns();
   /** Names of direct uploads on their way. */
   readonly #direct = new Set<string>();
+  readonly #maker: EntryMaker;
 
   constructor(options: MediaOptions) {
     this.#options = options;
+    this.#maker = new EntryMaker(options);
   }
 
-  /** The entry of this source: made if it is not there, whatever a crash left half done. */
-  ensure(source: EntrySource): Promise<Entry> {
-    // An id can be put back into several namespaces.
-    return this.#turns.inTurn(keyOf(source.namespace, source.mediaId), () => this.#ensure(source));
+  /**
+   * The entry of this source: made if it is not there, whatever a crash left half done.
+   * @throws InDoubt when that failed and could not be undone yet; after every other error nothing has changed
+   */
+  async ensure(source: EntrySource): Promise<Entry> {
+    const made = await this.#inTurn(source);
+    if (made instanceof Error) throw made;
+    return made;
+  }
+
+  /** As `ensure`. Resolves to why it is certain that there is no such entry and that the bytes are where they were; or to null. */
+  async settle(source: EntrySource): Promise<Error | null> {
+    const made = await this.#inTurn(source);
+    return made instanceof Error ? made : null;
+  }
+
+  /** An id can be put back into several namespaces. */
+  #inTurn(source: EntrySource): Promise<Entry | Error> {
+    return this.#turns.inTurn(keyOf(source.namespace, source.mediaId), () => this.#make(source));
   }
 
   /** Null when this namespace has no such entry. */
@@ -87,6 +94,7 @@ export class Media {
   /** In turn, unless it is in the cache. */
   async #lookUp(namespace: string, id: string): Promise<StoredEntry | null> {
     const key = keyOf(namespace, id);
+    await this.#maker.undo(placeOf(namespace, id));
     const stored = this.#cache.get(key) ?? (await this.#read(placeOf(namespace, id)));
     if (stored !== null) this.#remember(key, stored);
     return stored;
@@ -159,6 +167,7 @@ export class Media {
       await this.#options.storage.ledgers.remove(place);
       await this.#options.storage.bytes.remove(place);
       this.#options.onErased(place);
+      this.#maker.forget(place);
     });
   }
 
@@ -176,6 +185,7 @@ export class Media {
       const moment = { now: clock.now(namespace), timing };
       const event = stored && decide(stored.entry, { type: 'fail-publish', ...failure }, moment);
       if (stored === null || event === null) return false;
+      this.#cache.delete(keyOf(namespace, id)); // Unless it is known that it is stored it is read again.
       await opened.ledger.append([event]);
       this.#remember(keyOf(namespace, id), { ...stored, entry: evolve(stored.entry, event) });
       return true;
@@ -198,6 +208,7 @@ export class Media {
    */
   async collect(olderThanMs: number, onError: (error: unknown, place: Place) => void): Promise<void> {
     const { bytes } = this.#options.storage;
+    await this.close();
     for await (const { place, modifiedAt } of bytes.list('media')) {
       if (wallMs() < modifiedAt + olderThanMs || this.#direct.has(place.name)) continue;
       // In turn: of an entry that is being made the bytes come before the ledger.
@@ -214,47 +225,39 @@ export class Media {
     else await opened?.ledger.close();
   }
 
-  async #ensure(source: EntrySource): Promise<Entry> {
-    const { storage, onCreated } = this.#options;
-    const existing = await this.#lookUp(source.namespace, source.mediaId);
-    if (existing !== null) return existing.entry;
+  /** An error: why there is no such entry. */
+  async #make(source: EntrySource): Promise<Entry | Error> {
+    const place = placeOf(source.namespace, source.mediaId);
+    const refused = await this.#maker.undo(place);
+    if (refused !== null) return refused;
+    try {
+      const existing = await this.#lookUp(source.namespace, source.mediaId);
+      if (existing !== null) return existing.entry;
+    } catch (error) {
+      if (source.isNew !== true || isDamage(error)) throw error;
+      return asError(error);
+    }
+    return this.#makeAt(place, source);
+  }
+
+  async #makeAt(place: Place, source: EntrySource): Promise<Entry | Error> {
     const { mediaId: id, namespace, spec, at, bytes, extents, failures = [] } = source;
-    const place = placeOf(namespace, id);
-    // The ledger comes last: with it the entry exists, and a crash before it is mended by doing all of this again.
-    await this.#bringHome(source.from, place, extents);
     const known = failures.length === 0 ? {} : { failures };
     const created: EntryEvent = { type: 'entry-created', at, id, namespace, spec, bytes, ...known };
     const content: ContentRecord = { type: 'content', extents };
-    await this.#record(place, [created, content], source.from);
-    await storage.bytes.release(place);
+    const refused = await this.#maker.make(place, source, [created, content]);
+    if (refused !== null) return refused;
     const stored = { entry: evolve(null, created), extents };
     this.#remember(keyOf(namespace, id), stored);
-    onCreated(stored.entry);
+    this.#options.onCreated(stored.entry);
     return stored.entry;
   }
 
-  /** The bytes are at the entry's own place afterwards. No ledger speaks of that place yet. */
-  async #bringHome(from: Place, place: Place, extents: readonly Extent[]): Promise<void> {
-    const { bytes } = this.#options.storage;
-    if (await bytes.move(from, place)) return;
-    // Both places hold bytes. Those at the entry's are nobody's: a crash came between the removal of an entry's ledger and that
-    // of its bytes, and the entry's id is given again by a seed. Nothing is removed unless the others are all there.
-    const { missing } = await bytes.reconcile(from, extents);
-    if (missing.length > 0)
-      throw new Error(`bytes of entry ${place.name} are missing (${missing.join(', ')})`);
-    await bytes.remove(place);
-    if (!(await bytes.move(from, place))) throw new Error(`the place of entry ${place.name} is taken`);
-  }
-
-  /** When it rejects, there is no entry, and the bytes are where they came from: whose they were there sees to them. */
-  async #record(place: Place, records: readonly object[], from: Place): Promise<void> {
-    const { bytes, ledgers } = this.#options.storage;
-    try {
-      const ledger = await ledgers.create(place, records);
-      await ledger.close();
-    } catch (error) {
-      await bytes.move(place, from).catch(() => undefined); // The collector's, then (rule C15).
-      throw error;
+  /** What could not be undone is tried once more: the next process would take it for an entry. */
+  async close(): Promise<void> {
+    for (const place of this.#maker.refusedPlaces) {
+      const undone = this.#turns.inTurn(keyOf(place.namespace, place.name), () => this.#maker.undo(place));
+      await undone.catch(() => undefined); // It stays remembered.
     }
   }
 

@@ -109,6 +109,11 @@ export class ChunkWriter {
     this.#supersede(deletedMeanwhile(this.#claim));
   }
 
+  /** Nothing of its upload can be relied on. Resolves when none of its bytes comes any more. */
+  letGo(reason: AppError): Promise<void> {
+    return this.#supersede(reason) ? this.settled() : this.ended;
+  }
+
   #supersede(reason: AppError): boolean {
     if (this.#phase !== 'receiving') return false;
     if (this.#supersededBy === null) {
@@ -185,10 +190,12 @@ export class ChunkWriter {
   async abort(): Promise<void> {
     if (this.#phase === 'ended') return;
     this.#phase = 'committing'; // From here on it is not to be superseded: it ends by itself.
-    await this.#upload.inTurn(async () => {
+    const ended = this.#upload.inTurn(async () => {
       await this.#cutOff();
       this.#end();
     });
+    // It is spoilt: its ledger may speak of these bytes. Whoever reads it anew cuts off what does not count.
+    await ended.catch(() => this.#end());
   }
 
   async #cutOff(): Promise<void> {

@@ -12,6 +12,14 @@ export interface FinalizedContent {
   readonly bytes: number;
 }
 
+/**
+ * Makes the entry of a finalised upload unless it is there: the bytes are the entry's when this resolves to null. To an error: the
+ * entry could not be made for this reason, it is certain that there is none, and the bytes are where they were. Rejects when
+ * neither is known; but never with `upload_damaged`: by that one knows an upload that cannot be opened.
+ * @param finalized `isNew`: nobody can have made the entry before
+ */
+export type MakeEntry = (finalized: FinalizedContent & { readonly isNew: boolean }) => Promise<Error | null>;
+
 export function handOver(place: Place, finalization: Finalization, state: UploadState): FinalizedContent {
   return { finalization, place, extents: state.chunks.extents(), bytes: state.receivedBytes };
 }

@@ -3,8 +3,9 @@
 // Promises: what `store` resolved with is in the ledger and in the state, in this order (rule D1); records of
 // one upload are decided and appended one at a time; a chunk has at most one writer (rule C12).
 // Must not know: HTTP, other uploads, when this one is opened or forgotten (open-uploads.ts).
+import { AppError, InDoubt } from '../errors.ts';
 import type { Ledger, Place, Storage } from './ports.ts';
-import { evolve, type UploadEvent, type UploadState } from './upload.ts';
+import { evolve, withoutFinalization, type UploadEvent, type UploadState } from './upload.ts';
 import { MAIN_SEGMENT } from './chunk-table.ts';
 import type { ChunkWriter } from './chunk-writer.ts';
 
@@ -22,15 +23,25 @@ export class OpenUpload {
   #turn: Promise<unknown> = Promise.resolve();
   /** Running or waiting. */
   #turns = 0;
-  /** Set when an erasure failed: nobody knows what is stored until it is read again, as another OpenUpload. */
-  #spoilt: Error | null = null;
+  /**
+   * Set when an erasure failed, or a record can be stored or not: nobody knows what is stored until it is read again, as another
+   * OpenUpload. Nothing is written or cut for this one any more.
+   */
+  #spoilt: AppError | null = null;
+  readonly #onSpoilt: (upload: OpenUpload) => void;
 
-  constructor(place: Place, storage: Storage) {
+  /** @param onSpoilt told once, when nobody may rely on this one any more: `letGo` is to be called */
+  constructor(place: Place, storage: Storage, onSpoilt: (upload: OpenUpload) => void = () => undefined) {
     this.place = place;
     this.storage = storage;
+    this.#onSpoilt = onSpoilt;
   }
 
-  /** @throws Error when an erasure failed: what is known of this upload is not to be relied on */
+  get isSpoilt(): boolean {
+    return this.#spoilt !== null;
+  }
+
+  /** @throws AppError when what is known of this upload is not to be relied on */
   refuseSpoilt(): void {
     if (this.#spoilt !== null) throw this.#spoilt;
   }
@@ -43,7 +54,7 @@ export class OpenUpload {
 
   /**
    * One at a time: nothing else of this upload is decided or appended while `work` runs.
-   * @throws Error, and does nothing, when an erasure before it failed
+   * @throws AppError, and does nothing, when it is spoilt
    */
   inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#turns === 0 ? this.#run(work) : this.#turn.then(() => this.#run(work));
@@ -60,13 +71,45 @@ export class OpenUpload {
     this.#turns -= 1;
   };
 
-  /** Appends, then folds. Called in turn. When it rejects, the state is as before. */
+  /** Appends, then folds. Called in turn. When it rejects, the state is as before; with `InDoubt` it is spoilt. */
   async store(events: readonly UploadEvent[]): Promise<UploadState> {
-    if (this.#ledger === null) this.#ledger = await this.storage.ledgers.create(this.place, events);
-    else await this.#ledger.append(events);
+    await this.#spoiltByDoubt(async () => {
+      if (this.#ledger === null) this.#ledger = await this.storage.ledgers.create(this.place, events);
+      else await this.#ledger.append(events);
+    });
     for (const event of events) this.state = evolve(this.state, event);
     if (this.state === null) throw new Error('no event was stored');
     return this.state;
+  }
+
+  /** That it is finalised does not count: no entry came of it. Called in turn. When it rejects, it is spoilt. */
+  async revokeFinalization(): Promise<void> {
+    const { state } = this;
+    if (state === null || state.finalization === null) return;
+    await this.#spoiltByDoubt(async () => this.#ledger?.revoke());
+    this.state = withoutFinalization(state);
+  }
+
+  async #spoiltByDoubt(work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (error instanceof InDoubt) this.#spoil(error);
+      throw error;
+    }
+  }
+
+  #spoil(reason: AppError): void {
+    if (this.#spoilt !== null) return;
+    this.#spoilt = reason;
+    this.#onSpoilt(this);
+  }
+
+  /** Of one that is spoilt: resolves when no byte of a writer is on its way any more, and every file is closed. */
+  async letGo(): Promise<void> {
+    const reason = this.#spoilt ?? new AppError('internal_error', 'the upload has to be read again');
+    await Promise.all([...this.writers.values()].map((writer) => writer.letGo(reason)));
+    await this.closeFiles();
   }
 
   /** Reserves the end of the main segment for one writer. False: another writes there. */
@@ -108,8 +151,14 @@ export class OpenUpload {
       onGone();
       await this.storage.bytes.remove(this.place);
     } catch (cause) {
-      if (this.state !== null)
-        this.#spoilt = new Error('the upload could not be erased, and has to be read again', { cause });
+      if (this.state !== null) {
+        const message = 'the upload could not be erased, and has to be read again';
+        this.#spoil(
+          cause instanceof AppError
+            ? cause
+            : Object.assign(new AppError('internal_error', message), { cause }),
+        );
+      }
       throw cause;
     }
     this.state = null;

@@ -6,7 +6,7 @@
 // Must not know: chunks, HTTP.
 import { damage } from '../errors.ts';
 import { Turns } from '../turns.ts';
-import { handOver, type FinalizedContent } from './finalized.ts';
+import { handOver, type MakeEntry } from './finalized.ts';
 import { OpenUpload } from './open-upload.ts';
 import type { Clock, Place, Storage } from './ports.ts';
 import { isExpired, type UploadEvent, type UploadState } from './upload.ts';
@@ -35,11 +35,7 @@ export interface OpenUploadsOptions {
   readonly onErasing: (place: Place) => void;
   /** A file could not be closed: nothing is lost (every record is stored before it counts), but it wants a look. */
   readonly onCloseError: (error: unknown) => void;
-  /**
-   * Makes the entry of a finalised upload unless it is there: the bytes are the entry's when this resolves. Never rejects with
-   * `upload_damaged`: by that one knows an upload that cannot be opened.
-   */
-  readonly settle: (finalized: FinalizedContent) => Promise<void>;
+  readonly settle: MakeEntry;
 }
 
 interface Opening {
@@ -120,18 +116,24 @@ export class OpenUploads {
   /** Erases an upload that exists. Called in its turn. When it rejects, whoever comes next reads anew what is stored. */
   async erase(upload: OpenUpload, onGone?: () => void): Promise<void> {
     this.#options.onErasing(upload.place);
-    try {
-      await upload.erase(onGone);
-    } catch (error) {
-      this.#open.delete(keyOf(upload.place));
-      throw error;
-    }
+    await upload.erase(onGone);
   }
 
-  /** The entry that it became, if it did, is there, whatever a crash or a full disk left half done. Called in its turn. */
-  async settle(place: Place, state: UploadState): Promise<void> {
-    const { finalization } = state;
-    if (finalization !== null) await this.#options.settle(handOver(place, finalization, state));
+  /**
+   * The entry that it became, if it did, is there, whatever a crash left half done; or it is not finalised: an entry that cannot be
+   * made does not count, and it is as before. Called in its turn.
+   * @param isNew it was finalised just now
+   * @returns why the entry could not be made; null when it is there, or none was asked for
+   * @throws what leaves it open: it is finalised then, and the entry is made, or refused, the next time
+   */
+  async settle(upload: OpenUpload, isNew = false, make = this.#options.settle): Promise<Error | null> {
+    const { place, state } = upload;
+    if (state === null || state.finalization === null) return null;
+    const refused = await make({ ...handOver(place, state.finalization, state), isNew });
+    if (refused === null) return null;
+    await upload.revokeFinalization();
+    this.#options.onOpened(place);
+    return refused;
   }
 
   /** Whether this upload is open and exists: to know so costs nothing. False: it has to be opened to know. */
@@ -142,7 +144,7 @@ export class OpenUploads {
 
   release(upload: OpenUpload): void {
     upload.users -= 1;
-    if (upload.users > 0) return;
+    if (upload.users > 0 || upload.isSpoilt) return;
     if (upload.state === null) this.#forget(upload);
     else if (this.#open.size > this.#options.maxIdle) this.#closeIdle();
   }
@@ -163,7 +165,7 @@ export class OpenUploads {
 
   async #read(place: Place): Promise<OpenUpload> {
     const { storage, onRepair } = this.#options;
-    const upload = new OpenUpload(place, storage);
+    const upload = new OpenUpload(place, storage, (spoilt) => this.#abandon(spoilt));
     const opened = await storage.ledgers.open(place);
     // The ledger's checksums vouch that these are the records this code wrote.
     if (opened !== null) upload.restore(opened.ledger, opened.records as unknown as UploadEvent[]);
@@ -201,7 +203,7 @@ export class OpenUploads {
     const erased = upload.inTurn(async () => {
       const { state, place } = upload;
       if (state === null) return;
-      await this.settle(place, state);
+      await this.settle(upload);
       await this.erase(upload, () => onExpired(place, state));
     });
     return erased.finally(() => this.#expiring.delete(upload));
@@ -218,10 +220,18 @@ export class OpenUploads {
 
   /** Nobody uses it any more. */
   #forget(upload: OpenUpload): void {
+    this.#dropped(upload, () => upload.closeFiles());
+  }
+
+  /** Nobody may rely on it any more: whoever comes next reads anew what is stored, once nothing is written there for this one. */
+  #abandon(upload: OpenUpload): void {
+    this.#dropped(upload, () => upload.letGo());
+  }
+
+  #dropped(upload: OpenUpload, close: () => Promise<void>): void {
     const key = keyOf(upload.place);
-    this.#open.delete(key);
-    const closed = this.#turns.inTurn(key, () => upload.closeFiles());
-    closed.catch(this.#options.onCloseError);
+    if (this.#open.get(key)?.upload === upload) this.#open.delete(key);
+    this.#turns.inTurn(key, close).catch(this.#options.onCloseError);
   }
 }
 

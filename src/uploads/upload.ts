@@ -81,6 +81,17 @@ export function evolve(state: UploadState | null, event: UploadEvent): UploadSta
   return state;
 }
 
+/**
+ * The opposite of `evolve` for the last record, which says that it is finalised: that was refused, and nothing of it counts. The
+ * record before it is of the chunk that made it whole.
+ */
+export function withoutFinalization(state: UploadState): UploadState {
+  const last = state.completedBy === null ? undefined : state.chunks.get(state.completedBy);
+  state.finalization = null;
+  state.lastActivityAt = last?.at ?? state.lastActivityAt;
+  return state;
+}
+
 function started(event: Extract<UploadEvent, { type: 'started' }>): UploadState {
   return {
     fileId: event.fileId,

@@ -10,7 +10,7 @@ import { OpenUploads, type OpenUploadsOptions } from './open-uploads.ts';
 import type { OpenUpload } from './open-upload.ts';
 import { placeOf } from './place.ts';
 import type { Extent, Ids, Place } from './ports.ts';
-import { handOver, type FinalizedContent } from './finalized.ts';
+import { handOver, type FinalizedContent, type MakeEntry } from './finalized.ts';
 import { Unfinished } from './unfinished.ts';
 import {
   decideFinalize,
@@ -45,6 +45,8 @@ export interface FinalizeRequest {
   readonly check: (content: { place: Place; extents: readonly Extent[] }) => Promise<void>;
   /** Of an entry that existed before, and is put back. */
   readonly earlier?: { readonly mediaId?: string | undefined; readonly at?: number | undefined };
+  /** How its entry is made, where that is not the usual way. */
+  readonly make?: MakeEntry;
 }
 
 /** Of an upload, finalised or not. */
@@ -123,8 +125,9 @@ export class Uploads {
   }
 
   /**
-   * Turns a complete upload into an entry, exactly once (rules F4, F6).
-   * @throws AppError `upload_not_found`, `upload_incomplete`, `already_finalized`
+   * Turns a complete upload into an entry, exactly once (rules F4, F6). The entry is there when this resolves; when it rejects since
+   * there was no room, the upload is as before (C16).
+   * @throws AppError `upload_not_found`, `upload_incomplete`, `already_finalized`, `insufficient_storage`
    */
   async finalize(ref: UploadRef, asked: FinalizeRequest): Promise<FinalizedUpload> {
     const { namespace } = ref.caller;
@@ -133,7 +136,7 @@ export class Uploads {
       upload.inTurn(async () => {
         const { state, place } = upload;
         if (state === null) throw uploadNotFound(ref.fileId);
-        await this.#open.settle(place, state); // What a refusal or an answer names is there.
+        await this.#open.settle(upload); // What a refusal or an answer names is there.
         const { order } = this.#options;
         const decision = decideFinalize(state, { fingerprint, namespace, order });
         if (decision.kind === 'existing')
@@ -145,9 +148,11 @@ export class Uploads {
         const finalization = { mediaId, namespace, fingerprint, spec, ...times };
         await upload.cutOffWriters();
         const stored = await upload.store([{ type: 'finalized', ...finalization }]);
+        this.#unfinished.remove(place);
         // The entry's bytes are moved away: nothing of them may be kept open here.
         await upload.storage.bytes.release(place);
-        this.#unfinished.remove(place);
+        const refused = await this.#open.settle(upload, true, asked.make);
+        if (refused !== null) throw refused;
         return { ...handOver(place, finalization, stored), isNew: true };
       }),
     );
@@ -159,8 +164,8 @@ export class Uploads {
       upload.inTurn(async () => {
         const { state, place } = upload;
         if (state === null) return null;
+        await this.#open.settle(upload);
         const { finalization, chunks, nextIndex } = state;
-        await this.#open.settle(place, state);
         return { place, extents: chunks.extents(nextIndex), finalization };
       }),
     );
@@ -199,10 +204,9 @@ export class Uploads {
 
   /** False: there is none. Null: a writer came meanwhile, and what it writes must not lose its beginning. */
   async #eraseUnwritten(upload: OpenUpload): Promise<boolean | null> {
-    const { state, place } = upload;
     if (upload.writers.size > 0) return null;
-    if (state === null) return false;
-    await this.#open.settle(place, state);
+    if (upload.state === null) return false;
+    await this.#open.settle(upload);
     await this.#open.erase(upload);
     return true;
   }

@@ -236,7 +236,7 @@ function mustHold(isSo: boolean, message: string): void {
   if (!isSo) throw new Broken(message);
 }
 
-const FILES = new Set(['format', 'lock', 'ledgers', 'bytes', 'spool']);
+const FILES = new Set(['format', 'lock', 'ledgers', 'bytes', 'spool', 'reserve']);
 
 /**
  * Opens the folder as the server would, holds what is there against what was promised, and then goes on: every upload is

@@ -136,6 +136,21 @@ function ledgerSuite(storage: () => Storage): void {
     );
   });
 
+  it('a record that is revoked is not given back, and the next one comes after those before it', async () => {
+    const { ledgers } = storage();
+    const ledger = await ledgers.create(place(), [{ n: 1 }, { n: 2 }]);
+    await ledger.append([{ n: 3 }]);
+    await ledger.revoke();
+    expect(await recordsAt(storage(), place())).toEqual([{ n: 1 }, { n: 2 }]);
+    await ledger.append([{ n: 4 }]);
+    await ledger.close();
+    const opened = await ledgers.open(place());
+    await opened?.ledger.revoke();
+    await opened?.ledger.append([{ n: 5 }]);
+    await opened?.ledger.close();
+    expect(await recordsAt(storage(), place())).toEqual([{ n: 1 }, { n: 2 }, { n: 5 }]);
+  });
+
   it('a record that is changed after it was appended is stored as it was', async () => {
     const record = { n: 1 };
     const ledger = await storage().ledgers.create(place(), [record]);

@@ -1,7 +1,7 @@
 // helpers/uploads.ts: the upload service over some storage, with a clock that stands still until it is told, and a client
 // that sends chunks straight to it, without HTTP.
 import { crc32 } from 'node:zlib';
-import type { EntrySpec } from '../../src/media/entry-form.ts';
+import { sourceOf } from '../../src/http/media.ts';
 import { Media } from '../../src/media/media.ts';
 import { createMemoryStorage } from '../../src/storage/memory.ts';
 import type { ChunkTurn } from '../../src/uploads/chunk-turn.ts';
@@ -53,6 +53,9 @@ export function openService(
   const clock = options.clock ?? new FakeClock();
   const nextId = { next: () => (ids += 1).toString(16).padStart(24, '0') };
   const timing = { pendingMs: 0, processingMs: 0 };
+  const seen = { expired: [] as Place[], completed: [] as Place[], repairs: [] as Repair[] };
+  const closeErrors: unknown[] = [];
+  const onCloseError = (error: unknown): unknown => closeErrors.push(error);
   const media = new Media({
     storage,
     clock,
@@ -60,9 +63,8 @@ export function openService(
     timing,
     onCreated: () => undefined,
     onErased: () => undefined,
+    onCloseError,
   });
-  const seen = { expired: [] as Place[], completed: [] as Place[], repairs: [] as Repair[] };
-  const closeErrors: unknown[] = [];
   const uploads = new Uploads({
     storage,
     ids: nextId,
@@ -73,11 +75,11 @@ export function openService(
     maxIdle: 100,
     maxOpenPerNamespace: 1_000,
     onRepair: (repair) => seen.repairs.push(repair),
-    onCloseError: (error) => closeErrors.push(error),
+    onCloseError,
     onExpired: (place) => seen.expired.push(place),
     onCompleted: (place) => seen.completed.push(place),
     onErased: () => undefined,
-    settle: async (finalized) => void (await entryOf(media, finalized)),
+    settle: (finalized) => media.settle(sourceOf(finalized)),
     ...options,
     clock,
   });
@@ -86,10 +88,7 @@ export function openService(
 
 /** What the server does with a finalised upload. Resolves to the entry's id. */
 export async function entryOf(media: Media, finalized: FinalizedContent): Promise<string> {
-  const { finalization, place, extents, bytes } = finalized;
-  const { mediaId, namespace, at } = finalization;
-  const spec = finalization.spec as unknown as EntrySpec;
-  return (await media.ensure({ mediaId, namespace, spec, at, bytes, extents, from: place })).id;
+  return (await media.ensure(sourceOf(finalized))).id;
 }
 
 export function request(

@@ -21,6 +21,7 @@ function mediaOn(storage: Storage, ids = new MediaIds(null)): Media {
     timing: { pendingMs: 0, processingMs: 0 },
     onCreated: () => undefined,
     onErased: () => undefined,
+    onCloseError: () => undefined,
   });
 }
 

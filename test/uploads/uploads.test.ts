@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { AppError } from '../../src/errors.ts';
+import { AppError, InDoubt } from '../../src/errors.ts';
 import { createMemoryStorage } from '../../src/storage/memory.ts';
 import type { ChunkWriter } from '../../src/uploads/chunk-writer.ts';
 import type { ChunkTurn } from '../../src/uploads/chunk-turn.ts';
@@ -561,43 +561,44 @@ describe('finalising', () => {
 });
 
 describe('a crash while finalising', () => {
-  /** The storage breaks at one call, once, and the process that used it with it. */
-  function breakingAt(call: 'append' | 'move' | 'create'): { storage: Storage; arm: () => void } {
-    const memory = createMemoryStorage();
+  /** From this call on the process that uses the storage does nothing any more. */
+  function breakingAt(
+    call: 'append' | 'move' | 'create',
+    memory: Storage,
+  ): { storage: Storage; arm: () => void } {
     let isArmed = false;
-    const breakOnce = (): void => {
-      if (!isArmed) return;
-      isArmed = false;
-      throw new Error('the process died');
+    let isDead = false;
+    const mortal = <T extends object>(target: T, isFatal: (name: string, place?: Place) => boolean): T =>
+      new Proxy(target, {
+        get(object, key) {
+          if (!(key in object)) return undefined; // `then`: it is no promise.
+          const method = Reflect.get(object, key, object) as (...args: unknown[]) => unknown;
+          return async (...args: unknown[]) => {
+            isDead ||= isArmed && isFatal(String(key), args[0] as Place);
+            if (isDead) throw new Error('the process died');
+            const result = await method.apply(object, args);
+            return key === 'create' ? mortal(result as object, isFatal) : result;
+          };
+        },
+      });
+    const isFatal = (name: string, place?: Place): boolean =>
+      name === call && (call !== 'create' || place?.kind === 'media');
+    const storage = {
+      ...memory,
+      bytes: mortal(memory.bytes, isFatal),
+      ledgers: mortal(memory.ledgers, isFatal),
     };
-    const bytes = changed(memory.bytes, {
-      move: async (from, to) => {
-        if (call === 'move') breakOnce();
-        return memory.bytes.move(from, to);
-      },
-    });
-    const ledgers = changed(memory.ledgers, {
-      create: async (place, records) => {
-        if (call === 'create' && place.kind === 'media') breakOnce();
-        const ledger = await memory.ledgers.create(place, records);
-        return changed(ledger, {
-          append: async (more) => {
-            if (call === 'append') breakOnce();
-            await ledger.append(more);
-          },
-        });
-      },
-    });
-    return { storage: { ...memory, bytes, ledgers }, arm: () => (isArmed = true) };
+    return { storage, arm: () => (isArmed = true) };
   }
 
   async function crashAt(call: 'append' | 'move' | 'create'): Promise<Service> {
-    const { storage, arm } = breakingAt(call);
+    const memory = createMemoryStorage();
+    const { storage, arm } = breakingAt(call, memory);
     const service = openService({}, storage);
     await sendAll(service, ['one', 'two']);
     arm();
-    await expect(finalise(service)).rejects.toThrow('the process died');
-    return restarted(service);
+    await expect(finalise(service)).rejects.toThrow();
+    return openService({ clock: service.clock }, memory);
   }
 
   it('before the record: the upload is as before, and can be finalised', async () => {
@@ -657,6 +658,174 @@ describe('a crash while finalising', () => {
       expect(await entryContent(service, entries[0] ?? '')).toBe('onetwo');
     },
   );
+});
+
+describe('an entry that cannot be made (C16)', () => {
+  const isMedia = ({ kind }: Place): boolean => kind === 'media';
+
+  /** A storage that does not do what it is told not to. */
+  function failing(): { storage: Storage; fails: Set<'move' | 'home' | 'create' | 'remove' | 'revoke'> } {
+    const memory = createMemoryStorage();
+    const fails = new Set<'move' | 'home' | 'create' | 'remove' | 'revoke'>();
+    const unless = async <T>(what: Parameters<typeof fails.has>[0], work: () => Promise<T>): Promise<T> => {
+      if (fails.has(what)) throw new AppError('insufficient_storage', 'full');
+      return work();
+    };
+    const storage = withBytes(
+      withLedgers(memory, {
+        create: async (place, records) => {
+          const ledger = await unless(isMedia(place) ? 'create' : 'home', () =>
+            memory.ledgers.create(place, records),
+          );
+          const revoke = (): Promise<void> =>
+            fails.has('revoke')
+              ? Promise.reject(new InDoubt('insufficient_storage', 'full, twice'))
+              : ledger.revoke();
+          return changed(ledger, { revoke });
+        },
+        remove: (place) => unless('remove', () => memory.ledgers.remove(place)),
+      }),
+      { move: (from, to) => unless(isMedia(to) ? 'move' : 'home', () => memory.bytes.move(from, to)) },
+    );
+    return { storage, fails };
+  }
+
+  async function entriesIn(service: Service): Promise<string[]> {
+    const entries: string[] = [];
+    for await (const { entry } of service.media.list(ALICE.namespace)) entries.push(entry.id);
+    return entries;
+  }
+
+  it.each(['move', 'create'] as const)(
+    'at its %s: the upload is as before, and another request for it can be finalised',
+    async (call) => {
+      const { storage, fails } = failing();
+      const service = openService({}, storage);
+      await sendAll(service, ['one', 'two']);
+      const before = { ...(await service.uploads.inspect(REF)) };
+      service.clock.advance(1_000);
+      fails.add(call);
+      expect(await codeOf(finalise(service))).toBe('insufficient_storage');
+      expect(await service.uploads.inspect(REF)).toEqual(before);
+      expect(await recordTypes(service)).toEqual(['started', 'chunk', 'chunk']);
+      expect(service.uploads.unfinishedCount).toBe(1);
+      expect(await entriesIn(service)).toEqual([]);
+      fails.clear();
+      const id = await finalise(service, 'f', request('other'));
+      expect(await entryContent(service, id)).toBe('onetwo');
+      expect(await entriesIn(service)).toEqual([id]);
+      expect(service.uploads.unfinishedCount).toBe(0);
+    },
+  );
+
+  it.each(['home', 'remove', 'revoke'] as const)(
+    'and cannot be undone either (%s): nobody relies on it, and it is undone before anybody looks at it again',
+    async (undoing) => {
+      const { storage, fails } = failing();
+      const service = openService({}, storage);
+      await sendAll(service, ['one', 'two']);
+      fails.add('create').add(undoing);
+      await expect(finalise(service)).rejects.toBeInstanceOf(InDoubt);
+      fails.delete(undoing);
+      const id = await finalise(service, 'f', request('other')).catch((error: unknown) => String(error));
+      expect(id, 'there is no room yet').toContain('full');
+      fails.clear();
+      const made = await finalise(service, 'f', request(undoing === 'revoke' ? 'print' : 'other'));
+      expect(await entryContent(service, made)).toBe('onetwo');
+      expect(await entriesIn(service)).toEqual([made]);
+      expect(await contentOf(service)).toBe('onetwo');
+    },
+  );
+
+  it('is made after a restart when it could not be undone: its bytes are where its ledger says', async () => {
+    const { storage, fails } = failing();
+    const service = openService({}, storage);
+    await sendAll(service, ['one', 'two']);
+    fails.add('create').add('home');
+    await expect(finalise(service)).rejects.toBeInstanceOf(InDoubt);
+    fails.clear();
+    const next = restarted(service);
+    const id = await finalise(next);
+    expect(await entryContent(next, id)).toBe('onetwo');
+    expect(await entriesIn(next)).toEqual([id]);
+  });
+
+  it('is undone when the server ends, if it can be by then', async () => {
+    const { storage, fails } = failing();
+    const service = openService({}, storage);
+    await sendAll(service, ['one', 'two']);
+    fails.add('create').add('home');
+    await expect(finalise(service)).rejects.toBeInstanceOf(InDoubt);
+    fails.clear();
+    await service.media.close();
+    const left: string[] = [];
+    for await (const { place } of storage.bytes.list('media')) left.push(place.name);
+    expect(left).toEqual([]);
+  });
+
+  it('does not keep its upload from being deleted: that needs no room', async () => {
+    const { storage, fails } = failing();
+    const service = openService({}, storage);
+    await sendAll(service, ['one', 'two']);
+    fails.add('create');
+    expect(await codeOf(finalise(service))).toBe('insufficient_storage');
+    expect(await service.uploads.remove(REF)).toBe(true);
+    expect(await storage.bytes.usage()).toBe(0);
+  });
+});
+
+describe('a record of which nobody knows whether it is stored', () => {
+  /** The first append after `arm` is stored, and says that it may not be. */
+  function doubtful(): { storage: Storage; arm: () => void } {
+    const memory = createMemoryStorage();
+    let isArmed = false;
+    const doubting = <T extends Ledger>(ledger: T): T =>
+      changed<Ledger>(ledger, {
+        append: async (records) => {
+          await ledger.append(records);
+          if (!isArmed) return;
+          isArmed = false;
+          throw new InDoubt('insufficient_storage', 'full, twice');
+        },
+      }) as T;
+    const storage = withLedgers(memory, {
+      create: async (place, records) => doubting(await memory.ledgers.create(place, records)),
+      open: async (place) => {
+        const opened = await memory.ledgers.open(place);
+        return opened && { ...opened, ledger: doubting(opened.ledger) };
+      },
+    });
+    return { storage, arm: () => (isArmed = true) };
+  }
+
+  it('keeps its bytes; the upload is read anew and goes on', async () => {
+    const { storage, arm } = doubtful();
+    const service = openService({}, storage);
+    await send(service, 'one', { index: 0, total: 3 });
+    arm();
+    expect(await codeOf(send(service, 'two', { index: 1, total: 3 }))).toBe('insufficient_storage');
+    expect(await sizeOf(service), 'what is stored counts').toBe(6);
+    expect(await codeOf(send(service, 'two', { index: 1, total: 3 }))).toBe('accepted');
+    expect(await send(service, 'three', { index: 2, total: 3 })).toMatchObject({ completed: true });
+    expect(await contentOf(restarted(service))).toBe('onetwothree');
+  });
+
+  it('ends every other writer of the upload before it is read anew: none writes over what comes next', async () => {
+    const { storage, arm } = doubtful();
+    const service = openService({ order: 'any' }, storage);
+    await send(service, 'one', { index: 0, total: 4 });
+    const slow = await claim(service, { index: 1, total: 4 });
+    if (slow.work.kind !== 'write') throw new Error('not to be written');
+    await slow.work.write([Buffer.from('half')]);
+    arm();
+    expect(await codeOf(send(service, 'three', { index: 2, total: 4 }))).toBe('insufficient_storage');
+    expect(await send(service, 'two', { index: 1, total: 4 })).toMatchObject({ completed: false });
+    await expect(slow.work.write([Buffer.from('late')])).rejects.toBeInstanceOf(InDoubt);
+    await slow.end();
+    expect(await send(service, 'four', { index: 3, total: 4 })).toMatchObject({ completed: true });
+    expect(await contentOf(service)).toBe('onetwothreefour');
+    expect(service.uploads.unfinishedCount).toBe(1);
+  });
 });
 
 describe('an upload expires (C15)', () => {
