@@ -53,6 +53,8 @@ export interface Header extends Assumable {
 export interface ResponseObject extends Assumable {
   readonly headers?: Named<Header>;
   readonly content: Named<MediaType>;
+  /** Of a refusal: the codes that can stand in its `error` under this status. */
+  readonly 'x-error-codes'?: readonly string[];
 }
 
 export interface OperationObject extends Assumable {
@@ -66,7 +68,12 @@ export interface OperationObject extends Assumable {
     readonly in: string;
     readonly example: string | number;
   })[];
-  readonly requestBody?: { readonly required?: boolean; readonly content: Named<MediaType> };
+  readonly requestBody?: {
+    readonly required?: boolean;
+    readonly content: Named<MediaType>;
+    /** Bodies that the server takes, too, and that are not for client generators to see. */
+    readonly 'x-lenient-content'?: Named<MediaType>;
+  };
   readonly responses: Named<ResponseObject>;
 }
 
@@ -127,19 +134,21 @@ export function writeParsed(): void {
   }
 }
 
-/** The same object for the same ref lets each schema be compiled once. The documents have no cycles. */
+/** The same object for the same place lets each schema be compiled once. The documents have no cycles. */
 function resolveRefs(root: unknown): unknown {
-  const known = new Map<string, unknown>();
+  const known = new Map<unknown, unknown>();
   const lookUp = (ref: string): unknown => {
     const keys = ref
       .slice(2)
       .split('/')
       .map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~'));
-    if (!known.has(ref))
-      known.set(ref, resolve(keys.reduce((node, key) => Reflect.get(Object(node), key), root)));
-    return known.get(ref);
+    return resolve(keys.reduce((node, key) => Reflect.get(Object(node), key), root));
   };
   const resolve = (node: unknown): unknown => {
+    if (!known.has(node)) known.set(node, resolveAnew(node));
+    return known.get(node);
+  };
+  const resolveAnew = (node: unknown): unknown => {
     if (Array.isArray(node)) return node.map(resolve);
     if (!isRecord(node)) return node;
     const { $ref: ref, ...beside } = node;

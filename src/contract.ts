@@ -118,20 +118,11 @@ function createContract(name: DocumentName): Contract {
 
 function toOperation(route: Pick<Operation, 'path' | 'method'>, operation: OperationObject): Operation {
   const statuses = Object.entries(operation.responses).map(([status, response]) => {
-    const codes = Object.values(response.content).flatMap(({ schema }) => codesOf(schema));
-    return [Number(status), { codes, response }] as const;
+    return [Number(status), { codes: response['x-error-codes'] ?? [], response }] as const;
   });
   const { security = [{ key: [] }] } = operation;
   const isKeyOptional = security.length === 0 || security.some((way) => Object.keys(way).length === 0);
   return { ...operation, ...route, isKeyOptional, statuses: new Map(statuses) };
-}
-
-/** An error response is the envelope and, beside it, the codes of its status; or it is one of two things. */
-function codesOf({ allOf = [], oneOf = [] }: Schema): readonly string[] {
-  const enums = allOf.map((part) => part.properties?.['error']?.enum ?? []);
-  const [first = [], ...others] = enums;
-  const own = first.filter((code) => others.every((codes) => codes.includes(code))).map(String);
-  return [...own, ...oneOf.flatMap(codesOf)];
 }
 
 function createMatch({ servers }: OpenApiDocument, operations: readonly Operation[]): Contract['match'] {
@@ -159,6 +150,11 @@ function createMatch({ servers }: OpenApiDocument, operations: readonly Operatio
   };
 }
 
+/** Every body that the operation takes, those of `x-lenient-content` behind the contract's own. */
+export function bodiesOf({ requestBody }: OperationObject): Named<MediaType> {
+  return { ...requestBody?.content, ...requestBody?.['x-lenient-content'] };
+}
+
 /** The media type's entry, or a sentence. Own keys only: a client may call its type `constructor`. */
 function findMediaType(content: Named<MediaType>, contentType = ''): MediaType | string {
   const end = contentType.indexOf(';');
@@ -178,10 +174,24 @@ function responseViolations(
   const { content, headers = {} } = status.response;
   const mediaType = findMediaType(content, facts.contentType);
   const inBody =
-    typeof mediaType === 'string' ? [mediaType] : validate(mediaType.schema, bodyValue(facts), 'body');
+    typeof mediaType === 'string' ? [mediaType] : bodyBreaks({ ...mediaType, ...status }, facts, validate);
   if (facts.headers === undefined) return inBody;
   const expected = Object.entries(headers).map(([name, header]) => ({ ...header, name: name.toLowerCase() }));
   return [...valueViolations(expected, facts.headers, validate), ...inBody];
+}
+
+/** The body's own sentences; and a refusal has one of the codes of its status. */
+function bodyBreaks(
+  { schema, codes }: MediaType & StatusContract,
+  facts: ResponseFacts,
+  validate: Validate,
+): string[] {
+  const body = bodyValue(facts);
+  const found = validate(schema, body, 'body');
+  const isRefusal = isRecord(body) && body['success'] === false;
+  return found.length > 0 || !isRefusal
+    ? found
+    : validate({ properties: { error: { enum: codes } } }, body, 'body');
 }
 
 /** What is not JSON is a text to the document. */
@@ -226,7 +236,7 @@ function requestViolations(
   ];
   const isBodiless = facts.contentType === undefined && facts.body === undefined;
   if (requestBody === undefined || (isBodiless && requestBody.required !== true)) return violations;
-  const mediaType = findMediaType(requestBody.content, facts.contentType);
+  const mediaType = findMediaType(bodiesOf(operation), facts.contentType);
   return typeof mediaType === 'string'
     ? [...violations, mediaType]
     : [...violations, ...bodyViolations(mediaType, facts, validate)];
@@ -243,11 +253,11 @@ function keyViolations({ isKeyOptional }: Operation, { headers }: RequestFacts):
 function bodyViolations({ schema }: MediaType, facts: RequestFacts, validate: Validate): string[] {
   const { fields, body } = facts;
   if (fields === undefined) return validate(schema, withoutNulls(jsonOf(body), SETTINGS_DEPTH), 'body');
-  const known = propertiesOf(schema);
+  const { properties = {} } = schema;
   const seen = new Set<string>();
   const violations: string[] = [];
   const values = fields.map(({ name, value = '' }) => {
-    const field = known.get(name);
+    const field = Object.hasOwn(properties, name) ? properties[name] : undefined;
     if (field !== undefined && seen.has(name)) violations.push(`the field ${name} is given twice`);
     seen.add(name);
     // `contentSchema` is only an annotation to a validator, so the JSON inside a field is looked at here.
@@ -267,18 +277,6 @@ function withoutNulls(value: unknown, depth: number): unknown {
   if (!isRecord(value) || depth === 0) return value;
   const given = Object.entries(value).filter(([, item]) => item !== null);
   return Object.fromEntries(given.map(([key, item]) => [key, withoutNulls(item, depth - 1)]));
-}
-
-const propertiesKnown = new WeakMap<Schema, ReadonlyMap<string, Schema>>();
-
-/** Those of its parts, too. The same for every request, so they are put together once. */
-function propertiesOf(schema: Schema): ReadonlyMap<string, Schema> {
-  const { allOf = [], properties = {} } = schema;
-  const known =
-    propertiesKnown.get(schema) ??
-    new Map([...allOf.flatMap((part) => [...propertiesOf(part)]), ...Object.entries(properties)]);
-  propertiesKnown.set(schema, known);
-  return known;
 }
 
 /** A form and a query carry text: a whole number is its plain decimal digits (rule C4). */

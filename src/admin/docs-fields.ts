@@ -60,7 +60,7 @@ function contentText({ contentSchema, contentMediaType }: Schema): string | unde
 
 function valuesText(schema: Schema): string | undefined {
   const { enum: values } = schema;
-  if ('const' in schema) return JSON.stringify(schema['const']);
+  for (const key of ['const', 'x-const']) if (key in schema) return JSON.stringify(schema[key]);
   if (values === undefined) return undefined;
   return values.length > MAX_LISTED
     ? `one of ${values.length} values`

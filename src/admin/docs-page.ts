@@ -6,7 +6,7 @@
 
 import { STATUS_CODES } from 'node:http';
 import type { Assumable, MediaType, Named, OpenApiDocument, Schema } from '../contract-document.ts';
-import type { Contract, Operation, StatusContract } from '../contract.ts';
+import { bodiesOf, type Contract, type Operation, type StatusContract } from '../contract.ts';
 import { curlOf } from './docs-curl.ts';
 import { fieldRows, partsOf, typeText, type FieldRow } from './docs-fields.ts';
 import { html, inline, page, prose, table, type Content, type Html } from './docs-markup.ts';
@@ -190,7 +190,7 @@ function fieldCells({ name, type, isRequired, schema }: FieldRow): readonly Cont
 function operationSection({ document }: Contract, operation: Operation): Html {
   const { operationId, method, path, summary, description, isKeyOptional, parameters = [] } = operation;
   const rules = operation['x-rules'] ?? [];
-  const content = Object.entries(operation.requestBody?.content ?? {});
+  const content = Object.entries(bodiesOf(operation));
   return html`<section id="${operationId}" aria-labelledby="${operationId}-head">
     <h3 id="${operationId}-head">${summary} ${tag(operationId)}</h3>
     <p class="route">
@@ -241,9 +241,8 @@ function answerBox(status: number, { codes, response }: StatusContract, schemas:
   const { ErrorCode: errorCode = {}, Error: envelope } = schemas;
   const isError = status >= 400;
   const { headers = {}, content } = response;
-  const isEnvelope = ({ allOf = [] }: Schema): boolean => envelope !== undefined && allOf.includes(envelope);
   const bodies = ({ schema }: MediaType): readonly Schema[] =>
-    (schema.oneOf ?? [schema]).filter((one) => !isEnvelope(one));
+    (schema.oneOf ?? [schema]).filter((one) => one !== envelope);
   return html`<details class="box" ${isError ? '' : 'open'}>
     <summary>
       <span class="status ${isError ? 'bad' : ''}">${status} ${STATUS_CODES[status]}</span>

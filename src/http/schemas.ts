@@ -18,7 +18,7 @@ export const uploadStatusSchema = z.strictObject({
 
 export const chunkReceivedSchema = z.strictObject({
   success: z.literal(true),
-  data: z.strictObject({ completed: z.literal(false), chunkIndex: z.int().min(0) }),
+  data: z.strictObject({ completed: z.literal(false), chunkIndex: z.int().min(0).max(999_999) }),
   message: z.literal('Chunk received'),
 });
 

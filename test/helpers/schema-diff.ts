@@ -1,7 +1,7 @@
 // helpers/schema-diff.ts: where the contract's schema and the JSON Schema of a zod schema accept different values.
 //
 // Both are brought to the same form first: a value is one of some variants, and a variant is a constant or one type with
-// its limits. So `type: [string, 'null']` equals an `anyOf`, and an enum equals a union of constants.
+// its limits. So `type: [string, 'null']` equals an `anyOf`, and an enum equals a union of constants. `x-const` is a constant.
 // Left out on purpose: words for people (descriptions, examples, `x-…`), conditions (`if`/`then`), and what zod
 // adds by itself: the limits of safe integers, and a pattern beside a format.
 
@@ -53,7 +53,7 @@ function variantsOf({ schema, root }: Side): readonly Side[] {
     );
   }
   if (Array.isArray(values)) return values.map((value: unknown) => ({ schema: { const: value }, root }));
-  if ('const' in rest) return [{ schema: { const: rest['const'] }, root }];
+  for (const key of ['const', 'x-const']) if (key in rest) return [{ schema: { const: rest[key] }, root }];
   const types: readonly unknown[] = Array.isArray(type) ? type : [type];
   return types.map((one) => ({ schema: { ...rest, type: one }, root }));
 }

@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+// A generator starts a JVM or compiles a client: seconds each, and minutes where its tools have to be fetched first.
+export default defineConfig({
+  test: {
+    include: ['test/generators/*.generators.ts'],
+    globalSetup: ['test/generators/global-setup.ts'],
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+    maxWorkers: 2,
+  },
+});
