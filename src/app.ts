@@ -23,6 +23,7 @@ import { Journal } from './journal/journal.ts';
 import { takeKnownIds } from './known-ids.ts';
 import type { Fixtures } from './media/accounts.ts';
 import { Media } from './media/media.ts';
+import { maxCachedFiles } from './storage/descriptors.ts';
 import { openDiskStorage } from './storage/disk.ts';
 import type { ReportSkipped } from './storage/disk-paths.ts';
 import { createMemoryStorage } from './storage/memory.ts';
@@ -65,7 +66,6 @@ export interface Server {
 const DEFAULT_MEMORY_QUOTA = 1024 ** 3;
 const REPAIRED = 'an upload was repaired: a write that never finished was dropped';
 const COPIED = 'the bytes of an entry were copied: this filesystem cannot move them (an overlay)';
-const MAX_IDLE_UPLOADS = 512;
 const MAX_TOLD_PATHS = 5_000;
 
 /** Opens everything and listens. @throws FolderInUse; the error of `listen` when the port is taken */
@@ -273,7 +273,7 @@ function createServices(options: ServerOptions, { storage, metrics, damages }: P
     maxBytes: config.maxFileSize,
     ttlMs: config.uploadTtl,
     takeoverMs: config.takeoverAfter,
-    maxIdle: MAX_IDLE_UPLOADS,
+    maxIdle: maxCachedFiles(),
     maxOpenPerNamespace: config.maxOpenUploads,
     onRepair: (repair) => logger.warn(repair, REPAIRED),
     onCloseError: noteOn(logger),

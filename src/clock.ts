@@ -5,7 +5,7 @@
 // Work that is scheduled is done or dropped: `reset` and `close` leave nothing behind that holds memory or files.
 // Time never runs backwards by itself.
 // Must not know: what the work is. Idle time-outs and throttles use the machine's own time, never this.
-import { wallMs } from './machine-time.ts';
+import { SteadyClock } from './steady-clock.ts';
 import { startTimer, type Timer } from './timers.ts';
 import { Turns } from './turns.ts';
 import type { Clock } from './uploads/ports.ts';
@@ -54,15 +54,25 @@ export class Clocks implements Clock {
   readonly #timers = new Map<string, Timer>();
   /** What is going on with a clock: whoever comes meanwhile waits for it. */
   readonly #turns = new Turns();
-  readonly #machine: () => number;
+  readonly #steady: Pick<SteadyClock, 'now' | 'skippedSince'>;
   #isClosed = false;
 
-  constructor(machine: () => number = wallMs) {
-    this.#machine = machine;
+  constructor(machine: Pick<SteadyClock, 'now' | 'skippedSince'> = new SteadyClock()) {
+    this.#steady = machine;
+  }
+
+  #machine(): number {
+    return this.#steady.now();
   }
 
   now(namespace: string): number {
     return timeOf(this.#readingOf(namespace), this.#machine());
+  }
+
+  ageOf(namespace: string, at: number): number {
+    const age = this.now(namespace) - at;
+    // A clock of its own does not follow the machine's: what it skipped, a test had it skip.
+    return this.#readingOf(namespace) === undefined ? age - this.#steady.skippedSince(at) : age;
   }
 
   view(namespace: string): ClockView {

@@ -1,17 +1,23 @@
 // clock.test.ts: scheduled work is done at its time and in its order, or dropped, whatever happens to the clock meanwhile.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Clocks, type DelayedWork } from '../src/clock.ts';
+import { SteadyClock } from '../src/steady-clock.ts';
 import { eventually } from './helpers/app.ts';
 
 const START = Date.parse('2026-03-01T09:30:00.000Z');
 
 let machineMs = START;
-let clocks = new Clocks(() => machineMs);
+const machine = (): SteadyClock =>
+  new SteadyClock(
+    () => machineMs,
+    () => machineMs,
+  );
+let clocks = new Clocks(machine());
 let log: string[] = [];
 
 beforeEach(() => {
   machineMs = START;
-  clocks = new Clocks(() => machineMs);
+  clocks = new Clocks(machine());
   log = [];
 });
 afterEach(() => clocks.close());
@@ -196,5 +202,60 @@ describe('what is dropped', () => {
     clocks.schedule('ns', START, work('ns', 'too late'));
     await new Promise((resolve) => setImmediate(resolve));
     expect(log.at(-1)).toBe('too late dropped');
+  });
+});
+
+describe('a jump of the machine’s date', () => {
+  let date = START;
+  let monotonicMs = 0;
+  const pass = (ms: number): void => {
+    date += ms;
+    monotonicMs += ms;
+  };
+  beforeEach(() => {
+    date = START;
+    monotonicMs = 0;
+    clocks = new Clocks(
+      new SteadyClock(
+        () => date,
+        () => monotonicMs,
+      ),
+    );
+  });
+
+  it('back by hours is not followed: time goes on, and what is due in a moment is due in a moment', () => {
+    pass(1_000);
+    date -= 5 * 3600_000;
+    expect(clocks.now('a') - START).toBe(1_000);
+    pass(250);
+    expect(clocks.now('a') - START).toBe(1_250);
+    date += 5 * 3600_000;
+    expect(clocks.now('a') - START).toBe(1_250);
+  });
+
+  it('forward is followed, and ages nothing', () => {
+    pass(1_000);
+    const at = clocks.now('a');
+    pass(10);
+    date += 30 * 3600_000;
+    expect(clocks.now('a') - at).toBe(30 * 3600_000 + 10);
+    expect(clocks.ageOf('a', at)).toBe(10);
+    pass(500);
+    expect([clocks.ageOf('a', at), clocks.ageOf('a', clocks.now('a'))]).toEqual([510, 0]);
+  });
+
+  it('of milliseconds is none', () => {
+    for (let i = 0; i < 100; i += 1) {
+      pass(1_000);
+      date += 3;
+      clocks.now('a');
+    }
+    expect(clocks.ageOf('a', START)).toBe(100_300);
+  });
+
+  it('does not take away from what a test has the clock advance by', async () => {
+    const at = clocks.now('a');
+    await clocks.change('a', { advanceMs: 86_400_000 });
+    expect(clocks.ageOf('a', at)).toBe(86_400_000);
   });
 });

@@ -22,6 +22,7 @@ import {
   type Durability,
   type ReportSkipped,
 } from './disk-paths.ts';
+import { opening } from './descriptors.ts';
 import { DiskFolders } from './disk-folders.ts';
 import { FileWrites } from './file-writes.ts';
 import { LedgerFile } from './ledger-file.ts';
@@ -172,10 +173,10 @@ export class DiskLedgers implements Ledgers {
   /** Most ledgers are made in a folder that is there: it is made only when the file cannot be. */
   async #createFile(path: string): Promise<FileHandle> {
     try {
-      return await open(path, 'wx');
+      return await opening(() => open(path, 'wx'));
     } catch (error) {
       if (!isAbsent(error)) throw error;
-      return this.#folders.putInto(dirname(path), () => open(path, 'wx'));
+      return this.#folders.putInto(dirname(path), () => opening(() => open(path, 'wx')));
     }
   }
 
@@ -221,7 +222,7 @@ function unlessAbsent(error: unknown): void {
 
 /** For reading and writing. Null: it is not there. */
 async function openFile(path: string): Promise<FileHandle | null> {
-  return open(path, 'r+').catch((error: unknown) => {
+  return opening(() => open(path, 'r+')).catch((error: unknown) => {
     if (isAbsent(error)) return null;
     throw error;
   });

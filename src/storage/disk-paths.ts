@@ -15,6 +15,7 @@ import type { Dirent, Stats } from 'node:fs';
 import { damage } from '../errors.ts';
 import type { Place } from '../uploads/ports.ts';
 import { isAbsent, isTaken, nameIfOfOneFile } from './system-errors.ts';
+import { opening } from './descriptors.ts';
 
 export type Durability = 'fsync' | 'none';
 
@@ -36,7 +37,7 @@ export function placePath(root: string, place: Place): string {
 export const FOLDERS_OF_A_PLACE = 3;
 
 export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
+  const folder = await opening(() => open(path, 'r'));
   try {
     await folder.sync();
   } finally {

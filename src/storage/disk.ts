@@ -5,6 +5,7 @@
 import { readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Storage } from '../uploads/ports.ts';
+import { maxCachedFiles } from './descriptors.ts';
 import { DiskBytes } from './disk-bytes.ts';
 import { DiskFolders } from './disk-folders.ts';
 import { DiskLedgers } from './disk-ledger.ts';
@@ -16,7 +17,6 @@ import { folderAdvice, isAbsent, systemErrorKind } from './system-errors.ts';
 
 /** Written into the folder: another layout gets another number, so that an old server never misreads a new folder. */
 const FORMAT = 'xenonflare-mock data folder, format 1\n';
-const MAX_OPEN_FILES = 512;
 
 const NO_NOTES: DiskNotes = {
   onCloseError: () => undefined,
@@ -58,7 +58,7 @@ async function openFolder(dataDir: string, durability: Durability, notes: DiskNo
       root: join(dataDir, 'bytes'),
       spoolRoot: join(dataDir, 'spool'),
       durability,
-      maxOpenFiles: MAX_OPEN_FILES,
+      maxOpenFiles: maxCachedFiles(),
       notes,
     });
     await bytes.start();

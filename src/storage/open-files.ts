@@ -5,6 +5,7 @@
 // Must not know: what is in the files.
 import { close, open } from 'node:fs';
 import { promisify } from 'node:util';
+import { onNoDescriptors, opening } from './descriptors.ts';
 
 const openFd = promisify(open);
 const closeFd = promisify(close);
@@ -21,9 +22,11 @@ export class OpenFiles {
   readonly #maxOpen: number;
   /** In order of last use. */
   readonly #files = new Map<string, OpenFile>();
+  readonly #endRelief: () => void;
 
   constructor(maxOpen: number) {
     this.#maxOpen = maxOpen;
+    this.#endRelief = onNoDescriptors(() => this.#closeUnused(0));
   }
 
   has(path: string): boolean {
@@ -61,6 +64,7 @@ export class OpenFiles {
   }
 
   async closeAll(): Promise<void> {
+    this.#endRelief();
     await Promise.all([...this.#files.keys()].map((path) => this.close(path)));
   }
 
@@ -73,20 +77,28 @@ export class OpenFiles {
       known.users += 1;
       return known;
     }
-    const file: OpenFile = { path, fd: openFd(path, create ? 'wx+' : 'r+'), users: 1, whenFree: null };
+    const file: OpenFile = {
+      path,
+      fd: opening(() => openFd(path, create ? 'wx+' : 'r+')),
+      users: 1,
+      whenFree: null,
+    };
     file.fd.catch(() => {
       if (this.#files.get(path) === file) this.#files.delete(path);
     });
     this.#files.set(path, file);
-    this.#closeUnused();
+    void this.#closeUnused(this.#maxOpen);
     return file;
   }
 
-  #closeUnused(): void {
+  /** Until no more than so many are left. Never rejects. */
+  async #closeUnused(most: number): Promise<void> {
+    const closing: Promise<void>[] = [];
     for (const file of this.#files.values()) {
-      if (this.#files.size <= this.#maxOpen) return;
+      if (this.#files.size <= most) break;
       // A descriptor that cannot be closed is gone all the same: the kernel frees it whatever close(2) says.
-      if (file.users === 0) void this.close(file.path).catch(() => undefined);
+      if (file.users === 0) closing.push(this.close(file.path).catch(() => undefined));
     }
+    await Promise.all(closing);
   }
 }

@@ -46,10 +46,14 @@ export class OpenUpload {
     if (this.#spoilt !== null) throw this.#spoilt;
   }
 
-  /** The stored records, in order: what the storage's `open` gave. */
-  restore(ledger: Ledger, events: readonly UploadEvent[]): void {
+  /**
+   * The stored records, in order: what the storage's `open` gave. What lies in the future counts as `now`: the date was set back
+   * while no server ran, and nothing must be kept for all that time.
+   */
+  restore(ledger: Ledger, events: readonly UploadEvent[], now: number): void {
     this.#ledger = ledger;
     for (const event of events) this.state = evolve(this.state, event);
+    if (this.state !== null) this.state.lastActivityAt = Math.min(this.state.lastActivityAt, now);
   }
 
   /**

@@ -164,11 +164,12 @@ export class OpenUploads {
   }
 
   async #read(place: Place): Promise<OpenUpload> {
-    const { storage, onRepair } = this.#options;
+    const { storage, clock, onRepair } = this.#options;
     const upload = new OpenUpload(place, storage, (spoilt) => this.#abandon(spoilt));
     const opened = await storage.ledgers.open(place);
     // The ledger's checksums vouch that these are the records this code wrote.
-    if (opened !== null) upload.restore(opened.ledger, opened.records as unknown as UploadEvent[]);
+    const records = (opened?.records ?? []) as unknown as UploadEvent[];
+    if (opened !== null) upload.restore(opened.ledger, records, clock.now(place.namespace));
     const strayBytes = await this.#reconcile(upload).catch(async (error: unknown) => {
       await upload.closeFiles();
       throw error;
@@ -195,7 +196,7 @@ export class OpenUploads {
 
   #isDue({ state, place }: OpenUpload): boolean {
     const { clock, ttlMs } = this.#options;
-    return state !== null && isExpired(state, clock.now(place.namespace), ttlMs);
+    return state !== null && isExpired(state, (at) => clock.ageOf(place.namespace, at), ttlMs);
   }
 
   #expire(upload: OpenUpload): Promise<void> {

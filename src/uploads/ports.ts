@@ -139,8 +139,13 @@ export interface Storage {
 
 /** Time as one namespace sees it. Idle time-outs use the machine's own time, never this. */
 export interface Clock {
-  /** Milliseconds since 1970-01-01T00:00:00Z. */
+  /** Milliseconds since 1970-01-01T00:00:00Z. Never goes back by itself. */
   now(namespace: string): number;
+  /**
+   * Milliseconds that passed since `at`, an instant of `now`. A jump of the machine's date does not count: no time passed in it.
+   * Negative when `at` is still to come.
+   */
+  ageOf(namespace: string, at: number): number;
 }
 
 /** Ids as one namespace sees them: 24 lower-case hexadecimal digits, never given twice. */

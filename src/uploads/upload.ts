@@ -249,6 +249,7 @@ export function decideFinalize(
   );
 }
 
-export function isExpired(state: UploadState, now: number, ttlMs: number): boolean {
-  return now >= state.lastActivityAt + ttlMs;
+/** @param ageOf how long ago an instant was, on the namespace's clock */
+export function isExpired(state: UploadState, ageOf: (at: number) => number, ttlMs: number): boolean {
+  return ageOf(state.lastActivityAt) >= ttlMs;
 }

@@ -253,7 +253,7 @@ export class Uploads {
       }
     };
     for await (const { place, modifiedAt } of storage.ledgers.list('uploads')) {
-      if (clock.now(place.namespace) >= modifiedAt + ttlMs) await touch(place);
+      if (clock.ageOf(place.namespace, modifiedAt) >= ttlMs) await touch(place);
     }
     for await (const { place, modifiedAt } of storage.bytes.list('uploads')) {
       if (wallMs() >= modifiedAt + ttlMs) await touch(place);

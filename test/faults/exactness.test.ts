@@ -350,7 +350,7 @@ describe('a late commit', () => {
 
   it('that is being done when the clock is moved is done before the clock answers', async () => {
     let machineMs = 0;
-    const clocks = new Clocks(() => machineMs);
+    const clocks = new Clocks({ now: () => machineMs, skippedSince: () => 0 });
     let finish: () => void = () => undefined;
     let isBegun = false;
     let isDone = false;

@@ -26,6 +26,10 @@ export class FakeClock {
     return this.ms;
   }
 
+  ageOf(_namespace: string, at: number): number {
+    return this.ms - at;
+  }
+
   advance(ms: number): void {
     this.ms += ms;
   }

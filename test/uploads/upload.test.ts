@@ -282,8 +282,8 @@ it('every conflict says what to do next, so that no other request is needed to f
 
 it('an upload expires a time-to-live after its last record, to the millisecond (C15)', () => {
   const state = stateOf(3, chunk(0, { at: 1_000 }));
-  expect(isExpired(state, 1_499, 500)).toBe(false);
-  expect(isExpired(state, 1_500, 500)).toBe(true);
+  expect(isExpired(state, (at) => 1_499 - at, 500)).toBe(false);
+  expect(isExpired(state, (at) => 1_500 - at, 500)).toBe(true);
 });
 
 it('a CRC-32 is shown with all of its digits', () => {
