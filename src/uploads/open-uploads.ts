@@ -167,9 +167,11 @@ export class OpenUploads {
     const { storage, clock, onRepair } = this.#options;
     const upload = new OpenUpload(place, storage, (spoilt) => this.#abandon(spoilt));
     const opened = await storage.ledgers.open(place);
-    // The ledger's checksums vouch that these are the records this code wrote.
-    const records = (opened?.records ?? []) as unknown as UploadEvent[];
-    if (opened !== null) upload.restore(opened.ledger, records, clock.now(place.namespace));
+    if (opened !== null) {
+      // The ledger's checksums vouch that these are the records this code wrote.
+      const records = opened.records as unknown as UploadEvent[];
+      upload.restore(opened.ledger, records, clock.now(place.namespace));
+    }
     const strayBytes = await this.#reconcile(upload).catch(async (error: unknown) => {
       await upload.closeFiles();
       throw error;
