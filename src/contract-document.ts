@@ -100,20 +100,44 @@ export interface OpenApiDocument {
 /** The API that is imitated, and the server's own. */
 export type DocumentName = 'openapi.yaml' | 'openapi-admin.yaml';
 
+interface Source {
+  readonly text: string;
+  /** The same as JSON, by the last step of the build; null when we run from src/. */
+  readonly json: string | null;
+}
+
+const sources = new Map<DocumentName, Source>();
+
+/**
+ * Reads what `readDocument` needs. To be done before a server is ready (D8): a package that is replaced meanwhile, or a
+ * process without a descriptor to spare, must not be what its first exchange meets.
+ */
+export function readSources(): void {
+  for (const name of ['openapi.yaml', 'openapi-admin.yaml'] as const) sourceOf(name);
+}
+
+function sourceOf(name: DocumentName): Source {
+  const known = sources.get(name) ?? readSource(name);
+  sources.set(name, known);
+  return known;
+}
+
+function readSource(name: DocumentName): Source {
+  // src/ and dist/ both lie beside the documents.
+  const text = readFileSync(new URL(`../${name}`, import.meta.url), 'utf8');
+  const built = jsonOf(name);
+  return { text, json: existsSync(built) ? readFileSync(built, 'utf8') : null };
+}
+
 export function readDocument(name: DocumentName): {
   readonly text: string;
   readonly document: OpenApiDocument;
 } {
-  // src/ and dist/ both lie beside the documents.
-  const text = readFileSync(new URL(`../${name}`, import.meta.url), 'utf8');
+  const { text, json } = sourceOf(name);
+  // Parsing YAML takes some 0.3 s, which the first exchange of a server would have to wait for: a build has it as JSON.
+  const parsed: unknown = json === null ? parse(text) : JSON.parse(json);
   // The type is the document's promise; the linter and test/contract.test.ts hold it to that.
-  return { text, document: resolveRefs(readParsed(name, text)) as OpenApiDocument };
-}
-
-/** Parsing YAML takes some 0.3 s, which the first exchange of a server would have to wait for: a build has it as JSON. */
-function readParsed(name: DocumentName, text: string): unknown {
-  const built = jsonOf(name);
-  return existsSync(built) ? JSON.parse(readFileSync(built, 'utf8')) : parse(text);
+  return { text, document: resolveRefs(parsed) as OpenApiDocument };
 }
 
 /** Loaded when it is needed, and a started build never needs it. */

@@ -2,8 +2,8 @@
 //
 // Promises: each schema is compiled once, when it is first needed; the number of sentences is bounded; the rules that
 // the documents write as `x-…`, because client generators read their JSON Schema wrongly, are held to as if they stood there.
-import { createRequire } from 'node:module';
-import type { ErrorObject } from 'ajv/dist/2020.js';
+import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
 import type { Named, Schema } from './contract-document.ts';
 
 /**
@@ -35,9 +35,8 @@ export type Validate = (schema: Schema, value: unknown, what: string) => string[
 
 export function createValidate(): Validate {
   // Not `allErrors`: a hostile body could make as many errors as it has values. Not `strict`: it refuses `x-…`.
-  const { Ajv2020, addFormats } = loadAjv();
   const ajv = new Ajv2020({ strict: false, allErrors: false });
-  addFormats(ajv);
+  addFormats.default(ajv);
   for (const [keyword, macro] of Object.entries(RULES)) ajv.addKeyword({ keyword, macro });
   return (schema, value, what) => {
     // Compiled at the first call; from then on ajv knows the schema object.
@@ -47,16 +46,6 @@ export function createValidate(): Validate {
       .filter(({ keyword }) => keyword !== 'if' && !Object.hasOwn(RULES, keyword))
       .map((error) => sentence(what, error));
   };
-}
-
-/** With the first exchange, whose answer does not wait for it: a start would. */
-function loadAjv(): Pick<typeof import('ajv/dist/2020.js'), 'Ajv2020'> & {
-  readonly addFormats: (typeof import('ajv-formats'))['default'];
-} {
-  const require = createRequire(import.meta.url);
-  const { Ajv2020 } = require('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js');
-  const { default: addFormats } = require('ajv-formats') as typeof import('ajv-formats');
-  return { Ajv2020, addFormats };
 }
 
 function sentence(what: string, { instancePath, message, params }: ErrorObject): string {

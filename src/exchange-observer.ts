@@ -249,7 +249,7 @@ export class ExchangeObserver implements Observer {
     const end = { outcome, response, atMs, endedAfter, timing: recording.timing() };
     const endedMs = monotonicMs();
     this.#later((journal) => {
-      // The first one loads the contract's checks.
+      // The first one compiles the contract's checks.
       if (answered !== undefined) recordAnswer(recording, answered, contract);
       this.#seq = journal.append(recording.draft(namespace, end), this.#headMark, endedMs).seq;
       if (recording.fault !== null) this.#claim?.fired(this.#seq);

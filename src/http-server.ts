@@ -43,6 +43,7 @@ import type { Journal } from './journal/journal.ts';
 import { monotonicMs } from './machine-time.ts';
 import type { Fixtures } from './media/accounts.ts';
 import type { Media } from './media/media.ts';
+import { loadLate } from './late-loads.ts';
 import { NO_SURROUNDINGS, surroundings, type SurroundOptions, type Surroundings } from './surround.ts';
 import type { Metrics } from './telemetry.ts';
 import { within } from './timers.ts';
@@ -117,6 +118,7 @@ export class HttpServer {
 
   async listen(): Promise<void> {
     const { host, port, adminPort } = this.#options.config;
+    await loadLate(this.#options.config);
     // By its address: `localhost` Fastify would serve by a second server object on `::1`, without our listeners, and
     // beyond the reach of `drain`.
     const { address } = await lookup(host, { order: 'ipv4first' });

@@ -30,9 +30,16 @@ export function checkName(type: MediaType, filename: string): void {
   );
 }
 
+let library: Promise<typeof import('file-type')> | null = null;
+
+/** To be done before a server is ready (D8), if it looks at contents: every other start would wait for nothing. */
+export async function loadContentCheck(): Promise<void> {
+  await (library ??= import('file-type'));
+}
+
 /** @param head the first bytes of the content, up to SNIFF_BYTES. @throws AppError `unsupported_media` */
 export async function checkContent(type: MediaType, head: Buffer): Promise<void> {
-  const { fileTypeFromBuffer } = await import('file-type'); // Here, or every start would wait for it.
+  const { fileTypeFromBuffer } = await (library ??= import('file-type'));
   const found = await fileTypeFromBuffer(head);
   if (found === undefined || !KINDS[type].includes(found.ext))
     throw unsupported(type, `the content looks like ${found?.mime ?? 'none of them'}`);
