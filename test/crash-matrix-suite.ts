@@ -19,7 +19,7 @@ import { Clients, type Action, type Answer, type Plan } from './helpers/promised
 import { diceOf, SEED } from './helpers/seed.ts';
 import { startTapped, surprises } from './helpers/tapped-server.ts';
 
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 const dice = diceOf(SEED);
 
 /** All, or some by the dice. */

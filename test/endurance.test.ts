@@ -107,7 +107,6 @@ describe('when there is no more room', () => {
 describe('what is stored already', () => {
   it.skipIf(process.platform === 'win32')(
     'is not read at start-up: ledgers that would never come to their end do not matter (D2)',
-    { timeout: 60_000 },
     async () => {
       const folder = join(dataDir, 'ledgers/uploads/public');
       for (let n = 0; n < 2_000; n += 1) {

@@ -31,7 +31,7 @@ interface Run {
 function runRecipe(name: string): Promise<Run> {
   const path = fileURLToPath(new URL(`examples/recipes/${name}`, ROOT));
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, [path], { timeout: 60_000 }, (_error, stdout, stderr) =>
+    const child = execFile(process.execPath, [path], { timeout: 240_000 }, (_error, stdout, stderr) =>
       resolve({ status: child.exitCode, stdout, stderr }),
     );
   });
@@ -172,7 +172,7 @@ describe.skipIf(!hasCurl)('the curl lines of a recipe arm what the recipe arms',
   });
   afterAll(() => server.close());
 
-  it.each(recipes)('%s', { timeout: 90_000 }, async (recipe) => {
+  it.each(recipes)('%s', async (recipe) => {
     const demo = server.namespace('demo');
     await demo.reset();
     const commands = curlsOf(recipe);
@@ -191,7 +191,7 @@ describe.skipIf(!hasCurl)('the curl lines of a recipe arm what the recipe arms',
 });
 
 describe('a recipe runs and its assertions hold', () => {
-  it.each(recipes)('%s', { timeout: 90_000 }, async (recipe) => {
+  it.each(recipes)('%s', async (recipe) => {
     const { status, stdout, stderr } = await runOf(recipe);
     expect(status, `${stdout}\n${stderr}`).toBe(0);
     expect(stderr).toBe('');

@@ -58,7 +58,7 @@ export function chunksInParallel({ count, mib }: Load): void {
       ['fields first', false],
     ])(
       '%s, take no more than 64 MiB of memory beyond the idle server',
-      { timeout: 300_000 },
+      { timeout: 600_000 },
       async (_order, fileFirst) => {
         const server = await startProcess(['--data-dir', await newFolder(), '--durability', 'none']);
         await flood(server.port, { fileId: 'warm', index: 0, total: 2, bytes: 8 * MIB, fileFirst });
@@ -104,7 +104,7 @@ export function videosInParallel({ count, mib }: Load): void {
 /** @param count beyond the first 500, which fill pools and caches */
 export function abortedRequests(count: number): void {
   describe(`${count} requests aborted at random offsets (TEST_SEED=${SEED})`, () => {
-    it('leave no descriptor, no temporary file and no stored byte', { timeout: 200_000 }, async () => {
+    it('leave no descriptor, no temporary file and no stored byte', { timeout: 600_000 }, async () => {
       const dataDir = await newFolder();
       const server = await startProcess([
         '--data-dir',
@@ -146,7 +146,7 @@ export function largestFile({ count, mib }: Load): void {
   describe('a file of the most bytes there may be', () => {
     it(
       `is refused at the byte beyond ${count * mib} MiB with an answer that can be read, completes without it, and is moved by a finalise`,
-      { timeout: 400_000 },
+      { timeout: 900_000 },
       async () => {
         const limit = ['--max-file-size', String(maxBytes), '--durability', 'none'];
         const server = await startProcess(['--data-dir', await newFolder(), ...limit]);
@@ -189,32 +189,28 @@ export function largestFile({ count, mib }: Load): void {
 
 export function startUp(ledgers: number): void {
   describe('start-up', () => {
-    it(
-      `reads no stored upload: ${ledgers} of them, each damaged, do not matter`,
-      { timeout: 60_000 },
-      async () => {
-        const dataDir = await newFolder();
-        for (let n = 0; n < ledgers; n += 1) {
-          const path = join(
-            dataDir,
-            'ledgers/uploads/public',
-            (n % 256).toString(16).padStart(2, '0'),
-            `${n}.log`,
-          );
-          if (n < 256) await mkdir(dirname(path), { recursive: true });
-          await writeFile(path, 'not a ledger\nat all\n');
-        }
-        const server = await startProcess(['--data-dir', dataDir]);
-        expect((await flood(server.port, { fileId: 'new', index: 0, total: 2, bytes: 10 })).status).toBe(200);
-        expect(server.stderr()).toBe('');
-      },
-    );
+    it(`reads no stored upload: ${ledgers} of them, each damaged, do not matter`, async () => {
+      const dataDir = await newFolder();
+      for (let n = 0; n < ledgers; n += 1) {
+        const path = join(
+          dataDir,
+          'ledgers/uploads/public',
+          (n % 256).toString(16).padStart(2, '0'),
+          `${n}.log`,
+        );
+        if (n < 256) await mkdir(dirname(path), { recursive: true });
+        await writeFile(path, 'not a ledger\nat all\n');
+      }
+      const server = await startProcess(['--data-dir', dataDir]);
+      expect((await flood(server.port, { fileId: 'new', index: 0, total: 2, bytes: 10 })).status).toBe(200);
+      expect(server.stderr()).toBe('');
+    });
   });
 }
 
 export function serversSideBySide(count: number): void {
   describe('in one process', () => {
-    it(`${count} servers share nothing`, { timeout: 120_000 }, async () => {
+    it(`${count} servers share nothing`, async () => {
       const servers = await Promise.all(Array.from({ length: count }, () => startServer()));
       try {
         expect(new Set(servers.map(({ url }) => url)).size).toBe(count);

@@ -10,7 +10,7 @@ import { temporaryFolder } from './helpers/app.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const EXAMPLES = join(ROOT, 'examples/runners');
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 300_000;
 
 interface Runner {
   readonly name: string;

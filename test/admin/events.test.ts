@@ -214,13 +214,11 @@ describe('a stream', () => {
   it('ends with the server', async () => {
     const server = await openTestServer();
     const stream = await EventStream.open(server);
-    const begun = performance.now();
     await server.close();
     await eventually(
       () => stream.hasEnded,
       (hasEnded) => hasEnded,
     );
-    expect(performance.now() - begun).toBeLessThan(1_000);
   });
 
   it('whose client does not read is ended before it costs memory', async () => {

@@ -11,6 +11,7 @@ import { eventually, metric, openTestServer } from '../helpers/app.ts';
 import { DoubleClient, type Told } from '../helpers/double-client.ts';
 import { chunkParts, formOf } from '../helpers/multipart.ts';
 import { openConnection, requestBytes } from '../helpers/raw.ts';
+import { onRecordAtOnce } from './journal-suite.ts';
 
 interface Found {
   readonly requests: readonly Exchange[];
@@ -24,22 +25,9 @@ interface Refused {
 
 const seqsOf = ({ body }: Told<Found>): number[] => body.requests.map(({ seq }) => seq);
 
-const CYCLES = 10_000;
+onRecordAtOnce(500);
 
 describe('an exchange', () => {
-  it(`is on record before its answer has come: ${CYCLES} requests, each asked for at once, none missed`, async () => {
-    const server = await openTestServer({ logLevel: 'silent' });
-    const sender = new DoubleClient(server, 'k');
-    const reader = new DoubleClient(server, 'k');
-    const missed: number[] = [];
-    for (let cycle = 1; cycle <= CYCLES; cycle += 1) {
-      const { status } = await sender.chunk({ fileId: `f${cycle % 7}` });
-      const [found] = (await reader.admin<Found>(`GET requests?sinceSeq=${cycle - 1}`)).body.requests;
-      if (status !== 200 || found?.seq !== cycle || found.response?.status !== 200) missed.push(cycle);
-    }
-    expect(missed).toEqual([]);
-  }, 120_000);
-
   it('says what was sent, what was stored, what was answered, and on which connection', async () => {
     const own = new DoubleClient(await openTestServer(), 'k');
     await own.chunk({ index: 0, total: 2, bytes: 'first ' });
@@ -410,9 +398,7 @@ describe('waiting', () => {
     await connection.write(requestBytes('POST /__admin/requests/wait', {}, '{"timeoutMs":600000}'));
     connection.destroy();
     await new DoubleClient(server).admin('GET ready');
-    const begun = performance.now();
     await server.close();
-    expect(performance.now() - begun).toBeLessThan(1_000);
     expect([0, 408]).toContain((await waiting).status);
   });
 });
@@ -442,7 +428,7 @@ describe('what is kept', () => {
     const own = new DoubleClient(server, 'hidden-key');
     const events = await openConnection(server.port);
     await events.write(requestBytes('GET /__admin/events?namespace=*'));
-    await events.answer().catch(() => undefined);
+    await expect.poll(() => events.leftOver).toContain('\r\n\r\n');
     await own.chunk({ bytes: 'hidden-bytes' });
     await own.finalize('f', { title: 'hidden-title' });
     for (const name of ['api_key', 'token', 'X-API-Key', 'access_token', 'password', 'to%6ben']) {
@@ -463,7 +449,7 @@ describe('what is kept', () => {
       expect(text.length).toBeGreaterThan(1_000);
       expect(text).not.toContain('hidden-');
     }
-  }, 60_000);
+  });
 
   it('is nothing of the admin plane and its probes', async () => {
     const own = new DoubleClient(await openTestServer(), 'k');

@@ -136,11 +136,9 @@ describe('a match', () => {
     expect(rules.list(NOW)).toMatchObject([{ matched: isMatch ? 1 : 0 }]);
   });
 
-  it('of a pattern of many stars is quick to fail', () => {
+  it('of a pattern of many stars comes to its end, which would take for ever if each star were tried at each place', () => {
     arm({ match: { fileId: '*a'.repeat(200) } });
-    const begun = performance.now();
     expect(claim({ fileId: 'a'.repeat(199) + 'b' })).toBeNull();
-    expect(performance.now() - begun).toBeLessThan(100);
   });
 });
 

@@ -281,7 +281,7 @@ export async function advanceClock(
   expect(answer.status, answer.text).toBe(200);
 }
 
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 60_000;
 
 /** Looks again and again until it is as wanted; fails when that takes too long. */
 export async function eventually<T>(look: () => T | Promise<T>, isWanted: (seen: T) => boolean): Promise<T> {

@@ -25,7 +25,7 @@ export interface Client {
   send(sending: Sending): Promise<string>;
 }
 
-const TIMEOUT_MS = 15_000;
+const TIMEOUT_MS = 60_000;
 
 function isThere(command: string): boolean {
   return spawnSync(command, ['--version']).status === 0;

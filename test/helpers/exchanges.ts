@@ -90,11 +90,18 @@ export interface FaultServer extends TestServer {
   readonly double: TestDouble;
   /** Connections that the server holds open. */
   connections(): Promise<number>;
+  /** Requests whose head it has read. */
+  begun(): number;
 }
 
 export async function openFaultServer(settings: ConfigInput = {}): Promise<FaultServer> {
   const listeners: HttpServer[] = [];
-  const server = await openTestServer(settings, { observe: (app) => listeners.push(app.server) });
+  let begun = 0;
+  const observe = (app: { readonly server: HttpServer }): void => {
+    listeners.push(app.server);
+    app.server.on('request', () => (begun += 1));
+  };
+  const server = await openTestServer(settings, { observe });
   const counted = (listener: HttpServer): Promise<number> =>
     new Promise((resolve, reject) => {
       listener.getConnections((error, count) => {
@@ -105,6 +112,7 @@ export async function openFaultServer(settings: ConfigInput = {}): Promise<Fault
   return {
     ...server,
     double: createDouble(server),
+    begun: () => begun,
     connections: async () =>
       (await Promise.all(listeners.map(counted))).reduce((sum, count) => sum + count, 0),
   };

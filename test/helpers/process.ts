@@ -12,7 +12,7 @@ import { afterEach } from 'vitest';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/launch.cjs', import.meta.url));
 /** Beyond it a start, or an end, has failed. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 120_000;
 
 export interface Exit {
   readonly code: number | null;

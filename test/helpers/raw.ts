@@ -4,7 +4,7 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
-export const DEADLINE_MS = 10_000;
+export const DEADLINE_MS = 60_000;
 
 export interface RawAnswer {
   readonly status: number;

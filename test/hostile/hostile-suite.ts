@@ -27,7 +27,7 @@ const WATCHED_BODIES = 4;
 const MIB = 1024 * 1024;
 /** Attempts are remembered of so many uploads and chunks (faults/rule-book.ts): each case brings one or some. */
 const REMEMBERED_PER_CASE = 256;
-const POLLING = { timeout: 20_000, interval: 50 };
+const POLLING = { timeout: 60_000, interval: 50 };
 
 /** Small, so that limits are met by small bodies; patient enough for a busy machine. */
 const FLAGS = [
@@ -305,7 +305,7 @@ export function hostileBytes(cases: number): void {
 
     it(
       `get documented answers only, touch no neighbour and leave nothing behind (TEST_SEED=${SEED})`,
-      { timeout: 120_000 + cases * 10 },
+      { timeout: 300_000 + cases * 20 },
       async () => {
         const [patient, hasty] = await Promise.all([startTarget(PATIENT), startTarget(HASTY)]);
         const slowly = playSlowly(hasty, numbers.filter(isSlow), table);

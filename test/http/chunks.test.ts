@@ -1,11 +1,9 @@
 // chunks.test.ts: the rules of the two chunk operations, one by one (C1-C9, C13-C16).
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ConfigInput } from '../../src/config.ts';
-import { startServer } from '../../src/index.ts';
 import {
   advanceClock,
   ask,
@@ -17,7 +15,6 @@ import {
   sendChunk,
   sizeOf,
   status,
-  temporaryFolder,
   uploadView,
   type Answer,
   type TestServer,
@@ -27,6 +24,7 @@ import { contentBytes, filesIn, putFolderAt, uploadBytes, uploadLedger } from '.
 import { BOUNDARY, chunkParts, fieldsFirst, formOf, type Part } from '../helpers/multipart.ts';
 import { openConnection, requestBytes } from '../helpers/raw.ts';
 import { diceOf, SEED } from '../helpers/seed.ts';
+import { tinyChunks } from './tiny-chunks-suite.ts';
 
 const CHUNK = { fileId: 'f', chunkIndex: 0, totalChunks: 1, bytes: Buffer.from('bytes') };
 
@@ -38,17 +36,6 @@ function post(server: TestServer, parts: readonly Part[], key?: string): Promise
     body,
     ...(key === undefined ? {} : { key }),
   });
-}
-
-/** Beyond the 10,000 parts at which storages that keep one object a chunk come to their end. */
-const TINY_CHUNKS = 10_001;
-
-function tinyChunk(content: Buffer, chunkIndex: number): Buffer {
-  const bytes = content.subarray(chunkIndex, chunkIndex + 1);
-  const { contentType, body } = formOf(
-    fieldsFirst({ fileId: 'f', chunkIndex, totalChunks: TINY_CHUNKS, bytes }),
-  );
-  return requestBytes('POST /media/chunks', { 'content-type': contentType }, body);
 }
 
 function fieldsOf(answer: Answer): string[] {
@@ -269,32 +256,6 @@ describe('the fields of a chunk (C4)', () => {
     expect(fieldsOf(answer).toSorted()).toEqual(['chunkIndex', 'file', 'fileId', 'totalChunks']);
   });
 
-  it('more than 10,000 chunks of one byte each are a file like any other', async () => {
-    // The server alone: to check each of so many exchanges against the contract would take most of the time.
-    const server = await startServer({
-      storage: 'disk',
-      dataDir: await temporaryFolder(),
-      durability: 'none',
-    });
-    try {
-      const content = Buffer.from(Array.from({ length: TINY_CHUNKS }, (_, index) => index % 251));
-      const connection = await openConnection(Number(new URL(server.url).port));
-      for (let from = 0; from < TINY_CHUNKS; from += 50) {
-        const indexes = Array.from({ length: Math.min(50, TINY_CHUNKS - from) }, (_, i) => from + i);
-        await connection.write(Buffer.concat(indexes.map((index) => tinyChunk(content, index))));
-        for (const index of indexes) expect((await connection.answer())?.status, `chunk ${index}`).toBe(200);
-      }
-      expect(await sizeOf(server)).toBe(TINY_CHUNKS);
-      const { status: code, body } = await finalize(server);
-      expect(code).toBe(201);
-      const answer = await ask(server, `/__admin/media/${body.data.id}?digest=sha256`, { key: 'k' });
-      const sha256 = createHash('sha256').update(content).digest('hex');
-      expect(JSON.parse(answer.text)).toMatchObject({ bytes: TINY_CHUNKS, sha256 });
-    } finally {
-      await server.close();
-    }
-  });
-
   it('a fileId that is not UTF-8 is refused', async () => {
     const server = await openTestServer();
     const parts = chunkParts(CHUNK).toSpliced(3, 1, { name: 'fileId', value: Buffer.from([0x61, 0xff]) });
@@ -303,6 +264,8 @@ describe('the fields of a chunk (C4)', () => {
     expect(fieldsOf(answer)).toEqual(['fileId']);
   });
 });
+
+tinyChunks(500);
 
 describe('a chunk that is sent again', () => {
   it('with the same bytes gets its first answer at any later time, and nothing is written (C6)', async () => {

@@ -734,7 +734,7 @@ export function comparedWithBusboy(runs: number): void {
   describe('against @fastify/busboy', () => {
     it(
       `${runs} bodies, however cut, have the same parts with the same bytes, or are refused by both (TEST_SEED=${SEED})`,
-      { timeout: 60_000 + runs },
+      { timeout: 300_000 + runs },
       async () => {
         console.info(`multipart-fuzz: TEST_SEED=${SEED}, ${runs} bodies`);
         await fc.assert(

@@ -37,7 +37,7 @@ export function randomSequences(runs: number): void {
 
     it(
       `are those of the oracle: ${numRuns} sequences (TEST_SEED=${SEED})`,
-      { timeout: 60_000 + numRuns * 1_000 },
+      { timeout: 300_000 + numRuns * 1_000 },
       async () => {
         let world = await World.open(settingsOf(storage, order));
         let played = 0;

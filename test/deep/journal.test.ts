@@ -1,0 +1,3 @@
+import { onRecordAtOnce } from '../admin/journal-suite.ts';
+
+onRecordAtOnce(10_000);
