@@ -169,6 +169,8 @@ export class HttpServer {
         answerUnroutable({ allowPages: allowed }, { error, request, reply }),
     });
     app.server.maxHeadersCount = 0; // Their bytes are bounded; those beyond a count Node drops without a word.
+    // An answer goes to a client that has sent its FIN behind a whole request, too. Node has no name for it in its types.
+    Object.assign(app.server, { httpAllowHalfOpen: true });
     app.server.on('connect', clientErrors.refuseConnect);
     this.#options.observe?.(app);
     decorateRequests(app);
@@ -193,7 +195,7 @@ export class HttpServer {
       onDamaged,
       allowPages: allowed,
       served,
-      contractAt: () => this.adminUrl,
+      contractAt: () => (this.#isAdminOnMain ? ADMIN_PREFIX : this.adminUrl),
     });
     this.#observe(app);
     return app;

@@ -6,6 +6,7 @@
 // Must not know: what the events are about.
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { endWithClient } from '../http/leaving.ts';
 import type { JournalEvent } from '../journal/event-feed.ts';
 import type { Journal } from '../journal/journal.ts';
 import { clearInterval, setInterval } from '../machine-time.ts';
@@ -43,6 +44,7 @@ export class EventStreams {
     const unsubscribe = journal.subscribe(namespace, (event) => send(textOf(event)));
     const heartbeat = setInterval(() => send(': \n\n'), HEARTBEAT_MS);
     this.#open.add(raw);
+    endWithClient(raw);
     raw.once('close', () => {
       clearInterval(heartbeat);
       unsubscribe();

@@ -3,6 +3,7 @@
 // Must not know: how exchanges are recorded.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, invalidFields } from '../errors.ts';
+import { endWithClient } from '../http/leaving.ts';
 import { queryOf } from '../http/text.ts';
 import { toHar } from '../journal/har.ts';
 import type { Found, Journal } from '../journal/journal.ts';
@@ -103,6 +104,7 @@ async function waitForRequests(
   const journal = journalOf(options);
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort());
+  endWithClient(reply.raw);
   const result = await journal.wait(namespace, matcher, { count, timeoutMs, signal: gone.signal });
   const exchanges = result.timedOut ? result.seen : result.exchanges;
   const found = { exchanges, total: exchanges.length, evicted: journal.evicted(namespace) };

@@ -47,19 +47,24 @@ export function reset({ request }: Wire): void {
   request.socket.resetAndDestroy();
 }
 
-/** Resolves after `ms`, or as soon as the client has left; false then. `ms` null: until it leaves. */
+/**
+ * Resolves after `ms`, or as soon as the client has left; false then. `ms` null: until it leaves. A FIN counts as leaving: who
+ * sends it and waits for an answer all the same cannot be told from who has gone, and is held up here on purpose.
+ */
 export function hold({ request }: Wire, ms: number | null): Promise<boolean> {
   const { socket } = request;
+  if (socket.readableEnded) socket.destroy();
   if (socket.destroyed) return Promise.resolve(false);
   return new Promise((resolve) => {
     const timer = ms === null ? null : startTimer(ms, () => settle(true));
+    const onEnd = (): void => void socket.destroy();
     const onClose = (): void => settle(false);
     const settle = (isHere: boolean): void => {
       timer?.stop();
-      socket.off('close', onClose);
+      socket.off('end', onEnd).off('close', onClose);
       resolve(isHere);
     };
-    socket.once('close', onClose);
+    socket.once('end', onEnd).once('close', onClose);
   });
 }
 

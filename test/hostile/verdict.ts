@@ -79,7 +79,12 @@ function isIdOf(request: Sent, id: string): boolean {
 }
 
 /** Of a connection, before there is a request (http/client-errors.ts). */
-const CONNECTION_REFUSALS = ['400 invalid_request', '408 request_timeout', '431 headers_too_large'];
+const CONNECTION_REFUSALS = [
+  '400 invalid_request',
+  '408 request_timeout',
+  '431 headers_too_large',
+  '501 not_implemented',
+];
 
 /** It has no request id: nobody knows whose it is. */
 function ofConnectionRefusal({ id, fate }: Sent, answer: RawAnswer): string[] {
@@ -114,9 +119,9 @@ function ofStatus(request: Sent, answer: RawAnswer): string[] {
   return [...found, ...contract.checkResponse(facts)];
 }
 
-/** Promised or not, hostile bytes must not bring it about. That there is no room is no defect. */
+/** Promised or not, hostile bytes must not bring it about. That there is no room, or that HTTP has more than we know, is no defect. */
 function isDefect(status: number): boolean {
-  return status >= 500 && status !== 507;
+  return status >= 500 && ![501, 505, 507].includes(status);
 }
 
 /** Of `POST requests/wait` and `POST verify`: no error, and their operations say how it looks. */
@@ -141,9 +146,11 @@ function ofEnvelope({ status, headers, text }: RawAnswer): string[] {
 
 /** What openapi.yaml promises "on every path". */
 function isOfEveryPath(request: Sent, { status, text }: RawAnswer): boolean {
-  const { code, hasFields } = envelopeOf(text) ?? {};
-  if (status === 400) return code === 'invalid_request' && hasFields === false;
+  const { code, fields } = envelopeOf(text) ?? {};
+  if (status === 400) return code === 'invalid_request' && (fields === '' || fields === 'path');
   if (status === 431) return code === 'headers_too_large';
+  if (status === 501) return code === 'not_implemented';
+  if (status === 505) return code === 'http_version_not_supported';
   const isOperation = operationOf(request) !== null;
   return (
     !isOperation &&
@@ -174,11 +181,13 @@ function decoded(path: string): string {
   }
 }
 
-function envelopeOf(text: string): { code: string; requestId: string; hasFields: boolean } | null {
+/** `fields`: the names of those that are wrong, with commas. */
+function envelopeOf(text: string): { code: string; requestId: string; fields: string } | null {
   const parsed = errorSchema.safeParse(jsonOf(text));
   if (!parsed.success) return null;
   const { error: code, details, requestId } = parsed.data;
-  return { code, requestId, hasFields: 'fields' in details };
+  const { fields = [] } = details as { fields?: readonly { field: string }[] };
+  return { code, requestId, fields: fields.map(({ field }) => field).join() };
 }
 
 function isJson({ headers }: RawAnswer): boolean {

@@ -522,3 +522,43 @@ it('a server that closes while chunks are on their way ends at once, and stores 
   const again = await openTestServer({ storage: 'disk', dataDir: server.dataDir });
   expect(await sizeOf(again)).toBeNull();
 });
+
+describe('a client that sends FIN behind a whole request (RFC 9112 §9.6)', () => {
+  const { body } = formOf(fieldsFirst(CHUNK));
+
+  it.each([
+    ['a chunk', chunkRequest(body, { 'content-length': body.length }), 200],
+    ['a query', GET, 200],
+    ['a refusal', requestBytes('GET /nowhere'), 404],
+  ] as const)('gets the answer all the same: %s', async (_name, sent, code) => {
+    const server = await openTestServer();
+    const connection = await openConnection(server.port);
+    await connection.write(sent);
+    connection.halfClose();
+    await expectAnswer(connection, code, code === 404 ? 'not_found' : undefined);
+    await connection.closed();
+  });
+
+  it('gets the answers to all that it had sent', async () => {
+    const server = await openTestServer();
+    const connection = await openConnection(server.port);
+    await connection.write(Buffer.concat([chunkRequest(body, { 'content-length': body.length }), GET, GET]));
+    connection.halfClose();
+    for (let i = 0; i < 3; i += 1) await expectAnswer(connection, 200);
+    await connection.closed();
+  });
+
+  it.each([
+    ['a stall', '/media/chunks?fileId=f'],
+    ['a wait', '/__admin/requests/wait'],
+    ['a stream of events', '/__admin/events'],
+  ])('is not waited for by %s', async (_name, path) => {
+    const server = await openTestServer();
+    server.controls.addRules('public', { fault: 'stall@headers', match: { operation: 'getUploadStatus' } });
+    const connection = await openConnection(server.port);
+    const method = path.endsWith('wait') ? 'POST' : 'GET';
+    await connection.write(requestBytes(`${method} ${path}`));
+    connection.halfClose();
+    await connection.closed();
+  });
+});
