@@ -144,18 +144,16 @@ function ofEnvelope({ status, headers, text }: RawAnswer): string[] {
   );
 }
 
-/** What openapi.yaml promises "on every path". */
+/** What openapi.yaml promises "on every path"; the latter where there is no such operation. */
+const OF_EVERY_PATH = ['431 headers_too_large', '501 not_implemented', '505 http_version_not_supported'];
+const OF_NO_OPERATION = ['404 not_found', '405 method_not_allowed'];
+
 function isOfEveryPath(request: Sent, { status, text }: RawAnswer): boolean {
   const { code, fields } = envelopeOf(text) ?? {};
-  if (status === 400) return code === 'invalid_request' && (fields === '' || fields === 'path');
-  if (status === 431) return code === 'headers_too_large';
-  if (status === 501) return code === 'not_implemented';
-  if (status === 505) return code === 'http_version_not_supported';
-  const isOperation = operationOf(request) !== null;
-  return (
-    !isOperation &&
-    ((status === 404 && code === 'not_found') || (status === 405 && code === 'method_not_allowed'))
-  );
+  const refusal = `${status} ${code}`;
+  if (refusal === '400 invalid_request') return fields === '' || fields === 'path';
+  if (OF_EVERY_PATH.includes(refusal)) return true;
+  return OF_NO_OPERATION.includes(refusal) && operationOf(request) === null;
 }
 
 type Match = OperationMatch & { readonly contract: (typeof contracts)[number] };
