@@ -169,8 +169,7 @@ export class HttpServer {
         answerUnroutable({ allowPages: allowed }, { error, request, reply }),
     });
     app.server.maxHeadersCount = 0; // Their bytes are bounded; those beyond a count Node drops without a word.
-    // An answer goes to a client that has sent its FIN behind a whole request, too. Node has no name for it in its types.
-    Object.assign(app.server, { httpAllowHalfOpen: true });
+    Object.assign(app.server, { httpAllowHalfOpen: true }); // A FIN behind a whole request is no reason not to answer it.
     app.server.on('connect', clientErrors.refuseConnect);
     this.#options.observe?.(app);
     decorateRequests(app);
