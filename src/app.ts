@@ -23,11 +23,8 @@ import { Journal } from './journal/journal.ts';
 import { takeKnownIds } from './known-ids.ts';
 import type { Fixtures } from './media/accounts.ts';
 import { Media } from './media/media.ts';
+import { noteOn, openStorage } from './open-storage.ts';
 import { maxCachedFiles } from './storage/descriptors.ts';
-import { openDiskStorage } from './storage/disk.ts';
-import type { ReportSkipped } from './storage/disk-paths.ts';
-import { createMemoryStorage } from './storage/memory.ts';
-import { withQuota } from './storage/quota.ts';
 import { Metrics, type Log } from './telemetry.ts';
 import { Expiries } from './uploads/expiries.ts';
 import type { Place, Storage } from './uploads/ports.ts';
@@ -58,20 +55,19 @@ export interface Server {
   readonly views: Views;
   readonly uploads: Uploads;
   readonly media: Media;
+  /** Resolves when another process has taken over the data folder: nothing can be stored any more (rule D3). */
+  readonly lost: Promise<void>;
   /** Refuses contract requests, lets those in flight end for at most `graceMs`, then closes. */
   drain(graceMs: number): Promise<void>;
   close(): Promise<void>;
 }
 
-const DEFAULT_MEMORY_QUOTA = 1024 ** 3;
 const REPAIRED = 'an upload was repaired: a write that never finished was dropped';
-const COPIED = 'the bytes of an entry were copied: this filesystem cannot move them (an overlay)';
-const MAX_TOLD_PATHS = 5_000;
 
 /** Opens everything and listens. @throws FolderInUse; the error of `listen` when the port is taken */
 export async function openServer(options: ServerOptions): Promise<Server> {
   const { config, logger } = options;
-  const storage = await openStorage(config, logger);
+  const storage = await openStorage(options);
   const metrics = new Metrics();
   const damages = new DamageBook((err) => logger.error({ err, ...err.details }, err.code));
   const services = createServices(options, { storage, metrics, damages });
@@ -121,6 +117,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     views: double.views,
     uploads,
     media,
+    lost: storage.lost,
     close,
     async drain(graceMs) {
       await http.drain(graceMs);
@@ -209,44 +206,11 @@ function createDouble(
   return { rules, journal, controls, views };
 }
 
-/** A file that could not be closed: nothing is lost by it, but it wants a look. */
-function noteOn(logger: Logger): (error: unknown) => void {
-  return (err) => logger.warn({ err }, 'a file could not be closed');
-}
-
 function shownBy({ config, sources }: ServerOptions): () => object {
   return () =>
     Object.fromEntries(
       SETTING_NAMES.map((name) => [name, { value: shownValue(config, name), source: sources[name] }]),
     );
-}
-
-async function openStorage(config: Config, logger: Logger): Promise<Storage> {
-  const isMemory = config.storage === 'memory';
-  const { dataDir, durability } = config;
-  const notes = {
-    onCloseError: noteOn(logger),
-    onCopied: (path: string) => logger.info({ path }, COPIED),
-    onSkipped: onceEach((path, problem) =>
-      logger.warn({ path, problem }, 'something in the data folder is left alone'),
-    ),
-  };
-  const storage = isMemory ? createMemoryStorage() : await openDiskStorage(dataDir, durability, notes);
-  const maxBytes = config.maxStoredBytes ?? (isMemory ? DEFAULT_MEMORY_QUOTA : undefined);
-  const { maxStoredBytesPerKey: maxBytesPerNamespace } = config;
-  if (maxBytes === undefined && maxBytesPerNamespace === undefined) return storage;
-  return { ...storage, bytes: withQuota(storage.bytes, { maxBytes, maxBytesPerNamespace }) };
-}
-
-/** Told of each path once: a folder is listed again and again. Of more than a few thousand some are told of once more. */
-function onceEach(tell: ReportSkipped): ReportSkipped {
-  const told = new Set<string>();
-  return (path, problem) => {
-    if (told.has(path)) return;
-    if (told.size >= MAX_TOLD_PATHS) told.clear();
-    told.add(path);
-    tell(path, problem);
-  };
 }
 
 interface Parts {
@@ -290,7 +254,9 @@ function createServices(options: ServerOptions, { storage, metrics, damages }: P
   metrics.observe({
     openUploads: () => uploads.unfinishedCount,
     storedBytes: () => storage.bytes.usage(),
-    entriesByStatus: () => media.countByStatus(),
+    // Nobody can count what is not there; the other figures are worth the more then (D6).
+    entriesByStatus: async () =>
+      storage.availability.readRefusal() === null ? media.countByStatus() : new Map(),
     droppedLogLines,
   });
   return { clocks: clock, ids, uploads, expiries, media };

@@ -44,6 +44,7 @@ export function startCollector(options: CollectorOptions): Collector {
 /** Each part is done, whatever became of the one before it. Never rejects. */
 export async function collectOnce(options: CollectorOptions): Promise<void> {
   const { storage, uploads, media, uploadTtlMs, onError } = options;
+  if (storage.availability.writeRefusal() !== null) return; // The log has it already (D6); the next run does it all.
   const parts = [
     () => uploads.collect(onError),
     () => media.collect(uploadTtlMs * 2, onError),

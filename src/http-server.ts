@@ -1,9 +1,7 @@
 // http-server.ts: the HTTP side of the composition: one Fastify instance for the contract, and one more for the admin
 // plane when it has a port of its own; their hooks in a fixed order.
-//
 // Promises: one log line and one count per request; no time-out on a request's total time; the admin plane is only
-// where §9 allows it.
-// Must not know: storage, how the process starts and ends.
+// where §9 allows it. Must not know: how anything is stored, how the process starts and ends.
 import { lookup } from 'node:dns/promises';
 import type { ServerResponse } from 'node:http';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -250,6 +248,7 @@ export class HttpServer {
         storage: config.storage,
         durability: config.durability,
         isDraining: () => this.#isDraining,
+        availability: this.#options.storage.availability,
       },
       shownConfig,
       contractUrl: () => this.url,
@@ -283,6 +282,7 @@ function contractOptions(
     corsOrigin: config.corsOrigin,
     mediaCheck: config.mediaCheck,
     isStrict: config.strict,
+    availability: storage.availability,
     maxFileBytes,
     limits: { maxParts, maxPartHeaderBytes, maxFieldBytes },
     body: {

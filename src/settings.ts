@@ -54,6 +54,12 @@ export const SETTINGS = {
     placeholder: 'FOLDER',
     sentence: 'Folder of the disk storage. One process owns it.',
   }),
+  waitForLock: setting(durationWithin('0s', HUNDRED_YEARS), {
+    default: '30s',
+    placeholder: 'DURATION',
+    sentence:
+      'How long a start watches the lock of the data folder when its holder cannot be looked up (another machine, container or boot). One that does not move for 10 s is taken over.',
+  }),
   durability: setting(z.enum(['fsync', 'none']), {
     default: 'fsync',
     placeholder: 'MODE',

@@ -14,6 +14,7 @@ import { readBody } from '../http/text-body.ts';
 import type { Journal } from '../journal/journal.ts';
 import { monotonicMs } from '../machine-time.ts';
 import type { Metrics } from '../telemetry.ts';
+import type { Availability } from '../uploads/ports.ts';
 import { allowOrigins, requireTokenOrLocalName } from './access.ts';
 import { clockRoutes } from './clock-routes.ts';
 import { controlRoutes } from './control-routes.ts';
@@ -54,15 +55,19 @@ export interface ServerState {
   readonly startedMs: number;
   readonly storage: string;
   readonly durability: string;
-  isDraining(): boolean;
+  readonly availability: Availability;
+  readonly isDraining: () => boolean;
 }
 
 /** Safe to show to everybody who reaches the port: served even where the rest of the plane is off. */
 export async function probeRoutes(app: FastifyInstance, state: ServerState): Promise<void> {
   app.get('/health', () => Promise.resolve(healthOf(state)));
   app.get('/ready', (_request, reply) => {
-    const isReady = !state.isDraining();
-    return reply.code(isReady ? 200 : 503).send({ ready: isReady });
+    if (state.isDraining()) return reply.code(503).send({ ready: false });
+    const reason = state.availability.writeRefusal()?.code;
+    return reason === undefined
+      ? reply.send({ ready: true })
+      : reply.code(503).send({ ready: false, reason });
   });
 }
 
@@ -97,8 +102,14 @@ async function guardedRoutes(app: FastifyInstance, options: AdminOptions): Promi
   app.get('/config', () => Promise.resolve(options.shownConfig()));
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
   documentRoutes(app, options);
-  await app.register(uploadViews, { views, namespaceOf });
-  await app.register(mediaViews, { views, namespaceOf });
+  await app.register(async (stored) => {
+    // Before an answer is begun: what comes after its head can only break off (rule D6).
+    stored.addHook('onRequest', (_request, _reply, done) => {
+      done(state.availability.readRefusal() ?? undefined);
+    });
+    await stored.register(uploadViews, { views, namespaceOf });
+    await stored.register(mediaViews, { views, namespaceOf });
+  });
   await app.register(controlRoutes, { controls, namespaceOf });
   await app.register(clockRoutes, { controls, namespaceOf });
   await app.register(journalRoutes, {

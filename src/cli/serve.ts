@@ -20,6 +20,8 @@ export async function serve(resolved: Resolved): Promise<void> {
   const starting = start(resolved, log);
   ending.closes(starting);
   const server = await starting;
+  // The log has it that another process has the data folder (rule D3): what is still asked of this one can only be refused.
+  void server.lost.then(() => ending.giveUp());
   if (ending.hasBegun) return;
   // Not by `process.stdout`: what it cannot write, it throws at us (rule D7).
   new Output(1).write(process.stdout.isTTY ? banner(config, server) : `${readyLine(server)}\n`);

@@ -3,6 +3,7 @@
 // Must not know: storage, config files, the admin plane.
 import cors from '@fastify/cors';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Availability } from '../uploads/ports.ts';
 import { tooLarge } from '../uploads/upload.ts';
 import { accountRoutes } from './accounts.ts';
 import { FORM_OVERHEAD_BYTES } from './chunk-intake.ts';
@@ -19,6 +20,7 @@ export interface ContractRoutesOptions extends MediaRoutesOptions, ChunkRoutesOp
   readonly served: ServedPaths;
   /** Null: a key may ask as often as it likes. */
   readonly rate: RequestRate | null;
+  readonly availability: Availability;
 }
 
 /** Browsers keep the answer to a preflight for this long. */
@@ -110,7 +112,16 @@ export async function contractRoutes(app: FastifyInstance, options: ContractRout
     done();
   });
   // Each in a scope of its own: they read bodies in different ways.
-  await app.register(chunkRoutes, options);
-  await app.register(mediaRoutes, options);
+  await app.register(async (stored) => {
+    // Before its body is read: what could not be stored need not be sent (rule D6).
+    stored.addHook('onRequest', (request, _reply, done) => {
+      const { availability } = options;
+      done(
+        (request.method === 'POST' ? availability.writeRefusal() : availability.readRefusal()) ?? undefined,
+      );
+    });
+    await stored.register(chunkRoutes, options);
+    await stored.register(mediaRoutes, options);
+  });
   await app.register(accountRoutes, options);
 }

@@ -25,7 +25,7 @@ import {
 import { opening } from './descriptors.ts';
 import { DiskFolders } from './disk-folders.ts';
 import { FileWrites } from './file-writes.ts';
-import { LedgerFile } from './ledger-file.ts';
+import { LedgerFile, type LedgerOwner } from './ledger-file.ts';
 import { readLines, type LedgerEnd } from './ledger-lines.ts';
 import { LedgerUndos } from './ledger-undos.ts';
 import { asDoubt, isAbsent, isTaken } from './system-errors.ts';
@@ -33,6 +33,13 @@ import { asDoubt, isAbsent, isTaken } from './system-errors.ts';
 const fdatasyncFd = promisify(fdatasync);
 
 const EMPTY: LedgerEnd = { bytes: 0, lines: 0, lastLineAt: 0 };
+
+interface DiskLedgersOptions extends Partial<Omit<DiskNotes, 'onCopied'>> {
+  readonly owner?: LedgerOwner;
+}
+
+/** Of tests, that own the folder without a lock. */
+const NOBODY_ELSE: LedgerOwner = { isLost: false, confirm: () => undefined };
 
 export class DiskLedgers implements Ledgers {
   readonly #root: string;
@@ -43,13 +50,15 @@ export class DiskLedgers implements Ledgers {
   readonly #undos: LedgerUndos;
   /** Ledgers whose content is durable, since this process made it, or synced it when it was read. */
   readonly #durable = new Set<string>();
+  readonly #owner: LedgerOwner;
 
   readonly #report: ReportSkipped;
 
-  constructor(root: string, durability: Durability, notes: Partial<Omit<DiskNotes, 'onCopied'>> = {}) {
+  constructor(root: string, durability: Durability, notes: DiskLedgersOptions = {}) {
     this.#root = root;
     this.#durability = durability;
     this.#onCloseError = notes.onCloseError ?? ((): void => undefined);
+    this.#owner = notes.owner ?? NOBODY_ELSE;
     this.#report = notes.onSkipped ?? ((): void => undefined);
     this.#folders = new DiskFolders(dirname(root), durability);
     this.#undos = new LedgerUndos(durability);
@@ -113,6 +122,10 @@ export class DiskLedgers implements Ledgers {
 
   /** The refusal of a ledger that could not be made: it is not there any more, unless the refusal is InDoubt. */
   async #withdrawn(path: string, file: FileHandle | null, cause: unknown): Promise<unknown> {
+    if (this.#owner.isLost) {
+      await file?.close().catch(this.#onCloseError);
+      return cause; // What is at that path is the new owner's.
+    }
     this.#undos.remember(path, 0, file === null);
     await this.#undos.settle(path).catch(() => undefined); // It stays remembered.
     if (file !== null) await this.#close(file);
@@ -149,14 +162,15 @@ export class DiskLedgers implements Ledgers {
   }
 
   /** What could not be withdrawn is tried once more: the next process would take it for what it says. */
-  close(): Promise<void> {
-    return this.#undos.settleAll();
+  async close(): Promise<void> {
+    if (!this.#owner.isLost) await this.#undos.settleAll();
   }
 
   #ledgerOf(file: FileHandle, path: string, end: LedgerEnd): LedgerFile {
     return new LedgerFile(file, end, {
       durability: this.#durability,
       writes: this.#writes,
+      owner: this.#owner,
       onCloseError: this.#onCloseError,
       onStuck: (bytes) => this.#undos.remember(path, bytes),
     });

@@ -45,10 +45,6 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-export function hasCode(error: unknown, ...codes: string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
-}
-
 /**
  * Makes the folder and those above it that are not there, but neither `root` nor one above it. By hand: Node's own says "no such
  * file" when the disk is full or read-only, and never returns when its root is gone.

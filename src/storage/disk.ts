@@ -10,13 +10,16 @@ import { DiskBytes } from './disk-bytes.ts';
 import { DiskFolders } from './disk-folders.ts';
 import { DiskLedgers } from './disk-ledger.ts';
 import { makeFolders, type DiskNotes, type Durability } from './disk-paths.ts';
-import { lockFolder } from './folder-lock.ts';
+import { lockFolder, type LockOptions } from './folder-lock.ts';
+import { guarded } from './guarded.ts';
 import { bytesWithRefusals, ledgersWithRefusals } from './refusals.ts';
 import { keepReserve, withReserve } from './reserve.ts';
 import { folderAdvice, isAbsent, systemErrorKind } from './system-errors.ts';
 
 /** Written into the folder: another layout gets another number, so that an old server never misreads a new folder. */
 const FORMAT = 'xenonflare-mock data folder, format 1\n';
+
+export type DiskOptions = DiskNotes & LockOptions;
 
 const NO_NOTES: DiskNotes = {
   onCloseError: () => undefined,
@@ -33,24 +36,30 @@ class DataFolderUnusable extends Error {
 export async function openDiskStorage(
   folder: string,
   durability: Durability,
-  notes: DiskNotes = NO_NOTES,
+  options: DiskOptions = NO_NOTES,
 ): Promise<Storage> {
   // A relative path would be lost with the folder the process was started in.
   const dataDir = resolve(folder);
   try {
-    return await openFolder(dataDir, durability, notes);
+    return await openFolder(dataDir, durability, options);
   } catch (cause) {
     const advice = folderAdvice(cause);
     throw advice === null ? cause : new DataFolderUnusable(`--data-dir ${dataDir} ${advice}`, { cause });
   }
 }
 
-async function openFolder(dataDir: string, durability: Durability, notes: DiskNotes): Promise<Storage> {
+async function openFolder(dataDir: string, durability: Durability, options: DiskOptions): Promise<Storage> {
   // What clients upload is nobody else's on this machine. A folder that is there keeps its mode.
   const firstMade = await makeFolders(dataDir, { mode: 0o700 });
   if (!(await stat(dataDir)).isDirectory())
     throw new DataFolderUnusable(`--data-dir ${dataDir} is not a folder; take another`);
-  const lock = await withReserve(dataDir, () => lockFolder(dataDir));
+  const { lost, lose } = losing();
+  const onLost = (message: string): void => {
+    options.onLost?.(message);
+    lose();
+  };
+  const lock = await withReserve(dataDir, () => lockFolder(dataDir, { ...options, onLost }));
+  const { guard } = lock;
   try {
     const above = dirname(firstMade ?? dataDir);
     if (!(await hasFormat(dataDir))) await beginFolder(dataDir, new DiskFolders(above, durability));
@@ -59,22 +68,25 @@ async function openFolder(dataDir: string, durability: Durability, notes: DiskNo
       spoolRoot: join(dataDir, 'spool'),
       durability,
       maxOpenFiles: maxCachedFiles(),
-      notes,
+      notes: options,
     });
     await bytes.start();
     await keepReserve(dataDir);
-    const ledgers = new DiskLedgers(join(dataDir, 'ledgers'), durability, notes);
+    const ledgers = new DiskLedgers(join(dataDir, 'ledgers'), durability, { ...options, owner: guard });
+    const ports = { ledgers: ledgersWithRefusals(ledgers), bytes: bytesWithRefusals(bytes) };
     return {
-      ledgers: ledgersWithRefusals(ledgers),
-      bytes: bytesWithRefusals(bytes),
+      ...guarded(ports, guard),
+      availability: guard,
+      lost,
       async tidy() {
+        guard.assertWritable();
         const failed: unknown[] = [];
         for (const part of [ledgers, bytes]) await part.tidy().catch((error: unknown) => failed.push(error));
         if (failed.length > 0) throw failed[0];
       },
       async close() {
         await ledgers.close();
-        await bytes.close().catch(notes.onCloseError);
+        await bytes.close().catch(options.onCloseError);
         await lock.release();
       },
     };
@@ -82,6 +94,14 @@ async function openFolder(dataDir: string, durability: Durability, notes: DiskNo
     await lock.release();
     throw error;
   }
+}
+
+function losing(): { lost: Promise<void>; lose: () => void } {
+  let lose = (): void => undefined;
+  const lost = new Promise<void>((resolve) => {
+    lose = resolve;
+  });
+  return { lost, lose };
 }
 
 /** False: nobody has begun to use the folder. @throws DataFolderUnusable when it is of another format */

@@ -1,194 +1,223 @@
-// storage/folder-lock.ts: one process owns a data folder (rule D3).
+// storage/folder-lock.ts: one process owns a data folder (rule D3): how it becomes the owner, and how it ceases to be.
 //
-// The file `lock` holds `{ pid, host, token, since }` and is touched every few seconds. The holder is dead when its
-// process is gone (same machine) or when the file was not touched for a while (another machine, or a container that
-// had another name); then the lock is taken over. Of several starters one wins and the others say who holds the folder:
-// the file appears whole (it is a second name of one that was written before), and to replace a dead holder's needs the
-// right to that holder: a file `lock.after-<token>`, had in the same way.
+// The file `lock` names its holder (lock-holder.ts), who touches it once a beat. A holder of this boot and pid namespace is looked
+// up: when its process is gone, its lock is taken over at once. Any other is alive if and only if its lock moves; when it does not
+// for longer than a lease (lock-watch.ts), the lock is taken over, and who held it stores nothing more (folder-guard.ts).
+//
+// Of several starters one wins and the others say who holds the folder: the file appears whole (it is a second name of one that was
+// written before), and to replace a dead holder's needs the right to that holder: a file `lock.after-<token>`, had in the same way.
+// A starter that was stopped half-way may put another's lock in place of its own: the winner is whose file is there in the end.
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import {
-  constants,
-  copyFile,
-  link,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  utimes,
-  writeFile,
-} from 'node:fs/promises';
-import { hostname } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import { clearInterval, setInterval, wallMs } from '../machine-time.ts';
-import { hasCode, modifiedAt } from './disk-paths.ts';
+import { link, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { monotonicMs, setTimeout } from '../machine-time.ts';
+import { FolderGuard, type GuardEvents } from './folder-guard.ts';
+import { FolderInUse, gaveUp, inUse, readLock, Undecided, waitingFor, type FoundLock } from './lock-file.ts';
+import { fileIdOf, judge, thisProcess } from './lock-holder.ts';
+import { LOCK_TIMES, LockWatch, type LockTimes } from './lock-watch.ts';
+import { isAbsent, isTaken } from './system-errors.ts';
 
-const TOUCH_MS = 5_000;
-const DEAD_AFTER_MS = 20_000;
-
-interface Holder {
-  readonly pid: number;
-  readonly host: string;
-  readonly token: string;
-  readonly since: string;
-  /** When the process started, in the kernel's ticks: a pid that was given to another process differs here. */
-  readonly startTicks: string;
-}
-
-/** The folder is in use. The message names the holder and says what to do. */
-export class FolderInUse extends Error {
-  override readonly name = 'FolderInUse';
+export interface LockOptions extends GuardEvents {
+  /** How long a holder that cannot be looked up is watched before the start gives up. */
+  readonly waitMs?: number;
+  /** Is told once, when watching begins. */
+  readonly onWait?: (message: string) => void;
+  readonly times?: LockTimes;
 }
 
 export interface FolderLock {
+  readonly guard: FolderGuard;
+  /** It was taken from a holder of whom only stillness is known: one that was stopped goes on some day. */
+  readonly isFromUnseen: boolean;
   release(): Promise<void>;
 }
 
+const DEFAULT_WAIT_MS = 30_000;
+
 /** @throws FolderInUse */
-export async function lockFolder(folder: string): Promise<FolderLock> {
-  const path = join(folder, 'lock');
-  const holder: Holder = {
-    pid: process.pid,
-    host: hostname(),
-    token: randomUUID(),
-    since: new Date(wallMs()).toISOString(),
-    startTicks: startTicksOf(process.pid),
-  };
-  await acquire(path, holder);
-  await sweep(path);
-  const timer = setInterval(() => {
-    const now = new Date(wallMs());
-    utimes(path, now, now).catch(() => undefined); // Gone with its folder: nothing is left to protect.
-  }, TOUCH_MS);
-  timer.unref();
+export async function lockFolder(folder: string, options: LockOptions = {}): Promise<FolderLock> {
+  const times = options.times ?? LOCK_TIMES;
+  const starter = new Starter(join(folder, 'lock'), times);
+  const file = await waitFor(starter, { ...options, times });
+  const guard = new FolderGuard({ folder, ...file, token: starter.token }, { ...options, times });
+  let hasLeft = await starter.sweep();
+  guard.start(async () => {
+    if (hasLeft) hasLeft = await starter.sweep();
+  });
   return {
+    guard,
+    isFromUnseen: starter.isFromUnseen,
     async release() {
-      clearInterval(timer);
-      const current = await readLock(path);
-      if (current?.holder?.token === holder.token) await rm(path, { force: true });
+      await guard.stop();
+      const current = await readLock(starter.path).catch(() => null);
+      if (current?.holder?.token === starter.token && current.file === guard.fileId)
+        await rm(starter.path, { force: true });
     },
   };
 }
 
-async function acquire(path: string, holder: Holder): Promise<void> {
-  const own = `${path}.${holder.token}`;
-  await writeFile(own, JSON.stringify(holder));
-  try {
-    await putInPlace(own, path);
-  } finally {
-    await rm(own, { force: true });
-  }
+interface OwnFile {
+  readonly path: string;
+  readonly handle: FileHandle;
+  readonly fileId: string;
 }
 
-/** Removes what starters left that were killed. What cannot be read or removed keeps nobody from starting. */
-async function sweep(path: string): Promise<void> {
-  const folder = dirname(path);
-  for (const name of await readdir(folder)) {
-    const left = join(folder, name);
-    if (left.startsWith(`${path}.`)) await removeLeft(left).catch(() => undefined);
-  }
-}
+type Waiting = Required<Pick<LockOptions, 'times'>> & LockOptions;
 
-async function removeLeft(left: string): Promise<void> {
-  const found = await readLock(left);
-  if (found === null) return;
-  // One that names nobody may be about to: it is being written.
-  const isLeft = found.holder === null ? !(await isFresh(left)) : !(await isAlive(found.holder, left));
-  if (isLeft) await rm(left, { force: true });
-}
-
-/** The file `own` is at `path`, too, when this resolves. @throws FolderInUse */
-async function putInPlace(own: string, path: string): Promise<void> {
+async function waitFor(starter: Starter, options: Waiting): Promise<OwnFile> {
+  const { times, onWait, waitMs = DEFAULT_WAIT_MS } = options;
+  const beganAt = monotonicMs();
+  let hasTold = false;
   for (;;) {
-    if (await isLinked(own, path)) return;
-    const found = await readLock(path);
-    if (found === null) continue; // Released meanwhile.
-    if (found.holder !== null && (await isAlive(found.holder, path))) throw inUse(path, found.holder);
-    if (await isReplaced(own, path, found)) return;
+    try {
+      return await starter.attempt();
+    } catch (error) {
+      if (!(error instanceof Undecided)) throw error;
+      if (monotonicMs() - beganAt >= waitMs) throw gaveUp(starter.path, error, times);
+      if (!hasTold) onWait?.(waitingFor(starter.path, error.found, times));
+      hasTold = true;
+      await new Promise((resolve) => setTimeout(resolve, times.lookMs));
+    }
   }
 }
 
-/** False: `path` is taken. */
-async function isLinked(own: string, path: string): Promise<boolean> {
-  try {
-    await link(own, path).catch((error: unknown) => {
-      if (hasCode(error, 'EEXIST', 'ENOENT')) throw error;
-      // A filesystem without second names. Here the file is not whole at once: the only place where two could win.
-      return copyFile(own, path, constants.COPYFILE_EXCL);
-    });
+class Starter {
+  readonly path: string;
+  readonly token = randomUUID();
+  isFromUnseen = false;
+  readonly #times: LockTimes;
+  readonly #watch: LockWatch;
+  /** Of the file that is, or is to be, the lock. */
+  #fileId = '';
+
+  constructor(path: string, times: LockTimes) {
+    this.path = path;
+    this.#times = times;
+    this.#watch = new LockWatch(times.lookMs, monotonicMs);
+  }
+
+  /** @throws FolderInUse; Undecided */
+  async attempt(): Promise<OwnFile> {
+    const own = `${this.path}.${this.token}`;
+    for (;;) {
+      const found = await readLock(this.path);
+      if (found !== null) this.#refuseUnlessDead(found);
+      try {
+        this.#fileId = await this.#write(own);
+        await this.#putInPlace(own, this.path);
+      } finally {
+        await rm(own, { force: true });
+      }
+      const file = await this.#opened();
+      if (file !== null) return file;
+    }
+  }
+
+  /**
+   * Removes what starters left that were killed. What cannot be read or removed keeps nobody from starting.
+   * @returns whether something is left of which it is not known yet whether somebody is at it
+   */
+  async sweep(): Promise<boolean> {
+    let hasLeft = false;
+    const folder = dirname(this.path);
+    for (const name of await readdir(folder).catch(() => [])) {
+      const left = join(folder, name);
+      if (!left.startsWith(`${this.path}.`)) continue;
+      const isGone = await this.#removeLeft(left).catch(() => true);
+      if (!isGone) hasLeft = true;
+    }
+    return hasLeft;
+  }
+
+  async #removeLeft(left: string): Promise<boolean> {
+    const found = await readLock(left);
+    if (found === null) return true;
+    if (this.#isDead(left, found) !== true) return false;
+    await rm(left, { force: true });
     return true;
-  } catch (error) {
-    if (hasCode(error, 'EEXIST')) return false;
-    throw error;
   }
-}
 
-/** False: another starter was faster. @throws FolderInUse when it is at it right now */
-async function isReplaced(own: string, path: string, dead: FoundLock): Promise<boolean> {
-  const right = `${path}.after-${dead.holder?.token ?? 'unreadable'}`;
-  await putInPlace(own, right);
-  if ((await readLock(path))?.text !== dead.text) {
-    await rm(right, { force: true });
-    return false;
+  /** Our file is at `path`, too, when this resolves. @throws FolderInUse; Undecided */
+  async #putInPlace(own: string, path: string): Promise<void> {
+    for (;;) {
+      if (await this.#isLinked(own, path)) return;
+      const found = await readLock(path);
+      if (found === null) continue; // Released meanwhile.
+      if (found.holder?.token === this.token) return; // Put there by another starter, which was stopped half-way.
+      this.#refuseUnlessDead(found);
+      if (await this.#isReplaced(own, path, found)) return;
+    }
   }
-  await rename(right, path); // Takes the lock and gives back the right in one step.
-  return true;
-}
 
-async function isAlive(holder: Holder, path: string): Promise<boolean> {
-  if (holder.host === hostname()) return isProcessAlive(holder);
-  return isFresh(path);
-}
-
-/** Was it touched of late? */
-async function isFresh(path: string): Promise<boolean> {
-  const touched = await modifiedAt(path);
-  return touched !== undefined && wallMs() - touched < DEAD_AFTER_MS;
-}
-
-function isProcessAlive({ pid, startTicks }: Holder): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    return hasCode(error, 'EPERM'); // Alive, and somebody else's.
+  /** False: `path` is taken. */
+  async #isLinked(own: string, path: string): Promise<boolean> {
+    try {
+      await link(own, path).catch(async (error: unknown) => {
+        if (isTaken(error) || isAbsent(error)) throw error;
+        // A filesystem without second names. Here the file is not whole at once, and names nobody for a moment.
+        this.#fileId = await this.#write(path);
+      });
+      return true;
+    } catch (error) {
+      if (isTaken(error)) return false;
+      throw error;
+    }
   }
-  // A restarted container gives the same pid (often 1) to every process: the start time tells them apart.
-  return startTicksOf(pid) === startTicks;
-}
 
-/** Field 22 of /proc/<pid>/stat; empty where there is no /proc, and then the pid alone decides. */
-function startTicksOf(pid: number): string {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? '';
-  } catch {
-    return '';
+  /** False: another starter was faster. @throws FolderInUse when it is at it right now */
+  async #isReplaced(own: string, path: string, dead: FoundLock): Promise<boolean> {
+    const right = `${path}.after-${dead.holder?.token ?? 'nobody'}`;
+    await this.#putInPlace(own, right);
+    const now = await readLock(path);
+    if (now === null || now.text !== dead.text || now.touchedMs !== dead.touchedMs) {
+      await rm(right, { force: true });
+      return false;
+    }
+    if (path === this.path)
+      this.isFromUnseen = dead.holder === null || judge(dead.holder, dead.file) !== 'dead';
+    // Takes the lock and gives back the right in one step. Without the right: it was stopped for so long that it lost it.
+    return rename(right, path).then(
+      () => true,
+      (error: unknown) => (isAbsent(error) ? false : Promise.reject(error as Error)),
+    );
   }
-}
 
-interface FoundLock {
-  readonly text: string;
-  /** Null: what is in the file names nobody. */
-  readonly holder: Holder | null;
-}
-
-/** Null: there is none. */
-async function readLock(path: string): Promise<FoundLock | null> {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    if (hasCode(error, 'ENOENT')) return null;
-    throw error;
-  });
-  if (text === null) return null;
-  try {
-    return { text, holder: JSON.parse(text) as Holder };
-  } catch {
-    return { text, holder: null };
+  /** Null: what is in place is not ours. */
+  async #opened(): Promise<OwnFile | null> {
+    const handle = await open(this.path, 'r').catch((error: unknown) => {
+      if (isAbsent(error)) return null;
+      throw error;
+    });
+    if (handle === null) return null;
+    if (fileIdOf(await handle.stat()) === this.#fileId)
+      return { path: this.path, handle, fileId: this.#fileId };
+    await handle.close();
+    return null;
   }
-}
 
-function inUse(path: string, { pid, host, since }: Holder): FolderInUse {
-  return new FolderInUse(
-    `the data folder ${resolve(path, '..')} is in use by process ${pid} on ${host} since ${since}; ` +
-      'stop it, or start this server with another --data-dir',
-  );
+  async #write(path: string): Promise<string> {
+    const file = await open(path, 'wx');
+    try {
+      const fileId = fileIdOf(await file.stat());
+      await file.writeFile(JSON.stringify(thisProcess(this.token, fileId)));
+      return fileId;
+    } finally {
+      await file.close();
+    }
+  }
+
+  #refuseUnlessDead(found: FoundLock): void {
+    const verdict = this.#isDead(found.path, found);
+    if (verdict === true) return;
+    throw verdict;
+  }
+
+  #isDead(path: string, found: FoundLock): true | FolderInUse | Undecided {
+    const verdict = found.holder === null ? 'unknown' : judge(found.holder, found.file);
+    if (verdict === 'dead') return true;
+    const { stillMs, hasMoved } = this.#watch.look(path, found);
+    if (found.holder !== null && (verdict === 'alive' || hasMoved)) return inUse(path, found.holder);
+    const neededMs = found.holder === null ? this.#times.namelessMs : this.#times.takeoverMs;
+    return stillMs >= neededMs ? true : new Undecided(found, stillMs);
+  }
 }

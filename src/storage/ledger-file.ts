@@ -11,11 +11,20 @@ import type { Ledger } from '../uploads/ports.ts';
 import type { Durability } from './disk-paths.ts';
 import type { FileWrites } from './file-writes.ts';
 import { encodeLine, type LedgerEnd } from './ledger-lines.ts';
-import { asDoubt, asRefusal } from './system-errors.ts';
+import { asDoubt, asLost, asRefusal } from './system-errors.ts';
 
 const fdatasyncFd = promisify(fdatasync);
 
+/** Who may write here: the one process that the folder belongs to (rule D3). */
+export interface LedgerOwner {
+  /** Another process has the folder: whatever is there is its own. */
+  readonly isLost: boolean;
+  /** @throws AppError `storage_unavailable` when what was just written is not to be relied on (rule D6) */
+  confirm(): void;
+}
+
 export interface LedgerFileOptions {
+  readonly owner: LedgerOwner;
   readonly durability: Durability;
   readonly writes: FileWrites;
   readonly onCloseError: (error: unknown) => void;
@@ -42,6 +51,7 @@ export class LedgerFile implements Ledger {
     try {
       await this.#options.writes.all(this.#file.fd, [buffer], bytes);
       await this.#sync();
+      this.#options.owner.confirm();
     } catch (error) {
       await this.#cutTo(bytes, error);
       throw asRefusal(error);
@@ -67,6 +77,7 @@ export class LedgerFile implements Ledger {
 
   /** Durably: or a loss of power would bring back what was refused. @throws InDoubt */
   async #cutTo(bytes: number, cause?: unknown): Promise<void> {
+    if (this.#options.owner.isLost) throw (this.#broken = asLost()); // The new owner may have appended behind it.
     try {
       await this.#file.truncate(bytes);
       await this.#sync();

@@ -18,7 +18,14 @@ import { endsOf, sliceExtents } from './extents.ts';
 
 export function createMemoryStorage(): Storage {
   const nothing = (): Promise<void> => Promise.resolve();
-  return { ledgers: new MemoryLedgers(), bytes: new MemoryBytes(), tidy: nothing, close: nothing };
+  return {
+    ledgers: new MemoryLedgers(),
+    bytes: new MemoryBytes(),
+    availability: { writeRefusal: () => null, readRefusal: () => null },
+    lost: new Promise(() => undefined),
+    tidy: nothing,
+    close: nothing,
+  };
 }
 
 interface StoredLedger {

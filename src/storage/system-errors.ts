@@ -80,6 +80,11 @@ export function nameIfOfOneFile(error: unknown): string | null {
   return name !== null && OF_ONE_FILE.has(name) ? name : null;
 }
 
+/** Nothing can be written to this filesystem, by nobody. */
+export function isReadOnly(error: unknown): boolean {
+  return systemErrorName(error) === 'EROFS';
+}
+
 /** Something is there already: a name, or entries of the folder that was to be replaced or removed. */
 export function isTaken(error: unknown): boolean {
   const name = systemErrorName(error);
@@ -123,6 +128,14 @@ export function asDoubt(error: unknown): InDoubt {
   const { code, what } = toldOf(error) ?? { code: 'internal_error', what: 'the disk of the server failed' };
   const message = `${what}, also when this request was to be undone: whether it is stored will be known when the disk works again; ask for the status, or send it again`;
   return Object.assign(new InDoubt(code, message), { cause: error });
+}
+
+/** The refusal of what may be stored, or may not: another process has the data folder by now (rule D3). */
+export function asLost(): InDoubt {
+  return new InDoubt(
+    'storage_unavailable',
+    'another server took over the data folder meanwhile; whether this request is stored is known by that one: ask it for the status',
+  );
 }
 
 function toldOf(error: unknown): { code: AppError['code']; what: string } | null {

@@ -5,6 +5,8 @@
 // to fit behind the same two without a change here.
 // Must not know: HTTP, files, Fastify.
 
+import type { AppError } from '../errors.ts';
+
 /** Where a ledger and its bytes live. `name` is made by us (a hash or an id): never a client's string. */
 export interface Place {
   readonly kind: 'uploads' | 'media';
@@ -128,9 +130,23 @@ export interface Bytes {
   usage(namespace?: string): Promise<number>;
 }
 
+/**
+ * Whether the place is there and this process's (rules D3, D6). Both say what was seen of late; the ports look again before they
+ * let anything be acknowledged, and refuse with AppError `storage_unavailable`.
+ */
+export interface Availability {
+  /** Null: something can be stored. */
+  writeRefusal(): AppError | null;
+  /** Null: what is stored can be read. */
+  readRefusal(): AppError | null;
+}
+
 export interface Storage {
   readonly ledgers: Ledgers;
   readonly bytes: Bytes;
+  readonly availability: Availability;
+  /** Resolves when the place is another process's for good. */
+  readonly lost: Promise<void>;
   /** Lets go of what namespaces take that hold nothing any more. To be called now and then, whatever else goes on. */
   tidy(): Promise<void>;
   /** Resolves when every file is closed and the place can be opened by another process. */

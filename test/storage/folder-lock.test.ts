@@ -1,15 +1,32 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import {
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  stat,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { FolderInUse, lockFolder, type FolderLock } from '../../src/storage/folder-lock.ts';
+import { lockFolder, type FolderLock, type LockOptions } from '../../src/storage/folder-lock.ts';
+import { FolderInUse } from '../../src/storage/lock-file.ts';
 
 vi.mock('../../src/machine-time.ts', async () => (await import('../helpers/faked-machine-time.ts')).FAKED);
 
 const LOCK_MODULE = new URL('../../dist/storage/folder-lock.js', import.meta.url).href;
+
+/** A reason to wait is an event; this is when it has failed to come. */
+const PATIENCE = { timeout: 20_000, interval: 20 };
+const isLinux = process.platform === 'linux';
 
 let folder: string;
 const held: FolderLock[] = [];
@@ -23,8 +40,11 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function lock(): Promise<FolderLock> {
-  const got = await lockFolder(folder);
+/** Heartbeats of a tenth of a second, and patience to match: what is told by stillness is told in a third of a second. */
+const times = { beatMs: 40, takeoverMs: 300, namelessMs: 60, lookMs: 20 };
+
+async function lock(options: LockOptions = {}): Promise<FolderLock> {
+  const got = await lockFolder(folder, { times, ...options });
   held.push(got);
   return got;
 }
@@ -37,19 +57,34 @@ interface HolderFacts {
   readonly token: string;
   readonly since: string;
   readonly startTicks: string;
+  readonly boot: string;
+  readonly pidNamespace: string;
+  readonly file: string;
 }
 
 async function holder(): Promise<HolderFacts> {
   return JSON.parse(await readFile(lockPath(), 'utf8')) as HolderFacts;
 }
 
+const here = {
+  host: hostname(),
+  boot: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).trim(),
+  pidNamespace: await readlink('/proc/self/ns/pid').catch(() => ''),
+};
+/** Where nobody can be looked up from here. */
+const elsewhere = { host: 'another-machine', boot: 'another-boot', pidNamespace: 'pid:[1]' };
+const LEFT_SINCE = '2020-01-02T03:04:05.678Z';
+
 /** Leaves the lock of a holder that never released it. */
-async function leaveLock(facts: Partial<HolderFacts>, ageMs = 0, path = lockPath()): Promise<void> {
-  const since = '2020-01-02T03:04:05.678Z';
-  const left = { pid: 1, host: hostname(), token: 'left-behind', since, startTicks: '0', ...facts };
-  await writeFile(path, JSON.stringify(left));
-  const touched = new Date(Date.now() - ageMs);
-  await utimes(path, touched, touched);
+async function leaveLock(facts: Partial<HolderFacts>, path = lockPath()): Promise<void> {
+  await writeFile(path, '');
+  const { dev, ino } = await stat(path);
+  const left = { pid: 1, token: 'left-behind', since: LEFT_SINCE, startTicks: '0', ...here };
+  await writeFile(path, JSON.stringify({ ...left, file: `${dev}:${ino}`, ...facts }));
+}
+
+async function setTouched(ms: number): Promise<void> {
+  await utimes(lockPath(), ms / 1_000, ms / 1_000);
 }
 
 /** The pid of a process that has ended. */
@@ -60,41 +95,41 @@ async function deadPid(): Promise<number> {
 }
 
 describe('what a starter leaves that is killed', () => {
-  it('goes with the next start, and what one that lives may be writing stays', async () => {
-    const hour = 3_600_000;
-    await leaveLock({ pid: await deadPid(), token: 'dead' }, 0, `${lockPath()}.dead`);
-    await leaveLock({ pid: await deadPid(), token: 'dead' }, 0, `${lockPath()}.after-dead`);
+  it('goes with the next start: at once, or when it is sure that nobody is at it', async () => {
+    await leaveLock({ pid: await deadPid(), token: 'dead' }, `${lockPath()}.dead`);
+    await leaveLock({ pid: await deadPid(), token: 'dead' }, `${lockPath()}.after-dead`);
     await writeFile(`${lockPath()}.torn`, '');
-    await utimes(`${lockPath()}.torn`, new Date(Date.now() - hour), new Date(Date.now() - hour));
-    await leaveLock({ host: 'elsewhere', token: 'alive' }, 0, `${lockPath()}.alive`);
-    await writeFile(`${lockPath()}.begun`, '');
+    await leaveLock({ ...elsewhere, token: 'far' }, `${lockPath()}.far`);
     await lock();
-    expect((await readdir(folder)).toSorted()).toEqual(['lock', 'lock.alive', 'lock.begun']);
+    expect((await readdir(folder)).toSorted()).toEqual(['lock', 'lock.far', 'lock.torn']);
+    await vi.waitFor(async () => expect(await readdir(folder)).toEqual(['lock']), PATIENCE);
   });
 });
 
 describe('a locked folder', () => {
-  it('is refused to a second opener, with the holder, the folder and what to do', async () => {
+  it('is refused to a second opener at once, with the holder, the folder and what to do', async () => {
     await lock();
     const { since } = await holder();
-    const refusal = await lockFolder(folder).catch((error: unknown) => error);
+    const waits: string[] = [];
+    const refusal = await lock({ onWait: (message) => waits.push(message) }).catch((error: unknown) => error);
     expect(refusal).toBeInstanceOf(FolderInUse);
     const { message } = refusal as FolderInUse;
     expect(message).toContain(`the data folder ${folder} is in use`);
     expect(message).toContain(`process ${process.pid} on ${hostname()} since ${since}`);
     expect(message).toContain('--data-dir');
+    expect(waits).toEqual([]);
   });
 
   it('keeps its lock when a second opener was refused', async () => {
     await lock();
     const before = await holder();
-    await expect(lockFolder(folder)).rejects.toThrow('in use');
+    await expect(lock()).rejects.toThrow('in use');
     expect(await holder()).toEqual(before);
     expect(await readdir(folder)).toEqual(['lock']);
   });
 
   it('is free after its release, of which nothing stays', async () => {
-    await (await lockFolder(folder)).release();
+    await (await lockFolder(folder, { times })).release();
     expect(await readdir(folder)).toEqual([]);
     await lock();
     expect((await holder()).pid).toBe(process.pid);
@@ -102,86 +137,189 @@ describe('a locked folder', () => {
   });
 
   it('is not freed by a holder that lost it', async () => {
-    const lost = await lockFolder(folder);
+    const lost = await lockFolder(folder, { times });
+    await rm(lockPath());
     await leaveLock({ token: 'of-another' });
     await lost.release();
     expect((await holder()).token).toBe('of-another');
   });
 
-  it('is touched as long as it is held, so that another machine sees that its holder is alive', async () => {
-    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  it('is not freed by whom it was copied from', async () => {
+    const copied = await lockFolder(folder, { times });
+    const text = await readFile(lockPath());
+    await rename(lockPath(), `${folder}-away`);
+    await writeFile(lockPath(), text);
+    await copied.release();
+    expect(await readFile(lockPath())).toEqual(text);
+    await rm(`${folder}-away`);
+  });
+
+  it('moves as long as it is held, also under a clock that stands still', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
     await lock();
-    const longAgo = new Date(Date.now() - 60_000);
-    await utimes(lockPath(), longAgo, longAgo);
-    vi.advanceTimersByTime(5_000);
-    await vi.waitFor(async () =>
-      expect((await stat(lockPath())).mtimeMs).toBeGreaterThan(Date.now() - 10_000),
-    );
+    const seen = new Set<number>();
+    await vi.waitFor(async () => {
+      seen.add((await stat(lockPath())).mtimeMs);
+      expect(seen.size).toBeGreaterThan(3);
+    }, PATIENCE);
   });
 });
 
 describe('the lock of a dead holder is taken over', () => {
-  it('when its process is gone, however short ago it was touched', async () => {
+  it.runIf(isLinux)('at once when its process is gone, whenever it was touched', async () => {
     await leaveLock({ pid: await deadPid() });
-    await lock();
+    await setTouched(Date.now() + 5 * 3_600_000);
+    const { isFromUnseen } = await lock({ waitMs: 0 });
     expect((await holder()).pid).toBe(process.pid);
+    expect(isFromUnseen).toBe(false);
     expect(await readdir(folder)).toEqual(['lock']);
   });
 
-  it.runIf(process.platform === 'linux')('when its pid was given to another process', async () => {
+  it.runIf(isLinux)('at once when its pid was given to another process', async () => {
     await leaveLock({ pid: process.pid, startTicks: '1' });
-    await lock();
+    await lock({ waitMs: 0 });
     expect((await holder()).startTicks).not.toBe('1');
   });
 
-  it('when it was another machine that stopped touching it', async () => {
-    await leaveLock({ host: 'another-machine' }, 25_000);
-    await lock();
-    expect((await holder()).host).toBe(hostname());
+  it.runIf(isLinux)('at once when nothing of it is left but its place in its parent’s list', async () => {
+    const zombie = await startZombie();
+    try {
+      await leaveLock({ pid: zombie.pid, startTicks: await startTicksOf(zombie.pid) });
+      await lock({ waitMs: 0 });
+      expect((await holder()).pid).toBe(process.pid);
+    } finally {
+      await zombie.end();
+    }
   });
 
-  it('when the file names nobody', async () => {
-    for (const text of ['', '{"pid":', 'hello']) {
+  it.each([
+    ['on another machine', elsewhere],
+    ['before a reboot', { boot: 'the-boot-before' }],
+    ['in another pid namespace', { pidNamespace: 'pid:[1]' }],
+    ['of a version that said less', { boot: '', pidNamespace: '', file: '' }],
+  ])('%s, when its lock does not move, whatever time is on it', async (_where, facts) => {
+    for (const aheadMs of [-3_600_000, 5 * 3_600_000]) {
+      await leaveLock({ pid: process.pid, startTicks: await startTicksOf(process.pid), ...facts });
+      await setTouched(Date.now() + aheadMs);
+      const waits: string[] = [];
+      const beganAt = performance.now();
+      const got = await lockFolder(folder, { times, onWait: (message) => waits.push(message) });
+      expect(performance.now() - beganAt).toBeGreaterThanOrEqual(times.takeoverMs);
+      expect(got.isFromUnseen).toBe(true);
+      expect((await holder()).token).not.toBe('left-behind');
+      expect(waits).toHaveLength(1);
+      expect(waits[0]).toMatch(
+        /was locked by process \d+ on .* since 2020.*taken over when it does not move for 0\.3 s/,
+      );
+      await got.release();
+    }
+  });
+
+  it.runIf(isLinux)('when the folder is a copy and its holder goes on with the original', async () => {
+    const original = await lock();
+    const copy = await mkdtemp(join(tmpdir(), 'xenonflare-mock-lock-'));
+    try {
+      await copyFile(lockPath(), join(copy, 'lock'));
+      const got = await lockFolder(copy, { times });
+      held.push(got);
+      got.guard.confirm();
+      original.guard.confirm();
+    } finally {
+      await rm(copy, { recursive: true, force: true });
+    }
+  });
+
+  it('when the file names nobody: after a moment, in which somebody may be writing it', async () => {
+    for (const text of ['', '{"pid":', 'hello', '{}', 'null', '[1]', '{"pid":"1","token":5}']) {
       await writeFile(lockPath(), text);
-      const got = await lockFolder(folder);
+      const refusal = await lock({ waitMs: 0 }).catch((error: unknown) => error);
+      expect(String(refusal)).toMatch(/has a lock that names nobody.*--wait-for-lock 1s/);
+      expect(String(refusal)).not.toContain('undefined');
+      const got = await lockFolder(folder, { times });
       expect((await holder()).pid).toBe(process.pid);
       await got.release();
     }
   });
 
-  it('when a starter died while it was taking it over', async () => {
+  it.runIf(isLinux)('when a starter died while it was taking it over', async () => {
     const dead = await deadPid();
     await leaveLock({ pid: dead, token: 'first' });
-    await leaveLock({ pid: dead, token: 'second' }, 0, `${lockPath()}.after-first`);
-    await leaveLock({ pid: dead, token: 'third' }, 0, `${lockPath()}.after-first.after-second`);
-    await lock();
+    await leaveLock({ pid: dead, token: 'second' }, `${lockPath()}.after-first`);
+    await leaveLock({ pid: dead, token: 'third' }, `${lockPath()}.after-first.after-second`);
+    await lock({ waitMs: 0 });
     expect((await holder()).pid).toBe(process.pid);
     expect(await readdir(folder)).toEqual(['lock']);
   });
 });
 
 describe('the lock of a living holder is not taken over', () => {
-  it('when it is a process of somebody else', async () => {
+  it.runIf(isLinux)('when it is a process of somebody else', async () => {
     const ticks = await startTicksOf(1);
-    await leaveLock({ pid: 1, startTicks: ticks }, 60_000);
-    await expect(lockFolder(folder)).rejects.toThrow('process 1 on');
+    await leaveLock({ pid: 1, startTicks: ticks });
+    await setTouched(Date.now() - 3_600_000);
+    await expect(lock()).rejects.toThrow('in use by process 1 on');
   });
 
-  it('when it is another machine that touched it just now', async () => {
-    await leaveLock({ host: 'another-machine', pid: await deadPid() }, 5_000);
-    await expect(lockFolder(folder)).rejects.toThrow('on another-machine since 2020-01-02T03:04:05.678Z');
+  it.each([0, -3_600_000, 3_600_000])(
+    'when it moves, and the clock that moves it is %i ms apart',
+    async (apartMs) => {
+      // A pid that is nobody’s here: where it was given, it is somebody’s.
+      await leaveLock({ ...elsewhere, pid: await deadPid() });
+      await setTouched(Date.now() + apartMs);
+      const beat = setInterval(() => void setTouched(Date.now() + apartMs), times.beatMs);
+      try {
+        await expect(lock()).rejects.toThrow(`in use by process`);
+        await expect(lock()).rejects.toThrow(`on another-machine since ${LEFT_SINCE}`);
+      } finally {
+        clearInterval(beat);
+      }
+      expect((await holder()).token).toBe('left-behind');
+    },
+  );
+
+  it('before it was watched for long enough: the message says for how long to wait', async () => {
+    await leaveLock(elsewhere);
+    await expect(lock({ waitMs: 100 })).rejects.toThrow(
+      /too short to tell.*Start with --wait-for-lock 1s or more/,
+    );
+    expect((await holder()).token).toBe('left-behind');
   });
 
-  it('when another starter is taking it over right now: that one is named', async () => {
+  it.runIf(isLinux)('when another starter is taking it over right now: that one is named', async () => {
     await leaveLock({ pid: await deadPid(), token: 'dead' });
     const heir = { pid: process.pid, startTicks: await startTicksOf(process.pid), since: 'just now' };
-    await leaveLock(heir, 0, `${lockPath()}.after-dead`);
-    await expect(lockFolder(folder)).rejects.toThrow(
-      `process ${process.pid} on ${hostname()} since just now`,
-    );
+    await leaveLock(heir, `${lockPath()}.after-dead`);
+    await expect(lock()).rejects.toThrow(`process ${process.pid} on ${hostname()} since just now`);
     expect((await holder()).token).toBe('dead');
   });
+
+  it('when nobody can read who it is: that is said', async () => {
+    await mkdir(lockPath());
+    await expect(lock()).rejects.toThrow(
+      /lock, which says who uses the data folder, cannot be read \(EISDIR\)/,
+    );
+  });
 });
+
+/** A process that ended, and whose parent has not asked for how. */
+async function startZombie(): Promise<{ pid: number; end(): Promise<unknown> }> {
+  const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+  const pid = Number(line.toString());
+  await vi.waitFor(
+    async () => expect(await readFile(`/proc/${pid}/stat`, 'utf8')).toContain(') Z '),
+    PATIENCE,
+  );
+  return {
+    pid,
+    end() {
+      parent.kill();
+      return once(parent, 'exit');
+    },
+  };
+}
 
 async function startTicksOf(pid: number): Promise<string> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
@@ -189,7 +327,7 @@ async function startTicksOf(pid: number): Promise<string> {
 }
 
 describe('of many starters one wins, and the others name a holder', () => {
-  const ROUNDS = 40;
+  const ROUNDS = 12;
   const beginnings: [string, () => Promise<void>][] = [
     ['in a free folder', () => Promise.resolve()],
     ['after a dead holder', async () => leaveLock({ pid: await deadPid() })],
@@ -199,7 +337,9 @@ describe('of many starters one wins, and the others name a holder', () => {
   it.each(beginnings)('in one process, %s', async (_where, begin) => {
     for (let round = 0; round < ROUNDS; round += 1) {
       await begin();
-      const results = await Promise.allSettled(Array.from({ length: 8 }, () => lockFolder(folder)));
+      const results = await Promise.allSettled(
+        Array.from({ length: 8 }, () => lockFolder(folder, { times })),
+      );
       const won = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
       const lost = results.flatMap((result) => (result.status === 'rejected' ? [String(result.reason)] : []));
       expect(won).toHaveLength(1);
@@ -247,7 +387,7 @@ describe('of many starters one wins, and the others name a holder', () => {
       let held = null;
       for await (const word of createInterface({ input: process.stdin })) {
         if (word === 'release') { await held?.release(); held = null; console.log('released'); continue; }
-        held = await lockFolder(${JSON.stringify(folder)}).catch((error) => (console.log(error.message), null));
+        held = await lockFolder(${JSON.stringify(folder)}, ${JSON.stringify({ times })}).catch((error) => (console.log(error.message), null));
         if (held !== null) console.log('won');
       }`;
     const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {

@@ -1,0 +1,69 @@
+// helpers/namespaced.ts: the server in a pid namespace of its own, as in a container: there it is process 1, with the host name of all.
+//
+// Only root may make one: `namespaceRefusal` says whether, and why not. After each test every process that it started is gone.
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { afterEach } from 'vitest';
+
+const MAIN = fileURLToPath(new URL('../../dist/cli/launch.cjs', import.meta.url));
+const UNSHARE = ['--pid', '--fork', '--mount-proc', '--kill-child'];
+
+/** Null: it can be done. */
+export const namespaceRefusal: string | null = probe();
+
+export interface NamespacedServer {
+  /** Null: it was not ready before it ended. */
+  readonly url: string | null;
+  readonly exitCode: Promise<number | null>;
+  stderr(): string;
+  /** To the server itself, not to what holds its namespace. */
+  signal(signal: NodeJS.Signals): void;
+}
+
+const running = new Set<ChildProcess>();
+
+afterEach(async () => {
+  await Promise.all(
+    [...running].map(async (child) => {
+      const exited = once(child, 'exit');
+      process.kill(innermost(child.pid ?? 0), 'SIGKILL');
+      child.kill('SIGKILL');
+      await exited;
+    }),
+  );
+});
+
+/** Resolves when it serves, or has ended. */
+export async function startNamespaced(...flags: string[]): Promise<NamespacedServer> {
+  const serve = [process.execPath, MAIN, 'serve', '--port', '0', '--log-level', 'warn', ...flags];
+  const child = spawn('unshare', [...UNSHARE, ...serve], { stdio: ['ignore', 'pipe', 'pipe'] });
+  running.add(child);
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const exitCode = once(child, 'close').then(([code]) => {
+    running.delete(child);
+    return code as number | null;
+  });
+  const ready = once(child.stdout, 'data').then(([line]) => String(line));
+  const line = await Promise.race([ready, exitCode.then(() => null)]);
+  return {
+    url: line === null ? null : (JSON.parse(line) as { url: string }).url,
+    exitCode,
+    stderr: () => stderr,
+    signal: (signal) => void process.kill(innermost(child.pid ?? 0), signal),
+  };
+}
+
+function innermost(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  const [first] = text.split(' ');
+  return first === undefined || first === '' ? pid : innermost(Number(first));
+}
+
+function probe(): string | null {
+  if (process.platform !== 'linux') return 'pid namespaces are Linux’s';
+  const { status, stderr, error } = spawnSync('unshare', [...UNSHARE, 'true'], { encoding: 'utf8' });
+  return status === 0 ? null : `unshare: ${(error?.message ?? stderr).trim()}`;
+}
