@@ -5,7 +5,7 @@
 //   <data>/ledgers/<kind>/<namespace>/<ab>/<name>.log  a ledger (ledger-lines.ts)
 //   <data>/bytes/<kind>/<namespace>/<ab>/<name>/<segment>   its bytes (disk-bytes.ts)
 //   <data>/spool/<n>                                   bytes whose owner is not known yet; emptied at start
-//   <data>/reserve                                     room to start in when the disk is full (reserve.ts)
+//   <data>/reserve/<n>                                  room to start in when the disk is full (reserve.ts)
 //
 // Promises: every name in a path is ours (a hash, an id, `public` or `ns_…`). What else lies in the folder, and what of it cannot
 // be read, is told (`onSkipped`), left alone, and keeps nobody from seeing the rest (rule D5).

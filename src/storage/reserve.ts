@@ -6,11 +6,13 @@
 import { randomBytes } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { statIfThere } from './disk-paths.ts';
+import { makeFolders, statIfThere } from './disk-paths.ts';
 import { systemErrorKind } from './system-errors.ts';
 
-/** A few blocks of any filesystem. */
-const RESERVE_BYTES = 32 * 1024;
+/** As many files as the lock of a killed server takes to be replaced: on some filesystems a second name costs an inode, too. */
+const FILES = ['0', '1', '2', '3'];
+/** Together a few blocks of any filesystem. */
+const FILE_BYTES = 8 * 1024;
 
 /** Does `work`; once more with the room of the reserve when there was none for it. */
 export async function withReserve<T>(folder: string, work: () => Promise<T>): Promise<T> {
@@ -18,7 +20,7 @@ export async function withReserve<T>(folder: string, work: () => Promise<T>): Pr
     return await work();
   } catch (error) {
     if (systemErrorKind(error) !== 'no-room') throw error;
-    await rm(pathOf(folder), { force: true });
+    await rm(pathOf(folder), { force: true, recursive: true });
     return work();
   }
 }
@@ -27,13 +29,18 @@ export async function withReserve<T>(folder: string, work: () => Promise<T>): Pr
 export async function keepReserve(folder: string): Promise<void> {
   const path = pathOf(folder);
   try {
-    if ((await statIfThere(path))?.size === RESERVE_BYTES) return;
-    // Random: a filesystem that compresses would keep no room for anything else.
-    await writeFile(path, randomBytes(RESERVE_BYTES));
+    await makeFolders(path);
+    for (const name of FILES) await keepFile(join(path, name));
   } catch (error) {
     if (systemErrorKind(error) !== 'no-room') throw error;
-    await rm(path, { force: true }); // Half of one would take the last room from whoever wants to go on.
+    await rm(path, { force: true, recursive: true }); // Half of one would take the last room from whoever wants to go on.
   }
+}
+
+async function keepFile(path: string): Promise<void> {
+  if ((await statIfThere(path))?.size === FILE_BYTES) return;
+  // Random: a filesystem that compresses would keep no room for anything else.
+  await writeFile(path, randomBytes(FILE_BYTES));
 }
 
 function pathOf(folder: string): string {

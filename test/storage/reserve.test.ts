@@ -19,9 +19,9 @@ const full = (): Promise<never> => Promise.reject(Object.assign(new Error('full'
 describe('the room that is kept back', () => {
   it('is made once, and is freed for what finds no room, which is tried once more', async () => {
     await keepReserve(folder);
-    const { size, mtimeMs } = await stat(join(folder, 'reserve'));
+    const { size, mtimeMs } = await stat(join(folder, 'reserve', '3'));
     await keepReserve(folder);
-    expect(await stat(join(folder, 'reserve'))).toMatchObject({ size, mtimeMs });
+    expect(await stat(join(folder, 'reserve', '3'))).toMatchObject({ size, mtimeMs });
     let times = 0;
     const done = await withReserve(folder, () => (++times === 1 ? full() : Promise.resolve('done')));
     expect(done).toBe('done');

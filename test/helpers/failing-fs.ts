@@ -1,0 +1,146 @@
+// helpers/failing-fs.ts: node:fs and node:fs/promises as a storage uses them, with calls that fail on command.
+//
+// For `vi.mock`: every call of a function is counted while somebody counts, and fails when its turn has come: before it did its
+// work, or after, as a result that was lost does. Calls for the lock of a data folder are not counted: its heart beats when it wants.
+// Must not know: what the calls are for.
+import { constants } from 'node:os';
+import type fs from 'node:fs';
+import type promises from 'node:fs/promises';
+
+export interface Failure {
+  /** The first that fails, counted from 1. */
+  readonly call: number;
+  /** How many fail, one after the other. */
+  readonly times: number;
+  readonly code: string;
+  /** It did its work. */
+  readonly isAfter: boolean;
+}
+
+let calls = 0;
+let failure: Failure | null = null;
+let isCounting = false;
+let failed: string[] = [];
+
+export const disk = {
+  /** How many calls `work` makes. */
+  async counting(work: () => Promise<unknown>): Promise<number> {
+    begin(null);
+    await work().finally(end);
+    return calls;
+  },
+
+  async failing<T>(which: Failure, work: () => Promise<T>): Promise<T> {
+    begin(which);
+    return work().finally(end);
+  },
+
+  /** Of the last time. */
+  failedCalls: (): readonly string[] => failed,
+};
+
+function begin(which: Failure | null): void {
+  calls = 0;
+  failed = [];
+  failure = which;
+  isCounting = true;
+}
+
+function end(): void {
+  isCounting = false;
+}
+
+/** The error with which this call ends; null: it does its work. */
+function fateOf(name: string, args: readonly unknown[]): Error | null {
+  if (!isCounting || /\/lock/.test(String(args[0]))) return null;
+  calls += 1;
+  if (failure === null || calls < failure.call || calls >= failure.call + failure.times) return null;
+  failed.push(`${name} ${String(args[0]).split('/').slice(-3).join('/')}`);
+  const number = -(constants.errno[failure.code as keyof typeof constants.errno] ?? 0);
+  // As libuv has it: it knows no name for these.
+  const code = ['EDQUOT', 'ESTALE'].includes(failure.code) ? `Unknown system error ${number}` : failure.code;
+  return Object.assign(new Error(`${code}: ${name}`), { code, errno: number, syscall: name });
+}
+
+/** A descriptor that cannot be closed is gone all the same: the kernel frees it whatever close(2) says. */
+function isDone(name: string): boolean {
+  return failure?.isAfter === true || name.endsWith('close');
+}
+
+type Method = (...args: unknown[]) => unknown;
+
+function here(name: string, method: Method): Method {
+  return (...args) => {
+    const error = fateOf(name, args);
+    if (error === null) return method(...args);
+    if (failure?.isAfter === true) method(...args);
+    throw error;
+  };
+}
+
+function withCallback(name: string, method: Method): Method {
+  return (...args) => {
+    const error = fateOf(name, args);
+    const done = args.at(-1) as (error: Error | null) => void;
+    if (error === null) return method(...args);
+    if (!isDone(name)) return setImmediate(() => done(error));
+    return method(...args.slice(0, -1), () => done(error));
+  };
+}
+
+function promised(name: string, method: Method): Method {
+  return async (...args) => {
+    const error = fateOf(name, args);
+    if (error === null) return method(...args);
+    if (isDone(name)) await lost(name, method(...args));
+    throw error;
+  };
+}
+
+/** Nobody has the result: a file that was opened would stay open. */
+async function lost(name: string, result: unknown): Promise<void> {
+  const opened = (await result) as { close?: () => Promise<void> } | undefined;
+  if (name === 'open' || name === 'opendir') await opened?.close?.();
+}
+
+const HERE = ['writeSync', 'writevSync', 'rmdirSync'] as const;
+const WITH_CALLBACK = ['open', 'close', 'write', 'writev', 'fdatasync', 'fsync', 'read'] as const;
+const PROMISED = [
+  'mkdir',
+  'readdir',
+  'rename',
+  'rm',
+  'rmdir',
+  'unlink',
+  'stat',
+  'lstat',
+  'truncate',
+  'opendir',
+  'link',
+  'copyFile',
+  'readFile',
+  'writeFile',
+] as const;
+const OF_HANDLES = ['readFile', 'read', 'truncate', 'sync', 'datasync', 'close', 'stat'] as const;
+
+export function failingFs(real: typeof fs): typeof fs {
+  const replaced = { ...real } as unknown as Record<string, Method>;
+  const pick = (name: string): Method => Reflect.get(real, name) as Method;
+  for (const name of HERE) replaced[name] = here(name, pick(name));
+  for (const name of WITH_CALLBACK) replaced[name] = withCallback(name, pick(name));
+  return replaced as unknown as typeof fs;
+}
+
+export function failingPromises(real: typeof promises): typeof promises {
+  const replaced = { ...real } as unknown as Record<string, Method>;
+  for (const name of PROMISED) replaced[name] = promised(name, Reflect.get(real, name) as Method);
+  replaced['open'] = promised('open', async (...args) => {
+    const handle = await real.open(...(args as Parameters<typeof real.open>));
+    for (const name of OF_HANDLES) {
+      const method = (Reflect.get(handle, name) as Method).bind(handle);
+      Reflect.set(handle, name, promised(`handle.${name}`, method));
+    }
+    return handle;
+  });
+  return replaced as unknown as typeof promises;
+}
