@@ -1,0 +1,109 @@
+// full-disks.test.ts: real filesystems, full of bytes or of inodes: every request that needs room is 507 and changes nothing, the
+// server starts and ends there, and all goes on when there is room (rule C16). Only root may mount them.
+import { execFileSync } from 'node:child_process';
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { ask, finalize, sendAll, sendChunk, sizeOf, uploadView, type Answer } from '../helpers/app.ts';
+import { startProcess } from '../helpers/process.ts';
+import { canMount } from '../helpers/small-disk.ts';
+
+const KEY = 'k';
+const BYTES = Buffer.alloc(60_000, 'full ');
+const KINDS = ['tmpfs, bytes', 'tmpfs, inodes', 'ext4, bytes', 'ext4, inodes'] as const;
+
+const mounted: string[] = [];
+afterEach(() => {
+  for (const path of mounted.splice(0)) {
+    execFileSync('umount', ['--lazy', path]);
+    rmSync(path, { recursive: true, force: true });
+    rmSync(`${path}.img`, { force: true });
+  }
+});
+
+function mount(kind: (typeof KINDS)[number]): string {
+  const path = mkdtempSync(join(tmpdir(), 'xenonflare-mock-full-'));
+  const isOfInodes = kind.endsWith('inodes');
+  const run = (command: string, ...args: string[]): unknown =>
+    execFileSync(command, args, { stdio: 'ignore' });
+  if (kind.startsWith('tmpfs'))
+    run('mount', '-t', 'tmpfs', '-o', `size=8m${isOfInodes ? ',nr_inodes=120' : ''}`, 'tmpfs', path);
+  else {
+    run('truncate', '-s', '24M', `${path}.img`);
+    run('mkfs.ext4', '-q', '-m', '0', ...(isOfInodes ? ['-N', '160'] : []), `${path}.img`);
+    run('mount', '-o', 'loop', `${path}.img`, path);
+  }
+  mounted.push(path);
+  return path;
+}
+
+/** Takes all the room there is: of inodes, and of bytes unless only inodes are few. */
+function fill(path: string, isOfInodes: boolean): void {
+  mkdirSync(path, { recursive: true });
+  const untilFull = (write: (n: number) => void): void => {
+    try {
+      for (let n = 0; ; n += 1) write(n);
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'ENOSPC' });
+    }
+  };
+  if (isOfInodes) return untilFull((n) => writeFileSync(join(path, `${Date.now()}-${n}`), ''));
+  const file = openSync(join(path, 'bytes'), 'a');
+  for (const bytes of [1 << 20, 4096, 1]) untilFull(() => writeSync(file, Buffer.alloc(bytes)));
+  closeSync(file);
+}
+
+function direct(server: { url: string }): Promise<Answer> {
+  const body = new FormData();
+  body.set('file', new Blob([BYTES]), 'a.mp4');
+  body.set('platforms', '["instagram"]');
+  return ask(server, '/media/videos', { method: 'POST', key: KEY, body });
+}
+
+describe.skipIf(!canMount)('a full disk (needs the right to mount one)', () => {
+  it.each(KINDS)('%s: 507 and nothing changed, also after a kill; then all goes on', async (kind) => {
+    const disk = mount(kind);
+    const isOfInodes = kind.endsWith('inodes');
+    const flags = ['--data-dir', join(disk, 'data')];
+    let server = await startProcess(flags);
+    await sendAll(server, { fileId: 'whole', content: BYTES, key: KEY });
+    await sendChunk(server, { fileId: 'begun', total: 2, bytes: BYTES, key: KEY });
+    await sendChunk(server, { fileId: 'victim', total: 2, bytes: BYTES, key: KEY });
+    for (let times = 0; times < 2; times += 1) {
+      const refused = [
+        () => sendChunk(server, { fileId: `new-${times}`, total: 2, bytes: BYTES, key: KEY }),
+        () => direct(server),
+        () => finalize(server, 'whole', { key: KEY }),
+      ];
+      if (!isOfInodes)
+        refused.push(() =>
+          sendChunk(server, { fileId: 'begun', index: 1, total: 2, bytes: BYTES, key: KEY }),
+        );
+      for (const request of refused) {
+        fill(join(disk, 'filler'), isOfInodes);
+        const answer = await request();
+        expect(answer.status, answer.text).toBe(507);
+      }
+      expect(await sizeOf(server, `new-${times}`, KEY)).toBeNull();
+      expect(await sizeOf(server, 'begun', KEY)).toBe(BYTES.length);
+      expect((await uploadView(server, 'whole', KEY)).finalizedAs).toBeNull();
+      await server.kill();
+      server = await startProcess(flags);
+    }
+    const deleted = await ask(server, '/__admin/uploads/victim', { method: 'DELETE', key: KEY });
+    expect(deleted.status, deleted.text).toBe(200);
+    rmSync(join(disk, 'filler'), { recursive: true });
+    const last = await sendChunk(server, { fileId: 'begun', index: 1, total: 2, bytes: BYTES, key: KEY });
+    expect(last.status, last.text).toBe(200);
+    for (const fileId of ['whole', 'begun']) {
+      const made = await finalize(server, fileId, { key: KEY });
+      expect(made.status, made.text).toBe(201);
+      const { text } = await ask(server, `/__admin/media/${made.body.data.id}/content`, { key: KEY });
+      expect(text.length).toBe(BYTES.length * (fileId === 'whole' ? 1 : 2));
+    }
+    fill(join(disk, 'filler'), isOfInodes);
+    server.signal('SIGTERM');
+    expect(await server.exited).toMatchObject({ code: 0 });
+  });
+});
