@@ -189,3 +189,11 @@ async function copy(paths: readonly string[], source: string, workdir: string): 
     await cp(join(source, path), resolve(workdir, into), { recursive: true });
   }
 }
+
+/** The text of an instruction that stands exactly once in the stage. @throws Error when it does not */
+export function onlyTextOf(stage: Stage, keyword: string): string {
+  const [only, ...more] = instructionsOf(stage, keyword);
+  if (only === undefined || more.length > 0)
+    throw new Error(`${keyword} does not stand once in the Dockerfile`);
+  return only.text;
+}
