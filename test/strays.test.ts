@@ -145,7 +145,8 @@ it('the collector goes on behind what it cannot remove, and tells of each', asyn
   const seen: string[] = [];
   const onError = (_error: unknown, place: { name: string } | null): unknown => seen.push(place?.name ?? '');
   const tidied: string[] = [];
-  const storage = { tidy: () => Promise.resolve(void tidied.push('tidied')) } as never;
+  const availability = { writeRefusal: () => null };
+  const storage = { availability, tidy: () => Promise.resolve(void tidied.push('tidied')) } as never;
   await collectOnce({ ...server, storage, uploadTtlMs: 0, onError });
   expect([seen, tidied]).toEqual([[expect.stringMatching(/^[0-9a-f]{40}$/)], ['tidied']]);
   expect((await admin(server, 'uploads'))[1], 'the others are gone').toMatchObject({ uploads: [] });

@@ -303,7 +303,9 @@ describe('the lock of a living holder is not taken over', () => {
 
 /** A process that ended, and whose parent has not asked for how. */
 async function startZombie(): Promise<{ pid: number; end(): Promise<unknown> }> {
-  const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], {
+  // It ends when its parent has become something that asks for nobody.
+  const script = '( until grep -q sleep /proc/$$/comm; do :; done ) & echo $!; exec sleep 60';
+  const parent = spawn('sh', ['-c', script], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [line] = (await once(parent.stdout, 'data')) as [Buffer];
