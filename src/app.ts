@@ -4,22 +4,21 @@
 // requests in flight end first (rule D4).
 // Must not know: argv, the environment, signals.
 import type { Logger } from 'pino';
-import { Controls } from './admin/controls.ts';
-import { NamespaceStates } from './admin/state.ts';
-import { Views } from './admin/views.ts';
+import type { Controls } from './admin/controls.ts';
+import type { JournalQueries } from './admin/journal-queries.ts';
+import type { Views } from './admin/views.ts';
 import { Clocks } from './clock.ts';
+import { createDoubleParts, type Services } from './double-parts.ts';
 import { startCollector, type CollectorOptions } from './collector.ts';
 import { shownValue, type Config, type Source } from './config.ts';
 import { SETTING_NAMES, type SettingName } from './settings.ts';
 import { isDamage, nullIfDamaged } from './errors.ts';
-import { EVERYBODY, RuleBook } from './faults/rule-book.ts';
 import type { Rule } from './faults/rules.ts';
-import { isLoopback } from './http/addresses.ts';
 import { sourceOf } from './http/media.ts';
 import { HttpServer, type AppObserver } from './http-server.ts';
 import { MediaIds } from './ids.ts';
 import { DamageBook } from './integrity/damage-book.ts';
-import { Journal } from './journal/journal.ts';
+import type { Journal } from './journal/journal.ts';
 import { takeKnownIds } from './known-ids.ts';
 import type { Fixtures } from './media/accounts.ts';
 import { Media } from './media/media.ts';
@@ -52,6 +51,7 @@ export interface Server {
   readonly controls: Controls;
   /** Null: the server keeps none. */
   readonly journal: Journal | null;
+  readonly queries: JournalQueries;
   readonly views: Views;
   readonly uploads: Uploads;
   readonly media: Media;
@@ -73,7 +73,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const services = createServices(options, { storage, metrics, damages });
   const { uploads, media, clocks, ids } = services;
   if (config.seed !== undefined) await takeKnown(ids, storage, { logger, damages });
-  const double = createDouble(options, services, storage);
+  const double = createDoubleParts(options, services, storage);
   const http = new HttpServer({
     ...options,
     storage,
@@ -112,9 +112,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     url: http.url,
     adminUrl: http.adminUrl,
     version: options.version,
-    controls: double.controls,
-    journal: double.journal,
-    views: double.views,
+    ...double,
     uploads,
     media,
     lost: storage.lost,
@@ -152,58 +150,6 @@ async function takeKnown(
 async function closeAndThrow(storage: Storage, error: unknown): Promise<never> {
   await storage.close();
   throw error;
-}
-
-interface Services {
-  readonly clocks: Clocks;
-  readonly ids: MediaIds;
-  readonly uploads: Uploads;
-  readonly expiries: Expiries;
-  readonly media: Media;
-}
-
-/** What makes the server a test double: rules, journal, clocks, and what can be done to them. */
-function createDouble(
-  { config, fixtures, rules: armed = [] }: ServerOptions,
-  { clocks, ids, uploads, expiries, media }: Services,
-  storage: Storage,
-): { rules: RuleBook; journal: Journal | null; controls: Controls; views: Views } {
-  const rules = new RuleBook(config.seed ?? null, (namespace) => clocks.now(namespace));
-  rules.add(EVERYBODY, armed);
-  const limits = { maxEntries: config.journalEntries, maxBytes: config.journalBytes };
-  const journal = config.noJournal ? null : new Journal(limits);
-  const readBytes: Storage['bytes']['read'] = (place, extents, range) =>
-    storage.bytes.read(place, extents, range);
-  const views = new Views({ uploads, media, readBytes, uploadTtlMs: config.uploadTtl });
-  const states = new NamespaceStates({
-    uploads,
-    media,
-    ids,
-    fixtures,
-    clock: clocks,
-    dropLate: (namespace) => clocks.drop(namespace),
-    readBytes,
-    uploadTtlMs: config.uploadTtl,
-    pendingMs: config.pendingTime,
-  });
-  // A sequence of their own: with a seed, arming a rule must not change the ids of entries.
-  const ruleIds = new MediaIds(config.seed === undefined ? null : `${config.seed}/rules`);
-  const controls = new Controls({
-    rules,
-    journal,
-    clocks,
-    uploads,
-    expiries,
-    media,
-    states,
-    newRuleId: (namespace) => `rule-${ruleIds.next(namespace).slice(0, 8)}`,
-    isTtlNeeded: !isLoopback(config.host),
-    onReset: (namespace) => {
-      ids.reset(namespace);
-      ruleIds.reset(namespace);
-    },
-  });
-  return { rules, journal, controls, views };
 }
 
 function shownBy({ config, sources }: ServerOptions): () => object {

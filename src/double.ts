@@ -16,9 +16,9 @@ import { Keys, PUBLIC_NAMESPACE } from './http/keys.ts';
 import type { JournalEvent } from './journal/event-feed.ts';
 import type { Exchange } from './journal/exchange.ts';
 import { toHar, type Har } from './journal/har.ts';
-import { parseMatcher, type JournalMatcher } from './journal/matcher.ts';
-import { asText } from './journal/verify-text.ts';
-import { parseVerify, verify, type Verdict, type VerifyRequest } from './journal/verify.ts';
+import type { JournalMatcher } from './journal/matcher.ts';
+import { asText, lineOf } from './journal/verify-text.ts';
+import type { Verdict, VerifyRequest } from './journal/verify.ts';
 
 const EVERYBODY = '*';
 
@@ -39,7 +39,7 @@ interface JournalDouble {
   /** In order. */
   find(matcher?: JournalMatcher): readonly Exchange[];
   count(matcher?: JournalMatcher): number;
-  /** Resolves as soon as `count` exchanges match. @throws Error after `timeoutMs` (5 s), with what was seen */
+  /** Resolves as soon as `count` exchanges match. @throws Error after `timeoutMs` (5 s), or when the server is closed, with what was seen and what comes nearest */
   wait(
     matcher: JournalMatcher,
     options?: { count?: number; timeoutMs?: number },
@@ -153,32 +153,25 @@ function doubleOf(server: Server, namespace: string): Double {
   };
 }
 
-function journalDouble({ journal, controls, url, version }: Server, namespace: string): JournalDouble {
-  const existing = (): NonNullable<typeof journal> => {
-    if (journal !== null) return journal;
-    throw new AppError('journal_off', 'this server keeps no journal; start it without noJournal');
-  };
-  const judge = (request: Partial<VerifyRequest> = {}): Verdict =>
-    verify(parseVerify(request), existing().find(namespace).exchanges, controls.unfiredRules(namespace));
+function journalDouble({ queries, url, version }: Server, namespace: string): JournalDouble {
+  const judge = (request: Partial<VerifyRequest> = {}): Verdict => queries.verify(namespace, request);
   return {
-    find: (matcher = {}) => existing().find(namespace, parseMatcher(matcher)).exchanges,
-    count: (matcher = {}) => existing().count(namespace, parseMatcher(matcher)),
+    find: (matcher = {}) => queries.find(namespace, matcher).exchanges,
+    count: (matcher = {}) => queries.count(namespace, matcher),
     async wait(matcher, { count = 1, timeoutMs = 5_000 } = {}) {
-      const result = await existing().wait(namespace, parseMatcher(matcher), { count, timeoutMs });
-      if (!result.timedOut) return result.exchanges;
-      const wanted = JSON.stringify(matcher);
-      throw new Error(
-        `waited ${timeoutMs} ms for ${count} exchanges like ${wanted} and saw ${result.seen.length}`,
-      );
+      const waited = await queries.wait(namespace, { ...matcher, count, timeoutMs });
+      if (waited.reason === null) return waited.exchanges;
+      const nearest = waited.nearMisses.map((miss) => `\n${lineOf(miss)}`).join('');
+      throw new Error(`${waited.reason}: ${JSON.stringify(matcher)}${nearest && `\n  nearest:${nearest}`}`);
     },
     verify: judge,
     expect(request) {
       const verdict = judge(request);
       if (!verdict.pass) throw new Error(asText(verdict));
     },
-    subscribe: (listener) => existing().subscribe(namespace, listener),
-    har: () => toHar(existing().find(namespace).exchanges, version, url),
-    clear: () => existing().clear(namespace),
+    subscribe: (listener) => queries.journal.subscribe(namespace, listener),
+    har: () => toHar(queries.find(namespace, {}).exchanges, version, url),
+    clear: () => queries.journal.clear(namespace),
   };
 }
 

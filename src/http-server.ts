@@ -8,14 +8,12 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { Logger } from 'pino';
 import { Batch } from './batch.ts';
 import { ADMIN_PREFIX, adminRoutes, probeRoutes, type AdminOptions } from './admin/plane.ts';
-import type { Controls } from './admin/controls.ts';
-import type { Views } from './admin/views.ts';
 import type { Clocks } from './clock.ts';
 import type { Config } from './config.ts';
 import { loadContract } from './contract.ts';
+import type { DoubleParts } from './double-parts.ts';
 import { AppError } from './errors.ts';
 import type { FaultActions } from './faults/injection.ts';
-import type { RuleBook } from './faults/rule-book.ts';
 import { isLoopback, urlOf } from './http/addresses.ts';
 import { FeedBudget } from './http/body-feed.ts';
 import { decorateRequests } from './http/exchange.ts';
@@ -37,7 +35,6 @@ import { answerUnroutable, installReplies, shuttingDown } from './http/replies.t
 import { createRequestIds } from './http/request-ids.ts';
 import { RequestLog } from './http/request-log.ts';
 import { ServedPaths } from './http/served.ts';
-import type { Journal } from './journal/journal.ts';
 import { monotonicMs } from './machine-time.ts';
 import type { Fixtures } from './media/accounts.ts';
 import type { Media } from './media/media.ts';
@@ -56,7 +53,7 @@ const CHECK_MS = 5_000;
 /** Is shown each Fastify instance before it has a route: whoever looks on sees every route and every exchange. */
 export type AppObserver = (app: FastifyInstance) => void;
 
-export interface HttpOptions {
+export interface HttpOptions extends DoubleParts {
   readonly config: Config;
   readonly fixtures: Fixtures;
   readonly logger: Logger;
@@ -66,10 +63,6 @@ export interface HttpOptions {
   readonly uploads: Uploads;
   readonly media: Media;
   readonly observe?: AppObserver;
-  readonly rules: RuleBook;
-  readonly journal: Journal | null;
-  readonly controls: Controls;
-  readonly views: Views;
   readonly clocks: Clocks;
   readonly onDamaged: (error: AppError) => void;
   readonly shownConfig: () => object;
@@ -233,11 +226,11 @@ export class HttpServer {
   }
 
   #adminOptions(body: AdminOptions['body']): AdminOptions {
-    const { config, version, metrics, views, controls, journal, shownConfig } = this.#options;
+    const { config, version, metrics, views, controls, queries, shownConfig } = this.#options;
     return {
       views,
       controls,
-      journal,
+      queries,
       metrics,
       keys: new Keys([]),
       contract: loadContract,

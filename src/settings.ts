@@ -191,12 +191,13 @@ export const SETTINGS = {
   journalEntries: setting(count.min(1), {
     default: '10000',
     placeholder: 'COUNT',
-    sentence: 'Exchanges that the journal keeps; the oldest go first.',
+    sentence: 'Exchanges that the journal keeps of each key; the oldest go first.',
   }),
   journalBytes: setting(size, {
     default: '64MiB',
     placeholder: 'SIZE',
-    sentence: 'Memory that the journal may take.',
+    sentence:
+      'Memory that the journal may take for each key; all keys together take at most four times as much.',
   }),
   rules: setting(text.optional(), {
     placeholder: 'FILE',

@@ -118,6 +118,12 @@ export class Controls {
     });
   }
 
+  /** Whether there is, or was, such a rule: else nothing on record can be of it. */
+  wasArmed(namespace: string, id: string): boolean {
+    const { rules, journal } = this.#options;
+    return rules.wasArmed(namespace, id) || (journal?.count(namespace, { ruleId: id }) ?? 0) > 0;
+  }
+
   clock(namespace: string): ClockView {
     return this.#options.clocks.view(namespace);
   }

@@ -6,35 +6,33 @@ import { AppError, invalidFields } from '../errors.ts';
 import { endWithClient } from '../http/leaving.ts';
 import { queryOf } from '../http/text.ts';
 import { toHar } from '../journal/har.ts';
-import type { Found, Journal } from '../journal/journal.ts';
-import { parseMatcher } from '../journal/matcher.ts';
+import { summarize } from '../journal/exchange.ts';
+import type { Found } from '../journal/journal.ts';
 import { asText } from '../journal/verify-text.ts';
-import { parseVerify, verify, type UnfiredRule } from '../journal/verify.ts';
-import { parseWait } from '../journal/waits.ts';
 import { prefersText } from './accept.ts';
 import { EventStreams } from './events.ts';
+import type { JournalQueries } from './journal-queries.ts';
 import { bodyOf, choiceIn, EVERYBODY, type NamespaceOf } from './query.ts';
 
 export interface JournalRoutesOptions {
-  /** Null: the server runs with `--no-journal`. */
-  readonly journal: Journal | null;
+  readonly queries: JournalQueries;
   readonly version: string;
   /** Where the recorded exchanges took place. */
   readonly contractUrl: () => string;
   readonly namespaceOf: NamespaceOf;
-  readonly unfiredRules: (namespace: string) => readonly UnfiredRule[];
 }
 
+const PLAIN_TEXT = 'text/plain; charset=utf-8';
 const DEFAULT_LIMIT = 1_000;
 const NUMERIC = ['chunkIndex', 'attempt', 'status', 'sinceSeq'];
 
 export async function journalRoutes(app: FastifyInstance, options: JournalRoutesOptions): Promise<void> {
-  const { namespaceOf } = options;
+  const { namespaceOf, queries } = options;
   const streams = new EventStreams(app);
-  app.get('/requests', async (request) => listRequests(request, options));
+  app.get('/requests', async (request, reply) => listRequests(request, reply, options));
   app.get('/requests/:seq', async (request) => {
     const { seq } = request.params as { seq: string };
-    const exchange = /^\d+$/.test(seq) ? journalOf(options).get(Number(seq)) : null;
+    const exchange = /^\d+$/.test(seq) ? queries.journal.get(Number(seq)) : null;
     const namespace = namespaceOf(request);
     if (exchange !== null && (namespace === EVERYBODY || exchange.namespace === namespace)) return exchange;
     throw new AppError(
@@ -43,40 +41,42 @@ export async function journalRoutes(app: FastifyInstance, options: JournalRoutes
     );
   });
   app.delete('/requests', async (request) => {
-    journalOf(options).clear(namespaceOf(request));
+    queries.journal.clear(namespaceOf(request));
     return { deleted: true };
   });
   app.post('/requests/count', async (request) => ({
-    count: journalOf(options).count(namespaceOf(request), parseMatcher(bodyOf(request))),
+    count: queries.count(namespaceOf(request), bodyOf(request)),
   }));
   app.post('/requests/find', async (request) =>
-    foundBody(journalOf(options).find(namespaceOf(request), parseMatcher(bodyOf(request)))),
+    foundBody(queries.find(namespaceOf(request), bodyOf(request))),
   );
   app.post('/requests/wait', (request, reply) => waitForRequests(request, reply, options));
   // A HEAD of a stream would never end.
   app.get('/events', { exposeHeadRoute: false }, async (request, reply) =>
-    streams.open(journalOf(options), namespaceOf(request), { request, reply }),
+    streams.open(queries.journal, namespaceOf(request), { request, reply }),
   );
   app.post('/verify', async (request, reply) => verifyRequests(request, reply, options));
-}
-
-function journalOf({ journal }: JournalRoutesOptions): Journal {
-  if (journal !== null) return journal;
-  throw new AppError('journal_off', 'this server keeps no journal; start it without --no-journal');
 }
 
 function foundBody({ exchanges, total, evicted }: Found): object {
   return { requests: exchanges, meta: { total, evicted } };
 }
 
-function listRequests(request: FastifyRequest, options: JournalRoutesOptions): unknown {
+function listRequests(request: FastifyRequest, reply: FastifyReply, options: JournalRoutesOptions): unknown {
   const format = choiceIn(request, 'format', ['json', 'har']);
   const { limit, format: _format, namespace: _namespace, ...filter } = queryOf(request);
-  const found = journalOf(options).find(options.namespaceOf(request), parseMatcher(withNumbers(filter)), {
-    limit: limitOf(limit),
-  });
-  const { version, contractUrl } = options;
+  const { version, contractUrl, queries } = options;
+  const found = queries.find(options.namespaceOf(request), withNumbers(filter), { limit: limitOf(limit) });
+  reply.header('vary', 'accept');
+  if (format === undefined && prefersText(request.headers.accept))
+    return reply.type(PLAIN_TEXT).send(linesOf(found));
   return format === 'har' ? toHar(found.exchanges, version, contractUrl()) : foundBody(found);
+}
+
+/** One line an exchange, as a person reads it. */
+function linesOf({ exchanges, evicted }: Found): string {
+  const gone = evicted === 0 ? [] : [`(${evicted} exchanges before are not on record any more)`];
+  return [...gone, ...exchanges.map(summarize), ''].join('\n');
 }
 
 function limitOf(limit: unknown): number {
@@ -99,19 +99,16 @@ async function waitForRequests(
   reply: FastifyReply,
   options: JournalRoutesOptions,
 ): Promise<unknown> {
-  const { matcher, count, timeoutMs } = parseWait(bodyOf(request));
-  const namespace = options.namespaceOf(request);
-  const journal = journalOf(options);
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort());
   endWithClient(reply.raw);
-  const result = await journal.wait(namespace, matcher, { count, timeoutMs, signal: gone.signal });
-  const exchanges = result.timedOut ? result.seen : result.exchanges;
-  const found = { exchanges, total: exchanges.length, evicted: journal.evicted(namespace) };
-  if (!result.timedOut) return foundBody(found);
+  const namespace = options.namespaceOf(request);
+  const waited = await options.queries.wait(namespace, bodyOf(request), gone.signal);
+  const { reason: message, nearMisses } = waited;
+  if (message === null) return foundBody(waited);
   reply.code(408);
-  const message = `waited ${timeoutMs} ms for ${count} such exchanges and saw ${exchanges.length}`;
-  return { timedOut: true, message, ...foundBody(found) };
+  const nearest = nearMisses.length === 0 ? {} : { nearMisses };
+  return { timedOut: true, message, ...nearest, ...foundBody(waited) };
 }
 
 function verifyRequests(
@@ -119,11 +116,8 @@ function verifyRequests(
   reply: FastifyReply,
   options: JournalRoutesOptions,
 ): unknown {
-  const namespace = options.namespaceOf(request);
-  const asked = parseVerify(bodyOf(request));
-  const { exchanges } = journalOf(options).find(namespace);
-  const verdict = verify(asked, exchanges, options.unfiredRules(namespace));
+  const verdict = options.queries.verify(options.namespaceOf(request), bodyOf(request));
   reply.code(verdict.pass ? 200 : 409).header('vary', 'accept');
   if (!prefersText(request.headers.accept)) return verdict;
-  return reply.type('text/plain; charset=utf-8').send(asText(verdict));
+  return reply.type(PLAIN_TEXT).send(asText(verdict));
 }

@@ -11,7 +11,6 @@ import type { BodyRules } from '../http/exchange.ts';
 import type { Keys } from '../http/keys.ts';
 import { parseJson } from '../http/text.ts';
 import { readBody } from '../http/text-body.ts';
-import type { Journal } from '../journal/journal.ts';
 import { monotonicMs } from '../machine-time.ts';
 import type { Metrics } from '../telemetry.ts';
 import type { Availability } from '../uploads/ports.ts';
@@ -20,6 +19,7 @@ import { clockRoutes } from './clock-routes.ts';
 import { controlRoutes } from './control-routes.ts';
 import type { Controls } from './controls.ts';
 import { renderDocs } from './docs-page.ts';
+import type { JournalQueries } from './journal-queries.ts';
 import { journalRoutes } from './journal-routes.ts';
 import { mediaViews } from './media-views.ts';
 import { createNamespaceOf } from './query.ts';
@@ -39,7 +39,7 @@ export interface AdminOptions {
   readonly token: string | null;
   readonly state: ServerState;
   readonly controls: Controls;
-  readonly journal: Journal | null;
+  readonly queries: JournalQueries;
   /** Every setting with its value and source, secrets redacted. */
   readonly shownConfig: () => object;
   /** The address of the contract's routes. */
@@ -96,7 +96,7 @@ export async function adminRoutes(app: FastifyInstance, options: AdminOptions): 
 async function guardedRoutes(app: FastifyInstance, options: AdminOptions): Promise<void> {
   requireTokenOrLocalName(app, options.token, options.corsOrigin);
   readAnyBodyAsJson(app, options.body);
-  const { controls, journal, keys, metrics, state, token, views } = options;
+  const { controls, queries, keys, metrics, state, token, views } = options;
   const namespaceOf = createNamespaceOf(keys, token);
   app.get('/version', () => Promise.resolve({ version: state.version, node: process.version }));
   app.get('/config', () => Promise.resolve(options.shownConfig()));
@@ -113,11 +113,10 @@ async function guardedRoutes(app: FastifyInstance, options: AdminOptions): Promi
   await app.register(controlRoutes, { controls, namespaceOf });
   await app.register(clockRoutes, { controls, namespaceOf });
   await app.register(journalRoutes, {
-    journal,
+    queries,
     namespaceOf,
     version: state.version,
     contractUrl: options.contractUrl,
-    unfiredRules: (namespace) => controls.unfiredRules(namespace),
   });
 }
 

@@ -6,6 +6,7 @@
 // Must not know: how a fault is written (fault.ts), rules, sockets, time.
 import { z } from 'zod';
 import { PLATFORMS } from '../media/platforms.ts';
+import { OPERATION_NAMES, OPERATIONS, type Operation } from '../operations.ts';
 import { duration, size } from '../units.ts';
 
 /** In the order in which an exchange comes by them. */
@@ -20,28 +21,6 @@ export interface Phase {
    */
   readonly atByte?: number;
 }
-
-interface OperationSpec {
-  /** Reads a body and stores something: it has all phases. The others have `headers` and `response`. */
-  readonly isChange: boolean;
-  readonly hasUpload: boolean;
-  readonly mediaType: 'video' | 'image' | null;
-}
-
-/** By their operationId in the contract (test: effects.test.ts). */
-export const OPERATIONS = {
-  getUploadStatus: { isChange: false, hasUpload: true, mediaType: null },
-  uploadChunk: { isChange: true, hasUpload: true, mediaType: null },
-  createVideo: { isChange: true, hasUpload: true, mediaType: 'video' },
-  createImage: { isChange: true, hasUpload: true, mediaType: 'image' },
-  getVideo: { isChange: false, hasUpload: false, mediaType: 'video' },
-  getImage: { isChange: false, hasUpload: false, mediaType: 'image' },
-  listChannels: { isChange: false, hasUpload: false, mediaType: null },
-  listProfiles: { isChange: false, hasUpload: false, mediaType: null },
-} as const satisfies Record<string, OperationSpec>;
-
-export type Operation = keyof typeof OPERATIONS;
-export const OPERATION_NAMES = Object.keys(OPERATIONS) as Operation[];
 
 /** Two of them added up stay below 2^31 ms, beyond which Node's timers fire at once. */
 const MAX_MS = 7 * 24 * 3600 * 1000;

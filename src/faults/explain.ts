@@ -2,7 +2,8 @@
 //
 // Promises: everything that a rule's meaning depends on is in its sentence; numbers keep the units that people write.
 // Must not know: how often the rule has fired.
-import { OPERATION_NAMES, type Effect, type FaultOf, type Operation, type Phase } from './effects.ts';
+import { OPERATION_NAMES, type Operation } from '../operations.ts';
+import type { Effect, FaultOf, Phase } from './effects.ts';
 import type { Match, Rule, Span, When } from './rules.ts';
 
 /** "On the 1st attempt of chunk 2 of any upload, once: after the chunk is stored, reset the connection without an answer." */

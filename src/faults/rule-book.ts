@@ -32,6 +32,8 @@ export class RuleBook {
   /** Of all namespaces: one that fills it takes no more memory than many that do. */
   readonly #attempts = new Attempts(MAX_ATTEMPTS);
   #lastNumber = 0;
+  /** Of some namespace nobody knows any more which rules it had. */
+  #hasForgotten = false;
 
   /** @param seed null: nothing is to be repeatable */
   constructor(seed: string | null, now: (namespace: string) => number) {
@@ -62,6 +64,12 @@ export class RuleBook {
 
   get(namespace: string, id: string): RuleView | null {
     return this.rulesOf(namespace).get(id, this.#now(namespace));
+  }
+
+  /** Whether a rule with this id was ever armed for the namespace, for everybody, or, asked of all (`*`), for anybody. */
+  wasArmed(namespace: string, id: string): boolean {
+    const pages = namespace === EVERYBODY ? [...this.#pages.keys()] : [namespace, EVERYBODY];
+    return this.#hasForgotten || pages.some((name) => this.#pages.get(name)?.rules.wasArmed(id) === true);
   }
 
   /** The next number in [0, 1) of the namespace's sequence. */
@@ -128,6 +136,7 @@ export class RuleBook {
 
   /** Keys come and go without end in mode `open`: what is known of them must not pile up. */
   #forgetUnarmed(): void {
+    this.#hasForgotten = true;
     for (const [namespace, { rules }] of this.#pages) if (rules.isEmpty) this.#pages.delete(namespace);
   }
 }

@@ -54,8 +54,12 @@ interface Armed {
   lastFiredSeq: number | null;
 }
 
+/** So many ids are remembered of rules that were armed once; beyond, any id may have been one. */
+const MAX_KNOWN_IDS = 10_000;
+
 export class RuleSet {
   #armed: Armed[] = [];
+  readonly #knownIds = new Set<string>();
 
   get isEmpty(): boolean {
     return this.#armed.length === 0;
@@ -79,6 +83,7 @@ export class RuleSet {
       problems.push({ path: [], message: `would be ${count} rules; at most ${MAX_RULES}` });
     if (problems.length > 0) throw refusalOf('invalid_rule', problems);
     this.#armed.push(...rules.map((rule) => arm(rule, now)));
+    for (const { id } of rules) if (this.#knownIds.size < MAX_KNOWN_IDS) this.#knownIds.add(id);
   }
 
   /** Every counter starts anew, also of a rule that was there before. @throws AppError `invalid_rule` */
@@ -112,6 +117,11 @@ export class RuleSet {
   get(id: string, now: number): RuleView | null {
     const armed = this.#armed.find(({ rule }) => rule.id === id);
     return armed === undefined ? null : viewOf(armed, now);
+  }
+
+  /** Whether a rule with this id is armed or was, since the namespace was last reset. */
+  wasArmed(id: string): boolean {
+    return this.#knownIds.has(id) || this.#knownIds.size >= MAX_KNOWN_IDS;
   }
 
   /** The rules that could still fire in this operation, in order. */

@@ -5,14 +5,8 @@
 // MockServer's `succeedFirst: n` is `when.skip`, its `failRequestCount: n` is `times`.
 // Must not know: counters (rule-set.ts), HTTP, time.
 import { z } from 'zod';
-import {
-  milliseconds,
-  OPERATION_NAMES,
-  OPERATIONS,
-  operationsOf,
-  type Fault,
-  type Operation,
-} from './effects.ts';
+import { milliseconds, operationsOf, type Fault } from './effects.ts';
+import { OPERATION_NAMES, OPERATIONS, type Operation } from '../operations.ts';
 import { nameOfFault, readFault } from './fault.ts';
 import { problemsOf, refusalOf, type PlacedProblem } from '../problems.ts';
 

@@ -21,18 +21,17 @@ const TAKEN_BACK = ['chunk_out_of_order', 'upload_incomplete', 'upload_not_found
 /** @param exchanges in order of `seq`: in this order what they stored is taken to have been stored */
 export function acknowledgedResent(exchanges: readonly Exchange[]): Exchange[] {
   const uploads = new Map<string, UploadStory>();
-  for (const exchange of exchanges) {
+  const stories = exchanges.map((exchange) => {
     const name = uploadOf(exchange);
-    if (name === null) continue;
-    const story = uploads.get(name) ?? new UploadStory();
-    uploads.set(name, story);
+    if (name === null) return null;
+    const known = uploads.get(name);
+    const story = known ?? new UploadStory();
+    if (known === undefined) uploads.set(name, story);
     story.learn(exchange);
-  }
-  for (const story of uploads.values()) story.isWhole();
-  return exchanges.filter((exchange) => {
-    const name = uploadOf(exchange);
-    return name !== null && uploads.get(name)?.isResent(exchange) === true;
+    return story;
   });
+  for (const story of uploads.values()) story.isWhole();
+  return exchanges.filter((exchange, index) => stories[index]?.isResent(exchange) === true);
 }
 
 /** From the reading of a head to the end of the exchange, in counts of begun requests. */

@@ -161,10 +161,17 @@ export class Journal {
     return count;
   }
 
-  /** Exchanges that had to make room since the namespace was last cleared. */
-  evicted(namespace: string): number {
+  /** Exchanges that had to make room since the namespace was last cleared: those after `sinceSeq`, if there can be any. */
+  evicted(namespace: string, sinceSeq = 0): number {
     this.settle();
-    return this.#records.evicted(namespace);
+    const { count, lastSeq } = this.#records.evicted(namespace);
+    return lastSeq > sinceSeq ? count : 0;
+  }
+
+  /** How many exchanges of other namespaces fit, by namespace. */
+  countElsewhere(namespace: string, matcher: JournalMatcher): ReadonlyMap<string, number> {
+    this.settle();
+    return this.#records.countElsewhere(namespace, testOf(matcher));
   }
 
   /** As if nothing had happened in the namespace; numbers go on, and so do waits and subscriptions. */

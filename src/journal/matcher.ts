@@ -2,23 +2,40 @@
 //
 // A matcher is valid if and only if it is an object of the fields below; an exchange fits when it has the value of
 // every field given. `"*"` as a text stands for any value, but there must be one: `{"ruleId":"*"}` means every exchange
-// that a rule touched. `{}` fits everything. `sinceSeq`: later than that one.
+// that a rule touched. `{}` fits everything. `sinceSeq`: later than that one. A value that no exchange can have is none.
 // Must not know: where exchanges are kept.
 import { z } from 'zod';
+import { ERRORS, type ErrorCode } from '../errors.ts';
+import { OPERATION_NAMES } from '../operations.ts';
+import { parseOrRefuse, refusalOf } from '../problems.ts';
 import { OUTCOMES, type Exchange } from './exchange.ts';
-import { parseOrRefuse } from '../problems.ts';
 
 const textSchema = z.string().min(1).max(512);
 const countSchema = z.int().min(0);
+const ANY = '*';
+
+/** Of a request that no route was found for. */
+const NO_OPERATION = 'unknown';
+const ERROR_CODES = Object.keys(ERRORS) as ErrorCode[];
+/** Rule C4. */
+const MAX_CHUNK_INDEX = 999_999;
+/** What comes before the answer, such as 100, is not on record. */
+const MIN_STATUS = 200;
+
+/** A value that no exchange can have would make every "never" true: it is refused. */
+function oneOf<T extends string>(values: readonly T[]): z.ZodType<T> {
+  const error = `there is no such value; expected one of: ${values.join(', ')}`;
+  return z.enum(values, { error });
+}
 
 export const matcherSchema = z.strictObject({
-  operation: textSchema.optional(),
+  operation: oneOf([...OPERATION_NAMES, NO_OPERATION, ANY]).optional(),
   fileId: textSchema.optional(),
-  chunkIndex: countSchema.optional(),
+  chunkIndex: countSchema.max(MAX_CHUNK_INDEX).optional(),
   attempt: z.int().min(1).optional(),
-  status: z.int().min(100).max(599).optional(),
-  errorCode: textSchema.optional(),
-  outcome: z.enum(OUTCOMES).optional(),
+  status: z.int().min(MIN_STATUS).max(599).optional(),
+  errorCode: oneOf([...ERROR_CODES, ANY]).optional(),
+  outcome: oneOf(OUTCOMES).optional(),
   ruleId: textSchema.optional(),
   sinceSeq: countSchema.optional(),
 });
@@ -48,11 +65,31 @@ const VALUES: { readonly [F in Field]: (exchange: Exchange) => string | number |
 
 const FIELDS = matcherSchema.keyof().exclude(['sinceSeq']).options;
 
-const ANY = '*';
-
 /** @throws AppError `invalid_matcher` naming each bad place */
 export function parseMatcher(value: unknown): JournalMatcher {
   return parseOrRefuse(matcherSchema, value, 'invalid_matcher');
+}
+
+/** A matcher, and where it stands in what was asked. */
+export interface PlacedMatcher {
+  readonly path: readonly PropertyKey[];
+  readonly matcher: JournalMatcher;
+}
+
+/**
+ * A rule that was never armed can have touched nothing: a mistake in its name would make every "never" true.
+ * @throws AppError `invalid_matcher` naming each place
+ */
+export function refuseUnknownRules(
+  placed: readonly PlacedMatcher[],
+  wasArmed: (ruleId: string) => boolean,
+): void {
+  const problems = placed.flatMap(({ path, matcher: { ruleId } }) => {
+    if (ruleId === undefined || ruleId === ANY || wasArmed(ruleId)) return [];
+    const message = `no rule ${JSON.stringify(ruleId)} was ever armed for this key; GET /__admin/rules lists those that are`;
+    return [{ path: [...path, 'ruleId'], message }];
+  });
+  if (problems.length > 0) throw refusalOf('invalid_matcher', problems);
 }
 
 export function matches(exchange: Exchange, matcher: JournalMatcher): boolean {

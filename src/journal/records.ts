@@ -1,7 +1,9 @@
 // journal/records.ts: the exchanges that are kept, in order of `seq`, of all namespaces and of each one.
 //
-// Promises: bounded by entries and bytes, the oldest of all go first and are counted for their namespace; adding and
-// evicting take the same time however many there are; reading one namespace does not look at the others.
+// Promises: bounded by entries and bytes for each namespace, whose oldest go first and are counted: the traffic of one never takes
+// the evidence of another. All together are bounded, too, by TOTAL_FACTOR times the bytes of one: beyond that, and only there, the
+// namespace that holds the most makes room, so that ten thousand small ones stay whole beside a large one. Adding and evicting take the
+// same time however many there are; reading one namespace does not look at the others.
 // Must not know: who reads, what else happens when an exchange comes.
 import { ALL_NAMESPACES } from './event-feed.ts';
 import { approximateBytes, type Exchange } from './exchange.ts';
@@ -20,15 +22,25 @@ export interface Entry extends Sighting {
   bytes: number;
 }
 
+/** Of each namespace. */
 export interface Bounds {
   readonly maxEntries: number;
   /** As `approximateBytes` counts them. */
   readonly maxBytes: number;
 }
 
+/** What is not on record any more of a namespace, since it was last cleared. */
+export interface Evicted {
+  readonly count: number;
+  /** All of them are of numbers up to this. */
+  readonly lastSeq: number;
+}
+
 interface Space {
   readonly entries: Fifo<Entry>;
+  bytes: number;
   evicted: number;
+  lastEvictedSeq: number;
   /** When the last one ended that a transport may send again. */
   lostMs: number;
 }
@@ -37,10 +49,14 @@ interface Space {
 const LOOK_BACK = 256;
 /** Namespaces without an entry whose count of evicted ones is remembered. */
 const MAX_EMPTY_SPACES = 1000;
+/** All namespaces together may take so many times the bytes of one. */
+const TOTAL_FACTOR = 4;
+/** When all together are too many, the largest namespace lets go of such a part of it: it is looked for once for many. */
+const LARGEST_PART = 8;
 
 export class Records {
   readonly #bounds: Bounds;
-  readonly #entries = new Fifo<Entry>();
+  readonly #bySeq = new Map<number, Entry>();
   readonly #spaces = new Map<string, Space>();
   #bytes = 0;
   #emptySpaces = 0;
@@ -50,7 +66,7 @@ export class Records {
   }
 
   get size(): number {
-    return this.#entries.length;
+    return this.#bySeq.size;
   }
 
   get bytes(): number {
@@ -62,34 +78,38 @@ export class Records {
     const space = this.#spaceOf(entry.exchange.namespace);
     if (space.entries.length === 0) this.#emptySpaces -= 1;
     space.entries.push(entry);
-    this.#entries.push(entry);
+    this.#bySeq.set(entry.exchange.seq, entry);
     this.changed(entry);
   }
 
   /** The entry's exchange is another than before. */
   changed(entry: Entry): void {
-    const bytes = approximateBytes(entry.exchange);
-    this.#bytes += bytes - entry.bytes;
-    entry.bytes = bytes;
-    if (isLost(entry.exchange)) this.#spaceOf(entry.exchange.namespace).lostMs = entry.endedMs;
-    this.#evict();
+    const space = this.#spaceOf(entry.exchange.namespace);
+    const more = approximateBytes(entry.exchange) - entry.bytes;
+    entry.bytes += more;
+    space.bytes += more;
+    this.#bytes += more;
+    if (isLost(entry.exchange)) space.lostMs = entry.endedMs;
+    const { maxEntries, maxBytes } = this.#bounds;
+    while (space.entries.length > maxEntries || space.bytes > maxBytes) this.#evictOldest(space);
+    while (this.#bytes > maxBytes * TOTAL_FACTOR) this.#shrinkLargest();
   }
 
   find(seq: number): Entry | null {
-    // Numbers follow one another, unless a namespace was cleared.
-    const guess = this.#entries.at(Math.max(seq - (this.#entries.at(0)?.exchange.seq ?? 0), 0));
-    const entry = guess?.exchange.seq === seq ? guess : this.#entries.at(indexAfter(this.#entries, seq - 1));
-    return entry?.exchange.seq === seq ? entry : null;
+    return this.#bySeq.get(seq) ?? null;
   }
 
   /** In order of `seq`, later ones than `sinceSeq` only. */
   visit(namespace: string, sinceSeq: number, use: (exchange: Exchange) => void): void {
-    const entries = namespace === ALL_NAMESPACES ? this.#entries : this.#spaces.get(namespace)?.entries;
-    if (entries === undefined) return;
-    for (let index = indexAfter(entries, sinceSeq); index < entries.length; index += 1) {
-      const entry = entries.at(index);
-      if (entry !== undefined) use(entry.exchange);
+    if (namespace !== ALL_NAMESPACES) {
+      const entries = this.#spaces.get(namespace)?.entries;
+      if (entries !== undefined) visitIn(entries, sinceSeq, ({ exchange }) => use(exchange));
+      return;
     }
+    const all: Exchange[] = [];
+    for (const { entries } of this.#spaces.values())
+      visitIn(entries, sinceSeq, ({ exchange }) => all.push(exchange));
+    for (const exchange of all.sort((left, right) => left.seq - right.seq)) use(exchange);
   }
 
   /** The newest first, if one came that a transport may send again and that ended since then; else null. */
@@ -99,44 +119,58 @@ export class Records {
   }
 
   /** Exchanges that had to make room since the namespace was last cleared. */
-  evicted(namespace: string): number {
-    if (namespace !== ALL_NAMESPACES) return this.#spaces.get(namespace)?.evicted ?? 0;
-    let sum = 0;
-    for (const { evicted } of this.#spaces.values()) sum += evicted;
-    return sum;
+  evicted(namespace: string): Evicted {
+    const own = this.#spaces.get(namespace);
+    const spaces = namespace === ALL_NAMESPACES ? [...this.#spaces.values()] : own === undefined ? [] : [own];
+    const count = spaces.reduce((sum, { evicted }) => sum + evicted, 0);
+    return { count, lastSeq: spaces.reduce((last, space) => Math.max(last, space.lastEvictedSeq), 0) };
+  }
+
+  /** Those of which something is on record, with what fits. */
+  countElsewhere(namespace: string, isMatch: (exchange: Exchange) => boolean): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const [name, { entries }] of this.#spaces) {
+      if (name === namespace) continue;
+      let count = 0;
+      visitIn(entries, 0, ({ exchange }) => (count += isMatch(exchange) ? 1 : 0));
+      if (count > 0) counts.set(name, count);
+    }
+    return counts;
   }
 
   clear(namespace: string): void {
-    const isAll = namespace === ALL_NAMESPACES;
-    this.#entries.keep(({ exchange, bytes }) => {
-      const isKept = !isAll && exchange.namespace !== namespace;
-      if (!isKept) this.#bytes -= bytes;
-      return isKept;
-    });
-    for (const name of isAll ? [...this.#spaces.keys()] : [namespace]) this.#drop(name);
-  }
-
-  #evict(): void {
-    const { maxEntries, maxBytes } = this.#bounds;
-    while (this.#entries.length > maxEntries || this.#bytes > maxBytes) {
-      const entry = this.#entries.shift();
-      if (entry !== undefined) this.#evicted(entry);
+    for (const name of namespace === ALL_NAMESPACES ? [...this.#spaces.keys()] : [namespace]) {
+      const space = this.#spaces.get(name);
+      if (space === undefined) continue;
+      visitIn(space.entries, 0, ({ exchange }) => this.#bySeq.delete(exchange.seq));
+      this.#bytes -= space.bytes;
+      this.#drop(name, space);
     }
   }
 
-  #evicted({ exchange, bytes }: Entry): void {
-    this.#bytes -= bytes;
-    const space = this.#spaceOf(exchange.namespace);
-    // The oldest of all is the oldest of its namespace.
-    space.entries.shift();
+  #shrinkLargest(): void {
+    let largest: Space | null = null;
+    for (const space of this.#spaces.values())
+      if (largest === null || space.bytes > largest.bytes) largest = space;
+    const goal = ((largest?.bytes ?? 0) * (LARGEST_PART - 1)) / LARGEST_PART;
+    while (largest !== null && largest.bytes > goal) this.#evictOldest(largest);
+  }
+
+  #evictOldest(space: Space): void {
+    const entry = space.entries.shift();
+    if (entry === undefined) return;
+    this.#bytes -= entry.bytes;
+    space.bytes -= entry.bytes;
     space.evicted += 1;
+    space.lastEvictedSeq = entry.exchange.seq;
+    this.#bySeq.delete(entry.exchange.seq);
     if (space.entries.length === 0) this.#emptied();
   }
 
   #spaceOf(namespace: string): Space {
     const known = this.#spaces.get(namespace);
     if (known !== undefined) return known;
-    const space: Space = { entries: new Fifo(), evicted: 0, lostMs: -Infinity };
+    const space: Space = { entries: new Fifo(), bytes: 0, evicted: 0, lastEvictedSeq: 0, lostMs: -Infinity };
     this.#spaces.set(namespace, space);
     this.#emptySpaces += 1;
     return space;
@@ -146,12 +180,20 @@ export class Records {
   #emptied(): void {
     this.#emptySpaces += 1;
     if (this.#emptySpaces <= MAX_EMPTY_SPACES) return;
-    for (const [namespace, { entries }] of this.#spaces) if (entries.length === 0) this.#drop(namespace);
+    for (const [name, space] of this.#spaces) if (space.entries.length === 0) this.#drop(name, space);
   }
 
-  #drop(namespace: string): void {
-    if (this.#spaces.get(namespace)?.entries.length === 0) this.#emptySpaces -= 1;
-    this.#spaces.delete(namespace);
+  #drop(name: string, { entries }: Space): void {
+    if (entries.length === 0) this.#emptySpaces -= 1;
+    this.#spaces.delete(name);
+  }
+}
+
+function visitIn(entries: Fifo<Entry>, sinceSeq: number, use: (entry: Entry) => void): void {
+  const from = sinceSeq === 0 ? 0 : entries.firstIndex((entry) => entry.exchange.seq > sinceSeq);
+  for (let index = from; index < entries.length; index += 1) {
+    const entry = entries.at(index);
+    if (entry !== undefined) use(entry);
   }
 }
 
@@ -160,8 +202,4 @@ function* newestOf(entries: Fifo<Entry>): Generator<Entry> {
     const entry = entries.at(-index);
     if (entry !== undefined) yield entry;
   }
-}
-
-function indexAfter(entries: Fifo<Entry>, seq: number): number {
-  return entries.firstIndex((entry) => entry.exchange.seq > seq);
 }

@@ -9,24 +9,33 @@ import { boundsOf, type Failure, type Verdict } from './verify.ts';
 export function asText(verdict: Verdict): string {
   if (verdict.pass) return 'PASS\n';
   const { failures } = verdict;
-  const title = `FAIL: ${failures.length} ${failures.length === 1 ? 'check' : 'checks'} failed`;
+  const checks = `${failures.length} ${failures.length === 1 ? 'check' : 'checks'}`;
+  const title =
+    verdict.inconclusive === true
+      ? `INCONCLUSIVE: ${checks} cannot be decided, ${evictedOf(verdict.evicted)}`
+      : `FAIL: ${checks} failed`;
   return `${[title, ...failures.map(paragraph)].join('\n\n')}\n`;
 }
 
+function evictedOf(evicted = 0): string {
+  return `since ${evicted} exchanges are not on record any more; clear the journal before, or raise --journal-entries and --journal-bytes`;
+}
+
 function paragraph(failure: Failure): string {
-  const { kind, pointer, nearMisses } = failure;
+  const { kind, pointer, nearMisses, hints = [], inconclusive } = failure;
   const isUnwanted = nearMisses.some(({ differs }) => differs.length === 0);
   const heading = isUnwanted ? 'these:' : 'nearest:';
   const lines = [
-    `${kind} ${pointer}`,
+    `${kind} ${pointer}${inconclusive === true ? ' (inconclusive)' : ''}`,
     `  expected: ${expectedOf(failure)}`,
     `  actual: ${actualOf(failure)}`,
   ];
   if (nearMisses.length > 0) lines.push(`  ${heading}`, ...nearMisses.map(lineOf));
-  return lines.join('\n');
+  return [...lines, ...hints.map((hint) => `  hint: ${hint}`)].join('\n');
 }
 
-function lineOf({ exchange, differs }: NearMiss): string {
+/** A near miss, and why it is none of those that are meant. */
+export function lineOf({ exchange, differs }: NearMiss): string {
   const why = differs.map(
     ({ field, expected, actual }) => `${field} is ${actual ?? 'none'}, not ${expected}`,
   );

@@ -9,7 +9,7 @@
 import { z } from 'zod';
 import { acknowledgedResent } from './acknowledged.ts';
 import type { Exchange } from './exchange.ts';
-import { matcherSchema, matches, testOf, type JournalMatcher } from './matcher.ts';
+import { matcherSchema, matches, testOf, type JournalMatcher, type PlacedMatcher } from './matcher.ts';
 import { MAX_NEAR_MISSES, nearestTo, nearMiss, type NearMiss } from './near-misses.ts';
 import { parseOrRefuse } from '../problems.ts';
 
@@ -61,7 +61,14 @@ export interface UnfiredRule {
   readonly match?: JournalMatcher;
 }
 
-export type Failure =
+interface Undecided {
+  /** Exchanges that could matter are not on record any more: what was asked may be so or not. */
+  readonly inconclusive?: true;
+  /** Why nothing fits, where that can be told. */
+  readonly hints?: readonly string[];
+}
+
+export type Failure = (
   | {
       readonly kind: 'expect';
       readonly pointer: string;
@@ -92,37 +99,84 @@ export type Failure =
       readonly expected: UnfiredRule;
       readonly actual: { readonly fired: 0 };
       readonly nearMisses: readonly NearMiss[];
-    };
+    }
+) &
+  Undecided;
 
 /** Of several failures `expected`, `actual` and `nearMisses` are those of the first (behaviour §9). */
 export type Verdict =
   | { readonly pass: true }
-  | ({ readonly pass: false; readonly failures: readonly Failure[] } & Pick<
-      Failure,
-      'expected' | 'actual' | 'nearMisses'
-    >);
+  | ({
+      readonly pass: false;
+      readonly failures: readonly Failure[];
+      /** No check failed for certain: each failure is of exchanges that are not on record any more. */
+      readonly inconclusive?: true;
+      /** How many those are. */
+      readonly evicted?: number;
+    } & Pick<Failure, 'expected' | 'actual' | 'nearMisses' | 'hints'>);
+
+/** What a verdict rests on. */
+export interface Evidence {
+  /** In order of `seq`. */
+  readonly exchanges: readonly Exchange[];
+  readonly unfiredRules: readonly UnfiredRule[];
+  /** How many exchanges after that one may be missing. */
+  readonly evicted: (sinceSeq: number) => number;
+}
 
 /** @throws AppError `invalid_matcher` naming each bad place */
 export function parseVerify(value: unknown): VerifyRequest {
   return parseOrRefuse(requestSchema, value, 'invalid_matcher');
 }
 
-/** @param exchanges in order of `seq` */
+/**
+ * No verdict rests on what is not there any more: a check that other exchanges could turn is inconclusive.
+ * @param hint says why a failed check found nothing
+ */
 export function verify(
   request: VerifyRequest,
-  exchanges: readonly Exchange[],
-  unfiredRules: readonly UnfiredRule[],
+  evidence: Evidence,
+  hint: (failure: Failure) => readonly string[] = () => [],
 ): Verdict {
-  const failures = [
-    ...request.expect.map((expectation, index) => checkCount(expectation, index, exchanges)),
-    checkSequence(request.sequence, exchanges),
-    ...request.never.map((unwanted, index) => checkNever(unwanted, index, exchanges)),
+  const failures = failuresOf(request, evidence).map((failure) => {
+    const hints = hint(failure);
+    return hints.length === 0 ? failure : { ...failure, hints };
+  });
+  const certain = failures.filter(({ inconclusive }) => inconclusive !== true);
+  const [first] = certain.length > 0 ? certain : failures;
+  if (first === undefined) return { pass: true };
+  const { expected, actual, nearMisses, hints } = first;
+  const evicted = evidence.evicted(0);
+  return {
+    pass: false,
+    ...(certain.length === 0 && { inconclusive: true }),
+    ...(evicted > 0 && { evicted }),
+    failures,
+    expected,
+    actual,
+    nearMisses,
+    ...(hints !== undefined && { hints }),
+  };
+}
+
+function failuresOf(request: VerifyRequest, evidence: Evidence): Failure[] {
+  const { exchanges, unfiredRules } = evidence;
+  return [
+    ...request.expect.map((expectation, index) => checkCount(expectation, index, evidence)),
+    checkSequence(request.sequence, evidence),
+    ...request.never.map((unwanted, index) => checkNever(unwanted, index, evidence)),
     ...(request.unfiredRules ? unfiredRules.map((rule) => unfired(rule, exchanges)) : []),
   ].filter((failure) => failure !== null);
-  const [first] = failures;
-  if (first === undefined) return { pass: true };
-  const { expected, actual, nearMisses } = first;
-  return { pass: false, failures, expected, actual, nearMisses };
+}
+
+/** Every matcher of it, with its place. */
+export function matchersOf(request: VerifyRequest): PlacedMatcher[] {
+  const never = request.never.map((unwanted, index) => ({ path: ['never', index], matcher: unwanted }));
+  return [
+    ...request.expect.map(({ match: matcher }, index) => ({ path: ['expect', index, 'match'], matcher })),
+    ...request.sequence.map((matcher, index) => ({ path: ['sequence', index], matcher })),
+    ...never.flatMap(({ path, matcher }) => (typeof matcher === 'string' ? [] : [{ path, matcher }])),
+  ];
 }
 
 export function boundsOf({ count, atLeast, atMost }: Omit<Expectation, 'match'>): {
@@ -134,11 +188,16 @@ export function boundsOf({ count, atLeast, atMost }: Omit<Expectation, 'match'>)
   return { min: atLeast ?? (atMost === undefined ? 1 : 0), max: atMost ?? Infinity };
 }
 
-function checkCount(expected: Expectation, index: number, exchanges: readonly Exchange[]): Failure | null {
+function checkCount(expected: Expectation, index: number, evidence: Evidence): Failure | null {
+  const { exchanges } = evidence;
   const { min, max } = boundsOf(expected);
   const found = exchanges.filter(testOf(expected.match));
-  if (found.length >= min && found.length <= max) return null;
+  // More of them could only make a lower bound truer, and an upper one falser.
+  const isMissing = evidence.evicted(expected.match.sinceSeq ?? 0) > 0;
+  const isOpen = isMissing && found.length <= max && (found.length < min || max !== Infinity);
+  if (!isOpen && found.length >= min && found.length <= max) return null;
   return {
+    ...(isOpen && { inconclusive: true }),
     kind: 'expect',
     pointer: `/expect/${index}`,
     expected,
@@ -148,7 +207,8 @@ function checkCount(expected: Expectation, index: number, exchanges: readonly Ex
 }
 
 /** By `begun`: an exchange that ends late, such as one that stalled, was not sent late. */
-function checkSequence(sequence: readonly JournalMatcher[], exchanges: readonly Exchange[]): Failure | null {
+function checkSequence(sequence: readonly JournalMatcher[], evidence: Evidence): Failure | null {
+  const { exchanges } = evidence;
   const met: Exchange[] = [];
   for (const exchange of exchanges.toSorted((left, right) => left.begun - right.begun)) {
     const step = sequence[met.length];
@@ -160,7 +220,9 @@ function checkSequence(sequence: readonly JournalMatcher[], exchanges: readonly 
   const seqs = met.map(({ seq }) => seq);
   const tooEarly = ({ seq, begun }: Exchange) =>
     begun > afterBegun ? [] : [{ field: 'order', expected: `after #${afterSeq}`, actual: seq }];
+  const isMissing = sequence.some(({ sinceSeq = 0 }) => evidence.evicted(sinceSeq) > 0);
   return {
+    ...(isMissing && { inconclusive: true }),
     kind: 'sequence',
     pointer: `/sequence/${seqs.length}`,
     expected: { match: missed, afterSeq },
@@ -172,12 +234,15 @@ function checkSequence(sequence: readonly JournalMatcher[], exchanges: readonly 
 function checkNever(
   unwanted: JournalMatcher | NeverEvent,
   index: number,
-  exchanges: readonly Exchange[],
+  evidence: Evidence,
 ): Failure | null {
+  const { exchanges } = evidence;
   const found =
     typeof unwanted === 'string' ? acknowledgedResent(exchanges) : exchanges.filter(testOf(unwanted));
-  if (found.length === 0) return null;
+  const sinceSeq = typeof unwanted === 'string' ? 0 : (unwanted.sinceSeq ?? 0);
+  if (found.length === 0 && evidence.evicted(sinceSeq) === 0) return null;
   return {
+    ...(found.length === 0 && { inconclusive: true }),
     kind: 'never',
     pointer: `/never/${index}`,
     expected: { never: unwanted },

@@ -21,7 +21,12 @@ export interface WaitOptions {
 
 export type WaitResult =
   | { readonly timedOut: false; readonly exchanges: readonly Exchange[] }
-  | { readonly timedOut: true; readonly seen: readonly Exchange[] };
+  | {
+      readonly timedOut: true;
+      readonly seen: readonly Exchange[];
+      /** The server ended before the time was over. */
+      readonly isClosed?: true;
+    };
 
 const DEFAULT_WAIT_MS = 30_000;
 
@@ -102,10 +107,10 @@ export class Waits {
     }
   }
 
-  /** Every wait ends as one that timed out. */
+  /** Every wait ends as one that timed out, and says why. */
   close(): void {
     for (const waits of this.#open.values()) {
-      for (const wait of waits) wait.end({ timedOut: true, seen: inOrder(wait.found) });
+      for (const wait of waits) wait.end({ timedOut: true, seen: inOrder(wait.found), isClosed: true });
     }
   }
 

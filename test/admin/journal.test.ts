@@ -3,6 +3,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import { openServer } from '../../src/app.ts';
 import { resolveConfig } from '../../src/config.ts';
+import { createDouble } from '../../src/double.ts';
 import { version } from '../../src/index.ts';
 import type { Exchange } from '../../src/journal/exchange.ts';
 import { DEFAULT_FIXTURES } from '../../src/media/accounts.ts';
@@ -389,6 +390,40 @@ describe('waiting', () => {
         meta: { total: 1, evicted: 0 },
       },
     ]);
+  });
+
+  it('that runs out tells the nearest misses, and one that the server ends says so, over HTTP and in process', async () => {
+    const server = await openTestServer();
+    const own = new DoubleClient(server, 'k');
+    await own.chunk();
+    const nearest = [{ seq: 1, differs: [{ field: 'chunkIndex', expected: 3, actual: 0 }] }];
+    const missed = await own.admin('POST requests/wait', { chunkIndex: 3, timeoutMs: 1 });
+    expect(missed).toMatchObject({ status: 408, body: { nearMisses: nearest } });
+    const { journal } = createDouble(server).namespace('k');
+    await expect(journal.wait({ chunkIndex: 3 }, { timeoutMs: 1 })).rejects.toThrow(
+      /saw 0.*\n {2}nearest:\n.*\n.*but chunkIndex is 0, not 3/s,
+    );
+    const ended = expect(journal.wait({ chunkIndex: 3 })).rejects.toThrow(
+      'the server was closed while somebody waited for 1 such exchanges and saw 0',
+    );
+    await server.close();
+    await ended;
+  });
+
+  it('as text are one line each, for a person', async () => {
+    const own = new DoubleClient(await openTestServer(), 'k');
+    await own.chunk();
+    await own.size();
+    const headers = { accept: 'text/plain' };
+    const told = await own.ask('GET', '/__admin/requests', { headers });
+    expect([told.headers['content-type'], told.text]).toEqual([
+      'text/plain; charset=utf-8',
+      '#1 uploadChunk (POST /media/chunks) of "f" chunk 0 attempt 1: 200, answered\n' +
+        '#2 getUploadStatus (GET /media/chunks?fileId=f) of "f" attempt 1: 200, answered\n',
+    ]);
+    expect((await own.ask('GET', '/__admin/requests?format=json', { headers })).body).toHaveProperty(
+      'requests',
+    );
   });
 
   it('does not outlive its client, nor hold up the end of the server', async () => {

@@ -1,7 +1,6 @@
 // verify.test.ts: verification over HTTP: what passes, what fails and why, as JSON and as a text for a test's output.
 import { describe, expect, it } from 'vitest';
 import { startServer } from '../../src/index.ts';
-import { parseVerify, verify } from '../../src/journal/verify.ts';
 import { eventually, openTestServer } from '../helpers/app.ts';
 import { DoubleClient, type Told } from '../helpers/double-client.ts';
 import { chunkRequest } from '../helpers/exchanges.ts';
@@ -148,10 +147,10 @@ describe('a verification', () => {
     expect((await other.chunk({ total: 2 })).status).toBe(200);
     await server.close();
     await sending;
-    const { exchanges } = server.journal?.find('*') ?? { exchanges: [] };
-    const never = parseVerify({ never: ['acknowledged chunk re-sent'] });
+    const { exchanges } = server.queries.find('*', {});
     // The third is guilty, which was told; the second was sent while nobody had been told.
-    expect(verify(never, exchanges, [])).toMatchObject({ actual: { count: 1 } });
+    const never = { never: ['acknowledged chunk re-sent'], unfiredRules: false };
+    expect(server.queries.verify('*', never)).toMatchObject({ actual: { count: 1 } });
     expect(exchanges.map(({ begun, endedAfter }) => [begun, endedAfter])).toContainEqual([3, 3]);
   });
 
@@ -233,6 +232,87 @@ describe('a verification', () => {
       expect([status, body.error]).toEqual([400, 'invalid_matcher']);
       expect(body.details.problems.map(({ pointer }) => pointer)).toEqual(pointers);
     }
+  });
+});
+
+describe('no verdict rests on what is not on record any more', () => {
+  it('it is inconclusive, says how many, and no other key’s traffic brings it about', async () => {
+    const server = await openTestServer({ journalEntries: 10 });
+    const [own, other] = [new DoubleClient(server, 'k'), new DoubleClient(server, 'load')];
+    await own.admin('POST rules', { match: {}, fault: 'status@headers:503' });
+    await own.ask('GET', '/media/chunks?fileId=f');
+    const never = { never: [{ status: 503 }] };
+    for (let n = 0; n < 12; n += 1) await other.size();
+    expect(failed(await own.admin<Verdict>('POST verify', never))).toEqual([409, false, ['/never/0']]);
+    for (let n = 0; n < 12; n += 1) await own.size();
+    for (const json of [
+      never,
+      { expect: [{ match: {}, atMost: 20 }] },
+      { expect: [{ match: {}, count: 13 }] },
+    ])
+      expect(await own.admin('POST verify', json)).toMatchObject({
+        status: 409,
+        body: { pass: false, inconclusive: true, evicted: 3 },
+      });
+    const since = { sinceSeq: 16 };
+    const later = { never: [{ ...since, status: 503 }], expect: [{ match: since, count: 9 }] };
+    expect((await own.admin('POST verify', later)).body).toEqual({ pass: true });
+    await own.admin('DELETE requests');
+    expect((await own.admin('POST verify', never)).body).toEqual({ pass: true });
+  });
+});
+
+describe('a matcher whose values no exchange can have', () => {
+  it.each<[string, object]>([
+    ['operation', { operation: 'uploadChunks' }],
+    ['operation', { operation: '__proto__' }],
+    ['errorCode', { errorCode: 'chunk_conflicts' }],
+    ['errorCode', { errorCode: 'toString' }],
+    ['outcome', { outcome: 'aborted' }],
+    ['status', { status: 199 }],
+    ['status', { status: 600 }],
+    ['status', { status: '200' }],
+    ['chunkIndex', { chunkIndex: 1_000_000 }],
+    ['ruleId', { ruleId: 'misspelt' }],
+    ['ruleId', { ruleId: 'constructor' }],
+    ['ruleId', { ruleId: 'of-another' }],
+    ['__proto__', JSON.parse('{"__proto__":{"status":200}}') as object],
+  ])('is refused wherever it stands, with its pointer: %s %j', async (field, matcher) => {
+    const server = await openTestServer();
+    const own = new DoubleClient(server, 'k');
+    await own.admin('POST rules', { id: 'known', fault: 'close' });
+    await new DoubleClient(server, 'other').admin('POST rules', { id: 'of-another', fault: 'close' });
+    const text = JSON.stringify(matcher);
+    for (const [line, body, pointer] of [
+      ['requests/count', text, `/${field}`],
+      ['requests/find', text, `/${field}`],
+      ['requests/wait', text, `/${field}`],
+      ['verify', `{"never":[${text}]}`, `/never/0/${field}`],
+      ['verify', `{"sequence":[{},${text}]}`, `/sequence/1/${field}`],
+      ['verify', `{"expect":[{"match":${text},"count":0}]}`, `/expect/0/match/${field}`],
+    ] as const) {
+      const asked = { body, headers: { 'content-type': 'application/json' } };
+      const refused = await own.ask('POST', `/__admin/${line}`, asked);
+      expect(refused, line).toMatchObject({
+        status: 400,
+        body: { error: 'invalid_matcher', details: { problems: [{ pointer }] } },
+      });
+    }
+  });
+
+  it('of a rule is known as long as the rule was ever armed for the key or for all, until the rules are reset', async () => {
+    const own = new DoubleClient(await openTestServer(), 'k');
+    await own.admin('POST rules', { id: 'removed', fault: 'close' });
+    await own.admin('POST rules?namespace=*', { id: 'of-all', fault: 'status@headers:503' });
+    await own.admin('PUT rules', []);
+    for (const ruleId of ['removed', 'of-all', '*'])
+      expect((await own.admin('POST requests/count', { ruleId })).status).toBe(200);
+    await own.ask('GET', '/media/chunks?fileId=f');
+    await own.admin('POST reset', { scope: ['rules'] });
+    await own.admin('POST reset?namespace=*', { scope: ['rules'] });
+    // What is on record is known, too.
+    expect((await own.admin('POST requests/count', { ruleId: 'of-all' })).body).toEqual({ count: 1 });
+    expect((await own.admin('POST requests/count', { ruleId: 'removed' })).status).toBe(400);
   });
 });
 

@@ -4,13 +4,13 @@ import { describe, expect, it } from 'vitest';
 import { loadContract } from '../../src/contract.ts';
 import {
   EFFECT_NAMES,
-  OPERATION_NAMES,
   operationsOf,
   PHASES,
   specOf,
   type Effect,
   type PhaseName,
 } from '../../src/faults/effects.ts';
+import { OPERATION_NAMES } from '../../src/operations.ts';
 
 const CHANGES = ['uploadChunk', 'createVideo', 'createImage'];
 

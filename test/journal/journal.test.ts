@@ -39,25 +39,21 @@ describe('append', () => {
 });
 
 describe('bounds', () => {
-  it('the newest 10,000 stay, the others are counted', () => {
+  it('the newest 10,000 of each namespace stay, the others are counted', () => {
     const journal = openJournal({ maxEntries: 10_000 });
-    for (let index = 0; index < 25_000; index += 1) {
+    for (let index = 0; index < 15_000; index += 1) {
       journal.append(chunk(index, { namespace: index % 5 === 0 ? 'ns_b' : 'ns_a' }));
     }
-    expect(journal.size).toBe(10_000);
+    expect(journal.size).toBe(13_000);
     const { exchanges, total, evicted } = journal.find('*');
-    expect([exchanges[0]?.seq, exchanges.at(-1)?.seq, total, evicted]).toEqual([
-      15_001, 25_000, 10_000, 15_000,
-    ]);
-    expect([journal.evicted('ns_a'), journal.evicted('ns_b'), journal.evicted('ns_c')]).toEqual([
-      12_000, 3000, 0,
-    ]);
-    expect([journal.count('ns_a'), journal.count('ns_b')]).toEqual([8000, 2000]);
-    expect([journal.get(15_000), journal.get(15_001)?.seq, journal.get(25_001)]).toEqual([
-      null,
-      15_001,
-      null,
-    ]);
+    expect(exchanges.map(({ seq }) => seq)).toEqual(
+      exchanges.map(({ seq }) => seq).toSorted((a, b) => a - b),
+    );
+    expect([exchanges[0]?.seq, exchanges.at(-1)?.seq, total, evicted]).toEqual([1, 15_000, 13_000, 2000]);
+    expect([journal.evicted('ns_a'), journal.evicted('ns_b'), journal.evicted('ns_c')]).toEqual([2000, 0, 0]);
+    expect([journal.evicted('ns_a', 2499), journal.evicted('ns_a', 2500)]).toEqual([2000, 0]);
+    expect([journal.count('ns_a'), journal.count('ns_b')]).toEqual([10_000, 3000]);
+    expect([journal.get(2500), journal.get(2501)?.seq, journal.get(15_001)]).toEqual([null, 2501, null]);
     expect([journal.get(0), journal.get(1.5)]).toEqual([null, null]);
   });
 
@@ -87,12 +83,29 @@ describe('bounds', () => {
   });
 
   it('namespaces that come and go do not pile up', () => {
-    const journal = openJournal({ maxEntries: 10 });
+    const maxBytes = 10 * approximateBytes(draft());
+    const journal = openJournal({ maxBytes });
     for (let index = 0; index < 5000; index += 1) journal.append(draft({ namespace: `ns_${index}` }));
+    expect(journal.bytes).toBeLessThanOrEqual(4 * maxBytes);
     expect(journal.evicted('*')).toBeLessThanOrEqual(1001);
-    expect(journal.evicted('ns_4989')).toBe(1);
-    expect(journal.evicted('ns_0')).toBe(0);
-    expect(journal.count('*')).toBe(10);
+    expect(journal.count('*')).toBe(40);
+  });
+
+  it('of ten thousand namespaces, each is whole beside one that takes all it may', () => {
+    const maxBytes = 4000 * approximateBytes(draft());
+    const journal = openJournal({ maxBytes });
+    for (let index = 0; index < 10_000; index += 1) {
+      journal.append(draft({ namespace: `ns_${index}` }));
+      journal.append(draft({ namespace: 'ns_load' }));
+      journal.append(draft({ namespace: 'ns_more' }));
+    }
+    expect(journal.bytes).toBeLessThanOrEqual(4 * maxBytes);
+    expect(journal.evicted('*')).toBe(journal.evicted('ns_load') + journal.evicted('ns_more'));
+    expect([journal.count('ns_0'), journal.count('ns_9999'), journal.size]).toEqual([
+      1,
+      1,
+      journal.count('*'),
+    ]);
   });
 
   it('a long run takes as long as its exchanges are many, however full the journal is', () => {
@@ -165,7 +178,7 @@ describe('amend', () => {
 
 describe('clear', () => {
   it('forgets one namespace and leaves the others; numbers go on', () => {
-    const journal = openJournal({ maxEntries: 4 });
+    const journal = openJournal({ maxEntries: 2 });
     for (const namespace of ['ns_a', 'ns_a', 'ns_b', 'ns_a', 'ns_b']) journal.append(draft({ namespace }));
     expect(journal.evicted('ns_a')).toBe(1);
     journal.clear('ns_a');
@@ -194,7 +207,8 @@ describe('clear', () => {
     for (let index = 0; index < 900; index += 1) journal.append(draft({ namespace: `ns_${index}` }));
     for (let index = 0; index < 900; index += 1) journal.clear(`ns_${index}`);
     for (let index = 0; index < 900; index += 1) journal.append(draft({ namespace: `ns_${index}` }));
-    expect(journal.evicted('*')).toBe(899);
+    for (let index = 0; index < 900; index += 1) journal.append(draft({ namespace: `ns_${index}` }));
+    expect(journal.evicted('*')).toBe(900);
   });
 });
 

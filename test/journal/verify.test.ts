@@ -14,8 +14,13 @@ const again = (chunkIndex: number): ExchangeDraft =>
 /** Chunk 2 loses its answer and is sent again after a status query. */
 const story = record(chunk(0), chunk(1), lostChunk2, statusQuery(), again(2), chunk(3));
 
-function judge(request: unknown, exchanges = story, unfired: UnfiredRule[] = []): Verdict {
-  return verify(parseVerify(request), exchanges, unfired);
+function judge(request: unknown, exchanges = story, unfiredRules: UnfiredRule[] = []): Verdict {
+  return verify(parseVerify(request), { exchanges, unfiredRules, evicted: () => 0 });
+}
+
+/** Three exchanges are not on record any more. */
+function judgeTheRest(request: unknown): Verdict {
+  return verify(parseVerify(request), { exchanges: story, unfiredRules: [], evicted: () => 3 });
 }
 
 function failed(verdict: Verdict): Verdict & { pass: false } {
@@ -306,6 +311,55 @@ describe('never "acknowledged chunk re-sent"', () => {
   it('fails on every one after the second, and passes the story of a lost answer', () => {
     expect(judge(never).pass).toBe(true);
     expect(judge(never, record(lostAnswer(), again(0), again(0))).pass).toBe(false);
+  });
+});
+
+describe('where exchanges are not on record any more', () => {
+  const MORE = { inconclusive: true, evicted: 3 };
+
+  it.each<[object, object]>([
+    [{ never: [{ status: 503 }] }, MORE],
+    [{ never: ['acknowledged chunk re-sent'] }, MORE],
+    [{ expect: [{ match: { chunkIndex: 2 }, atMost: 2 }] }, MORE],
+    [{ expect: [{ match: { chunkIndex: 2 }, count: 2 }] }, MORE],
+    [{ expect: [{ match: { chunkIndex: 2 }, count: 3 }] }, MORE],
+    [{ expect: [{ match: { chunkIndex: 9 } }] }, MORE],
+    [{ sequence: [{ chunkIndex: 3 }, { chunkIndex: 0 }] }, MORE],
+  ])('%j is inconclusive, and no pass', (request, expected) => {
+    expect(judgeTheRest(request)).toMatchObject({
+      pass: false,
+      ...expected,
+      failures: [{ inconclusive: true }],
+    });
+  });
+
+  it.each<[object, boolean]>([
+    [{ expect: [{ match: { chunkIndex: 2 }, atLeast: 2 }] }, true],
+    [{ sequence: [{ chunkIndex: 0 }, { chunkIndex: 3 }] }, true],
+    [{}, true],
+    [{ expect: [{ match: { chunkIndex: 2 }, atMost: 1 }] }, false],
+    [{ expect: [{ match: { chunkIndex: 2 }, count: 1 }] }, false],
+    [{ never: [{ chunkIndex: 2 }] }, false],
+  ])('%j is certain all the same: %s', (request, pass) => {
+    const verdict = judgeTheRest(request);
+    expect(verdict.pass).toBe(pass);
+    expect(verdict).not.toHaveProperty('inconclusive');
+  });
+
+  it('one certain failure is a failure, and comes first', () => {
+    const verdict = failed(judgeTheRest({ never: [{ status: 503 }, { chunkIndex: 2 }] }));
+    expect([verdict.inconclusive, verdict.evicted, verdict.expected]).toEqual([
+      undefined,
+      3,
+      { never: { chunkIndex: 2 } },
+    ]);
+    expect(asText(verdict)).toContain('FAIL: 2 checks failed\n\nnever /never/0 (inconclusive)');
+  });
+
+  it('a person is told what to do', () => {
+    expect(asText(judgeTheRest({ never: [{ status: 503 }] }))).toContain(
+      'INCONCLUSIVE: 1 check cannot be decided, since 3 exchanges are not on record any more; clear the journal',
+    );
   });
 });
 

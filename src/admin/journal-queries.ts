@@ -1,0 +1,90 @@
+// admin/journal-queries.ts: what can be asked of the journal: queries, waits, verifications. The admin routes and the in-process API
+// are two faces of it.
+//
+// Promises: what is asked is checked by its values, too (behaviour §11); a failed answer says why nothing fits where that can be told.
+// Must not know: HTTP.
+import { AppError } from '../errors.ts';
+import type { FindOptions, Found, Journal } from '../journal/journal.ts';
+import { parseMatcher, refuseUnknownRules, type JournalMatcher } from '../journal/matcher.ts';
+import { nearestTo, type NearMiss } from '../journal/near-misses.ts';
+import { matchersOf, parseVerify, verify, type Verdict } from '../journal/verify.ts';
+import { parseWait } from '../journal/waits.ts';
+import type { Controls } from './controls.ts';
+
+export interface JournalQueriesOptions {
+  /** Null: the server runs with `--no-journal`. */
+  readonly journal: Journal | null;
+  readonly controls: Controls;
+}
+
+/** A wait that is over; `reason`: why it did not find what it waited for. */
+export interface Waited extends Found {
+  readonly reason: string | null;
+  readonly nearMisses: readonly NearMiss[];
+}
+
+export class JournalQueries {
+  readonly #options: JournalQueriesOptions;
+
+  constructor(options: JournalQueriesOptions) {
+    this.#options = options;
+  }
+
+  /** @throws AppError `journal_off` */
+  get journal(): Journal {
+    const { journal } = this.#options;
+    if (journal !== null) return journal;
+    throw new AppError('journal_off', 'this server keeps no journal; start it without --no-journal');
+  }
+
+  /** @param json a matcher. @throws AppError `invalid_matcher`, `journal_off` */
+  find(namespace: string, json: unknown, options?: FindOptions): Found {
+    const { journal } = this;
+    return journal.find(namespace, this.#matcher(namespace, json), options);
+  }
+
+  /** @throws as `find` */
+  count(namespace: string, json: unknown): number {
+    const { journal } = this;
+    return journal.count(namespace, this.#matcher(namespace, json));
+  }
+
+  /** @param json a matcher with `count` and `timeoutMs`. @throws as `find` */
+  async wait(namespace: string, json: unknown, signal?: AbortSignal): Promise<Waited> {
+    const { journal } = this;
+    const { matcher, count, timeoutMs } = parseWait(json);
+    this.#refuseUnknownRules(namespace, matcher);
+    const result = await journal.wait(namespace, matcher, { count, timeoutMs, signal });
+    const exchanges = result.timedOut ? result.seen : result.exchanges;
+    const found = { exchanges, total: exchanges.length, evicted: journal.evicted(namespace) };
+    if (!result.timedOut) return { ...found, reason: null, nearMisses: [] };
+    const nearMisses = nearestTo(matcher, journal.find(namespace).exchanges);
+    const saw = `for ${count} such exchanges and saw ${exchanges.length}`;
+    const reason =
+      result.isClosed === true
+        ? `the server was closed while somebody waited ${saw}`
+        : `waited ${timeoutMs} ms ${saw}`;
+    return { ...found, reason, nearMisses };
+  }
+
+  /** @param json as `POST verify` takes it. @throws as `find` */
+  verify(namespace: string, json: unknown): Verdict {
+    const { journal } = this;
+    const { controls } = this.#options;
+    const request = parseVerify(json);
+    refuseUnknownRules(matchersOf(request), (id) => controls.wasArmed(namespace, id));
+    const { exchanges } = journal.find(namespace);
+    const evicted = (sinceSeq: number): number => journal.evicted(namespace, sinceSeq);
+    return verify(request, { exchanges, unfiredRules: controls.unfiredRules(namespace), evicted });
+  }
+
+  #matcher(namespace: string, json: unknown): JournalMatcher {
+    const matcher = parseMatcher(json);
+    this.#refuseUnknownRules(namespace, matcher);
+    return matcher;
+  }
+
+  #refuseUnknownRules(namespace: string, matcher: JournalMatcher): void {
+    refuseUnknownRules([{ path: [], matcher }], (id) => this.#options.controls.wasArmed(namespace, id));
+  }
+}

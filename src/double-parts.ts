@@ -1,0 +1,77 @@
+// double-parts.ts: what makes the server a test double, put together: rules, journal, clocks, and what can be done to them.
+//
+// Must not know: HTTP, how the server starts and ends.
+import { Controls } from './admin/controls.ts';
+import { JournalQueries } from './admin/journal-queries.ts';
+import { NamespaceStates } from './admin/state.ts';
+import { Views } from './admin/views.ts';
+import type { ServerOptions } from './app.ts';
+import type { Clocks } from './clock.ts';
+import { EVERYBODY, RuleBook } from './faults/rule-book.ts';
+import { isLoopback } from './http/addresses.ts';
+import { MediaIds } from './ids.ts';
+import { Journal } from './journal/journal.ts';
+import type { Media } from './media/media.ts';
+import type { Expiries } from './uploads/expiries.ts';
+import type { Storage } from './uploads/ports.ts';
+import type { Uploads } from './uploads/uploads.ts';
+
+export interface Services {
+  readonly clocks: Clocks;
+  readonly ids: MediaIds;
+  readonly uploads: Uploads;
+  readonly expiries: Expiries;
+  readonly media: Media;
+}
+
+export interface DoubleParts {
+  readonly rules: RuleBook;
+  /** Null: `--no-journal`. */
+  readonly journal: Journal | null;
+  readonly queries: JournalQueries;
+  readonly controls: Controls;
+  readonly views: Views;
+}
+
+export function createDoubleParts(
+  { config, fixtures, rules: armed = [] }: Pick<ServerOptions, 'config' | 'fixtures' | 'rules'>,
+  { clocks, ids, uploads, expiries, media }: Services,
+  storage: Storage,
+): DoubleParts {
+  const rules = new RuleBook(config.seed ?? null, (namespace) => clocks.now(namespace));
+  rules.add(EVERYBODY, armed);
+  const limits = { maxEntries: config.journalEntries, maxBytes: config.journalBytes };
+  const journal = config.noJournal ? null : new Journal(limits);
+  const readBytes: Storage['bytes']['read'] = (place, extents, range) =>
+    storage.bytes.read(place, extents, range);
+  const views = new Views({ uploads, media, readBytes, uploadTtlMs: config.uploadTtl });
+  const states = new NamespaceStates({
+    uploads,
+    media,
+    ids,
+    fixtures,
+    clock: clocks,
+    dropLate: (namespace) => clocks.drop(namespace),
+    readBytes,
+    uploadTtlMs: config.uploadTtl,
+    pendingMs: config.pendingTime,
+  });
+  // A sequence of their own: with a seed, arming a rule must not change the ids of entries.
+  const ruleIds = new MediaIds(config.seed === undefined ? null : `${config.seed}/rules`);
+  const controls = new Controls({
+    rules,
+    journal,
+    clocks,
+    uploads,
+    expiries,
+    media,
+    states,
+    newRuleId: (namespace) => `rule-${ruleIds.next(namespace).slice(0, 8)}`,
+    isTtlNeeded: !isLoopback(config.host),
+    onReset: (namespace) => {
+      ids.reset(namespace);
+      ruleIds.reset(namespace);
+    },
+  });
+  return { rules, journal, queries: new JournalQueries({ journal, controls }), controls, views };
+}
