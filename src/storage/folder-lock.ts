@@ -27,8 +27,6 @@ export interface LockOptions extends GuardEvents {
 
 export interface FolderLock {
   readonly guard: FolderGuard;
-  /** It was taken from a holder of whom only stillness is known: one that was stopped goes on some day. */
-  readonly isFromUnseen: boolean;
   release(): Promise<void>;
 }
 
@@ -46,7 +44,6 @@ export async function lockFolder(folder: string, options: LockOptions = {}): Pro
   });
   return {
     guard,
-    isFromUnseen: starter.isFromUnseen,
     async release() {
       await guard.stop();
       const current = await readLock(starter.path).catch(() => null);
@@ -84,7 +81,6 @@ async function waitFor(starter: Starter, options: Waiting): Promise<OwnFile> {
 class Starter {
   readonly path: string;
   readonly token = randomUUID();
-  isFromUnseen = false;
   readonly #times: LockTimes;
   readonly #watch: LockWatch;
   /** Of the file that is, or is to be, the lock. */
@@ -173,8 +169,6 @@ class Starter {
       await rm(right, { force: true });
       return false;
     }
-    if (path === this.path)
-      this.isFromUnseen = dead.holder === null || judge(dead.holder, dead.file) !== 'dead';
     // Takes the lock and gives back the right in one step. Without the right: it was stopped for so long that it lost it.
     return rename(right, path).then(
       () => true,
