@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { PLATFORMS } from '../media/platforms.ts';
 import { OPERATION_NAMES, OPERATIONS, type Operation } from '../operations.ts';
 import { duration, size } from '../units.ts';
+import { answerHeaders } from './answer-headers.ts';
 
 /** In the order in which an exchange comes by them. */
 export const PHASES = ['headers', 'body', 'pre-commit', 'post-commit', 'response'] as const;
@@ -114,13 +115,19 @@ export const EFFECTS = {
     phases: ['headers', 'body', 'pre-commit', 'post-commit'],
     atByte: 'zero',
     main: 'status',
-    params: z.strictObject({
-      status: statusFrom(200),
-      retryAfter: retryAfter.optional(),
-      body: z.string().max(MAX_BODY_CHARACTERS).optional(),
-      html: flag.default(false),
-      closing: flag.default(false),
-    }),
+    params: z
+      .strictObject({
+        status: statusFrom(200),
+        retryAfter: retryAfter.optional(),
+        headers: answerHeaders.optional(),
+        body: z.string().max(MAX_BODY_CHARACTERS).optional(),
+        html: flag.default(false),
+        closing: flag.default(false),
+      })
+      .refine(({ headers, retryAfter: after }) => after === undefined || !headers?.['retry-after'], {
+        path: ['retryAfter'],
+        error: 'the same as Retry-After of headers; give one of them',
+      }),
   },
   /** `headers` and `body`: how fast the request is read. `response`: how fast the answer is sent. */
   throttle: {

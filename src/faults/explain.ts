@@ -160,12 +160,18 @@ function deedOf<E extends Effect>(effect: E, fault: FaultOf<E>): string {
   return DEEDS[effect](fault);
 }
 
-function extrasOf({ retryAfter, body, html, closing }: FaultOf<'status'>): string {
+function extrasOf({ retryAfter, headers = {}, body, html, closing }: FaultOf<'status'>): string {
   const extras = [
     retryAfter === undefined ? null : `Retry-After: ${retryAfter}`,
+    ...Object.entries(headers).flatMap(([name, lines]) => lines.map((line) => `${titled(name)}: ${line}`)),
     html ? 'a proxy’s HTML page' : null,
     body === undefined ? null : 'a body of the rule’s own',
   ].filter((extra) => extra !== null);
   const list = extras.length === 0 ? '' : ` with ${extras.join(' and ')}`;
   return `${list}${closing ? ', then close the connection' : ''}`;
+}
+
+/** Names of headers have no case; people read `Retry-After`. */
+function titled(name: string): string {
+  return name.replaceAll(/(?<=^|-)[a-z]/g, (letter) => letter.toUpperCase());
 }

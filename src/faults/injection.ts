@@ -182,10 +182,11 @@ export class Injection {
     });
   }
 
-  #answerInstead({ status, retryAfter, body, html, closing }: FaultOf<'status'>): AnswerInstead {
-    const headers: Record<string, string> = {
+  #answerInstead({ status, retryAfter, body, html, closing, ...own }: FaultOf<'status'>): AnswerInstead {
+    const headers: Record<string, string | string[]> = {
       'content-type': html ? 'text/html' : 'application/json; charset=utf-8',
       ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }),
+      ...own.headers,
       ...(closing ? { connection: 'close' } : {}),
     };
     return new AnswerInstead({

@@ -93,10 +93,11 @@ export class NoAnswer extends Error {
 export class AnswerInstead extends Error {
   override readonly name = 'AnswerInstead';
   readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
+  /** By lower-case name; a list is a line each. */
+  readonly headers: Readonly<Record<string, string | string[]>>;
   readonly body: string;
 
-  constructor(answer: { status: number; headers: Readonly<Record<string, string>>; body: string }) {
+  constructor(answer: Pick<AnswerInstead, 'status' | 'headers' | 'body'>) {
     super(`answered ${answer.status} in the place of the route`);
     this.status = answer.status;
     this.headers = answer.headers;

@@ -253,6 +253,7 @@ describe('what the document says of rules', () => {
     jitterMs: 5,
     status: 503,
     retryAfter: 2,
+    headers: { Location: '/elsewhere', 'X-RateLimit-Remaining': ['0', '1'] },
     body: 'text',
     html: true,
     closing: true,

@@ -138,7 +138,10 @@ describe('the text form', () => {
     ['status', 'status: expected a status from 200 to 599'],
     ['status:99', 'status: expected a status from 200 to 599'],
     ['status:600', 'status: expected a status from 200 to 599'],
-    ['status:503,bytes=3', 'bytes: status@headers takes only status, retryAfter, body, html, closing'],
+    [
+      'status:503,bytes=3',
+      'bytes: status@headers takes only status, retryAfter, headers, body, html, closing',
+    ],
     ['status:503,constructor=3', 'constructor: status@headers takes only'],
     ['status@body:1,503,bytes=3', 'bytes: status@body takes only atByte, status, retryAfter'],
     ['reset:ms=5', 'ms: reset@headers takes no parameters'],
