@@ -77,8 +77,11 @@ export const KINDS: readonly Kind[] = [
   },
 ];
 
-/** Each stands for its kind in the table of system errors. */
-const ERRORS = ['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EMFILE', 'ESTALE'] as const;
+/**
+ * Each stands for its kind in the table of system errors. Those after which the whole folder counts as unusable until its next
+ * heartbeat are not here.
+ */
+const ERRORS = ['ENOSPC', 'EDQUOT', 'EIO', 'EMFILE'] as const;
 
 export interface Walk {
   readonly order: 'sequential' | 'any';
