@@ -11,6 +11,7 @@ import { EVERYBODY, RuleBook } from './faults/rule-book.ts';
 import { isLoopback } from './http/addresses.ts';
 import { MediaIds } from './ids.ts';
 import { Journal } from './journal/journal.ts';
+import { LiveExchanges } from './live-exchanges.ts';
 import type { Media } from './media/media.ts';
 import type { Expiries } from './uploads/expiries.ts';
 import type { Storage } from './uploads/ports.ts';
@@ -31,6 +32,7 @@ export interface DoubleParts {
   readonly queries: JournalQueries;
   readonly controls: Controls;
   readonly views: Views;
+  readonly live: LiveExchanges;
 }
 
 export function createDoubleParts(
@@ -58,6 +60,7 @@ export function createDoubleParts(
   });
   // A sequence of their own: with a seed, arming a rule must not change the ids of entries.
   const ruleIds = new MediaIds(config.seed === undefined ? null : `${config.seed}/rules`);
+  const live = new LiveExchanges();
   const controls = new Controls({
     rules,
     journal,
@@ -66,6 +69,7 @@ export function createDoubleParts(
     expiries,
     media,
     states,
+    live,
     newRuleId: (namespace) => `rule-${ruleIds.next(namespace).slice(0, 8)}`,
     isTtlNeeded: !isLoopback(config.host),
     onReset: (namespace) => {
@@ -73,5 +77,5 @@ export function createDoubleParts(
       ruleIds.reset(namespace);
     },
   });
-  return { rules, journal, queries: new JournalQueries({ journal, controls }), controls, views };
+  return { rules, journal, queries: new JournalQueries({ journal, controls }), controls, views, live };
 }

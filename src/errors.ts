@@ -112,7 +112,8 @@ export const ERRORS = {
   chunk_superseded: {
     status: 409,
     retryable: true,
-    meaning: 'This request stalled and a newer one for the same chunk took its place.',
+    meaning:
+      'This request stalled and a newer one for the same chunk took its place, or its upload was deleted or reset meanwhile.',
   },
   total_chunks_mismatch: {
     status: 409,

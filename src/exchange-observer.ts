@@ -9,7 +9,7 @@ import type { Logger } from 'pino';
 import type { Clocks } from './clock.ts';
 import { headMarkOf, type Beginnings } from './connections.ts';
 import type { Contract } from './contract.ts';
-import { beginRecording, recordAnswer, type Answered } from './exchange-recording.ts';
+import { beginRecording, pathOf, recordAnswer, type Answered } from './exchange-recording.ts';
 import { Injection, isCutting, type Ending, type FaultActions } from './faults/injection.ts';
 import type { RuleBook } from './faults/rule-book.ts';
 import { explain } from './faults/explain.ts';
@@ -30,9 +30,8 @@ import {
 import type { Amendment, Exchange, Outcome } from './journal/exchange.ts';
 import type { Journal } from './journal/journal.ts';
 import type { Recording } from './journal/recording.ts';
+import { Refusable, type LiveExchange, type LiveExchanges } from './live-exchanges.ts';
 import { monotonicMs } from './machine-time.ts';
-
-const MAX_PATH_CHARACTERS = 200;
 
 export interface ObserverOptions {
   readonly rules: RuleBook;
@@ -40,6 +39,7 @@ export interface ObserverOptions {
   readonly journal: Journal | null;
   readonly clocks: Clocks;
   readonly beginnings: Beginnings;
+  readonly live: LiveExchanges;
   readonly logger: Logger;
   readonly contract: () => Contract;
   readonly actionsOf: (namespace: string) => FaultActions;
@@ -52,6 +52,9 @@ interface Parties {
 }
 
 export class ExchangeObserver implements Observer {
+  /** As a reset sees it. */
+  readonly #live: LiveExchange;
+  readonly #refusable = new Refusable();
   readonly #options: ObserverOptions;
   readonly #request: FastifyRequest;
   readonly #reply: FastifyReply;
@@ -66,6 +69,7 @@ export class ExchangeObserver implements Observer {
   #subject: Subject;
   #claim: Claim | null = null;
   #isOnRecord = false;
+  #isForgotten = false;
   /** Null until the journal has put the exchange together. */
   #seq: number | null = null;
 
@@ -77,6 +81,7 @@ export class ExchangeObserver implements Observer {
     this.#subject = request.routeOptions.config.subjectOf?.(request) ?? {};
     const begun = { begun: request.begun, connection, subject: this.#subject };
     this.#recording = options.journal === null ? null : beginRecording(request, begun);
+    this.#live = this.#liveExchange();
     reply.raw.once('close', () => this.#closed());
   }
 
@@ -87,6 +92,7 @@ export class ExchangeObserver implements Observer {
   /** The key is known, and with it the clock; the body is not. */
   begin(): void | Promise<void> {
     this.#atMs = this.#options.clocks.now(this.#namespace);
+    this.#options.live.add(this.#live);
     // The URL said it already: what is recorded must not depend on whether some rule has to know.
     if (this.#subject.fileId !== undefined) this.#identify(this.#subject);
     else if (this.#options.rules.needsIdentity(this.#namespace, this.#operation)) return;
@@ -95,6 +101,7 @@ export class ExchangeObserver implements Observer {
   }
 
   identified(subject: Subject): Announced | Promise<Announced> {
+    this.#refusable.throwIfRefused();
     this.#identify(subject);
     const injection = this.#injection;
     if (injection === null) return NOTHING_KEPT_ASIDE;
@@ -119,9 +126,21 @@ export class ExchangeObserver implements Observer {
     return this.#injection?.body(bytes);
   }
 
+  readonly onRefused: Observer['onRefused'] = (listener) => this.#refusable.onRefused(listener);
+
+  #liveExchange(): LiveExchange {
+    return {
+      operation: this.#operation,
+      namespaceNow: () => this.#namespace,
+      isHeld: () => this.#claim !== null,
+      forget: () => void (this.#isForgotten = true),
+      refuse: (error) => this.#refusable.refuse(error, this.#injection),
+    };
+  }
+
   async commit<T>(change: Change<T>, body: BodyFacts): Promise<T> {
     const recorded = {
-      run: async () => this.#stored(await change.run()),
+      run: async () => this.#stored(await this.#refusable.change(() => change.run())),
       defer: () => this.#deferred(change.defer()),
     };
     this.#recording?.bodyIs(body);
@@ -262,12 +281,13 @@ export class ExchangeObserver implements Observer {
 
   #later(work: (journal: Journal) => unknown): void {
     const { journal } = this.#options;
-    journal?.later(() => void work(journal));
+    journal?.later(() => this.#isForgotten || void work(journal));
   }
 
   /** After everything: an answer that was not sent whole was left by its client, or cut by a fault. */
   #closed(): void {
     this.#injection?.end();
+    this.#options.live.remove(this.#live);
     if (this.#recording === null) return;
     const isWhole = isAnswered(this.#reply.raw);
     if (!this.#isOnRecord && !isWhole) return this.#record('client-aborted', null);
@@ -277,10 +297,4 @@ export class ExchangeObserver implements Observer {
       if (this.#seq !== null) journal.ended(this.#seq, { isWhole, timing, endedAfter }, this.#headMark);
     });
   }
-}
-
-/** What stands for an exchange without a fileId where attempts are counted; bounded, whatever a client asks for. */
-function pathOf(url: string): string {
-  const end = url.indexOf('?');
-  return url.slice(0, Math.min(end === -1 ? url.length : end, MAX_PATH_CHARACTERS));
 }

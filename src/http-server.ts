@@ -251,9 +251,9 @@ export class HttpServer {
   }
 }
 
-function surroundOptions({ rules, journal, clocks, controls, logger }: HttpOptions): SurroundOptions {
+function surroundOptions({ rules, journal, clocks, controls, live, logger }: HttpOptions): SurroundOptions {
   const actionsOf = (namespace: string): FaultActions => controls.actionsOf(namespace);
-  return { rules, journal, clocks, logger, actionsOf, contract: () => loadContract() };
+  return { rules, journal, clocks, live, logger, actionsOf, contract: () => loadContract() };
 }
 
 function contractOptions(

@@ -19,6 +19,7 @@ import type { Media } from '../media/media.ts';
 import { isPlatform } from '../media/platforms.ts';
 import type { Expiries } from '../uploads/expiries.ts';
 import type { Uploads } from '../uploads/uploads.ts';
+import type { LiveExchanges } from '../live-exchanges.ts';
 import type { NamespaceStates } from './state.ts';
 
 /** In the order in which they are done. */
@@ -50,6 +51,7 @@ export interface ControlsOptions {
   readonly newRuleId: (namespace: string) => string;
   /** A server that others reach takes only rules that end by themselves. */
   readonly isTtlNeeded: boolean;
+  readonly live: LiveExchanges;
   readonly onReset: (namespace: string) => void;
 }
 
@@ -155,7 +157,7 @@ export class Controls {
     namespace: string,
     scopes: readonly ResetScope[] = RESET_SCOPES,
   ): Promise<Record<string, number>> {
-    const { states, rules, journal, clocks, onReset } = this.#options;
+    const { states, rules, journal, clocks, live, onReset } = this.#options;
     const failures: unknown[] = [];
     const resets: Readonly<Record<ResetScope, () => number | Promise<number>>> = {
       // Rules first: clearing must not meet them.
@@ -176,6 +178,8 @@ export class Controls {
         return 1;
       },
     };
+    // What is in flight first: nothing of before may reach what comes after.
+    await live.end(namespace, scopes);
     // Before the uploads go: a late commit that came in between, or after, would stay.
     if (DROPPING_SCOPES.some((scope) => scopes.includes(scope))) await clocks.drop(namespace);
     const done: Record<string, number> = {};

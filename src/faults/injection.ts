@@ -53,6 +53,7 @@ export class Injection {
   /** Of the answer's body, where the fault stops it. */
   #answerBytes: number | null = null;
   #hasFired = false;
+  readonly #interruption = new AbortController();
 
   /** @param subject what is known of the request when it is asked */
   constructor(options: InjectionOptions, claim: Claim, subject: () => Subject) {
@@ -121,6 +122,15 @@ export class Injection {
     if (!this.#hasFired) this.#claim.release();
   }
 
+  /** It waits no longer: a request with a change ends with this error; others, and where an answer has begun, with the connection. */
+  interrupt(error: Error): void {
+    const { request, response } = this.#options.wire;
+    const isTold =
+      request.method === 'POST' && !response.headersSent && this.#fault.phase.name !== 'response';
+    if (!isTold) request.socket.destroy();
+    else this.#interruption.abort(error);
+  }
+
   #isAt(phase: PhaseName): boolean {
     return !this.#hasFired && this.#fault.phase.name === phase && this.#fault.effect !== 'throttle';
   }
@@ -146,9 +156,13 @@ export class Injection {
     if (fault.effect === 'reset') {
       onEnded('fault-reset', null);
       reset(wire);
-    } else if (fault.effect === 'stall' && !(await stall(wire, fault.ms ?? null)))
+    } else if (
+      fault.effect === 'stall' &&
+      !(await stall(wire, fault.ms ?? null, this.#interruption.signal))
+    ) {
+      this.#interruption.signal.throwIfAborted();
       onEnded('client-aborted', null);
-    else {
+    } else {
       onEnded('fault-closed', null);
       finish(wire);
     }
@@ -157,7 +171,9 @@ export class Injection {
 
   async #wait({ ms, jitterMs }: FaultOf<'delay'>): Promise<void> {
     const { wire, draw, onEnded } = this.#options;
-    if (await hold(wire, ms + Math.round(jitterMs * draw()))) return;
+    const { signal } = this.#interruption;
+    if (await hold(wire, ms + Math.round(jitterMs * draw()), signal)) return;
+    signal.throwIfAborted();
     onEnded('client-aborted', null);
     throw new NoAnswer('the client left while a rule delayed its request');
   }

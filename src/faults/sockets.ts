@@ -51,10 +51,10 @@ export function reset({ request }: Wire): void {
  * Resolves after `ms`, or as soon as the client has left; false then. `ms` null: until it leaves. A FIN counts as leaving: who
  * sends it and waits for an answer all the same cannot be told from who has gone, and is held up here on purpose.
  */
-export function hold({ request }: Wire, ms: number | null): Promise<boolean> {
+export function hold({ request }: Wire, ms: number | null, signal?: AbortSignal): Promise<boolean> {
   const { socket } = request;
   if (socket.readableEnded) socket.destroy();
-  if (socket.destroyed) return Promise.resolve(false);
+  if (socket.destroyed || signal?.aborted === true) return Promise.resolve(false);
   return new Promise((resolve) => {
     const timer = ms === null ? null : startTimer(ms, () => settle(true));
     const onEnd = (): void => void socket.destroy();
@@ -62,9 +62,11 @@ export function hold({ request }: Wire, ms: number | null): Promise<boolean> {
     const settle = (isHere: boolean): void => {
       timer?.stop();
       socket.off('end', onEnd).off('close', onClose);
+      signal?.removeEventListener('abort', onClose);
       resolve(isHere);
     };
     socket.once('end', onEnd).once('close', onClose);
+    signal?.addEventListener('abort', onClose);
   });
 }
 
@@ -78,7 +80,7 @@ const SIPS_BYTES = 16 * 1024 * 1024;
  * before until SIPS_BYTES are through. Without that, the end of a connection whose last bytes were never read would not
  * be noticed, and its descriptor stay.
  */
-export async function stall(wire: Wire, ms: number | null): Promise<boolean> {
+export async function stall(wire: Wire, ms: number | null, signal?: AbortSignal): Promise<boolean> {
   const { request } = wire;
   let size = SIP_BYTES;
   let total = 0;
@@ -95,7 +97,7 @@ export async function stall(wire: Wire, ms: number | null): Promise<boolean> {
     request.resume();
   }, SIP_MS);
   try {
-    return await hold(wire, ms);
+    return await hold(wire, ms, signal);
   } finally {
     clearInterval(sips);
     request.off('data', onData);

@@ -95,6 +95,7 @@ export class ChunkIntake implements ClaimOptions {
 
   /** @throws AppError every refusal of a chunk; ClientGone; whatever the observer throws */
   async receive(reader: MultipartReader): Promise<{ receipt: Receipt; identity: ChunkIdentity }> {
+    this.#observer.onRefused((error) => this.#feed.fail(error));
     try {
       // The first batch at once: it holds the fields of most forms, and with them the reason to refuse the rest.
       for (let pieces = await this.#feed.next(1); pieces !== null; pieces = await this.#feed.next()) {

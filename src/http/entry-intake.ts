@@ -88,6 +88,7 @@ export class EntryIntake implements PartHandler {
 
   /** @throws AppError the refusals of the reader and the storage; ClientGone. Nothing is left behind then. */
   async receive(reader: MultipartReader, feed: BodyFeed): Promise<EntryForm> {
+    this.#options.observer.onRefused((error) => feed.fail(error));
     try {
       for (let pieces = await feed.next(1); pieces !== null; pieces = await feed.next()) {
         for (const piece of pieces) reader.push(piece);

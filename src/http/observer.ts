@@ -73,6 +73,8 @@ export interface Observer {
   identified(subject: Subject): Announced | Promise<Announced>;
   /** More of the file has come. `at(n)` says what had come when the file had n bytes, for the `marks` and the end. */
   fileBytes(bytes: number, at: (fileBytes: number) => BodyFacts): void | Promise<void>;
+  /** Is told when the request is to end without its change, as by a reset: no more of its body will be of use. */
+  onRefused(listener: (error: Error) => void): void;
   /** Surrounds the change. Resolves to its result. */
   commit<T>(change: Change<T>, body: BodyFacts): Promise<T>;
 }
@@ -81,6 +83,7 @@ const NO_OBSERVER: Observer = {
   marks: [],
   identified: () => NOTHING_KEPT_ASIDE,
   fileBytes: () => undefined,
+  onRefused: () => undefined,
   commit: async (change) => (await change.run()).result,
 };
 
