@@ -1,4 +1,4 @@
-// retries.js: whether a failed request is worth another try, and when. The five uploaders beside it use it.
+// retries.js: whether a failed request is worth another try, and when. The uploaders beside it use it.
 //
 // Promises: what the server will refuse again is not sent again; `Retry-After` is kept to.
 

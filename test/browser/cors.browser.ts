@@ -57,6 +57,27 @@ describe('a page of another origin', () => {
     }
   });
 
+  it('reads answers and refusals when it sends its cookies, too: with XMLHttpRequest and withCredentials', async () => {
+    const stage = await open('--max-open-uploads', '1');
+    const stored = await stage.askWithCredentials('/media/chunks', { fields: CHUNK });
+    expect(JSON.parse(stored?.body ?? '')).toMatchObject({ success: true });
+    for (const [status, code, path, asking] of [
+      [401, 'api_key_missing', ENTRY, { headers: { 'X-API-Key': '' } }],
+      [404, 'not_found', '/media/chunk', { fields: CHUNK }],
+      [409, 'chunk_conflict', '/media/chunks', { fields: { ...CHUNK, file: 'other content' } }],
+      [429, 'too_many_open_uploads', '/media/chunks', { fields: { ...CHUNK, fileId: 'g' } }],
+    ] as const) {
+      const seen = await stage.askWithCredentials(path, asking);
+      expect([seen?.status, codeOf(seen)]).toEqual([status, code]);
+      expect(seen?.headers['x-request-id']).toMatch(/^[\da-f-]{36}$/);
+      expect(seen?.headers['retry-after']).toBe(status === 429 ? '1' : undefined);
+    }
+    await stage.arm({ id: 'busy', fault: 'status@headers:503,retryAfter=7' });
+    const busy = await stage.askWithCredentials('/media/chunks', { fields: CHUNK });
+    expect(busy).toMatchObject({ status: 503, headers: { 'retry-after': '7', 'x-mock-fault': 'busy' } });
+    await stage.verify();
+  });
+
   it('reads that a file is too large while it is still sending', async () => {
     const stage = await open('--max-file-size', '1MiB');
     const bytes = 16 * 1024 * 1024;

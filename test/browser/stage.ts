@@ -46,8 +46,15 @@ export interface Seen {
   readonly body: string;
 }
 
+interface Leaving {
+  readonly chunkBytes: number;
+  /** That it does not get past. */
+  readonly chunkIndex: number;
+}
+
 interface UploadPage {
   ask(url: string, asking: Asking): Promise<Seen | null>;
+  askWithCredentials(url: string, asking: Asking): Promise<Seen | null>;
   upload(library: string, files: readonly SentFile[], options: object): Promise<string | null>;
 }
 
@@ -98,7 +105,7 @@ export class Stage {
     const stage = new Stage(page, server, { dataDir, flags });
     opened.add(stage);
     await page.goto(site);
-    await page.waitForFunction('globalThis.uploadPage !== undefined');
+    await stage.#ready();
     return stage;
   }
 
@@ -127,13 +134,44 @@ export class Stage {
     ] as const);
   }
 
+  /** The page is left while the server is kept from storing that chunk; another visit begins. */
+  async leaveInTheMiddle(library: string, file: SentFile, at: Leaving): Promise<void> {
+    const id = `leave-${file.fileId}`;
+    const match = { fileId: file.fileId, chunkIndex: at.chunkIndex };
+    await this.arm({ id, match, fault: 'stall@body:64KiB' });
+    // The page that would say how it ended goes away.
+    const left = this.upload(library, [file], { chunkBytes: at.chunkBytes }).catch(() => null);
+    await expect.poll(() => this.hasFired(id), { timeout: 20_000 }).toBe(true);
+    await this.page.reload();
+    await this.#ready();
+    await left;
+    await this.waitFor({ ruleId: id, outcome: 'client-aborted' });
+  }
+
+  /** As when its time is over. */
+  async forget(fileId: string): Promise<void> {
+    const response = await this.#send(`/uploads/${fileId}`, { method: 'DELETE' });
+    expect(response.ok).toBe(true);
+  }
+
   /** Null: the script sees no answer. */
-  ask(path: string, { headers, ...asking }: Asking = {}): Promise<Seen | null> {
-    const all = { ...asking, headers: { 'X-API-Key': KEY, ...headers } };
-    return this.page.evaluate(([url, given]) => globalThis.uploadPage.ask(url, given), [
-      `${this.url}${path}`,
-      all,
-    ] as const);
+  ask(path: string, asking: Asking = {}): Promise<Seen | null> {
+    return this.page.evaluate(
+      ([url, given]) => globalThis.uploadPage.ask(url, given),
+      this.#asked(path, asking),
+    );
+  }
+
+  /** The same, by an XMLHttpRequest with the page's cookies. */
+  askWithCredentials(path: string, asking: Asking = {}): Promise<Seen | null> {
+    return this.page.evaluate(
+      ([url, given]) => globalThis.uploadPage.askWithCredentials(url, given),
+      this.#asked(path, asking),
+    );
+  }
+
+  #asked(path: string, { headers, ...asking }: Asking): readonly [string, Asking] {
+    return [`${this.url}${path}`, { ...asking, headers: { 'X-API-Key': KEY, ...headers } }];
   }
 
   async kill(): Promise<void> {
@@ -194,8 +232,15 @@ export class Stage {
   }
 
   #ask(path: string, body?: object): Promise<Response> {
-    const headers = { 'X-API-Key': KEY, 'Content-Type': 'application/json' };
-    const init = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) };
-    return fetch(`${this.#server.adminUrl}${path}`, { headers, ...init });
+    return this.#send(path, body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) });
+  }
+
+  #send(path: string, init: RequestInit): Promise<Response> {
+    const type = init.body === undefined ? {} : { 'Content-Type': 'application/json' };
+    return fetch(`${this.#server.adminUrl}${path}`, { headers: { 'X-API-Key': KEY, ...type }, ...init });
+  }
+
+  async #ready(): Promise<void> {
+    await this.page.waitForFunction('globalThis.uploadPage !== undefined');
   }
 }

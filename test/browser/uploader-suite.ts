@@ -20,8 +20,19 @@ function newFile(fileId = 'holiday', bytes = FILE_BYTES): SentFile {
   return { fileId, seed: dice.between(0, 2 ** 31), bytes };
 }
 
+interface Traits {
+  /** It asks where to go on. The others must not: who takes a 200 for "it is there" would send nothing. */
+  readonly resumes?: boolean;
+  /** What it can send four of at a time. */
+  readonly four?: 'chunks' | 'files';
+}
+
 /** @param name of the example. @param chunks that it makes of the file: seven, or one. */
-export function uploaderSuite(name: string, chunks: 7 | 1): void {
+export function uploaderSuite(
+  name: string,
+  chunks: 7 | 1,
+  { resumes = false, four = 'chunks' }: Traits = {},
+): void {
   const browser = useBrowser();
   const site = useSite();
   /** The chunk that things happen to. */
@@ -50,8 +61,7 @@ export function uploaderSuite(name: string, chunks: 7 | 1): void {
       const stage = await open();
       await sendAll(stage, newFile());
       expect(await sent(stage)).toEqual(inOrder(0));
-      // Who takes a 200 for "it is there" must not ask.
-      if (name !== 'fetch') await stage.verify({ never: [{ operation: 'getUploadStatus' }] });
+      if (!resumes) await stage.verify({ never: [{ operation: 'getUploadStatus' }] });
       await sendAll(stage, newFile('nothing', 0));
     });
 
@@ -105,7 +115,25 @@ export function uploaderSuite(name: string, chunks: 7 | 1): void {
       await stage.verify({ expect: [{ match: { errorCode: 'chunk_conflict' }, count: 1 }] });
     });
 
-    if (chunks > 1) {
+    if (resumes) {
+      it('goes on after a reload of the page, and begins anew when the server has forgotten', async () => {
+        const stage = await open();
+        const file = newFile();
+        await stage.leaveInTheMiddle(name, file, { chunkBytes: CHUNK_BYTES, chunkIndex: middle });
+        const before = (await stage.chunkExchanges()).length;
+        await sendAll(stage, file);
+        expect((await sent(stage)).slice(before)).toEqual(inOrder(middle));
+
+        const other = newFile('forgotten');
+        await stage.leaveInTheMiddle(name, other, { chunkBytes: CHUNK_BYTES, chunkIndex: middle });
+        await stage.forget(other.fileId);
+        const then = (await stage.chunkExchanges()).length;
+        await sendAll(stage, other);
+        expect((await sent(stage)).slice(then)).toEqual(inOrder(0));
+      });
+    }
+
+    if (four === 'chunks') {
       it('sends four chunks at a time to a server that takes them in any order', async () => {
         const stage = await open('--chunk-order', 'any');
         await stage.arm({ id: 'hold', match: { chunkIndex: 0 }, fault: 'stall@pre-commit' });
@@ -122,7 +150,7 @@ export function uploaderSuite(name: string, chunks: 7 | 1): void {
     } else {
       it('sends four files at a time', async () => {
         const stage = await open();
-        const files = [0, 1, 2, 3].map((at) => newFile(`photo-${at}`, CHUNK_BYTES + at));
+        const files = [0, 1, 2, 3].map((at) => newFile(`photo-${at}`, CHUNK_BYTES + at)); // One chunk, unless told.
         await stage.arm({ id: 'hold', match: { fileId: 'photo-0' }, fault: 'stall@pre-commit' });
         const sending = stage.upload(name, files, { parallel: 4 });
         for (const { fileId } of files.slice(1)) {

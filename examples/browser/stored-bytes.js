@@ -1,0 +1,16 @@
+// stored-bytes.js: where an upload goes on. The uploaders use it that can begin at another chunk than the first.
+
+/**
+ * @param status the URL of `GET /media/chunks`, with the fileId
+ * @returns the bytes that the server has up to the first gap. 0 when it has none, or does not say: then all are sent, and
+ *   what is there already is answered as the first time.
+ */
+export async function storedBytes(status, { apiKey, timeoutMs }) {
+  try {
+    const init = { headers: { 'X-API-Key': apiKey }, signal: AbortSignal.timeout(timeoutMs) };
+    const answer = await (await fetch(status, init)).json();
+    return answer.data?.currentSize ?? 0;
+  } catch {
+    return 0;
+  }
+}
