@@ -6,6 +6,7 @@
 import type { Logger } from 'pino';
 import type { Controls } from './admin/controls.ts';
 import type { JournalQueries } from './admin/journal-queries.ts';
+import type { Scrubs } from './admin/scrubs.ts';
 import type { Views } from './admin/views.ts';
 import { Clocks } from './clock.ts';
 import { createDoubleParts, type Services } from './double-parts.ts';
@@ -17,15 +18,18 @@ import type { Rule } from './faults/rules.ts';
 import { sourceOf } from './http/media.ts';
 import { HttpServer, type AppObserver } from './http-server.ts';
 import { MediaIds } from './ids.ts';
+import { ContentVerifier } from './integrity/content-verifier.ts';
 import { DamageBook } from './integrity/damage-book.ts';
+import { VerifiedReader } from './integrity/verified-reader.ts';
 import type { Journal } from './journal/journal.ts';
 import { takeKnownIds } from './known-ids.ts';
 import type { Fixtures } from './media/accounts.ts';
+import type { Entry } from './media/entry.ts';
 import { Media } from './media/media.ts';
-import { noteOn, openStorage } from './open-storage.ts';
-import { maxCachedFiles } from './storage/descriptors.ts';
 import { Metrics, type Log } from './telemetry.ts';
 import { Expiries } from './uploads/expiries.ts';
+import { noteOn, openStorage } from './open-storage.ts';
+import { maxCachedFiles } from './storage/descriptors.ts';
 import type { Place, Storage } from './uploads/ports.ts';
 import { Uploads } from './uploads/uploads.ts';
 
@@ -53,6 +57,7 @@ export interface Server {
   readonly journal: Journal | null;
   readonly queries: JournalQueries;
   readonly views: Views;
+  readonly scrubs: Scrubs;
   readonly uploads: Uploads;
   readonly media: Media;
   /** Resolves when another process has taken over the data folder: nothing can be stored any more (rule D3). */
@@ -73,7 +78,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const services = createServices(options, { storage, metrics, damages });
   const { uploads, media, clocks, ids } = services;
   if (config.seed !== undefined) await takeKnown(ids, storage, { logger, damages });
-  const double = createDoubleParts(options, services, storage);
+  const double = createDoubleParts(options, services, { storage, damages });
   const http = new HttpServer({
     ...options,
     storage,
@@ -91,7 +96,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   });
   const closeStores = async (): Promise<void> => {
     await clocks.close();
-    await collector.stop();
+    await Promise.all([collector.stop(), double.scrubs.close()]);
     await media.close();
     await uploads.close();
     await storage.close();
@@ -170,11 +175,15 @@ function createServices(options: ServerOptions, { storage, metrics, damages }: P
   const clock = new Clocks();
   const ids = new MediaIds(config.seed ?? null);
   const timing = { pendingMs: config.pendingTime, processingMs: config.processingTime };
-  const onCreated = (entry: { spec: { type: string } }): void => metrics.entryCreated(entry.spec.type);
+  const onCreated = ({ id, namespace, spec }: Entry, from: Place): void => {
+    metrics.entryCreated(spec.type);
+    damages.moved(from, { kind: 'media', namespace, name: id });
+  };
   const expiries = new Expiries();
   const onErased = (place: Place): void => damages.forget(place);
   const onCloseError = noteOn(logger);
-  const media = new Media({ storage, clock, ids, timing, onCreated, onErased, onCloseError });
+  const reader = new VerifiedReader(storage.bytes, damages);
+  const media = new Media({ storage, reader, clock, ids, timing, onCreated, onErased, onCloseError });
   const uploads = new Uploads({
     storage,
     clock,
@@ -205,5 +214,5 @@ function createServices(options: ServerOptions, { storage, metrics, damages }: P
       storage.availability.readRefusal() === null ? media.countByStatus() : new Map(),
     droppedLogLines,
   });
-  return { clocks: clock, ids, uploads, expiries, media };
+  return { clocks: clock, ids, uploads, expiries, media, reader };
 }

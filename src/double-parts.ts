@@ -1,8 +1,10 @@
 // double-parts.ts: what makes the server a test double, put together: rules, journal, clocks, and what can be done to them.
 //
 // Must not know: HTTP, how the server starts and ends.
+import { Contents } from './admin/contents.ts';
 import { Controls } from './admin/controls.ts';
 import { JournalQueries } from './admin/journal-queries.ts';
+import { Scrubs } from './admin/scrubs.ts';
 import { NamespaceStates } from './admin/state.ts';
 import { Views } from './admin/views.ts';
 import type { ServerOptions } from './app.ts';
@@ -10,6 +12,9 @@ import type { Clocks } from './clock.ts';
 import { EVERYBODY, RuleBook } from './faults/rule-book.ts';
 import { isLoopback } from './http/addresses.ts';
 import { MediaIds } from './ids.ts';
+import { ContentVerifier } from './integrity/content-verifier.ts';
+import type { DamageBook } from './integrity/damage-book.ts';
+import type { VerifiedReader } from './integrity/verified-reader.ts';
 import { Journal } from './journal/journal.ts';
 import { LiveExchanges } from './live-exchanges.ts';
 import type { Media } from './media/media.ts';
@@ -23,6 +28,7 @@ export interface Services {
   readonly uploads: Uploads;
   readonly expiries: Expiries;
   readonly media: Media;
+  readonly reader: VerifiedReader;
 }
 
 export interface DoubleParts {
@@ -33,20 +39,22 @@ export interface DoubleParts {
   readonly controls: Controls;
   readonly views: Views;
   readonly live: LiveExchanges;
+  readonly scrubs: Scrubs;
 }
 
 export function createDoubleParts(
   { config, fixtures, rules: armed = [] }: Pick<ServerOptions, 'config' | 'fixtures' | 'rules'>,
-  { clocks, ids, uploads, expiries, media }: Services,
-  storage: Storage,
+  { clocks, ids, uploads, expiries, media, reader }: Services,
+  { storage, damages }: { readonly storage: Storage; readonly damages: DamageBook },
 ): DoubleParts {
   const rules = new RuleBook(config.seed ?? null, (namespace) => clocks.now(namespace));
   rules.add(EVERYBODY, armed);
   const limits = { maxEntries: config.journalEntries, maxBytes: config.journalBytes };
   const journal = config.noJournal ? null : new Journal(limits);
-  const readBytes: Storage['bytes']['read'] = (place, extents, range) =>
-    storage.bytes.read(place, extents, range);
-  const views = new Views({ uploads, media, readBytes, uploadTtlMs: config.uploadTtl });
+  const contents = new Contents(uploads, media);
+  const verifier = new ContentVerifier(storage.bytes, damages);
+  const uploadTtlMs = config.uploadTtl;
+  const views = new Views({ uploads, media, contents, reader, verifier, damages, uploadTtlMs });
   const states = new NamespaceStates({
     uploads,
     media,
@@ -54,8 +62,9 @@ export function createDoubleParts(
     fixtures,
     clock: clocks,
     dropLate: (namespace) => clocks.drop(namespace),
-    readBytes,
-    uploadTtlMs: config.uploadTtl,
+    contents,
+    reader,
+    uploadTtlMs,
     pendingMs: config.pendingTime,
   });
   // A sequence of their own: with a seed, arming a rule must not change the ids of entries.
@@ -77,5 +86,7 @@ export function createDoubleParts(
       ruleIds.reset(namespace);
     },
   });
-  return { rules, journal, queries: new JournalQueries({ journal, controls }), controls, views, live };
+  const scrubs = new Scrubs({ uploads, media, views, damages });
+  const queries = new JournalQueries({ journal, controls });
+  return { rules, journal, queries, controls, views, scrubs, live };
 }

@@ -261,6 +261,14 @@ export function inDoubt(cause: unknown): InDoubt {
   return Object.assign(new InDoubt(code, message), { cause });
 }
 
+/** For whoever reads an upload that was deleted meanwhile, and begun anew under its fileId. */
+export function uploadChanged(): AppError {
+  return new AppError(
+    'upload_not_found',
+    'what was being read was deleted meanwhile, and begun anew; ask once more for what is there now',
+  );
+}
+
 /** What is stored fails its checks (rule D2). */
 export function isDamage(error: unknown): error is AppError {
   return error instanceof AppError && error.code === 'upload_damaged';

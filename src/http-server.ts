@@ -35,6 +35,7 @@ import { answerUnroutable, installReplies, shuttingDown } from './http/replies.t
 import { createRequestIds } from './http/request-ids.ts';
 import { RequestLog } from './http/request-log.ts';
 import { ServedPaths } from './http/served.ts';
+import type { VerifiedReader } from './integrity/verified-reader.ts';
 import { monotonicMs } from './machine-time.ts';
 import type { Fixtures } from './media/accounts.ts';
 import type { Media } from './media/media.ts';
@@ -63,6 +64,7 @@ export interface HttpOptions extends DoubleParts {
   readonly uploads: Uploads;
   readonly media: Media;
   readonly observe?: AppObserver;
+  readonly reader: VerifiedReader;
   readonly clocks: Clocks;
   readonly onDamaged: (error: AppError) => void;
   readonly shownConfig: () => object;
@@ -226,9 +228,10 @@ export class HttpServer {
   }
 
   #adminOptions(body: AdminOptions['body']): AdminOptions {
-    const { config, version, metrics, views, controls, queries, shownConfig } = this.#options;
+    const { config, version, metrics, views, scrubs, controls, queries, shownConfig } = this.#options;
     return {
       views,
+      scrubs,
       controls,
       queries,
       metrics,
@@ -260,7 +263,7 @@ function contractOptions(
   options: HttpOptions,
   { inFlight, served }: Pick<ContractRoutesOptions, 'inFlight' | 'served'>,
 ): ContractRoutesOptions {
-  const { config, storage, metrics, uploads, media, fixtures } = options;
+  const { config, storage, metrics, uploads, media, reader, fixtures } = options;
   const { maxParts, maxPartHeaderBytes, maxFieldBytes, maxFileSize: maxFileBytes } = config;
   const { maxRequestsPerSecond } = config;
   return {
@@ -282,7 +285,7 @@ function contractOptions(
       idleMs: config.idleTimeout === 0 ? Number.POSITIVE_INFINITY : config.idleTimeout,
       budget: new FeedBudget(FEED_MEMORY),
     },
-    readBytes: (place, extents, range) => storage.bytes.read(place, extents, range),
+    reader,
     intake: {
       uploads,
       maxFileBytes,

@@ -12,12 +12,15 @@ import { DEFAULT_FIXTURES, parseFixtures, type Fixtures } from './media/accounts
 import { openLog, type Log } from './telemetry.ts';
 
 export type { ResetScope, Settled } from './admin/controls.ts';
+export type { ScrubFinding, ScrubView } from './admin/scrubs.ts';
 export type { EntryDetails, UploadDetails, UploadView } from './admin/views.ts';
 export type { ClockView } from './clock.ts';
 export type { ConfigInput } from './config.ts';
 export type { NamespaceDouble, TestDouble } from './double.ts';
 export type { RuleInput } from './faults/rule-input.ts';
 export type { RuleView } from './faults/rule-set.ts';
+export type { Verified } from './integrity/content-verifier.ts';
+export type { DamagedChunk } from './integrity/stored-content.ts';
 export type { JournalEvent } from './journal/event-feed.ts';
 export type { Exchange } from './journal/exchange.ts';
 export type { JournalMatcher } from './journal/matcher.ts';

@@ -1,27 +1,32 @@
 // admin/content.ts: stored bytes on the wire: whole, as one range, or as a digest.
 //
 // Promises: a single byte range is answered as RFC 9110 §14 says (206 with Content-Range, 416 with the length); bytes are
-// streamed, never held whole.
+// streamed, and what is damaged is never passed on (checked-first.ts).
 // Must not know: where the bytes lie.
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from '../errors.ts';
+import { checkedFirst } from './checked-first.ts';
 import type { Content } from './views.ts';
 
-export function sendContent(request: FastifyRequest, reply: FastifyReply, content: Content): FastifyReply {
+/** @throws AppError `range_not_satisfiable`; `upload_damaged`, before anything is sent of what is small, cut or not there (rule D5) */
+export async function sendContent(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  content: Content,
+): Promise<FastifyReply> {
   const range = parseRange(request.headers.range, content.bytes, reply);
+  const stream = await checkedFirst(content, range ?? undefined);
   // A client chose the bytes: no browser may take them for a page of ours, whatever they look like.
   reply.type('application/octet-stream').header('x-content-type-options', 'nosniff');
   reply.header('accept-ranges', 'bytes').header('cache-control', 'no-store');
-  if (range === null)
-    return reply.header('content-length', content.bytes).send(Readable.from(content.read()));
+  if (range === null) return reply.header('content-length', content.bytes).send(stream);
   const { start, length } = range;
   return reply
     .code(206)
     .header('content-range', `bytes ${start}-${start + length - 1}/${content.bytes}`)
     .header('content-length', length)
-    .send(Readable.from(content.read(range)));
+    .send(stream);
 }
 
 export async function sha256Of(content: Content): Promise<string> {

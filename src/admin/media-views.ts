@@ -25,9 +25,12 @@ export async function mediaViews(
   });
   app.get('/media/:id', async (request) => {
     const isHashed = choiceIn(request, 'digest', ['sha256']) !== undefined;
-    const entry = await views.entry(...asked(request));
-    if (!isHashed) return entry;
-    return { ...entry, sha256: await sha256Of(await views.entryContent(...asked(request))) };
+    const isVerified = choiceIn(request, 'verify', ['true', 'false']) === 'true';
+    await views.entry(...asked(request)); // Whether there is one: before all of it is read.
+    const verified = isVerified ? { verified: await views.verifyEntry(...asked(request)) } : {};
+    const hashed = isHashed ? { sha256: await sha256Of(await views.entryContent(...asked(request))) } : {};
+    // Last: it shows what has been found to be damaged.
+    return { ...(await views.entry(...asked(request))), ...hashed, ...verified };
   });
   app.get('/media/:id/content', async (request, reply) =>
     sendContent(request, reply, await views.entryContent(...asked(request))),

@@ -23,6 +23,8 @@ import type { JournalQueries } from './journal-queries.ts';
 import { journalRoutes } from './journal-routes.ts';
 import { mediaViews } from './media-views.ts';
 import { createNamespaceOf } from './query.ts';
+import { scrubRoutes } from './scrub-routes.ts';
+import type { Scrubs } from './scrubs.ts';
 import { uploadViews } from './upload-views.ts';
 import type { Views } from './views.ts';
 
@@ -31,6 +33,7 @@ export const ADMIN_PREFIX = '/__admin';
 
 export interface AdminOptions {
   readonly views: Views;
+  readonly scrubs: Scrubs;
   readonly keys: Keys;
   readonly metrics: Metrics;
   /** Parsed when it is first asked for: start-up does not wait for it. */
@@ -109,6 +112,7 @@ async function guardedRoutes(app: FastifyInstance, options: AdminOptions): Promi
     });
     await stored.register(uploadViews, { views, namespaceOf });
     await stored.register(mediaViews, { views, namespaceOf });
+    await stored.register(scrubRoutes, { scrubs: options.scrubs, namespaceOf });
   });
   await app.register(controlRoutes, { controls, namespaceOf });
   await app.register(clockRoutes, { controls, namespaceOf });

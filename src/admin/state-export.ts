@@ -5,8 +5,12 @@
 // Must not know: HTTP, how it is put in again.
 import { AppError, isDamage } from '../errors.ts';
 import type { EntryFields, EntrySpec } from '../media/entry-form.ts';
-import type { Media, StoredEntry } from '../media/media.ts';
-import type { Bytes, Clock, Place } from '../uploads/ports.ts';
+import type { Media } from '../media/media.ts';
+import type { StoredEntry } from '../media/stored-entry.ts';
+import { runsOf, type FindContent } from '../integrity/stored-content.ts';
+import type { VerifiedReader } from '../integrity/verified-reader.ts';
+import type { Clock } from '../uploads/ports.ts';
+import type { Contents } from './contents.ts';
 import { hex32 } from '../hex32.ts';
 import { damagedView, type Damaged } from './damaged-view.ts';
 import type { UploadState } from '../uploads/upload.ts';
@@ -17,7 +21,8 @@ export interface ExportOptions {
   readonly uploads: Uploads;
   readonly media: Media;
   readonly clock: Clock;
-  readonly readBytes: Bytes['read'];
+  readonly contents: Contents;
+  readonly reader: VerifiedReader;
 }
 
 export interface ExportedState extends State {
@@ -94,24 +99,30 @@ export class StateExport {
 
   async #upload(upload: UploadState, entry: StoredEntry | null): Promise<StoredUpload> {
     const { fileId, totalChunks, chunks, completedBy } = upload;
-    const place = this.#isWithBytes ? await this.#placeOf(upload) : null;
+    const data = this.#isWithBytes ? await this.#chunkData(fileId) : null;
     const exported: StoredChunk[] = [];
-    for (const { index, bytes, crc32, at, segment, offset } of chunks) {
-      const content = place && this.#options.readBytes(place, [{ segment, offset, bytes }]);
-      const data = content === null ? {} : { data: await this.#base64(content) };
-      exported.push({ index, bytes, crc32: hex32(crc32), at: isoOf(at), ...data });
+    for (const { index, bytes, crc32, at } of chunks) {
+      const content = data === null ? {} : { data: data.get(index) ?? '' };
+      exported.push({ index, bytes, crc32: hex32(crc32), at: isoOf(at), ...content });
     }
     const whole = completedBy === null ? {} : { completedBy };
     const finalize = entry === null ? {} : { finalize: requestOf(entry) };
     return { fileId, totalChunks, chunks: exported, ...whole, ...finalize };
   }
 
-  /** Where its bytes are: its own place, or that of the entry which they have become. */
-  async #placeOf({ fileId, finalization }: UploadState): Promise<Place | null> {
-    if (finalization !== null)
-      return { kind: 'media', namespace: finalization.namespace, name: finalization.mediaId };
+  /** By their index: the chunks as Base64. */
+  async #chunkData(fileId: string): Promise<Map<number, string>> {
+    const { contents, reader } = this.#options;
     const ref = { caller: { namespace: this.#namespace, fallback: null }, fileId };
-    return (await this.#options.uploads.content(ref))?.place ?? null;
+    const find: FindContent = () => contents.ofUpload(ref, 'all');
+    const content = await find();
+    const runs = runsOf(content);
+    const data = new Map<number, string>();
+    for (let row = 0; row < runs.count; row += 1) {
+      const { first = 0, start = 0, bytes = 0 } = runs.run(row) ?? {};
+      data.set(first, await this.#base64(reader.read(find, { start, length: bytes }, content)));
+    }
+    return data;
   }
 
   async #entry(stored: StoredEntry): Promise<StoredMedia> {

@@ -25,9 +25,12 @@ export async function uploadViews(
   });
   app.get('/uploads/:fileId', async (request) => {
     const isHashed = choiceIn(request, 'digest', ['sha256']) !== undefined;
-    const upload = await views.upload(...asked(request));
-    if (!isHashed) return upload;
-    return { ...upload, sha256: await sha256Of(await views.uploadContent(...asked(request))) };
+    const isVerified = choiceIn(request, 'verify', ['true', 'false']) === 'true';
+    await views.upload(...asked(request)); // Whether there is one: before all of it is read.
+    const verified = isVerified ? { verified: await views.verifyUpload(...asked(request)) } : {};
+    const hashed = isHashed ? { sha256: await sha256Of(await views.uploadContent(...asked(request))) } : {};
+    // Last: it shows what has been found to be damaged.
+    return { ...(await views.upload(...asked(request))), ...hashed, ...verified };
   });
   app.get('/uploads/:fileId/content', async (request, reply) =>
     sendContent(request, reply, await views.uploadContent(...asked(request))),

@@ -1,14 +1,21 @@
 // admin/views.ts: uploads and entries as the ledger knows them, for people and for tests (behaviour §9, §11). The admin
 // routes and the in-process API are two faces of it.
 //
-// Promises: a namespace is a name, or `*`; nothing here changes anything but `removeUpload`.
+// Promises: a namespace is a name, or `*`; nothing here changes anything but `removeUpload`. What is damaged is never passed on (D5).
 // Must not know: HTTP, how chunks come in.
 import { AppError, invalidFields } from '../errors.ts';
 import type { EntryView, PublishFailure } from '../media/entry.ts';
-import type { Media, StoredEntry } from '../media/media.ts';
-import type { Bytes } from '../uploads/ports.ts';
+import type { Media } from '../media/media.ts';
+import type { StoredEntry } from '../media/stored-entry.ts';
+import type { ContentVerifier, OnRead, Verified } from '../integrity/content-verifier.ts';
+import type { DamageBook } from '../integrity/damage-book.ts';
+import type { ByteRange, DamagedChunk, FindContent } from '../integrity/stored-content.ts';
+import type { VerifiedReader } from '../integrity/verified-reader.ts';
+import type { Place } from '../uploads/ports.ts';
 import { hex32 } from '../hex32.ts';
+import { noUpload, type Contents } from './contents.ts';
 import { damagedView, type Damaged } from './damaged-view.ts';
+import { placeOf } from '../uploads/place.ts';
 import type { UploadState } from '../uploads/upload.ts';
 import type { Uploads, UploadRef } from '../uploads/uploads.ts';
 
@@ -24,6 +31,12 @@ export interface UploadView {
   /** The id of the entry it became. */
   readonly finalizedAs: string | null;
   readonly expiresAt: string;
+  /** What of its bytes is known not to be what was stored. Null: nothing is known to be. */
+  readonly damaged: DamagedView | null;
+}
+
+export interface DamagedView {
+  readonly chunks: readonly DamagedChunk[];
 }
 
 export interface ChunkView {
@@ -51,17 +64,23 @@ export interface EntryDetails extends EntryView {
   readonly failures: readonly PublishFailure[];
   /** As the client sent them: texts of a form, values of JSON. Null: the entry was made before they were kept. */
   readonly fields: Readonly<Record<string, unknown>> | null;
+  /** As of an upload. */
+  readonly damaged: DamagedView | null;
 }
 
+/** What is read is held against its CRC-32s: `read` throws, before the last byte of what is damaged (rule D5). */
 export interface Content {
   readonly bytes: number;
-  read(range?: { start: number; length: number }): AsyncIterable<Buffer>;
+  read(range?: ByteRange): AsyncIterable<Buffer>;
 }
 
 export interface ViewsOptions {
   readonly uploads: Uploads;
   readonly media: Media;
-  readonly readBytes: Bytes['read'];
+  readonly contents: Contents;
+  readonly reader: VerifiedReader;
+  readonly verifier: ContentVerifier;
+  readonly damages: DamageBook;
   readonly uploadTtlMs: number;
 }
 
@@ -95,15 +114,23 @@ export class Views {
 
   /** The bytes up to the first gap: of the upload, or of the entry that it became. @throws AppError as `upload` */
   async uploadContent(namespace: string, fileId: string): Promise<Content> {
-    const { uploads, media, readBytes } = this.#options;
-    const found = await uploads.content(await this.#ref(namespace, fileId));
-    if (found === null) throw noUpload(fileId);
-    const { place, extents, finalization } = found;
-    const bytes = extents.reduce((sum, extent) => sum + extent.bytes, 0);
-    if (finalization === null) return { bytes, read: (range) => readBytes(place, extents, range) };
-    const stored = await media.find(finalization.namespace, finalization.mediaId);
-    if (stored === null) throw noUpload(fileId);
-    return { bytes, read: (range) => media.content(stored, range) };
+    return this.#content(await this.#findUpload(namespace, fileId, 'gapless'));
+  }
+
+  /** Reads every chunk, those beyond a gap included, and says what is not what was stored. @throws AppError as `upload` */
+  async verifyUpload(namespace: string, fileId: string, onRead?: OnRead): Promise<Verified> {
+    const find = await this.#findUpload(namespace, fileId, 'all');
+    return this.#options.verifier.verify(find, onRead);
+  }
+
+  async #findUpload(namespace: string, fileId: string, part: 'gapless' | 'all'): Promise<FindContent> {
+    const ref = await this.#ref(namespace, fileId);
+    return () => this.#options.contents.ofUpload(ref, part);
+  }
+
+  async #content(find: FindContent): Promise<Content> {
+    const content = await find();
+    return { bytes: content.bytes, read: (range) => this.#options.reader.read(find, range, content) };
   }
 
   /** An entry made of it stays. @throws AppError `upload_not_found` */
@@ -127,10 +154,19 @@ export class Views {
     return this.#details(await this.#stored(namespace, id));
   }
 
-  /** @throws AppError `media_not_found` */
+  /** @throws AppError `media_not_found`, `upload_damaged` */
   async entryContent(namespace: string, id: string): Promise<Content> {
-    const stored = await this.#stored(namespace, id);
-    return { bytes: stored.entry.bytes, read: (range) => this.#options.media.content(stored, range) };
+    return this.#content(await this.#findEntry(namespace, id));
+  }
+
+  /** As `verifyUpload`. @throws AppError `media_not_found`, `upload_damaged` */
+  async verifyEntry(namespace: string, id: string, onRead?: OnRead): Promise<Verified> {
+    return this.#options.verifier.verify(await this.#findEntry(namespace, id), onRead);
+  }
+
+  async #findEntry(namespace: string, id: string): Promise<FindContent> {
+    const { entry } = await this.#stored(namespace, id);
+    return this.#options.contents.ofEntry(entry.namespace, id);
   }
 
   #view(namespace: string, state: UploadState): UploadView {
@@ -143,13 +179,20 @@ export class Views {
       completed: state.completedBy !== null,
       finalizedAs: state.finalization?.mediaId ?? null,
       expiresAt: new Date(state.lastActivityAt + this.#options.uploadTtlMs).toISOString(),
+      damaged: this.#damagedAt(bytesOf(namespace, state)),
     };
   }
 
   #details({ entry }: StoredEntry): EntryDetails {
     const { spec, bytes, namespace, failures } = entry;
     const { type, fileId = null, fields = null } = spec;
-    return { ...this.#options.media.view(entry), type, fileId, bytes, namespace, failures, fields };
+    const damaged = this.#damagedAt({ kind: 'media', namespace, name: entry.id });
+    return { ...this.#options.media.view(entry), type, fileId, bytes, namespace, failures, fields, damaged };
+  }
+
+  #damagedAt(place: Place): DamagedView | null {
+    const chunks = this.#options.damages.chunksOf(place);
+    return chunks && { chunks };
   }
 
   async #ref(namespace: string, fileId: string): Promise<UploadRef> {
@@ -184,6 +227,12 @@ export class Views {
   }
 }
 
+/** Where its bytes are: its own place, or that of the entry which they have become. */
+function bytesOf(namespace: string, { fileId, finalization }: UploadState): Place {
+  if (finalization === null) return placeOf(namespace, fileId);
+  return { kind: 'media', namespace: finalization.namespace, name: finalization.mediaId };
+}
+
 function chunksOf(state: UploadState): ChunkView[] {
   let offset = 0;
   return [...state.chunks].map(({ index, bytes, crc32, at }) => {
@@ -191,12 +240,4 @@ function chunksOf(state: UploadState): ChunkView[] {
     offset += bytes;
     return { index, offset: place, bytes, crc32: hex32(crc32), at: new Date(at).toISOString() };
   });
-}
-
-function noUpload(fileId: string): AppError {
-  const name = JSON.stringify(fileId.slice(0, 80));
-  return new AppError(
-    'upload_not_found',
-    `no upload ${name} for this key; GET /__admin/uploads lists those that exist`,
-  );
 }

@@ -4,6 +4,9 @@
 // Must not know: how entries are stored, what surrounds the routes.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, invalidFields } from '../errors.ts';
+import type { ContentSums } from '../integrity/content-sums.ts';
+import type { StoredContent } from '../integrity/stored-content.ts';
+import type { VerifiedReader } from '../integrity/verified-reader.ts';
 import type { Fixtures } from '../media/accounts.ts';
 import type { Entry } from '../media/entry.ts';
 import { parseEntryRequest, sentFields, type EntryFields, type EntrySpec } from '../media/entry-form.ts';
@@ -12,7 +15,6 @@ import { checkContent, checkName, SNIFF_BYTES, type MediaCheck } from '../media/
 import type { EntrySource } from '../media/entry-maker.ts';
 import type { Media } from '../media/media.ts';
 import type { Metrics } from '../telemetry.ts';
-import type { Bytes, Extent, Place } from '../uploads/ports.ts';
 import type { FinalizedContent } from '../uploads/finalized.ts';
 import type { Uploads } from '../uploads/uploads.ts';
 import { EntryIntake, type DirectFile } from './entry-intake.ts';
@@ -33,7 +35,7 @@ import { addTextBodies, TEXT_BODY } from './text-body.ts';
 export interface MediaRoutesOptions {
   readonly uploads: Uploads;
   readonly media: Media;
-  readonly readBytes: Bytes['read'];
+  readonly reader: VerifiedReader;
   readonly fixtures: Fixtures;
   readonly mediaCheck: MediaCheck;
   readonly isStrict: boolean;
@@ -211,15 +213,11 @@ function refuseUnlessOne(spec: EntrySpec, file: DirectFile | null): void {
 async function finalize(
   request: FastifyRequest,
   { fields, spec }: { fields: EntryFields; spec: EntrySpec },
-  { uploads, media, mediaCheck, readBytes, fixtures }: KindOptions,
+  { uploads, media, mediaCheck, reader, fixtures }: KindOptions,
 ): Promise<MadeEntry> {
   const ref = { caller: callerOf(request), fileId: spec.fileId ?? '' };
-  const check = async (content: { place: Place; extents: readonly Extent[] }): Promise<void> => {
-    if (mediaCheck !== 'content') return;
-    await checkContent(
-      spec.type,
-      await headOf(readBytes(content.place, content.extents, { start: 0, length: SNIFF_BYTES })),
-    );
+  const check = async (content: SniffedContent): Promise<void> => {
+    if (mediaCheck === 'content') await checkContent(spec.type, await headOf(reader, content));
   };
   const asked = { fingerprint: requestFingerprint(fields, spec.type, fixtures), spec: { ...spec }, check };
   const finalized = await uploads.finalize(ref, asked);
@@ -232,33 +230,38 @@ export function sourceOf({
   place,
   extents,
   bytes,
+  sums,
   isNew = false,
 }: FinalizedContent & { readonly isNew?: boolean }): EntrySource {
   const { mediaId, namespace, at, entryAt = at } = finalization;
   // The ledger gives back what `finalize` above put in.
   const spec = finalization.spec as unknown as EntrySpec;
-  return { mediaId, namespace, spec, at: entryAt, bytes, extents, from: place, isNew };
+  return { mediaId, namespace, spec, at: entryAt, bytes, extents, sums, from: place, isNew };
 }
 
 async function createDirect(
   file: DirectFile,
   spec: EntrySpec,
-  { media, mediaCheck, readBytes }: KindOptions,
+  { media, mediaCheck, reader }: KindOptions,
 ): Promise<MadeEntry> {
   if (mediaCheck !== 'off') checkName(spec.type, file.filename);
   if (mediaCheck === 'content') {
     const extents = await file.upload.sync();
-    await checkContent(
-      spec.type,
-      await headOf(readBytes(file.upload.place, extents, { start: 0, length: SNIFF_BYTES })),
-    );
+    const { place, sums } = file.upload;
+    await checkContent(spec.type, await headOf(reader, { place, extents, sums }));
   }
   return { entry: await media.createDirect(file.upload, spec), isNew: true };
 }
 
-async function headOf(content: AsyncIterable<Buffer>): Promise<Buffer> {
+type SniffedContent = Pick<StoredContent, 'place' | 'extents'> & { readonly sums: ContentSums };
+
+/** The first bytes; a chunk that is whole in them is held against its CRC-32 (rule D5). */
+async function headOf(reader: VerifiedReader, content: SniffedContent): Promise<Buffer> {
+  const { bytes } = content.sums;
+  const whole = { ...content, bytes, currentSize: bytes };
   const pieces: Buffer[] = [];
-  for await (const piece of content) pieces.push(piece);
+  const range = { start: 0, length: SNIFF_BYTES };
+  for await (const piece of reader.read(() => Promise.resolve(whole), range)) pieces.push(piece);
   return Buffer.concat(pieces);
 }
 

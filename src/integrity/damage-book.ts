@@ -1,15 +1,18 @@
-// integrity/damage-book.ts: which stored uploads and entries are known to be wrong (rule D5).
+// integrity/damage-book.ts: what is known to be wrong with stored uploads and entries (rule D5).
 //
-// Promises: of each it is told once that something is wrong, however often that is met; when it is gone, nothing is known of it any
-// more. The memory that this takes is bounded: beyond `MAX_PLACES` the one that was met first is told of once more.
+// Promises: of each upload and entry it is told once that something is wrong, however often that is met; when it is gone, or is found
+// to be right again, nothing is known of it any more. The memory that this takes is bounded: beyond `MAX_PLACES` the one that was
+// met first is forgotten, and told of once more.
 // Must not know: how damage is found, where it is told.
 import type { AppError, DamagedPlace } from '../errors.ts';
+import { MAX_LISTED_CHUNKS, type DamagedChunk } from './stored-content.ts';
 
 const MAX_PLACES = 10_000;
 
 export class DamageBook {
   readonly #tell: (error: AppError) => void;
-  readonly #known = new Set<string>();
+  /** By place: the chunks that are known to be damaged, by their index. */
+  readonly #known = new Map<string, Map<number, DamagedChunk>>();
 
   constructor(tell: (error: AppError) => void) {
     this.#tell = tell;
@@ -17,17 +20,43 @@ export class DamageBook {
 
   /** @param error of the code `upload_damaged` */
   met(error: AppError): void {
-    const { kind, namespace, name } = error.details;
+    const { kind, namespace, name, chunks = [] } = error.details;
     const key = [kind, namespace, name].join('/');
-    if (this.#known.has(key)) return;
-    const [oldest] = this.#known;
-    if (this.#known.size >= MAX_PLACES && oldest !== undefined) this.#known.delete(oldest);
-    this.#known.add(key);
-    this.#tell(error);
+    const known = this.#known.get(key);
+    const damaged = known ?? new Map<number, DamagedChunk>();
+    for (const chunk of chunks as readonly DamagedChunk[])
+      if (damaged.size < MAX_LISTED_CHUNKS) damaged.set(chunk.index, chunk);
+    if (known === undefined) this.#begin(key, damaged, error);
   }
 
-  /** It is gone, and what comes in its place is another. */
-  forget({ kind, namespace, name }: DamagedPlace): void {
-    this.#known.delete([kind, namespace, name].join('/'));
+  /** In the order of their index. Null: nothing is known to be wrong with its bytes. */
+  chunksOf(place: DamagedPlace): readonly DamagedChunk[] | null {
+    const known = this.#known.get(keyOf(place));
+    if (known === undefined || known.size === 0) return null;
+    return [...known.values()].toSorted((a, b) => a.index - b.index);
   }
+
+  /** It is gone, and what comes in its place is another; or it was found to be right. */
+  forget(place: DamagedPlace): void {
+    this.#known.delete(keyOf(place));
+  }
+
+  /** The bytes are somewhere else now, and what is wrong with them has not changed. */
+  moved(from: DamagedPlace, to: DamagedPlace): void {
+    const known = this.#known.get(keyOf(from));
+    if (known === undefined || known.size === 0) return;
+    this.#known.delete(keyOf(from));
+    this.#known.set(keyOf(to), known);
+  }
+
+  #begin(key: string, damaged: Map<number, DamagedChunk>, error: AppError): void {
+    const [oldest] = this.#known.keys();
+    if (this.#known.size >= MAX_PLACES && oldest !== undefined) this.#known.delete(oldest);
+    this.#known.set(key, damaged);
+    this.#tell(error);
+  }
+}
+
+function keyOf({ kind, namespace, name }: DamagedPlace): string {
+  return [kind, namespace, name].join('/');
 }

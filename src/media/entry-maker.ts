@@ -4,6 +4,7 @@
 // ledger, and the bytes where they came from (rule C16). What the disk does not let us undo is remembered and undone before anybody
 // looks for that entry again; a process that ends before leaves what a crash would have left, which is mended when it is wanted.
 // Must not know: what is in an entry. The caller has the turn of the place.
+import type { ContentSums } from '../integrity/content-sums.ts';
 import { inDoubt } from '../errors.ts';
 import type { Extent, Place, Storage } from '../uploads/ports.ts';
 import type { EntrySpec } from './entry-form.ts';
@@ -18,6 +19,8 @@ export interface EntrySource {
   readonly bytes: number;
   readonly extents: readonly Extent[];
   readonly from: Place;
+  /** Those that are on record of the bytes (rule D5). Asked for when the entry is made. */
+  readonly sums?: () => ContentSums;
   /** Nobody can have made it before. */
   readonly isNew?: boolean;
   /** Of an entry that existed before, and is put back. */

@@ -5,13 +5,17 @@
 // bytes are where they came from (C16). One namespace never sees another's entries (K4).
 // Must not know: HTTP, uploads (it is handed a place and extents), why a platform fails.
 import { randomBytes } from 'node:crypto';
-import { isDamage, type AppError } from '../errors.ts';
+import { AppError, isDamage } from '../errors.ts';
 import { wallMs } from '../machine-time.ts';
+import type { ContentSums } from '../integrity/content-sums.ts';
+import type { ByteRange, StoredContent } from '../integrity/stored-content.ts';
+import type { VerifiedReader } from '../integrity/verified-reader.ts';
 import { Turns } from '../turns.ts';
-import type { Clock, Extent, Ids, LedgerRecord, Place, Storage } from '../uploads/ports.ts';
+import type { Clock, Ids, Place, Storage } from '../uploads/ports.ts';
 import { DirectUpload } from './direct-upload.ts';
 import { asError, EntryMaker, type EntrySource } from './entry-maker.ts';
 import type { EntrySpec } from './entry-form.ts';
+import { contentOf, contentRecord, foldEntry, placeOf, type StoredEntry } from './stored-entry.ts';
 import {
   decide,
   evolve,
@@ -23,20 +27,14 @@ import {
   type PublishFailure,
 } from './entry.ts';
 
-/** Where an entry's content lies. The second record of its ledger. */
-type ContentRecord = { readonly type: 'content'; readonly extents: readonly Extent[] };
-
-export interface StoredEntry {
-  readonly entry: Entry;
-  readonly extents: readonly Extent[];
-}
-
 export interface MediaOptions {
   readonly storage: Storage;
+  readonly reader: VerifiedReader;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly timing: EntryTiming;
-  readonly onCreated: (entry: Entry) => void;
+  /** @param from where its bytes were before */
+  readonly onCreated: (entry: Entry, from: Place) => void;
   readonly onErased: (place: Place) => void;
   /** A file could not be closed: nothing is lost, but it wants a look. */
   readonly onCloseError: (error: unknown) => void;
@@ -122,8 +120,17 @@ export class Media {
     return viewEntry(entry, this.#options.clock.now(entry.namespace), this.#options.timing);
   }
 
-  content({ entry, extents }: StoredEntry, range?: { start: number; length: number }): AsyncIterable<Buffer> {
-    return this.#options.storage.bytes.read(placeOf(entry.namespace, entry.id), extents, range);
+  /** The bytes, held against their CRC-32s. @throws AppError `upload_damaged`, before the last byte of what is damaged (rule D5) */
+  content(stored: StoredEntry, range?: ByteRange): AsyncIterable<Buffer> {
+    const { namespace, id } = stored.entry;
+    return this.#options.reader.read(() => this.contentOf(namespace, id), range, contentOf(stored));
+  }
+
+  /** Where the content of an entry is now. @throws AppError `media_not_found`, `upload_damaged` */
+  async contentOf(namespace: string, id: string): Promise<StoredContent> {
+    const stored = await this.find(namespace, id);
+    if (stored !== null) return contentOf(stored);
+    throw new AppError('media_not_found', 'the entry was removed while its bytes were being read');
   }
 
   /**
@@ -153,7 +160,8 @@ export class Media {
     const { namespace } = from;
     const { clock, ids } = this.#options;
     const { id: mediaId = ids.next(namespace), at = clock.now(namespace), failures = [] } = earlier;
-    const entry = await this.ensure({ mediaId, namespace, spec, at, bytes, extents, from, failures });
+    const sums = (): ContentSums => direct.sums;
+    const entry = await this.ensure({ mediaId, namespace, spec, at, bytes, extents, from, sums, failures });
     direct.onEnd();
     return entry;
   }
@@ -244,12 +252,12 @@ export class Media {
     const { mediaId: id, namespace, spec, at, bytes, extents, failures = [] } = source;
     const known = failures.length === 0 ? {} : { failures };
     const created: EntryEvent = { type: 'entry-created', at, id, namespace, spec, bytes, ...known };
-    const content: ContentRecord = { type: 'content', extents };
-    const refused = await this.#maker.make(place, source, [created, content]);
+    const sums = source.sums?.() ?? null;
+    const refused = await this.#maker.make(place, source, [created, contentRecord(extents, sums)]);
     if (refused !== null) return refused;
-    const stored = { entry: evolve(null, created), extents };
+    const stored = { entry: evolve(null, created), extents, sums };
     this.#remember(keyOf(namespace, id), stored);
-    this.#options.onCreated(stored.entry);
+    this.#options.onCreated(stored.entry, source.from);
     return stored.entry;
   }
 
@@ -275,22 +283,6 @@ export class Media {
     const [oldest] = this.#cache.keys();
     if (oldest !== undefined) this.#cache.delete(oldest);
   }
-}
-
-function foldEntry(records: readonly LedgerRecord[]): StoredEntry | null {
-  let entry: Entry | null = null;
-  let extents: readonly Extent[] = [];
-  for (const record of records) {
-    // The ledger's checksums vouch that these are the records this code wrote.
-    const event = record as unknown as EntryEvent | ContentRecord;
-    if (event.type === 'content') extents = event.extents;
-    else entry = evolve(entry, event);
-  }
-  return entry && { entry, extents };
-}
-
-function placeOf(namespace: string, id: string): Place {
-  return { kind: 'media', namespace, name: id };
 }
 
 function keyOf(namespace: string, id: string): string {

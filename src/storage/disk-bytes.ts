@@ -3,8 +3,8 @@
 // Promises: bytes are written where they stay (no copy, ever: rules F7, C10); every move is a rename inside one
 // filesystem; with `fsync`, data and names are on the disk when `sync` or `move` resolves (D1).
 // Must not know: what the bytes are. Which of them count is the ledger's word.
-import { createReadStream, fdatasync } from 'node:fs';
-import { lstat, readdir, rename, rm, truncate } from 'node:fs/promises';
+import { fdatasync } from 'node:fs';
+import { rename, rm, truncate } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Bytes, Extent, Place, Spool } from '../uploads/ports.ts';
@@ -14,7 +14,8 @@ import { DiskSpool } from './disk-spool.ts';
 import { FileWrites } from './file-writes.ts';
 import { OpenFiles } from './open-files.ts';
 import { isMovedByCopy, moveByCopy } from './layered-move.ts';
-import { isAbsent, isAcrossLayers, isTaken, nameIfOfOneFile } from './system-errors.ts';
+import { folderBytes, readExtent, segmentsIn, sizesOf } from './segment-files.ts';
+import { isAcrossLayers, isTaken } from './system-errors.ts';
 import {
   asDamage,
   entriesOf,
@@ -24,15 +25,12 @@ import {
   modifiedAtIfKnown,
   placePath,
   placesIn,
-  statIfThere,
   syncFolder,
   type DiskNotes,
   type Durability,
-  type ReportSkipped,
 } from './disk-paths.ts';
 
 const fdatasyncFd = promisify(fdatasync);
-const READ_BYTES = 256 * 1024;
 const KINDS: readonly Place['kind'][] = ['uploads', 'media'];
 
 export interface DiskBytesOptions {
@@ -128,9 +126,10 @@ export class DiskBytes implements Bytes {
     return { strayBytes, missing: [] };
   }
 
-  async sizes(place: Place): Promise<ReadonlyMap<string, number>> {
+  async sizes(place: Place, only?: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const folder = this.#folder(place);
     try {
-      return await segmentSizes(this.#folder(place));
+      return await sizesOf(folder, new Set(only ?? (await segmentsIn(folder))));
     } catch (error) {
       throw asDamage(error, place);
     }
@@ -198,16 +197,11 @@ export class DiskBytes implements Bytes {
     extents: readonly Extent[],
     range?: { start: number; length: number },
   ): AsyncIterable<Buffer> {
-    for (const extent of sliceExtents(extents, range)) {
-      const path = this.#segmentPath(place, extent.segment);
-      const end = extent.offset + extent.bytes - 1; // createReadStream counts the end in.
-      let bytes = 0;
-      for await (const buffer of pieces(path, extent.offset, end)) {
-        bytes += buffer.length;
-        yield buffer;
-      }
-      if (bytes < extent.bytes)
-        throw new Error(`segment ${extent.segment} ends ${extent.bytes - bytes} bytes early`);
+    try {
+      for (const extent of sliceExtents(extents, range))
+        yield* readExtent(this.#segmentPath(place, extent.segment), extent);
+    } catch (error) {
+      throw asDamage(error, place);
     }
   }
 
@@ -251,50 +245,6 @@ export class DiskBytes implements Bytes {
   }
 }
 
-/** @throws Error also when there is no such segment: of the one that is read it is missing, whatever the rest of the disk does */
-async function* pieces(path: string, start: number, end: number): AsyncIterable<Buffer> {
-  try {
-    for await (const piece of createReadStream(path, { start, end, highWaterMark: READ_BYTES }))
-      yield piece as Buffer;
-  } catch (cause) {
-    throw isAbsent(cause) ? new Error(`segment ${basename(path)} is not there`, { cause }) : cause;
-  }
-}
-
 async function exists(path: string): Promise<boolean> {
   return (await modifiedAt(path)) !== undefined;
-}
-
-/** Names of segments, as uploads/chunk-table.ts makes them. What else lies beside them is nobody's, and is left alone. */
-const SEGMENT = /^(main|c\d+)$/;
-
-async function segmentSizes(folder: string): Promise<Map<string, number>> {
-  const names = await readdir(folder).catch((error: unknown) => {
-    if (isAbsent(error)) return [];
-    throw error;
-  });
-  const sizes = new Map<string, number>();
-  for (const name of names.filter((one) => SEGMENT.test(one))) {
-    // A removal that failed is over for its caller while others of its files are still going.
-    const found = await statIfThere(join(folder, name));
-    if (found?.isFile() === true) sizes.set(name, found.size);
-  }
-  return sizes;
-}
-
-/** What cannot be read is reported, and counts as nothing: a quota or a metric without it is better than none (rule D5). */
-async function folderBytes(path: string, report: ReportSkipped): Promise<number> {
-  let bytes = 0;
-  try {
-    for await (const entry of entriesOf(path)) {
-      const entryPath = join(path, basename(entry.name));
-      if (entry.isDirectory()) bytes += await folderBytes(entryPath, report);
-      else bytes += (await lstat(entryPath).catch(() => ({ size: 0 }))).size; // Gone meanwhile: no bytes.
-    }
-  } catch (error) {
-    const name = nameIfOfOneFile(error);
-    if (name === null) throw error;
-    report(path, `its bytes cannot be counted (${name})`);
-  }
-  return bytes;
 }

@@ -124,9 +124,10 @@ class MemoryBytes implements Bytes {
     return Promise.resolve({ strayBytes, missing: [] });
   }
 
-  sizes(place: Place): Promise<ReadonlyMap<string, number>> {
-    const segments = this.#places.get(keyOf(place))?.segments ?? [];
-    return Promise.resolve(new Map([...segments].map(([name, { bytes }]) => [name, bytes])));
+  sizes(place: Place, only?: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const segments = [...(this.#places.get(keyOf(place))?.segments ?? [])];
+    const asked = segments.filter(([name]) => only?.includes(name) ?? true);
+    return Promise.resolve(new Map(asked.map(([name, { bytes }]) => [name, bytes])));
   }
 
   truncate(place: Place, segment: string, bytes: number): Promise<void> {

@@ -29,7 +29,7 @@ export function withQuota(bytes: Bytes, limits: QuotaLimits): Bytes {
       quotas.freeing([place], bytes.truncate(place, segment, length)),
     remove: (place) => quotas.freeing([place], bytes.remove(place)),
     reconcile: (place, extents) => quotas.freeing([place], bytes.reconcile(place, extents)),
-    sizes: (place) => bytes.sizes(place),
+    sizes: (place, only) => bytes.sizes(place, only),
     sync: (place, segment) => bytes.sync(place, segment),
     // The fallback's upload becomes the caller's entry (K3): the bytes are of another namespace then.
     move: (from, to) => quotas.moving(from, to, bytes.move(from, to)),

@@ -21,7 +21,7 @@ export function bytesWithRefusals(bytes: Bytes): Bytes {
     spool: () => bytes.spool(), // Its own calls refuse by themselves: what is adopted must be the spool that was given.
     adopt: (spool, place, segment) => refusing(bytes.adopt(spool, place, segment)),
     reconcile: (place, extents) => refusing(bytes.reconcile(place, extents)),
-    sizes: (place) => refusing(bytes.sizes(place)),
+    sizes: (place, only) => refusing(bytes.sizes(place, only)),
     truncate: (place, segment, length) => refusing(bytes.truncate(place, segment, length)),
     move: (from, to) => refusing(bytes.move(from, to)),
     remove: (place) => refusing(bytes.remove(place)),

@@ -1,6 +1,7 @@
 // uploads/finalized.ts: what is handed over of a finalised upload.
 //
 // Must not know: what is made of it.
+import { ContentSums } from '../integrity/content-sums.ts';
 import type { Extent, Place } from './ports.ts';
 import type { Finalization, UploadState } from './upload.ts';
 
@@ -10,6 +11,8 @@ export interface FinalizedContent {
   readonly place: Place;
   readonly extents: readonly Extent[];
   readonly bytes: number;
+  /** The CRC-32s that are on record of it. Called once, if at all: an upload can have a million chunks. */
+  readonly sums: () => ContentSums;
 }
 
 /**
@@ -19,7 +22,12 @@ export interface FinalizedContent {
  * @param finalized `isNew`: nobody can have made the entry before
  */
 export type MakeEntry = (finalized: FinalizedContent & { readonly isNew: boolean }) => Promise<Error | null>;
+/** Of an upload, finalised or not. */
+export type UploadContent = Omit<FinalizedContent, 'bytes' | 'finalization' | 'sums'> &
+  Pick<UploadState, 'finalization' | 'currentSize'> & { readonly sums: ContentSums };
 
 export function handOver(place: Place, finalization: Finalization, state: UploadState): FinalizedContent {
-  return { finalization, place, extents: state.chunks.extents(), bytes: state.receivedBytes };
+  const { chunks, receivedBytes } = state;
+  const sums = (): ContentSums => ContentSums.ofChunks(chunks, chunks.count);
+  return { finalization, place, extents: chunks.extents(), bytes: receivedBytes, sums };
 }

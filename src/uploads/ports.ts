@@ -102,10 +102,10 @@ export interface Bytes {
     extents: readonly Extent[],
   ): Promise<{ readonly strayBytes: number; readonly missing: readonly string[] }>;
   /**
-   * How many bytes each segment of the place has; none when there is no such place.
+   * How many bytes each segment of the place has, or those of `only`; what is not there is not named.
    * Throws AppError `upload_damaged` when they cannot be looked at.
    */
-  sizes(place: Place): Promise<ReadonlyMap<string, number>>;
+  sizes(place: Place, only?: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** Everything beyond `bytes` of the segment is gone. */
   truncate(place: Place, segment: string, bytes: number): Promise<void>;
   /**
@@ -118,7 +118,10 @@ export interface Bytes {
   remove(place: Place): Promise<void>;
   /** Closes what is kept open for the place, so that an idle one costs nothing. */
   release(place: Place): Promise<void>;
-  /** The content in order, from `start` for `length` bytes. Throws when bytes are missing. */
+  /**
+   * The content in order, from `start` for `length` bytes. Throws when bytes are missing; AppError `upload_damaged` when they cannot
+   * be read.
+   */
   read(
     place: Place,
     extents: readonly Extent[],

@@ -9,8 +9,9 @@ import { claimChunk, type ChunkRules, type ChunkTurn, type ClaimOptions } from '
 import { OpenUploads, type OpenUploadsOptions } from './open-uploads.ts';
 import type { OpenUpload } from './open-upload.ts';
 import { placeOf } from './place.ts';
-import type { Extent, Ids, Place } from './ports.ts';
-import { handOver, type FinalizedContent, type MakeEntry } from './finalized.ts';
+import type { Ids, Place } from './ports.ts';
+import { ContentSums } from '../integrity/content-sums.ts';
+import { handOver, type FinalizedContent, type MakeEntry, type UploadContent } from './finalized.ts';
 import { Unfinished } from './unfinished.ts';
 import {
   decideFinalize,
@@ -42,15 +43,12 @@ export interface FinalizeRequest {
   readonly fingerprint: string;
   readonly spec: Finalization['spec'];
   /** A last look at the content. What it throws is the refusal, and nothing has changed. */
-  readonly check: (content: { place: Place; extents: readonly Extent[] }) => Promise<void>;
+  readonly check: (content: Pick<UploadContent, 'place' | 'extents' | 'sums'>) => Promise<void>;
   /** Of an entry that existed before, and is put back. */
   readonly earlier?: { readonly mediaId?: string | undefined; readonly at?: number | undefined };
   /** How its entry is made, where that is not the usual way. */
   readonly make?: MakeEntry;
 }
-
-/** Of an upload, finalised or not. */
-type UploadContent = Omit<FinalizedContent, 'bytes' | 'finalization'> & Pick<UploadState, 'finalization'>;
 
 export interface FinalizedUpload extends FinalizedContent {
   /** False: the same request was answered before (rule F6). */
@@ -141,7 +139,12 @@ export class Uploads {
         const decision = decideFinalize(state, { fingerprint, namespace, order });
         if (decision.kind === 'existing')
           return { ...handOver(place, decision.finalization, state), isNew: false };
-        await asked.check({ place, extents: state.chunks.extents() });
+        const { chunks } = state;
+        await asked.check({
+          place,
+          extents: chunks.extents(),
+          sums: ContentSums.ofChunks(chunks, chunks.count),
+        });
         const { clock, ids } = this.#options;
         const { mediaId = ids.next(namespace), at = clock.now(place.namespace) } = asked.earlier ?? {};
         const times = { at, entryAt: asked.earlier?.at ?? clock.now(namespace) };
@@ -158,15 +161,20 @@ export class Uploads {
     );
   }
 
-  /** Where its first `currentSize` bytes lie; the entry that it became is there then, whatever a crash left half done. */
-  async content(ref: UploadRef): Promise<UploadContent | null> {
+  /**
+   * Where its first `currentSize` bytes lie, or all that are stored; the entry that it became is there then, whatever a crash left
+   * half done.
+   */
+  async content(ref: UploadRef, part: 'gapless' | 'all' = 'gapless'): Promise<UploadContent | null> {
     return this.#open.use(await this.#locate(ref), (upload) =>
       upload.inTurn(async () => {
         const { state, place } = upload;
         if (state === null) return null;
+        const { finalization, chunks, nextIndex, currentSize } = state;
         await this.#open.settle(upload);
-        const { finalization, chunks, nextIndex } = state;
-        return { place, extents: chunks.extents(nextIndex), finalization };
+        const [end, count] = part === 'all' ? [undefined, chunks.count] : [nextIndex, nextIndex];
+        const sums = ContentSums.ofChunks(chunks, count);
+        return { place, extents: chunks.extents(end), finalization, currentSize, sums };
       }),
     );
   }

@@ -2,6 +2,8 @@
 // that sends chunks straight to it, without HTTP.
 import { crc32 } from 'node:zlib';
 import { sourceOf } from '../../src/http/media.ts';
+import { DamageBook } from '../../src/integrity/damage-book.ts';
+import { VerifiedReader } from '../../src/integrity/verified-reader.ts';
 import { Media } from '../../src/media/media.ts';
 import { createMemoryStorage } from '../../src/storage/memory.ts';
 import type { ChunkTurn } from '../../src/uploads/chunk-turn.ts';
@@ -60,8 +62,10 @@ export function openService(
   const seen = { expired: [] as Place[], completed: [] as Place[], repairs: [] as Repair[] };
   const closeErrors: unknown[] = [];
   const onCloseError = (error: unknown): unknown => closeErrors.push(error);
+  const reader = new VerifiedReader(storage.bytes, new DamageBook(() => undefined));
   const media = new Media({
     storage,
+    reader,
     clock,
     ids: nextId,
     timing,

@@ -2,6 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { Clocks } from '../../src/clock.ts';
 import { MediaIds } from '../../src/ids.ts';
+import { DamageBook } from '../../src/integrity/damage-book.ts';
+import { VerifiedReader } from '../../src/integrity/verified-reader.ts';
 import { Media } from '../../src/media/media.ts';
 import { createMemoryStorage } from '../../src/storage/memory.ts';
 import type { Ledgers, Place, Storage } from '../../src/uploads/ports.ts';
@@ -16,6 +18,7 @@ const SOURCE = { mediaId: ID, namespace: 'ns_1', spec: SPEC, at: 0, bytes: 0, ex
 function mediaOn(storage: Storage, ids = new MediaIds(null)): Media {
   return new Media({
     storage,
+    reader: new VerifiedReader(storage.bytes, new DamageBook(() => undefined)),
     clock: new Clocks(),
     ids,
     timing: { pendingMs: 0, processingMs: 0 },
