@@ -151,5 +151,6 @@ it('the collector goes on behind what it cannot remove, and tells of each', asyn
   expect([seen, tidied]).toEqual([[expect.stringMatching(/^[0-9a-f]{40}$/)], ['tidied']]);
   expect((await admin(server, 'uploads'))[1], 'the others are gone').toMatchObject({ uploads: [] });
   expect(await readdir(dirname(ledger))).toHaveLength(1);
+  await server.close(); // Its own collector tells of it, too.
   server.takeErrors();
 });

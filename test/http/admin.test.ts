@@ -134,6 +134,8 @@ describe('an upload', () => {
       completed: false,
       finalizedAs: null,
       expiresAt: expect.any(String),
+      damaged: null,
+      received: [[0, 1]],
       chunks: [
         { index: 0, offset: 0, bytes: 6, crc32: hex(one), at: expect.any(String) },
         { index: 1, offset: 6, bytes: 6, crc32: hex(two), at: expect.any(String) },
@@ -223,7 +225,15 @@ describe('an entry', () => {
     const { body } = await finalize(server);
     const view = parsed(await ask(server, `/__admin/media/${body.data.id}?digest=sha256`, { key: 'k' }));
     const sha256 = createHash('sha256').update('content').digest('hex');
-    const own = { type: 'video', fileId: 'f', bytes: 7, namespace: namespaceOf('k'), failures: [] };
+    const own = {
+      type: 'video',
+      fileId: 'f',
+      bytes: 7,
+      namespace: namespaceOf('k'),
+      failures: [],
+      damaged: null,
+      fields: { fileId: 'f', platforms: '["instagram"]' },
+    };
     expect(view).toEqual({ ...body.data, ...own, sha256 });
     expect((await ask(server, `/__admin/media/${body.data.id}`, { key: 'other' })).status).toBe(404);
     expect(parsed(await ask(server, '/__admin/media', { key: 'other' }))).toMatchObject({
