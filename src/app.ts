@@ -18,7 +18,6 @@ import type { Rule } from './faults/rules.ts';
 import { sourceOf } from './http/media.ts';
 import { HttpServer, type AppObserver } from './http-server.ts';
 import { MediaIds } from './ids.ts';
-import { ContentVerifier } from './integrity/content-verifier.ts';
 import { DamageBook } from './integrity/damage-book.ts';
 import { VerifiedReader } from './integrity/verified-reader.ts';
 import type { Journal } from './journal/journal.ts';

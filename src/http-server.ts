@@ -228,13 +228,9 @@ export class HttpServer {
   }
 
   #adminOptions(body: AdminOptions['body']): AdminOptions {
-    const { config, version, metrics, views, scrubs, controls, queries, shownConfig } = this.#options;
+    const { config, version } = this.#options;
     return {
-      views,
-      scrubs,
-      controls,
-      queries,
-      metrics,
+      ...this.#options,
       keys: new Keys([]),
       contract: loadContract,
       token: config.adminToken ?? null,
@@ -246,7 +242,6 @@ export class HttpServer {
         isDraining: () => this.#isDraining,
         availability: this.#options.storage.availability,
       },
-      shownConfig,
       contractUrl: () => this.url,
       corsOrigin: config.adminCorsOrigin,
       body,
