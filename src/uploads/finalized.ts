@@ -31,3 +31,11 @@ export function handOver(place: Place, finalization: Finalization, state: Upload
   const sums = (): ContentSums => ContentSums.ofChunks(chunks, chunks.count);
   return { finalization, place, extents: chunks.extents(), bytes: receivedBytes, sums };
 }
+
+/** @param part up to the first gap, or all chunks that are there */
+export function contentIn(place: Place, state: UploadState, part: 'gapless' | 'all'): UploadContent {
+  const { finalization, chunks, nextIndex, currentSize } = state;
+  const [end, count] = part === 'all' ? [undefined, chunks.count] : [nextIndex, nextIndex];
+  const sums = ContentSums.ofChunks(chunks, count);
+  return { place, extents: chunks.extents(end), finalization, currentSize, sums };
+}

@@ -10,8 +10,13 @@ import { OpenUploads, type OpenUploadsOptions } from './open-uploads.ts';
 import type { OpenUpload } from './open-upload.ts';
 import { placeOf } from './place.ts';
 import type { Ids, Place } from './ports.ts';
-import { ContentSums } from '../integrity/content-sums.ts';
-import { handOver, type FinalizedContent, type MakeEntry, type UploadContent } from './finalized.ts';
+import {
+  contentIn,
+  handOver,
+  type FinalizedContent,
+  type MakeEntry,
+  type UploadContent,
+} from './finalized.ts';
 import { Unfinished } from './unfinished.ts';
 import {
   decideFinalize,
@@ -139,12 +144,7 @@ export class Uploads {
         const decision = decideFinalize(state, { fingerprint, namespace, order });
         if (decision.kind === 'existing')
           return { ...handOver(place, decision.finalization, state), isNew: false };
-        const { chunks } = state;
-        await asked.check({
-          place,
-          extents: chunks.extents(),
-          sums: ContentSums.ofChunks(chunks, chunks.count),
-        });
+        await asked.check(contentIn(place, state, 'all'));
         const { clock, ids } = this.#options;
         const { mediaId = ids.next(namespace), at = clock.now(place.namespace) } = asked.earlier ?? {};
         const times = { at, entryAt: asked.earlier?.at ?? clock.now(namespace) };
@@ -170,11 +170,8 @@ export class Uploads {
       upload.inTurn(async () => {
         const { state, place } = upload;
         if (state === null) return null;
-        const { finalization, chunks, nextIndex, currentSize } = state;
         await this.#open.settle(upload);
-        const [end, count] = part === 'all' ? [undefined, chunks.count] : [nextIndex, nextIndex];
-        const sums = ContentSums.ofChunks(chunks, count);
-        return { place, extents: chunks.extents(end), finalization, currentSize, sums };
+        return contentIn(place, state, part);
       }),
     );
   }
