@@ -75,8 +75,8 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const metrics = new Metrics();
   const damages = new DamageBook((err) => logger.error({ err, ...err.details }, err.code));
   const services = createServices(options, { storage, metrics, damages });
-  const { uploads, media, clocks, ids } = services;
-  if (config.seed !== undefined) await takeKnown(ids, storage, { logger, damages });
+  const { uploads, media, clocks } = services;
+  if (config.seed !== undefined) await takeKnown(services.ids, storage, { logger, damages });
   const double = createDoubleParts(options, services, { storage, damages });
   const http = new HttpServer({
     ...options,
@@ -87,12 +87,8 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     onDamaged: (error) => damages.met(error),
     shownConfig: shownBy(options),
   });
-  const collector = startCollector({
-    ...services,
-    storage,
-    uploadTtlMs: config.uploadTtl,
-    onError: uncollected(logger, damages),
-  });
+  const onError = uncollected(logger, damages);
+  const collector = startCollector({ ...services, storage, uploadTtlMs: config.uploadTtl, onError });
   const closeStores = async (): Promise<void> => {
     await clocks.close();
     await Promise.all([collector.stop(), double.scrubs.close()]);

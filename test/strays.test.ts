@@ -146,7 +146,8 @@ it('the collector goes on behind what it cannot remove, and tells of each', asyn
   const onError = (_error: unknown, place: { name: string } | null): unknown => seen.push(place?.name ?? '');
   const tidied: string[] = [];
   const availability = { writeRefusal: () => null };
-  const storage = { availability, tidy: () => Promise.resolve(void tidied.push('tidied')) } as never;
+  const tidy = (): Promise<void> => Promise.resolve(void tidied.push('tidied'));
+  const storage = { availability, tidy } as never;
   await collectOnce({ ...server, storage, uploadTtlMs: 0, onError });
   expect([seen, tidied]).toEqual([[expect.stringMatching(/^[0-9a-f]{40}$/)], ['tidied']]);
   expect((await admin(server, 'uploads'))[1], 'the others are gone').toMatchObject({ uploads: [] });

@@ -112,8 +112,8 @@ async function guardedRoutes(app: FastifyInstance, options: AdminOptions): Promi
     });
     await stored.register(uploadViews, { views, namespaceOf });
     await stored.register(mediaViews, { views, namespaceOf });
-    await stored.register(scrubRoutes, { scrubs: options.scrubs, namespaceOf });
   });
+  await app.register(scrubRoutes, { scrubs: options.scrubs, namespaceOf });
   await app.register(controlRoutes, { controls, namespaceOf });
   await app.register(clockRoutes, { controls, namespaceOf });
   await app.register(journalRoutes, {

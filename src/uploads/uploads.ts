@@ -161,10 +161,7 @@ export class Uploads {
     );
   }
 
-  /**
-   * Where its first `currentSize` bytes lie, or all that are stored; the entry that it became is there then, whatever a crash left
-   * half done.
-   */
+  /** Where its bytes lie, up to the first gap or all; the entry that it became is there then, whatever a crash left half done. */
   async content(ref: UploadRef, part: 'gapless' | 'all' = 'gapless'): Promise<UploadContent | null> {
     return this.#open.use(await this.#locate(ref), (upload) =>
       upload.inTurn(async () => {
