@@ -63,12 +63,15 @@ const PROXY_HEADER =
   /^(?:via|forwarded|x-forwarded(?:-.+)?|x-real-ip|x-client-ip|x-original-host|cf-connecting-ip)$/;
 
 /** To us, whoever comes through a proxy on this machine comes from this machine. @throws AppError `admin_proxy_forbidden` */
-function refuseProxied({ headers }: FastifyRequest): void {
-  const sign = Object.keys(headers).find((name) => PROXY_HEADER.test(name));
-  if (sign === undefined) return;
+function refuseProxied({ headers, raw }: FastifyRequest): void {
+  const header = Object.keys(headers).find((name) => PROXY_HEADER.test(name));
+  // What nginx before 1.29.7 speaks to a server when it was told no more than where that is; and it adds no header then.
+  const isOldHttp = raw.httpVersion === '1.0';
+  if (header === undefined && !isOldHttp) return;
+  const sign = header === undefined ? 'it is in HTTP/1.0, as nginx speaks' : `it has the header ${header}`;
   throw new AppError(
     'admin_proxy_forbidden',
-    `the request came through a proxy (it has the header ${sign}): without a token the admin plane is for this machine only; ` +
+    `the request came through a proxy (${sign}): without a token the admin plane is for this machine only; ` +
       'give the server an --admin-token, or keep /__admin off the proxy',
   );
 }

@@ -356,6 +356,21 @@ describe('without a token, a request that came through a proxy', () => {
     expect(await own.size()).toBe(5);
   });
 
+  it('is refused in HTTP/1.0, which a stock nginx speaks, without any header', async () => {
+    const { port } = await openTestServer();
+    const statusOf = async (path: string, version: string): Promise<number | undefined> => {
+      const connection = await openConnection(port);
+      await connection.write(
+        `GET ${path} HTTP/${version}\r\nHost: 127.0.0.1:${port}\r\nConnection: close\r\n\r\n`,
+      );
+      return (await connection.answer())?.status;
+    };
+    expect(await statusOf('/__admin/uploads?namespace=*', '1.0')).toBe(403);
+    expect(await statusOf('/__admin/uploads?namespace=*', '1.1')).toBe(200);
+    expect(await statusOf('/__admin/ready', '1.0'), 'probes are for everybody').toBe(200);
+    expect(await statusOf('/media/chunks?fileId=f', '1.0'), 'so are the contract routes').toBe(200);
+  });
+
   it('is answered where there is a token', async () => {
     const server = await openTestServer({ adminToken: 't' });
     const proxied = new DoubleClient(server, 'k', { 'x-admin-token': 't', 'x-forwarded-for': '10.0.0.1' });
