@@ -34,6 +34,11 @@ interface Rules {
   find(id: string): RuleView;
   /** @throws AppError `rule_not_found` */
   remove(id: string): void;
+  /**
+   * The rule as soon as it has fired `count` times in all (1), before anything of its fault can be seen.
+   * @throws Error after `timeoutMs` (5 s); AppError `rule_not_found`
+   */
+  fired(id: string, options?: { count?: number; timeoutMs?: number }): Promise<RuleView>;
   clear(): void;
 }
 
@@ -152,6 +157,13 @@ function doubleOf(server: Server, namespace: string): Double {
       list: () => controls.rules(namespace),
       find: (id) => controls.rule(namespace, id),
       remove: (id) => controls.removeRule(namespace, id),
+      async fired(id, { count = 1, timeoutMs = 5_000 } = {}) {
+        const { rule, hasFired } = await controls.waitForRule(namespace, id, { count, timeoutMs });
+        if (hasFired) return rule;
+        throw new Error(
+          `waited ${timeoutMs} ms for rule ${id} to fire ${count} times; it fired ${rule.fired} times: ${rule.explain}`,
+        );
+      },
       clear: () => controls.clearRules(namespace),
     },
     journal: journalDouble(server, namespace),

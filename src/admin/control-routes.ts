@@ -3,6 +3,8 @@
 // Must not know: what rules do.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { endWithClient } from '../http/leaving.ts';
+import { parseRuleWait } from './rule-waits.ts';
 import { invalidFields } from '../errors.ts';
 import { RESET_SCOPES, type Controls } from './controls.ts';
 import { bodyOf, choiceIn, onlyOne, type NamespaceOf } from './query.ts';
@@ -36,6 +38,21 @@ export async function controlRoutes(app: FastifyInstance, options: ControlRoutes
   app.delete('/rules/:id', async (request) => {
     controls.removeRule(namespaceOf(request), idOf(request));
     return { deleted: true };
+  });
+  app.post('/rules/:id/wait', async (request, reply) => {
+    const wait = parseRuleWait(bodyOf(request));
+    const gone = new AbortController();
+    reply.raw.once('close', () => gone.abort());
+    endWithClient(reply.raw);
+    const waiting = controls.waitForRule(namespaceOf(request), idOf(request), {
+      ...wait,
+      signal: gone.signal,
+    });
+    const { rule, hasFired } = await waiting;
+    if (hasFired) return rule;
+    reply.code(408);
+    const message = `waited ${wait.timeoutMs} ms for rule ${rule.id} to fire ${wait.count} times; it fired ${rule.fired} times`;
+    return { timedOut: true, message, rule };
   });
   app.get('/state', async (request) => {
     const isWithBytes = choiceIn(request, 'bytes', ['base64']) !== undefined;

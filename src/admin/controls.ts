@@ -20,6 +20,7 @@ import { isPlatform } from '../media/platforms.ts';
 import type { Expiries } from '../uploads/expiries.ts';
 import type { Uploads } from '../uploads/uploads.ts';
 import type { LiveExchanges } from '../live-exchanges.ts';
+import { ruleFires, type RuleWait } from './rule-waits.ts';
 import type { NamespaceStates } from './state.ts';
 
 /** In the order in which they are done. */
@@ -99,6 +100,19 @@ export class Controls {
   /** @throws AppError `rule_not_found` */
   removeRule(namespace: string, id: string): void {
     if (!this.#options.rules.rulesOf(namespace).remove(id)) throw noRule(id);
+  }
+
+  /** The rule when it has fired so often, or the time is over. @throws AppError `rule_not_found` */
+  async waitForRule(
+    namespace: string,
+    id: string,
+    { count, timeoutMs, signal }: RuleWait & { readonly signal?: AbortSignal | undefined },
+  ): Promise<{ rule: RuleView; hasFired: boolean }> {
+    this.rule(namespace, id);
+    const { rules } = this.#options;
+    const hasFired = (): boolean => (rules.get(namespace, id)?.fired ?? 0) >= count;
+    await ruleFires(rules, { namespace, id }, { isOver: hasFired, timeoutMs, signal });
+    return { rule: this.rule(namespace, id), hasFired: hasFired() };
   }
 
   /**

@@ -52,6 +52,8 @@ interface Armed {
   fired: number;
   reserved: number;
   lastFiredSeq: number | null;
+  /** Told when it fires. */
+  readonly watchers: Set<() => void>;
 }
 
 /** So many ids are remembered of rules that were armed once; beyond, any id may have been one. */
@@ -119,6 +121,13 @@ export class RuleSet {
     return armed === undefined ? null : viewOf(armed, now);
   }
 
+  /** @returns ends it; what is told is that the rule fired */
+  watch(id: string, watcher: () => void): () => void {
+    const watchers = this.#armed.find(({ rule }) => rule.id === id)?.watchers;
+    watchers?.add(watcher);
+    return () => void watchers?.delete(watcher);
+  }
+
   /** Whether a rule with this id is armed or was, since the namespace was last reset. */
   wasArmed(id: string): boolean {
     return this.#knownIds.has(id) || this.#knownIds.size >= MAX_KNOWN_IDS;
@@ -153,7 +162,7 @@ export class RuleSet {
 
 function arm(rule: Rule, now: number): Armed {
   const expiresAt = rule.ttlMs === null ? Number.POSITIVE_INFINITY : now + rule.ttlMs;
-  return { rule, expiresAt, matched: 0, fired: 0, reserved: 0, lastFiredSeq: null };
+  return { rule, expiresAt, matched: 0, fired: 0, reserved: 0, lastFiredSeq: null, watchers: new Set() };
 }
 
 function isExhausted({ rule, fired, expiresAt }: Armed, now: number): boolean {
@@ -211,7 +220,9 @@ function take(armed: Armed): Claim {
     if (state !== 'reserved') return;
     state = next;
     armed.reserved -= 1;
-    if (next === 'fired') armed.fired += 1;
+    if (next !== 'fired') return;
+    armed.fired += 1;
+    for (const watcher of armed.watchers) watcher();
   };
   return {
     rule: armed.rule,

@@ -1,4 +1,5 @@
 // rules.test.ts: rules over HTTP: armed, listed with their counters, fired, disarmed; each explained.
+import { createDouble } from '../../src/double.ts';
 import { describe, expect, it } from 'vitest';
 import type { RuleView } from '../../src/faults/rule-set.ts';
 import { openTestServer } from '../helpers/app.ts';
@@ -188,5 +189,27 @@ describe('an armed rule', () => {
     expect((await other.chunk()).headers['x-mock-fault']).toBe('all');
     expect(idsOf(await one.admin<Listed>('GET rules'))).toEqual([]);
     expect(idsOf(await one.admin<Listed>('GET rules?namespace=*'))).toEqual(['all']);
+  });
+});
+
+describe('waiting for a rule', () => {
+  it('ends as soon as it has fired so often, while its fault still holds the request; or with 408 and the rule', async () => {
+    const server = await openTestServer();
+    const [own, test] = [new DoubleClient(server, 'k'), new DoubleClient(server, 'k')];
+    const { rules } = createDouble(server).namespace('k');
+    await test.admin('POST rules', { id: 'held', fault: 'stall@headers' });
+    expect(await test.admin('POST rules/held/wait', { timeoutMs: 1 })).toMatchObject({
+      status: 408,
+      body: { timedOut: true, rule: { id: 'held', fired: 0 } },
+    });
+    await expect(rules.fired('held', { timeoutMs: 1 })).rejects.toThrow('it fired 0 times');
+    const fired = rules.fired('held', { timeoutMs: 60_000 });
+    const sending = own.chunk();
+    expect(await test.admin('POST rules/held/wait')).toMatchObject({ status: 200, body: { fired: 1 } });
+    expect((await fired).fired).toBe(1);
+    await test.admin('POST reset');
+    await sending;
+    expect((await test.admin('POST rules/held/wait')).status).toBe(404);
+    expect((await test.admin('POST rules/held/wait', { count: 0 })).status).toBe(400);
   });
 });
