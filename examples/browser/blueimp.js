@@ -4,7 +4,7 @@
 // factory of jQuery UI is in the package.
 import $ from 'jquery';
 import 'blueimp-file-upload';
-import { canPass, MOST_RETRIES, waitBeforeRetry } from './retries.js';
+import { canPass, MOST_RETRIES, statusOf, waitBeforeRetry } from './retries.js';
 import { storedBytes } from './stored-bytes.js';
 
 /** Resolves when the server has every byte. Chunks go one at a time: it has no parallel ones. */
@@ -44,9 +44,8 @@ export async function upload(file, { url, apiKey, fileId, chunkBytes = 8 * 2 ** 
       return;
     } catch (xhr) {
       failures += 1;
-      // It retries nothing. A 200 that cannot be read is a lost answer.
-      const status = xhr.status === 200 ? 0 : xhr.status;
-      if (!canPass(status) || failures > MOST_RETRIES)
+      // It retries nothing.
+      if (!canPass(statusOf(xhr)) || failures > MOST_RETRIES)
         throw new Error(xhr.responseJSON?.message ?? 'no answer');
       const wait = waitBeforeRetry(failures, xhr.getResponseHeader('Retry-After'));
       await new Promise((resolve) => setTimeout(resolve, wait));

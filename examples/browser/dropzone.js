@@ -1,6 +1,6 @@
 // dropzone.js: Dropzone 6, chunked.
 import { Dropzone } from 'dropzone';
-import { canPass, MOST_RETRIES, waitBeforeRetry } from './retries.js';
+import { canPass, distrust, MOST_RETRIES, waitBeforeRetry } from './retries.js';
 
 /**
  * Dropzone sends a failed chunk again without a pause, so that every one of its retries is used up before a server has
@@ -47,6 +47,7 @@ export function upload(
     retryChunksLimit: MOST_RETRIES,
     timeout: timeoutMs, // Of one chunk. None, unless told.
   });
+  dropzone.on('sending', (_file, xhr) => distrust(xhr)); // Any 2xx is success, unless told.
   return new Promise((resolve, reject) => {
     dropzone.on('success', () => resolve());
     // The answer's JSON, or a text of Dropzone's own.

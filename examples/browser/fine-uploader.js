@@ -1,6 +1,6 @@
 // fine-uploader.js: Fine Uploader 5.16 (core mode), chunked. Called again with the same `fileId` and file, it goes on where it was.
 import qq from 'fine-uploader/lib/core';
-import { canPass, MOST_RETRIES, waitBeforeRetry } from './retries.js';
+import { canPass, MOST_RETRIES, statusOf, waitBeforeRetry } from './retries.js';
 import { storedBytes } from './stored-bytes.js';
 
 /** Resolves when the server has every byte. */
@@ -55,9 +55,8 @@ export async function upload(
         onComplete: (id, ...[, answer, xhr]) => {
           if (answer.success) return resolve();
           failures += 1;
-          // A 200 that cannot be read is a lost answer.
-          const status = xhr?.status === 200 ? 0 : xhr?.status;
-          if (canPass(status) && failures <= MOST_RETRIES) {
+          // Without a request: the file cannot be read any more.
+          if (xhr && canPass(statusOf(xhr)) && failures <= MOST_RETRIES) {
             const wait = waitBeforeRetry(failures, xhr.getResponseHeader('Retry-After'));
             return setTimeout(() => uploader.retry(id), wait); // It goes on with the chunk that failed.
           }

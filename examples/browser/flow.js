@@ -1,6 +1,6 @@
 // flow.js: Flow.js 2.14, a descendant of Resumable.js with other names and other defaults.
 import Flow from '@flowjs/flow.js';
-import { MOST_RETRIES, PERMANENT_STATUSES } from './retries.js';
+import { distrust, MOST_RETRIES, PERMANENT_STATUSES } from './retries.js';
 
 /** Resolves when the server has every byte. */
 export function upload(
@@ -14,6 +14,7 @@ export function upload(
       // It has no time-out, so a server that stalls would stall it for ever. This is called between open() and send().
       chunk.xhr.timeout = timeoutMs;
       chunk.xhr.ontimeout = chunk.doneHandler;
+      distrust(chunk.xhr); // 200, 201 and 202 are success, whatever is in them.
       return { 'X-API-Key': apiKey };
     },
     // The default, `<size>-<name>`, is the same for two files of one name and size.

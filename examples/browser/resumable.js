@@ -1,6 +1,6 @@
 // resumable.js: Resumable.js 1.1.
 import Resumable from 'resumablejs';
-import { MOST_RETRIES, PERMANENT_STATUSES } from './retries.js';
+import { distrust, MOST_RETRIES, PERMANENT_STATUSES } from './retries.js';
 
 /** Resolves when the server has every byte. */
 export function upload(
@@ -11,7 +11,10 @@ export function upload(
     // A function, because to a text it appends every field once more as a query.
     target: () => `${url}/media/chunks`,
     fileParameterName: 'file',
-    headers: { 'X-API-Key': apiKey },
+    headers: (_file, { xhr }) => {
+      distrust(xhr); // 200 and 201 are success, whatever is in them. This is called between open() and send().
+      return { 'X-API-Key': apiKey };
+    },
     // The default, `<size>-<name>`, is the same for two files of one name and size.
     generateUniqueIdentifier: () => fileId,
     identifierParameterName: 'fileId',

@@ -1,7 +1,7 @@
 // simple-uploader.js: simple-uploader.js 0.6, a descendant of Flow.js with other events and more hooks. Called again with the same
 // `fileId` and file, it goes on where the server is.
 import Uploader from 'simple-uploader.js';
-import { MOST_RETRIES, PERMANENT_STATUSES, waitBeforeRetry } from './retries.js';
+import { distrust, MOST_RETRIES, PERMANENT_STATUSES, waitBeforeRetry } from './retries.js';
 
 /** Resolves when the server has every byte. */
 export function upload(
@@ -15,6 +15,7 @@ export function upload(
       // It has no time-out, so a server that stalls would stall it for ever. This is called between open() and send().
       xhr.timeout = timeoutMs;
       xhr.ontimeout = () => xhr.dispatchEvent(new Event('error')); // The one of the two that it listens to.
+      distrust(xhr); // 200, 201 and 202 are success, whatever is in them.
       return { 'X-API-Key': apiKey };
     },
     // The default, `<size>-<name>`, is the same for two files of one name and size: the second is not sent, without a word.
@@ -29,19 +30,16 @@ export function upload(
     testChunks: true,
     // The last chunk is sent again in any case, so that another file of the same fileId is refused.
     checkChunkUploadedByResponse: ({ offset, endByte, file: { chunks } }, text) =>
-      offset < chunks.length - 1 && endByte <= answerOf(text).data?.currentSize,
+      offset < chunks.length - 1 && endByte <= JSON.parse(text).data?.currentSize,
     // 3, unless told. More than one: out of order, so the server needs `--chunk-order any`.
     simultaneousUploads: parallel,
 
     maxChunkRetries: MOST_RETRIES, // 0, unless told.
     // 400, 401, 403 and 409 are not among its own: it would repeat them. 500 is: it would give up.
     permanentErrors: PERMANENT_STATUSES,
-    // Called with each answer, before it is judged, by its status alone, and before chunkRetryInterval is read, which is fixed.
+    // Called with each answer, before chunkRetryInterval is read, which is one for all.
     processResponse: (text, done, ...[, { xhr, retries }]) => {
       uploader.opts.chunkRetryInterval = waitBeforeRetry(retries + 1, xhr.getResponseHeader('Retry-After'));
-      // A 200 that cannot be read, a proxy's page, is a lost answer.
-      if (xhr.status === 200 && answerOf(text).success !== true)
-        Object.defineProperty(xhr, 'status', { value: 0 });
       done(null, text);
     },
   });
@@ -52,12 +50,4 @@ export function upload(
     uploader.addFile(file);
     uploader.upload();
   });
-}
-
-function answerOf(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return {};
-  }
 }

@@ -85,6 +85,14 @@ export function uploaderSuite(
       await stage.verify({ expect: [{ match: { chunkIndex: middle, status: 503 }, count: 2 }] });
     });
 
+    it("takes a proxy's page for no answer, even if its status is 200", async () => {
+      const stage = await open();
+      const last = { chunkIndex: chunks - 1 };
+      await stage.arm({ id: 'portal', match: last, fault: 'status@headers:200,html' });
+      await sendAll(stage, newFile());
+      await stage.verify({ expect: [{ match: { ...last, ruleId: 'portal' }, count: 1 }] });
+    });
+
     it('survives that the server is killed in the middle of a chunk and started again', async () => {
       const stage = await open();
       await stage.arm({ id: 'freeze', match: { chunkIndex: middle }, fault: 'stall@body:64KiB' });
