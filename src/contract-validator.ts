@@ -10,7 +10,8 @@ import type { Named, Schema } from './contract-document.ts';
  * Each `x-…` keyword and the JSON Schema that it stands for. A boolean `const` costs the Python generator the whole answer;
  * of bare `required` in `oneOf`, and of `if`, most make code that does not compile or asks for what must not be sent.
  */
-const RULES: Named<(value: unknown) => object> = {
+/** @public */
+export const RULES: Named<(value: unknown) => object> = {
   'x-const': (value) => ({ const: value }),
   'x-exactly-one-of': (names) => ({ oneOf: eachRequired(names) }),
   'x-at-least-one-of': (names) => ({ anyOf: eachRequired(names) }),

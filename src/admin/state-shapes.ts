@@ -72,7 +72,18 @@ const stateSchema = z.strictObject({
   namespace: z.string().optional(),
   exportedAt: z.string().optional(),
   /** What an export could not read: there is nothing to put in of it. */
-  damaged: z.array(z.unknown()).optional(),
+  damaged: z
+    .array(
+      z.strictObject({
+        kind: z.enum(['uploads', 'media']),
+        namespace: z
+          .string()
+          .regex(/^(?:public|ns_[0-9a-f]{16})$/, 'expected `public`, or the `ns_…` of a key'),
+        name: z.string(),
+        message: z.string(),
+      }),
+    )
+    .optional(),
   uploads: z.array(uploadSchema).default([]),
   media: z.array(entrySchema).default([]),
 });
