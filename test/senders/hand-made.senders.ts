@@ -50,8 +50,6 @@ const STORED: readonly (readonly [what: string, given: Given])[] = [
   ['a folded header', { head: `Content-Disposition: form-data;\r\n\tname="file";\r\n  filename="v.mp4"` }],
   ['lower case and no spaces', { head: 'content-disposition:form-data;name="file";filename="v.mp4"' }],
   ['Content-Transfer-Encoding: binary', { head: `${NAMED}\r\nContent-Transfer-Encoding: binary` }],
-  // RFC 7578 §4.7: no sender should, and nothing is decoded.
-  ['Content-Transfer-Encoding: base64', { head: `${NAMED}\r\nContent-Transfer-Encoding: base64` }],
   ['a quoted boundary with spaces', withBoundary('a b (c)', 'boundary="a b (c)"')],
   ['a boundary with an apostrophe, and no quotes', withBoundary("a'b", "boundary=a'b")],
   ['a boundary of 70 characters', withBoundary('b'.repeat(70), `boundary=${'b'.repeat(70)}`)],
@@ -73,6 +71,12 @@ const REFUSED: readonly (readonly [what: string, status: number, code: string, g
     400,
     'invalid_request',
     { head: 'Content-Disposition: attachment; name="file"' },
+  ],
+  [
+    'Content-Transfer-Encoding: base64 (RFC 7578 §4.7)',
+    415,
+    'unsupported_media_type',
+    { head: `${NAMED}\r\nContent-Transfer-Encoding: base64` },
   ],
   ['multipart/mixed', 415, 'unsupported_media_type', withBoundary('b', 'boundary=b', 'multipart/mixed')],
   ['no boundary', 400, 'malformed_multipart', { contentType: 'multipart/form-data' }],
