@@ -9,6 +9,7 @@ import type { JournalQueries } from './admin/journal-queries.ts';
 import type { Scrubs } from './admin/scrubs.ts';
 import type { Views } from './admin/views.ts';
 import { Clocks } from './clock.ts';
+import type { Crash } from './crash.ts';
 import { createDoubleParts, type Services } from './double-parts.ts';
 import { startCollector, type CollectorOptions } from './collector.ts';
 import { shownValue, type Config, type Source } from './config.ts';
@@ -41,6 +42,8 @@ export interface ServerOptions extends Partial<Pick<Log, 'droppedLines'>> {
   readonly version: string;
   /** Armed at start, for every namespace. */
   readonly rules?: readonly Rule[];
+  /** Kills the process. Absent: the process is not the server's own. */
+  readonly crash?: Crash | undefined;
   /** For tests that hold every exchange against the contract. */
   readonly observe?: AppObserver;
 }

@@ -9,6 +9,7 @@ import { NamespaceStates } from './admin/state.ts';
 import { Views } from './admin/views.ts';
 import type { ServerOptions } from './app.ts';
 import type { Clocks } from './clock.ts';
+import { crashRefusalOf } from './crash.ts';
 import { EVERYBODY, RuleBook } from './faults/rule-book.ts';
 import { isLoopback } from './http/addresses.ts';
 import { MediaIds } from './ids.ts';
@@ -43,10 +44,11 @@ export interface DoubleParts {
 }
 
 export function createDoubleParts(
-  { config, fixtures, rules: armed = [] }: Pick<ServerOptions, 'config' | 'fixtures' | 'rules'>,
+  options: Pick<ServerOptions, 'config' | 'crash' | 'fixtures' | 'rules'>,
   { clocks, ids, uploads, expiries, media, reader }: Services,
   { storage, damages }: { readonly storage: Storage; readonly damages: DamageBook },
 ): DoubleParts {
+  const { config, fixtures, rules: armed = [], crash } = options;
   const rules = new RuleBook(config.seed ?? null, (namespace) => clocks.now(namespace));
   rules.add(EVERYBODY, armed);
   const limits = { maxEntries: config.journalEntries, maxBytes: config.journalBytes };
@@ -81,6 +83,12 @@ export function createDoubleParts(
     live,
     newRuleId: (namespace) => `rule-${ruleIds.next(namespace).slice(0, 8)}`,
     isTtlNeeded: !isLoopback(config.host),
+    crashRefusal: crashRefusalOf(options),
+    crash: () => {
+      journal?.settle();
+      if (crash !== undefined) return crash();
+      throw new Error('a rule that crashes was armed where none may be');
+    },
     onReset: (namespace) => {
       ids.reset(namespace);
       ruleIds.reset(namespace);

@@ -5,10 +5,12 @@
 import { createRequire } from 'node:module';
 import { readFile } from 'node:fs/promises';
 import { openServer, type Server, type ServerOptions } from './app.ts';
-import { ConfigError, resolveConfig, type ConfigInput } from './config.ts';
+import { ConfigError, resolveConfig, type Config, type ConfigInput } from './config.ts';
+import { crashRefusalOf } from './crash.ts';
 import { createDouble, type TestDouble } from './double.ts';
 import type { Rule } from './faults/rules.ts';
 import { DEFAULT_FIXTURES, parseFixtures, type Fixtures } from './media/accounts.ts';
+import { flagOf } from './settings.ts';
 import { openLog, type Log } from './telemetry.ts';
 
 export type { ResetScope, Settled } from './admin/controls.ts';
@@ -39,20 +41,31 @@ export async function startServer(options: ConfigInput = {}): Promise<TestDouble
     { source: 'option', values: options },
     { source: 'default', values: TEST_DEFAULTS },
   ]);
+  refuseCommandOnly(resolved.config);
   return createDouble(await startWith(resolved, openLog(resolved.config.logLevel)));
+}
+
+/** Your process is not the server's to kill, nor to start again. */
+function refuseCommandOnly({ allowCrash, restartAfter }: Config): void {
+  const name = allowCrash ? 'allowCrash' : restartAfter === undefined ? null : 'restartAfter';
+  if (name === null) return;
+  throw new ConfigError(
+    `${name}: only the command has it (xenonflare-mock serve ${flagOf(name)}): in process it would be your own process`,
+  );
 }
 
 /** As `startServer`, for a configuration that is resolved already. */
 export async function startWith(
-  { config, sources }: Pick<ServerOptions, 'config' | 'sources'>,
+  { config, sources, crash }: Pick<ServerOptions, 'config' | 'sources' | 'crash'>,
   { logger, droppedLines }: Pick<Log, 'logger' | 'droppedLines'>,
 ): Promise<Server> {
   const fixtures = await readFixtures(config.fixtures);
-  const rules = await readRules(config.rules);
+  const rules = await readRules(config.rules, crashRefusalOf({ config, crash }));
   const apiKeys = [...config.apiKeys, ...(await readKeys(config.apiKeysFile))];
   return openServer({
     config: { ...config, apiKeys },
     sources,
+    crash,
     fixtures,
     rules,
     logger,
@@ -74,12 +87,12 @@ async function readFixtures(path: string | undefined): Promise<Fixtures> {
   }
 }
 
-async function readRules(path: string | undefined): Promise<Rule[]> {
+async function readRules(path: string | undefined, crashRefusal: string | null): Promise<Rule[]> {
   if (path === undefined) return [];
   const text = await readSettingFile(path, 'rules');
   const { readRulesFile } = await import('./faults/rules-file.ts'); // With its YAML parser, which few starts need.
   try {
-    return readRulesFile(text, path);
+    return readRulesFile(text, path, crashRefusal);
   } catch (error) {
     throw new ConfigError(`rules: ${(error as Error).message}`);
   }

@@ -1,6 +1,7 @@
 // main.ts: argv → command. With cli/ the only part that touches `process`.
 import { helpText, printedConfig, readInvocation } from './cli/arguments.ts';
 import { demo } from './cli/demo.ts';
+import { holdServer } from './cli/parent.ts';
 import { serve } from './cli/serve.ts';
 import { ConfigError } from './config.ts';
 import { version } from './index.ts';
@@ -26,7 +27,8 @@ async function run(): Promise<void> {
   if (invocation.command !== 'serve') {
     throw new ConfigError(`unknown command ${JSON.stringify(invocation.command)}; there are: serve, demo`);
   }
-  return serve(invocation);
+  const isParent = invocation.config.restartAfter !== undefined && !invocation.isChild;
+  return isParent ? holdServer(invocation) : serve(invocation);
 }
 
 /** A reader that has seen enough (`--help | head -1`) is no error. What nobody listens to would be thrown, with its stack. */

@@ -203,6 +203,16 @@ export const SETTINGS = {
     placeholder: 'FILE',
     sentence: 'YAML or JSON file with rules that are armed at start, for every key.',
   }),
+  allowCrash: setting(flag, {
+    default: 'false',
+    placeholder: '',
+    sentence: 'Rules may kill this process (`crash@post-commit`). Not set: arming such a rule is 400.',
+  }),
+  restartAfter: setting(durationWithin('0s', MOST_OF_A_TIMER).optional(), {
+    placeholder: 'DURATION',
+    sentence:
+      'A server that is killed (SIGKILL, by a rule or by anybody) starts again after this time, on the same port: a parent process holds it. Not set: it stays down.',
+  }),
   seed: setting(text.optional(), {
     placeholder: 'TEXT',
     sentence: 'Makes ids, jitter and probabilities a repeatable sequence.',

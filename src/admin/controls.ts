@@ -53,6 +53,10 @@ export interface ControlsOptions {
   /** A server that others reach takes only rules that end by themselves. */
   readonly isTtlNeeded: boolean;
   readonly live: LiveExchanges;
+  /** Why no rule may kill the process; null: one may. */
+  readonly crashRefusal: string | null;
+  /** Kills the process, once the journal is written. */
+  readonly crash: () => never;
   readonly onReset: (namespace: string) => void;
 }
 
@@ -205,8 +209,9 @@ export class Controls {
 
   /** What faults do to state. */
   actionsOf(namespace: string): FaultActions {
-    const { uploads, media, clocks } = this.#options;
+    const { uploads, media, clocks, crash } = this.#options;
     return {
+      crash,
       forget: async ({ fileId, mediaType }) => {
         // Only a finalise takes an upload from the shared namespace (rule K3).
         const fallback = mediaType === undefined ? null : PUBLIC_NAMESPACE;
@@ -225,8 +230,8 @@ export class Controls {
   }
 
   #parse(namespace: string, json: unknown): ReturnType<typeof parseRules> {
-    const { newRuleId, isTtlNeeded } = this.#options;
-    return parseRules(json, () => newRuleId(namespace), { isTtlNeeded });
+    const { newRuleId, isTtlNeeded, crashRefusal } = this.#options;
+    return parseRules(json, () => newRuleId(namespace), { isTtlNeeded, crashRefusal });
   }
 
   async #staleStatus(namespace: string, { fileId = '' }: Subject): Promise<string> {

@@ -11,10 +11,14 @@ export interface Invocation {
   readonly command: string;
   readonly config: Config;
   readonly sources: Record<SettingName, Source>;
+  /** A parent process of ours started this one (cli/parent.ts). */
+  readonly isChild: boolean;
   readonly wants: 'run' | 'help' | 'version' | 'print-config';
 }
 
 const PREFIX = 'XENONFLARE_MOCK_';
+/** No setting: the pid of the process that holds this one. Of another process it means nothing, so that it may be inherited. */
+export const PARENT = 'XENONFLARE_PARENT_PID';
 
 /** @throws ConfigError */
 export async function readInvocation(
@@ -31,7 +35,8 @@ export async function readInvocation(
     { source: 'environment', values: fromEnvironment(environment) },
   ];
   if (typeof file === 'string') layers.push({ source: 'config file', values: await readConfigFile(file) });
-  return { command, ...resolveConfig(layers), wants: wantsOf(values) };
+  const isChild = environment[PARENT] === String(process.ppid);
+  return { command, ...resolveConfig(layers), isChild, wants: wantsOf(values) };
 }
 
 type Values = Readonly<Record<string, string | boolean | undefined>>;

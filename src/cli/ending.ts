@@ -6,9 +6,10 @@
 import { monotonicMs } from '../machine-time.ts';
 import type { Log } from '../telemetry.ts';
 import { startTimer, within } from '../timers.ts';
+import { killSelf } from './kill.ts';
 
 /** A terminal that is closed says SIGHUP; SIGQUIT and SIGUSR2 are what some supervisors send. */
-const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'] as const;
+export const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'] as const;
 /** Beyond the grace, for closing what is left. With what comes after it, less than the 2 s of rule D4 on a busy machine. */
 const CLOSE_MS = 1_300;
 /** After the second signal: enough to give back a data folder, where nothing hangs. */
@@ -66,6 +67,12 @@ export class Ending {
     else void this.#end(0);
   }
 
+  /** The process that holds this one is gone, and with it whoever could tell it to end. */
+  orphaned(): void {
+    this.#options.log.logger.warn('the parent process is gone: this one ends, too');
+    if (!this.#hasBegun) void this.#end(this.#options.graceMs);
+  }
+
   #told(signal: NodeJS.Signals): void {
     const { graceMs, log } = this.#options;
     log.logger.info({ signal }, this.#hasBegun ? 'told to end a second time' : 'draining');
@@ -111,8 +118,7 @@ export class Ending {
     log.logger.error('a call of the system does not return: the process kills itself');
     await log.written(LOG_MS);
     // `process.exit` waits for all threads, and one that hangs in a sync or a write never ends. Nothing less than this does.
-    process.kill(process.pid, 'SIGKILL');
-    process.abort(); // The first process of a container cannot be killed by itself.
+    killSelf();
   }
 }
 

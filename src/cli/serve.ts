@@ -9,22 +9,45 @@ import { startWith, version } from '../index.ts';
 import { Output } from '../output.ts';
 import { openLog, type Log } from '../telemetry.ts';
 import { Ending } from './ending.ts';
+import { killSelf } from './kill.ts';
 
-type Resolved = Pick<ServerOptions, 'config' | 'sources'>;
+export type Resolved = Pick<ServerOptions, 'config' | 'sources'> & {
+  /** A parent process holds this one (cli/parent.ts): it is told where the server is, and tells the world. */
+  readonly isChild: boolean;
+};
+
+/** Where a server is that can serve requests. */
+export type Where = Pick<Server, 'url' | 'adminUrl'>;
 
 /** @throws ConfigError also when the port or the data folder is taken: both want another setting */
 export async function serve(resolved: Resolved): Promise<void> {
   const { config } = resolved;
-  const log = openLog(config.logLevel, process.stderr.isTTY ? await forPeople() : undefined);
+  const log = await logOf(config);
   const ending = new Ending({ log, graceMs: config.grace });
+  if (resolved.isChild) process.once('disconnect', () => ending.orphaned()).channel?.unref();
   const starting = start(resolved, log);
   ending.closes(starting);
   const server = await starting;
   // The log has it that another process has the data folder (rule D3): what is still asked of this one can only be refused.
   void server.lost.then(() => ending.giveUp());
   if (ending.hasBegun) return;
+  if (resolved.isChild) {
+    const { url, adminUrl } = server;
+    process.send?.({ url, adminUrl } satisfies Where);
+    return;
+  }
+  announce(config, server);
+}
+
+/** Says once, on stdout, that requests can be served. */
+export function announce(config: Config, server: Where): void {
   // Not by `process.stdout`: what it cannot write, it throws at us (rule D7).
   new Output(1).write(process.stdout.isTTY ? banner(config, server) : `${readyLine(server)}\n`);
+}
+
+/** The log of this process. */
+export async function logOf({ logLevel }: Config): Promise<Log> {
+  return openLog(logLevel, process.stderr.isTTY ? await forPeople() : undefined);
 }
 
 /** Log lines that can be read. Loaded here: only a terminal needs it. */
@@ -35,7 +58,7 @@ async function forPeople(): Promise<(line: string) => string> {
 
 async function start(resolved: Resolved, log: Log): Promise<Server> {
   try {
-    return await startWith(resolved, log);
+    return await startWith({ ...resolved, crash: killSelf }, log);
   } catch (error) {
     throw asConfigError(error, resolved.config);
   }
@@ -67,12 +90,12 @@ function withUser(message: string): string {
   return user === undefined ? message : message.replace('by the user of the server', `by user ${user}`);
 }
 
-function readyLine({ url, adminUrl }: Server): string {
+function readyLine({ url, adminUrl }: Where): string {
   return JSON.stringify({ event: 'ready', url, adminUrl, pid: process.pid, version });
 }
 
 /** What a person sees first: where it is, what is safe, a line to copy. */
-export function banner(config: Config, { url, adminUrl }: Pick<Server, 'url' | 'adminUrl'>): string {
+export function banner(config: Config, { url, adminUrl }: Where): string {
   const where = config.storage === 'memory' ? 'in memory, gone when the server ends' : `in ${config.dataDir}`;
   const safety =
     config.storage === 'disk' && config.durability === 'none'

@@ -158,6 +158,8 @@ export const EFFECTS = {
     main: 'ms',
     params: z.strictObject({ ms, status: statusFrom(400).default(503) }),
   },
+  /** The process of the server is killed (SIGKILL). Where it must not be, the rule cannot be armed (rules.ts). */
+  crash: { phases: PHASES, atByte: 'zero', main: null, params: NOTHING },
   /** The upload is gone as if it had expired; the exchange goes on. */
   forget: {
     phases: ['headers', 'pre-commit', 'post-commit'],

@@ -150,6 +150,7 @@ const DEEDS: { readonly [E in Effect]: (fault: FaultOf<E>) => string } = {
   garbage: ({ phase, bytes }) =>
     `send ${showBytes(bytes)} of garbage${phase.atByte === undefined ? ' instead' : ''} and close the connection`,
   'late-commit': ({ ms, status }) => `answer ${status} and store it ${showMs(ms)} later all the same`,
+  crash: ({ phase }) => `kill the server process${withoutAnswer(phase)}`,
   forget: () => 'forget the upload as if it had expired, then go on',
   'stale-status': () => 'tell the state from before the last stored chunk',
   'fail-publish': ({ platform, reason }) =>

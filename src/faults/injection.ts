@@ -19,7 +19,7 @@ import type { Claim } from './rule-set.ts';
 import { finish, hold, interceptEnd, reset, stall, trickle, written, type Wire } from './sockets.ts';
 
 /** How the exchange ended, when a fault ended it. */
-export type Ending = 'fault-closed' | 'fault-reset' | 'client-aborted';
+export type Ending = 'fault-closed' | 'fault-reset' | 'fault-crash' | 'client-aborted';
 
 export interface InjectionOptions {
   readonly wire: Wire;
@@ -41,6 +41,8 @@ export interface FaultActions {
   /** The body of the status answer from before the last stored chunk. */
   staleStatus(subject: Subject): Promise<string>;
   failPublish(mediaId: string, failure: { platform: string; reason?: string | undefined }): Promise<void>;
+  /** Kills the process, once what is known of the exchange is on record. */
+  crash(): never;
   /** Makes the change when the namespace's clock has moved on by `ms`, or drops it. */
   later(ms: number, change: DeferredChange): void;
 }
@@ -153,6 +155,7 @@ export class Injection {
   /** The connection ends here, without an answer. Never resolves. */
   async #cut(fault: Fault): Promise<never> {
     const { wire, onEnded } = this.#options;
+    if (fault.effect === 'crash') this.#crash(null);
     if (fault.effect === 'reset') {
       onEnded('fault-reset', null);
       reset(wire);
@@ -167,6 +170,11 @@ export class Injection {
       finish(wire);
     }
     throw new NoAnswer(`${nameOfFault(fault)} of rule ${this.#claim.rule.id}`);
+  }
+
+  #crash(answerBytes: number | null): never {
+    this.#options.onEnded('fault-crash', answerBytes);
+    return this.#options.actions.crash();
   }
 
   async #wait({ ms, jitterMs }: FaultOf<'delay'>): Promise<void> {
@@ -237,14 +245,17 @@ export class Injection {
       return trickled === body.length ? end(Buffer.alloc(0)) : onEnded('client-aborted', trickled);
     }
     if (!replacesAnswer(fault)) await written(wire.response, body.subarray(0, sent));
+    if (fault.effect === 'crash') this.#crash(sent);
     if (fault.effect === 'reset') return reset(wire);
     if (fault.effect === 'delay') return this.#sendLater(fault, { body, sent, end });
-    if (fault.effect === 'stall') {
-      const isHere = await stall(wire, fault.ms ?? null);
-      onEnded(isHere ? 'fault-closed' : 'client-aborted', sent);
-    }
+    if (fault.effect === 'stall') await this.#sendNothing(fault, sent);
     if (fault.effect === 'garbage') wire.request.socket.write(noise(fault.bytes, draw));
     finish(wire);
+  }
+
+  async #sendNothing({ ms }: FaultOf<'stall'>, sent: number): Promise<void> {
+    const { wire, onEnded } = this.#options;
+    onEnded((await stall(wire, ms ?? null)) ? 'fault-closed' : 'client-aborted', sent);
   }
 
   async #sendLater({ ms, jitterMs }: FaultOf<'delay'>, { body, sent, end }: Outgoing): Promise<void> {
@@ -272,7 +283,7 @@ function replacesAnswer({ effect, phase }: Fault): boolean {
 
 /** Whether the request ends, for the route, where a fault of this effect acts; the others let it go on. */
 export function isCutting(effect: string): boolean {
-  return effect === 'close' || effect === 'reset' || effect === 'stall' || effect === 'status';
+  return ['close', 'reset', 'stall', 'status', 'crash'].includes(effect);
 }
 
 /** What a reverse proxy shows when the server behind it is not there. */

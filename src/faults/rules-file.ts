@@ -10,8 +10,8 @@ import { parseRules, type Rule } from './rules.ts';
  * A rule without an id is called by its place: `rule-2` is the second of the file.
  * @throws AppError `invalid_rule`
  */
-export function readRulesFile(text: string, fileName: string): Rule[] {
-  return parseRules(dataOf(text, fileName), (at) => `rule-${at + 1}`, { fileName });
+export function readRulesFile(text: string, fileName: string, crashRefusal: string | null = null): Rule[] {
+  return parseRules(dataOf(text, fileName), (at) => `rule-${at + 1}`, { fileName, crashRefusal });
 }
 
 /** JSON is YAML, too. */

@@ -52,6 +52,8 @@ export interface Rule {
 export interface ParseOptions {
   /** A server that others reach takes only rules that end by themselves. */
   readonly isTtlNeeded?: boolean;
+  /** Why no rule may kill the process; null or absent: one may. */
+  readonly crashRefusal?: string | null;
   /** What a refusal names as the source. */
   readonly fileName?: string;
 }
@@ -252,20 +254,30 @@ type ParsedRule = z.output<typeof ruleSchema>;
 
 function problemsIn(
   item: unknown,
-  { isTtlNeeded = false }: ParseOptions,
+  options: ParseOptions,
   ids: Set<string>,
 ): { problems: PlacedProblem[]; rule: ParsedRule | null } {
   const { success, data, error } = ruleSchema.safeParse(item);
   if (!success) return { problems: problemsOf(error.issues), rule: null };
-  const problems: PlacedProblem[] = [];
-  if (isTtlNeeded && data.ttlMs === null) {
-    problems.push({ path: ['ttlMs'], message: 'a server that others reach needs it, such as "10m"' });
-  }
+  const problems = forbiddenIn(data, options);
   if (data.id !== undefined && ids.has(data.id)) {
     problems.push({ path: ['id'], message: `another rule has the id ${JSON.stringify(data.id)} already` });
   }
   if (data.id !== undefined) ids.add(data.id);
   return { problems, rule: data };
+}
+
+/** What this server does not take, although it is a rule. */
+function forbiddenIn(
+  { ttlMs, fault }: ParsedRule,
+  { isTtlNeeded = false, crashRefusal = null }: ParseOptions,
+): PlacedProblem[] {
+  const problems: PlacedProblem[] = [];
+  if (isTtlNeeded && ttlMs === null)
+    problems.push({ path: ['ttlMs'], message: 'a server that others reach needs it, such as "10m"' });
+  if (crashRefusal !== null && fault.effect === 'crash')
+    problems.push({ path: ['fault'], message: crashRefusal });
+  return problems;
 }
 
 function withId(rule: ParsedRule, item: unknown, newId: () => string): Rule {

@@ -4,11 +4,19 @@
 // `null` means "not known" or "none", so that every field but `requestId` is always there.
 // Must not know: how an exchange is observed, a server, uploads.
 
-export const OUTCOMES = ['answered', 'client-aborted', 'fault-closed', 'fault-reset', 'refused'] as const;
+export const OUTCOMES = [
+  'answered',
+  'client-aborted',
+  'fault-closed',
+  'fault-reset',
+  'fault-crash',
+  'refused',
+] as const;
 
 /**
  * How it ended. `answered` and `refused`: the whole answer was handed to the socket, the latter with an error code of
- * ours. `client-aborted`: the client left first. `fault-…`: a rule ended the connection, with FIN or RST.
+ * ours. `client-aborted`: the client left first. `fault-closed`, `fault-reset`: a rule ended the connection, with
+ * FIN or RST. `fault-crash`: a rule killed the server in it.
  */
 export type Outcome = (typeof OUTCOMES)[number];
 

@@ -59,6 +59,7 @@ const ENDINGS_WITHOUT_ANSWER: readonly Exchange['outcome'][] = [
   'client-aborted',
   'fault-closed',
   'fault-reset',
+  'fault-crash',
 ];
 
 /** Whether a transport may send it again. Of a namespace without such an exchange nobody needs to ask for replays. */

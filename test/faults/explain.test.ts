@@ -94,6 +94,8 @@ it.each([
     'before the first byte of the answer’s body, send 256 bytes of garbage and close',
   ],
   ['late-commit:2s', 'answer 503 and store it 2s later all the same.'],
+  ['crash@post-commit', 'after what came is stored, kill the server process without an answer.'],
+  ['crash@response:7', 'after 7 bytes of the answer’s body, kill the server process.'],
   ['forget', 'forget the upload as if it had expired, then go on.'],
   ['stale-status', 'tell the state from before the last stored chunk.'],
   ['fail-publish:youtube', 'after the entry is stored, let its youtube end as failed.'],
