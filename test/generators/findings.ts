@@ -29,8 +29,8 @@ export const ACCEPTED: Readonly<Record<string, readonly Finding[]>> = {
     },
     {
       code: 'ST202',
-      operations: ['POST /requests/wait'],
-      reason: '408 with what was seen is the answer of a wait for exchanges that do not come.',
+      operations: ['POST /requests/wait', 'POST /rules/{id}/wait'],
+      reason: '408 with what was seen is the answer of a wait for what does not come.',
     },
     {
       code: 'ST202',

@@ -35,7 +35,7 @@ def before_call(context, case, kwargs):
     body = case.body
     if not isinstance(body, dict):
         return
-    if operation == "waitForRequests" and type(body.get("timeoutMs", WAIT_MS)) is int:
+    if operation in ("waitForRequests", "waitForRule") and type(body.get("timeoutMs", WAIT_MS)) is int:
         if body.get("timeoutMs", WAIT_MS + 1) > WAIT_MS:
             body["timeoutMs"] = WAIT_MS
     if not is_good(case):
