@@ -11,7 +11,10 @@ const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|[{}[\]]/gs;
 const STRING = /"(?:[^"\\]|\\.)*"/gs;
 const COLON = /\s*:/y;
 
-/** The value of a JSON text, with marks. @throws SyntaxError */
+/** Of more, what goes through values one in another would run out of stack. */
+const MAX_DEPTH = 1_000;
+
+/** The value of a JSON text, with marks. @throws SyntaxError, also when it is nested deeper than MAX_DEPTH */
 export function parseExactly(text: string): unknown {
   const lossy: unknown = JSON.parse(text);
   const marked = withMarks(text);
@@ -36,6 +39,7 @@ function withMarks(text: string): string {
   /** The names of each object that is open, how often it has each; null for an array. */
   const open: (Set<string> | null)[] = [];
   return text.replaceAll(TOKEN, (token, at: number) => {
+    if (open.length > MAX_DEPTH) throw new SyntaxError(`nested deeper than ${MAX_DEPTH}`);
     if (token.startsWith('"'))
       return markedString(token, isName(text, at + token.length) ? open.at(-1) : null);
     if (token === '{') open.push(new Set());

@@ -87,6 +87,11 @@ export class ChunkWriter {
     return this.#phase === 'receiving' ? this.#rules.silentMs() : 0;
   }
 
+  /** All of its bytes have come, and its record is being stored: from here on it ends by itself. */
+  get isCommitting(): boolean {
+    return this.#phase === 'committing';
+  }
+
   /** Resolves when none of its bytes is on the way to the storage any more, and never rejects. */
   async settled(): Promise<void> {
     await this.#storing.catch(() => undefined); // Whoever wrote them is told.
@@ -189,7 +194,7 @@ export class ChunkWriter {
   /** Ends a writer that did not commit: its bytes are cut off. Never rejects, does nothing after a commit. */
   async abort(): Promise<void> {
     if (this.#phase === 'ended') return;
-    this.#phase = 'committing'; // From here on it is not to be superseded: it ends by itself.
+    this.#phase = 'committing';
     const ended = this.#upload.inTurn(async () => {
       await this.#cutOff();
       this.#end();

@@ -132,6 +132,12 @@ export class OpenUpload {
     return this.storage.bytes.reconcile(this.place, this.state?.chunks.extents() ?? []);
   }
 
+  /** Whom a deletion ends. Of an upload that does not exist yet, a chunk that is still being received comes after it. */
+  writersToDelete(): readonly ChunkWriter[] {
+    const all = [...this.writers.values()];
+    return this.state === null ? all.filter(({ isCommitting }) => isCommitting) : all;
+  }
+
   /**
    * Called, in turn, when it is whole. A chunk that is still in flight was begun for another totalChunks, and is refused with
    * its next bytes: what came of it must not become the entry's, and its last ones must not come when the others are moved

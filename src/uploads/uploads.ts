@@ -194,8 +194,10 @@ export class Uploads {
     try {
       for (;;) {
         if (!isMeant(upload.state)) return false;
-        for (const writer of upload.writers.values()) writer.refuseDeleted();
-        await Promise.all([...upload.writers.values()].map((writer) => writer.ended));
+        const writers = upload.writersToDelete();
+        if (upload.state === null && writers.length === 0) return false;
+        for (const writer of writers) writer.refuseDeleted();
+        await Promise.all(writers.map((writer) => writer.ended));
         const wasThere = await upload.inTurn(() => this.#eraseUnwritten(upload));
         if (wasThere !== null) return wasThere;
       }

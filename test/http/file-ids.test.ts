@@ -56,7 +56,7 @@ async function send(server: TestServer, fileId: string | Buffer): Promise<Awaite
 
 /** Only names of ours: hashes, ids, namespaces. */
 const OUR_NAMES =
-  /^(lock|format|reserve|spool\/|(ledgers|bytes)\/((uploads|media)\/((public|ns_[0-9a-f]{16})\/([0-9a-f]{2}\/([0-9a-f]{24,40}(\.log|\/(main|c\d+)?))?)?)?)?)$/;
+  /^(lock|format|reserve\/\d*|spool\/|(ledgers|bytes)\/((uploads|media)\/((public|ns_[0-9a-f]{16})\/([0-9a-f]{2}\/([0-9a-f]{24,40}(\.log|\/(main|c\d+)?))?)?)?)?)$/;
 
 it('no fileId touches a path outside the data folder, or makes a name inside it', async () => {
   const parent = await temporaryFolder();

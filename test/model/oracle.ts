@@ -69,7 +69,7 @@ export function step(state: State, asked: Asked, order: ChunkOrder): Step {
     case 'status':
       return same(state, JSON.stringify([state.upload !== null, prefixOf(state.upload).join('').length]));
     case 'finalise':
-      return finalise(state, op, asked.id);
+      return finalise(state, op, { id: asked.id, order });
     case 'remove':
       if (state.upload === null) return { state, answer: refusal(404, 'upload_not_found') };
       return { state: { ...state, upload: null }, answer: { status: 200, text: '', entry: null } };
@@ -118,7 +118,11 @@ function receipt({ completedBy }: Upload, index: number): string {
   return completedBy === index ? 'completed' : `received ${index}`;
 }
 
-function finalise(state: State, { type, title }: Extract<Op, { kind: 'finalise' }>, id: number): Step {
+function finalise(
+  state: State,
+  { type, title }: Extract<Op, { kind: 'finalise' }>,
+  { id, order }: { readonly id: number; readonly order: ChunkOrder },
+): Step {
   const { upload, now } = state;
   if (upload === null) return { state, answer: refusal(404, 'upload_not_found') };
   const payload = `${type} ${title}`;
@@ -129,7 +133,8 @@ function finalise(state: State, { type, title }: Extract<Op, { kind: 'finalise' 
     return { state, answer: { ...answer, entry: entry.by } };
   }
   if (upload.completedBy === null) {
-    const details = { ...whereToGoOn(prefixOf(upload)), totalChunks: total };
+    const received = order === 'any' ? { received: runsOf(upload.chunks) } : {};
+    const details = { ...whereToGoOn(prefixOf(upload)), totalChunks: total, ...received };
     return { state, answer: refusal(409, 'upload_incomplete', details) };
   }
   const finished = { ...upload, entry: { by: id, payload }, touchedAt: now };
@@ -141,6 +146,18 @@ function finalise(state: State, { type, title }: Extract<Op, { kind: 'finalise' 
 
 function whereToGoOn(prefix: readonly string[]): { expectedChunkIndex: number; currentSize: number } {
   return { expectedChunkIndex: prefix.length, currentSize: prefix.join('').length };
+}
+
+/** First and last of each run of stored chunks. */
+function runsOf(chunks: Upload['chunks']): [number, number][] {
+  const runs: [number, number][] = [];
+  for (const [index, content] of chunks.entries()) {
+    const last = runs.at(-1);
+    if (content === null) continue;
+    if (last?.[1] === index - 1) last[1] = index;
+    else runs.push([index, index]);
+  }
+  return runs;
 }
 
 export function isDue({ upload, now }: State): boolean {

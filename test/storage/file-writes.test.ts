@@ -4,7 +4,13 @@ import { mkdtemp, open, readFile, rm, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { monotonicMs } from '../../src/machine-time.ts';
 import { FileWrites } from '../../src/storage/file-writes.ts';
+
+vi.mock('../../src/machine-time.ts', async (original) => {
+  const real = await original<typeof import('../../src/machine-time.ts')>();
+  return { ...real, monotonicMs: vi.fn(real.monotonicMs) };
+});
 
 /** What the kernel is made to do, and which way each write went. */
 const kernel = vi.hoisted(() => ({ takes: Number.POSITIVE_INFINITY, ways: [] as string[] }));
@@ -76,7 +82,7 @@ describe('a write', () => {
 
   it('that was slow sends the next ones to other threads, for a second', async () => {
     const writes = new FileWrites();
-    const now = vi.spyOn(performance, 'now');
+    const now = vi.mocked(monotonicMs);
     const writeAt = async (beganMs: number, endedMs: number): Promise<void> => {
       now.mockReturnValueOnce(beganMs).mockReturnValueOnce(endedMs).mockReturnValue(endedMs);
       await writes.all(file.fd, [Buffer.from('bytes')], 0);
