@@ -171,13 +171,21 @@ function responseViolations(
   if (operation === undefined) return ['the operation is not in the contract'];
   const status = operation.statuses.get(facts.status);
   if (status === undefined) return ['the status is not in the contract'];
-  const { content, headers = {} } = status.response;
-  const mediaType = findMediaType(content, facts.contentType);
-  const inBody =
-    typeof mediaType === 'string' ? [mediaType] : bodyBreaks({ ...mediaType, ...status }, facts, validate);
+  const { headers = {} } = status.response;
+  const inBody = responseBodyBreaks(status, facts, validate);
   if (facts.headers === undefined) return inBody;
   const expected = Object.entries(headers).map(([name, header]) => ({ ...header, name: name.toLowerCase() }));
   return [...valueViolations(expected, facts.headers, validate), ...inBody];
+}
+
+/** An answer whose `content` is empty has no body. */
+function responseBodyBreaks(status: StatusContract, facts: ResponseFacts, validate: Validate): string[] {
+  const { content } = status.response;
+  if (Object.keys(content).length === 0) return facts.body === '' ? [] : ['it has a body, expected none'];
+  const mediaType = findMediaType(content, facts.contentType);
+  return typeof mediaType === 'string'
+    ? [mediaType]
+    : bodyBreaks({ ...mediaType, ...status }, facts, validate);
 }
 
 /** The body's own sentences; and a refusal has one of the codes of its status. */

@@ -150,6 +150,12 @@ export const ERRORS = {
     retryable: false,
     meaning: 'The file is not of a kind that this endpoint takes.',
   },
+  precondition_failed: {
+    status: 412,
+    retryable: false,
+    meaning:
+      'Another content is stored than the one that `If-Match` names; its `ETag` changes with every chunk and every beginning.',
+  },
   range_not_satisfiable: {
     status: 416,
     retryable: false,

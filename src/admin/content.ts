@@ -1,25 +1,34 @@
 // admin/content.ts: stored bytes on the wire: whole, as one range, or as a digest.
 //
-// Promises: a single byte range is answered as RFC 9110 §14 says (206 with Content-Range, 416 with the length); bytes are
+// Promises: a single byte range is answered as RFC 9110 §14 says (206 with Content-Range, 416 with the length), and never for another
+// content than the one that `If-Range` or `If-Match` names; bytes are
 // streamed, and what is damaged is never passed on (checked-first.ts).
 // Must not know: where the bytes lie.
 import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from '../errors.ts';
 import { checkedFirst } from './checked-first.ts';
+import { isRangeMeant, judgePreconditions } from './preconditions.ts';
 import type { Content } from './views.ts';
 
-/** @throws AppError `range_not_satisfiable`; `upload_damaged`, before anything is sent of what is small, cut or not there (rule D5) */
+/** @throws AppError `precondition_failed`, `range_not_satisfiable`; `upload_damaged`, before anything is sent of what is small, cut or not there (rule D5) */
 export async function sendContent(
   request: FastifyRequest,
   reply: FastifyReply,
   content: Content,
 ): Promise<FastifyReply> {
-  const range = parseRange(request.headers.range, content.bytes, reply);
+  const tag = content.tag();
+  const verdict = judgePreconditions(request.headers, tag);
+  if (verdict === 'failed') throw new AppError('precondition_failed', otherContent(tag));
+  if (verdict === 'not-modified')
+    return reply.code(304).header('etag', tag).header('cache-control', 'no-store').send();
+  // Only a GET has ranges (RFC 9110 §14.2).
+  const isPart = request.method === 'GET' && isRangeMeant(request.headers, tag);
+  const range = isPart ? parseRange(request.headers.range, content.bytes, reply) : null;
   const stream = await checkedFirst(content, range ?? undefined);
   // A client chose the bytes: no browser may take them for a page of ours, whatever they look like.
   reply.type('application/octet-stream').header('x-content-type-options', 'nosniff');
-  reply.header('accept-ranges', 'bytes').header('cache-control', 'no-store');
+  reply.header('accept-ranges', 'bytes').header('cache-control', 'no-store').header('etag', tag);
   if (range === null) return reply.header('content-length', content.bytes).send(stream);
   const { start, length } = range;
   return reply
@@ -27,6 +36,10 @@ export async function sendContent(
     .header('content-range', `bytes ${start}-${start + length - 1}/${content.bytes}`)
     .header('content-length', length)
     .send(stream);
+}
+
+function otherContent(tag: string): string {
+  return `If-Match names another content than is stored now, whose ETag is ${tag}: it grew, or was deleted and begun anew; read it from its first byte`;
 }
 
 export async function sha256Of(content: Content): Promise<string> {
@@ -41,7 +54,7 @@ function parseRange(
   bytes: number,
   reply: FastifyReply,
 ): { start: number; length: number } | null {
-  const [, first, last] = /^bytes=(\d*)-(\d*)$/.exec(header ?? '') ?? [];
+  const [, first, last] = /^bytes=(\d*)-(\d*)$/i.exec(header ?? '') ?? [];
   const asked = first === undefined || last === undefined ? null : boundsOf(first, last, bytes);
   if (asked === null) return null;
   const end = Math.min(asked.end, bytes - 1);

@@ -22,11 +22,11 @@ export class Contents {
   async ofUpload(ref: UploadRef, part: 'gapless' | 'all'): Promise<StoredContent> {
     const found = await this.#uploads.content(ref, part);
     if (found === null) throw noUpload(ref.fileId);
-    const { place, extents, finalization, currentSize, sums } = found;
+    const { place, extents, finalization, currentSize, sums, life } = found;
     const { bytes } = sums;
-    if (finalization === null) return { place, extents, bytes, currentSize, sums };
+    if (finalization === null) return { place, extents, bytes, currentSize, sums, life };
     // The upload's own say more than the entry's, which may be of several chunks together, or none.
-    return { ...(await this.#media.contentOf(finalization.namespace, finalization.mediaId)), sums };
+    return { ...(await this.#media.contentOf(finalization.namespace, finalization.mediaId)), sums, life };
   }
 
   /** @throws AppError `media_not_found`, `upload_damaged` */

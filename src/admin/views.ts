@@ -7,6 +7,7 @@ import { AppError, invalidFields } from '../errors.ts';
 import type { EntryView, PublishFailure } from '../media/entry.ts';
 import type { Media } from '../media/media.ts';
 import type { StoredEntry } from '../media/stored-entry.ts';
+import { tagOf } from '../integrity/content-tag.ts';
 import type { ContentVerifier, OnRead, Verified } from '../integrity/content-verifier.ts';
 import type { DamageBook } from '../integrity/damage-book.ts';
 import type { ByteRange, DamagedChunk, FindContent } from '../integrity/stored-content.ts';
@@ -71,6 +72,8 @@ export interface EntryDetails extends EntryView {
 /** What is read is held against its CRC-32s: `read` throws, before the last byte of what is damaged (rule D5). */
 export interface Content {
   readonly bytes: number;
+  /** An entity-tag that no other content of this address ever has. */
+  readonly tag: () => string;
   read(range?: ByteRange): AsyncIterable<Buffer>;
 }
 
@@ -130,7 +133,11 @@ export class Views {
 
   async #content(find: FindContent): Promise<Content> {
     const content = await find();
-    return { bytes: content.bytes, read: (range) => this.#options.reader.read(find, range, content) };
+    return {
+      bytes: content.bytes,
+      tag: () => tagOf(content),
+      read: (range) => this.#options.reader.read(find, range, content),
+    };
   }
 
   /** An entry made of it stays. @throws AppError `upload_not_found` */

@@ -258,7 +258,7 @@ type SniffedContent = Pick<StoredContent, 'place' | 'extents'> & { readonly sums
 /** The first bytes; a chunk that is whole in them is held against its CRC-32 (rule D5). */
 async function headOf(reader: VerifiedReader, content: SniffedContent): Promise<Buffer> {
   const { bytes } = content.sums;
-  const whole = { ...content, bytes, currentSize: bytes };
+  const whole = { ...content, bytes, currentSize: bytes, life: '' };
   const pieces: Buffer[] = [];
   const range = { start: 0, length: SNIFF_BYTES };
   for await (const piece of reader.read(() => Promise.resolve(whole), range)) pieces.push(piece);

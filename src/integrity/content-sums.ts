@@ -108,6 +108,13 @@ export class ContentSums {
     return low;
   }
 
+  /** Everything that they say, for a digest of it. */
+  columns(): readonly Uint8Array[] {
+    const { buffer: starts } = this.#starts;
+    const { buffer: crc32s } = this.#crc32s;
+    return [new Uint8Array(starts), new Uint8Array(crc32s)];
+  }
+
   /** For a ledger: neighbours are put together until there are few enough. */
   record(): RecordedSums {
     const perRun = Math.ceil(this.count / MAX_RECORDED_RUNS);

@@ -9,6 +9,8 @@ export interface StoredContent {
   readonly place: Place;
   readonly extents: readonly Extent[];
   readonly bytes: number;
+  /** Differs when the content was deleted and begun anew; does not when it grows, or moves into its entry. */
+  readonly life: string;
   /** Up to the first gap: chunks beyond it have no place in the content yet. */
   readonly currentSize: number;
   /** Null: none are on record, of an entry that was made before there were any. */
@@ -52,6 +54,23 @@ export const MAX_LISTED_CHUNKS = 100;
 /** Without any on record, the whole is one run. */
 export function runsOf({ sums, bytes }: StoredContent): ContentSums {
   return sums ?? ContentSums.ofChunks([{ index: 0, bytes, crc32: 0 }], 1);
+}
+
+/** Whether the bytes of the range are those that they were then, by all that is on record of them. */
+export function isSamePart(then: StoredContent, now: StoredContent, range: ByteRange): boolean {
+  if (then.life !== now.life) return false;
+  const [before, after] = [runsOf(then), runsOf(now)];
+  const end = range.start + range.length;
+  for (let row = Math.max(before.rowFrom(range.start + 1) - 1, 0); ; row += 1) {
+    const run = before.run(row);
+    if (run === undefined || run.start >= end) return true;
+    if (!isSameRun(run, after)) return false;
+  }
+}
+
+export function isSameRun(run: Run, runs: ContentSums): boolean {
+  const same = runs.run(runs.rowFrom(run.start));
+  return same?.start === run.start && same.bytes === run.bytes && same.crc32 === run.crc32;
 }
 
 export function damagedChunk(content: StoredContent, { run, problem, actual }: FoundDamage): DamagedChunk {

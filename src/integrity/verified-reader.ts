@@ -3,7 +3,8 @@
 // Promises: of a chunk that is not what was stored, its last byte is never handed on: whoever has read to the end has right bytes.
 // A chunk that is cut or not there is refused before the first byte, also to whoever asks for a part of it. Damage is said only of
 // what is still there when it was found: a content can be moved into its entry, removed or begun anew while it is read, and then it
-// is read on at its new place, or it is gone. Memory does not grow with the content.
+// is read on at its new place, or it is gone. The last byte is never handed on unless the content is still the one that was begun: two
+// lives of an upload are never one content. Memory does not grow with the content.
 // Must not know: HTTP, how contents are found.
 import { isDamage, uploadChanged } from '../errors.ts';
 import { sliceExtents } from '../storage/extents.ts';
@@ -14,6 +15,8 @@ import {
   absentRuns,
   contentDamage,
   damagedChunk,
+  isSamePart,
+  isSameRun,
   runsOf,
   wholeRuns,
   type ByteRange,
@@ -38,14 +41,27 @@ export class VerifiedReader {
   /**
    * The content, or the part of it that `range` names.
    * @param first what `find` resolved to, if the caller has it
-   * @throws AppError `upload_damaged`; what `find` throws
+   * @throws AppError `upload_damaged`; `upload_not_found`, when it was begun anew meanwhile; what `find` throws
    */
   async *read(find: FindContent, range?: ByteRange, first?: StoredContent): AsyncIterable<Buffer> {
-    let content = first ?? (await find());
+    const content = first ?? (await find());
     const { start, length } = range ?? { start: 0, length: content.bytes };
     const end = Math.min(start + length, content.bytes);
-    const check = content.sums === null ? null : new SumCheck(content.sums, start);
+    const part = { start, length: end - start };
     let at = start;
+    for await (const piece of this.#read(content, find, part)) {
+      at += piece.length;
+      if (at >= end && !isSamePart(content, await find(), part)) throw uploadChanged();
+      yield piece;
+    }
+  }
+
+  /** From wherever the content is meanwhile. */
+  async *#read(first: StoredContent, find: FindContent, part: ByteRange): AsyncIterable<Buffer> {
+    let content = first;
+    const end = part.start + part.length;
+    const check = content.sums === null ? null : new SumCheck(content.sums, part.start);
+    let at = part.start;
     for (let moves = 0; at < end; moves += 1) {
       try {
         for await (const piece of this.#pieces(content, { start: at, length: end - at }, check)) {
@@ -91,7 +107,7 @@ export class VerifiedReader {
   ): Promise<StoredContent> {
     const now = await find();
     const damages = error instanceof Found ? error.damages : [];
-    if (!damages.every(({ run }) => isSameRun(run, now))) throw uploadChanged();
+    if (!isSameLife(content, now, damages)) throw uploadChanged();
     const isMoved = keyOf(now) !== keyOf(content) && moves < MAX_MOVES;
     const isOfBytes = damages.some(({ problem }) => problem === 'crc32');
     if (isMoved && !isOfBytes) return now;
@@ -121,11 +137,8 @@ class Found extends Error {
   }
 }
 
-/** The content that is there now has the same on record: it is no other that was begun anew. */
-function isSameRun(run: FoundDamage['run'], now: StoredContent): boolean {
-  const runs = runsOf(now);
-  const same = runs.run(runs.rowFrom(run.start));
-  return same?.start === run.start && same.bytes === run.bytes && same.crc32 === run.crc32;
+function isSameLife(then: StoredContent, now: StoredContent, damages: readonly FoundDamage[]): boolean {
+  return then.life === now.life && damages.every(({ run }) => isSameRun(run, runsOf(now)));
 }
 
 function runAt(content: StoredContent, at: number): FoundDamage['run'] {

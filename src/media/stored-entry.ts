@@ -42,8 +42,10 @@ function sumsOf({ sums }: ContentRecord): ContentSums | null {
 }
 
 export function contentOf({ entry, extents, sums }: StoredEntry): StoredContent {
-  const { namespace, id, bytes } = entry;
-  return { place: placeOf(namespace, id), extents, bytes, currentSize: bytes, sums };
+  const { namespace, id, bytes, createdAt } = entry;
+  const place = placeOf(namespace, id);
+  // With a seed an id can come again, after a reset.
+  return { place, extents, bytes, currentSize: bytes, sums, life: String(createdAt) };
 }
 
 export function placeOf(namespace: string, id: string): Place {

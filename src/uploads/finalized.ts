@@ -24,7 +24,11 @@ export interface FinalizedContent {
 export type MakeEntry = (finalized: FinalizedContent & { readonly isNew: boolean }) => Promise<Error | null>;
 /** Of an upload, finalised or not. */
 export type UploadContent = Omit<FinalizedContent, 'bytes' | 'finalization' | 'sums'> &
-  Pick<UploadState, 'finalization' | 'currentSize'> & { readonly sums: ContentSums };
+  Pick<UploadState, 'finalization' | 'currentSize'> & {
+    readonly sums: ContentSums;
+    /** Differs when the upload was deleted and begun anew: when its first chunk was stored. */
+    readonly life: string;
+  };
 
 export function handOver(place: Place, finalization: Finalization, state: UploadState): FinalizedContent {
   const { chunks, receivedBytes } = state;
@@ -37,5 +41,6 @@ export function contentIn(place: Place, state: UploadState, part: 'gapless' | 'a
   const { finalization, chunks, nextIndex, currentSize } = state;
   const [end, count] = part === 'all' ? [undefined, chunks.count] : [nextIndex, nextIndex];
   const sums = ContentSums.ofChunks(chunks, count);
-  return { place, extents: chunks.extents(end), finalization, currentSize, sums };
+  const life = String(chunks.get(0)?.at ?? '');
+  return { place, extents: chunks.extents(end), finalization, currentSize, sums, life };
 }

@@ -20,6 +20,8 @@ export const MISSING =
     ? `skipped: this machine has no ${NGINX === undefined ? 'nginx' : 'openssl'} (apt-get install nginx openssl)`
     : null;
 
+if (MISSING !== null) console.warn(MISSING);
+
 /** `nobody`, on Debian. */
 const UNPRIVILEGED = 65_534;
 const STARTS = 5;
