@@ -20,7 +20,7 @@ export async function allowOrigins(app: FastifyInstance, origins: readonly strin
     await app.register(cors, {
       origin: origins.includes('*') ? '*' : [...origins],
       methods: ['GET', 'PUT', 'POST', 'DELETE', 'OPTIONS'],
-      exposedHeaders: ['X-Request-Id'],
+      exposedHeaders: ['X-Request-Id', 'ETag', 'Content-Range', 'Accept-Ranges'],
       maxAge: PREFLIGHT_SECONDS,
     });
   }

@@ -112,6 +112,15 @@ describe.each(['an upload', 'an entry'])('the content of %s', (kind) => {
   });
 });
 
+it('a page of an allowed origin can read what it needs to go on: the tag, and which bytes came', async () => {
+  const origin = 'https://page.example.com';
+  const server = await openTestServer({ adminCorsOrigin: [origin] });
+  await begin(server, FIRST);
+  const { headers } = await read(server, UPLOAD, { origin, range: 'bytes=2-4' });
+  const exposed = headers.get('access-control-expose-headers') ?? '';
+  for (const name of ['ETag', 'Content-Range', 'Accept-Ranges']) expect(exposed.split(', ')).toContain(name);
+});
+
 describe('the ETag of an upload', () => {
   it.each(['memory', 'disk'] as const)(
     'changes when it is deleted and begun anew, in %s: two files are never one',
