@@ -108,7 +108,9 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   }
   let closing: Promise<void> | null = null;
   const close = (): Promise<void> => {
-    double.journal?.close(); // Whoever waits for an exchange would keep the server from closing.
+    // Whoever waits for an exchange or a rule would keep the server from closing.
+    double.journal?.close();
+    double.controls.close();
     return (closing ??= http.close().then(closeStores));
   };
   return {

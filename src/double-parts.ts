@@ -3,6 +3,7 @@
 // Must not know: HTTP, how the server starts and ends.
 import { Contents } from './admin/contents.ts';
 import { Controls } from './admin/controls.ts';
+import { Hints } from './admin/hints.ts';
 import { JournalQueries } from './admin/journal-queries.ts';
 import { Scrubs } from './admin/scrubs.ts';
 import { NamespaceStates } from './admin/state.ts';
@@ -72,6 +73,7 @@ export function createDoubleParts(
   // A sequence of their own: with a seed, arming a rule must not change the ids of entries.
   const ruleIds = new MediaIds(config.seed === undefined ? null : `${config.seed}/rules`);
   const live = new LiveExchanges();
+  const hints = new Hints({ rules, journal, isOpen: config.apiKeys.length === 0 });
   const controls = new Controls({
     rules,
     journal,
@@ -81,6 +83,7 @@ export function createDoubleParts(
     media,
     states,
     live,
+    hints,
     newRuleId: (namespace) => `rule-${ruleIds.next(namespace).slice(0, 8)}`,
     isTtlNeeded: !isLoopback(config.host),
     crashRefusal: crashRefusalOf(options),
@@ -95,6 +98,6 @@ export function createDoubleParts(
     },
   });
   const scrubs = new Scrubs({ uploads, media, views, damages });
-  const queries = new JournalQueries({ journal, controls });
+  const queries = new JournalQueries({ journal, controls, hints });
   return { rules, journal, queries, controls, views, scrubs, live };
 }

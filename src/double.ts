@@ -19,7 +19,7 @@ import type { JournalEvent } from './journal/event-feed.ts';
 import type { Exchange } from './journal/exchange.ts';
 import { toHar, type Har } from './journal/har.ts';
 import type { JournalMatcher } from './journal/matcher.ts';
-import { asText, lineOf } from './journal/verify-text.ts';
+import { asText, hintLine, lineOf } from './journal/verify-text.ts';
 import type { Verdict, VerifyRequest } from './journal/verify.ts';
 
 const EVERYBODY = '*';
@@ -36,7 +36,7 @@ interface Rules {
   remove(id: string): void;
   /**
    * The rule as soon as it has fired `count` times in all (1), before anything of its fault can be seen.
-   * @throws Error after `timeoutMs` (5 s); AppError `rule_not_found`
+   * @throws Error after `timeoutMs` (5 s), or when the server is closed, with why it did not fire; AppError `rule_not_found`, also as soon as it is removed
    */
   fired(id: string, options?: { count?: number; timeoutMs?: number }): Promise<RuleView>;
   clear(): void;
@@ -158,11 +158,9 @@ function doubleOf(server: Server, namespace: string): Double {
       find: (id) => controls.rule(namespace, id),
       remove: (id) => controls.removeRule(namespace, id),
       async fired(id, { count = 1, timeoutMs = 5_000 } = {}) {
-        const { rule, hasFired } = await controls.waitForRule(namespace, id, { count, timeoutMs });
-        if (hasFired) return rule;
-        throw new Error(
-          `waited ${timeoutMs} ms for rule ${id} to fire ${count} times; it fired ${rule.fired} times: ${rule.explain}`,
-        );
+        const { rule, reason, hints } = await controls.waitForRule(namespace, id, { count, timeoutMs });
+        if (reason === null) return rule;
+        throw new Error([`${reason}: ${rule.explain}`, ...hints.map(hintLine)].join('\n'));
       },
       clear: () => controls.clearRules(namespace),
     },
@@ -185,8 +183,10 @@ function journalDouble({ queries, url, version }: Server, namespace: string): Jo
     async wait(matcher, { count = 1, timeoutMs = 5_000 } = {}) {
       const waited = await queries.wait(namespace, { ...matcher, count, timeoutMs });
       if (waited.reason === null) return waited.exchanges;
-      const nearest = waited.nearMisses.map((miss) => `\n${lineOf(miss)}`).join('');
-      throw new Error(`${waited.reason}: ${JSON.stringify(matcher)}${nearest && `\n  nearest:${nearest}`}`);
+      const { reason, nearMisses, hints } = waited;
+      const nearest = nearMisses.length === 0 ? [] : ['  nearest:', ...nearMisses.map(lineOf)];
+      const lines = [`${reason}: ${JSON.stringify(matcher)}`, ...nearest, ...hints.map(hintLine)];
+      throw new Error(lines.join('\n'));
     },
     verify: judge,
     expect(request) {

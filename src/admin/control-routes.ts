@@ -48,11 +48,10 @@ export async function controlRoutes(app: FastifyInstance, options: ControlRoutes
       ...wait,
       signal: gone.signal,
     });
-    const { rule, hasFired } = await waiting;
-    if (hasFired) return rule;
+    const { rule, reason: message, hints } = await waiting;
+    if (message === null) return rule;
     reply.code(408);
-    const message = `waited ${wait.timeoutMs} ms for rule ${rule.id} to fire ${wait.count} times; it fired ${rule.fired} times`;
-    return { timedOut: true, message, rule };
+    return { timedOut: true, message, ...(hints.length > 0 && { hints }), rule };
   });
   app.get('/state', async (request) => {
     const isWithBytes = choiceIn(request, 'bytes', ['base64']) !== undefined;

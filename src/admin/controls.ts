@@ -20,7 +20,8 @@ import { isPlatform } from '../media/platforms.ts';
 import type { Expiries } from '../uploads/expiries.ts';
 import type { Uploads } from '../uploads/uploads.ts';
 import type { LiveExchanges } from '../live-exchanges.ts';
-import { ruleFires, type RuleWait } from './rule-waits.ts';
+import type { Hints } from './hints.ts';
+import { noRule, RuleWaits, type RuleWait, type RuleWaited } from './rule-waits.ts';
 import type { NamespaceStates } from './state.ts';
 
 /** In the order in which they are done. */
@@ -57,14 +58,17 @@ export interface ControlsOptions {
   readonly crashRefusal: string | null;
   /** Kills the process, once the journal is written. */
   readonly crash: () => never;
+  readonly hints: Hints;
   readonly onReset: (namespace: string) => void;
 }
 
 export class Controls {
   readonly #options: ControlsOptions;
+  readonly #waits: RuleWaits;
 
   constructor(options: ControlsOptions) {
     this.#options = options;
+    this.#waits = new RuleWaits(options.rules, options.hints);
   }
 
   get states(): NamespaceStates {
@@ -80,8 +84,8 @@ export class Controls {
   rule(namespace: string, id: string): RuleView {
     this.#options.journal?.settle();
     const view = this.#options.rules.get(namespace, id);
-    if (view === null) throw noRule(id);
-    return view;
+    if (view !== null) return view;
+    throw noRule(id, this.#options.rules.wasArmed(namespace, id));
   }
 
   /** @param json a rule, or an array of them. @throws AppError `invalid_rule` */
@@ -103,20 +107,19 @@ export class Controls {
 
   /** @throws AppError `rule_not_found` */
   removeRule(namespace: string, id: string): void {
-    if (!this.#options.rules.rulesOf(namespace).remove(id)) throw noRule(id);
+    if (!this.#options.rules.rulesOf(namespace).remove(id))
+      throw noRule(id, this.#options.rules.wasArmed(namespace, id));
   }
 
-  /** The rule when it has fired so often, or the time is over. @throws AppError `rule_not_found` */
-  async waitForRule(
-    namespace: string,
-    id: string,
-    { count, timeoutMs, signal }: RuleWait & { readonly signal?: AbortSignal | undefined },
-  ): Promise<{ rule: RuleView; hasFired: boolean }> {
-    this.rule(namespace, id);
-    const { rules } = this.#options;
-    const hasFired = (): boolean => (rules.get(namespace, id)?.fired ?? 0) >= count;
-    await ruleFires(rules, { namespace, id }, { isOver: hasFired, timeoutMs, signal });
-    return { rule: this.rule(namespace, id), hasFired: hasFired() };
+  /** The rule when it has fired so often, or why it has not. @throws AppError `rule_not_found`, also when it goes meanwhile */
+  waitForRule(namespace: string, id: string, wait: RuleWait): Promise<RuleWaited> {
+    const find = (): RuleView => this.rule(namespace, id);
+    return this.#waits.wait({ namespace, id, find }, wait);
+  }
+
+  /** Ends every wait, so that none keeps the server from closing. */
+  close(): void {
+    this.#waits.close();
   }
 
   /**
@@ -287,13 +290,5 @@ function notAllReset(reset: Readonly<Record<string, number>>, failures: readonly
     'upload_damaged',
     `${failures.length} could not be removed (${failed[0]?.message}); everything else is reset`,
     { reset, failed },
-  );
-}
-
-function noRule(id: string): AppError {
-  const name = JSON.stringify(id.slice(0, 80));
-  return new AppError(
-    'rule_not_found',
-    `no rule ${name} is armed for this key; GET /__admin/rules lists those that are`,
   );
 }

@@ -10,17 +10,20 @@ import { nearestTo, type NearMiss } from '../journal/near-misses.ts';
 import { matchersOf, parseVerify, verify, type Verdict } from '../journal/verify.ts';
 import { parseWait } from '../journal/waits.ts';
 import type { Controls } from './controls.ts';
+import type { Hints } from './hints.ts';
 
 export interface JournalQueriesOptions {
   /** Null: the server runs with `--no-journal`. */
   readonly journal: Journal | null;
   readonly controls: Controls;
+  readonly hints: Hints;
 }
 
 /** A wait that is over; `reason`: why it did not find what it waited for. */
 export interface Waited extends Found {
   readonly reason: string | null;
   readonly nearMisses: readonly NearMiss[];
+  readonly hints: readonly string[];
 }
 
 export class JournalQueries {
@@ -57,25 +60,26 @@ export class JournalQueries {
     const result = await journal.wait(namespace, matcher, { count, timeoutMs, signal });
     const exchanges = result.timedOut ? result.seen : result.exchanges;
     const found = { exchanges, total: exchanges.length, evicted: journal.evicted(namespace) };
-    if (!result.timedOut) return { ...found, reason: null, nearMisses: [] };
+    if (!result.timedOut) return { ...found, reason: null, nearMisses: [], hints: [] };
     const nearMisses = nearestTo(matcher, journal.find(namespace).exchanges);
     const saw = `for ${count} such exchanges and saw ${exchanges.length}`;
     const reason =
       result.isClosed === true
         ? `the server was closed while somebody waited ${saw}`
         : `waited ${timeoutMs} ms ${saw}`;
-    return { ...found, reason, nearMisses };
+    return { ...found, reason, nearMisses, hints: this.#options.hints.ofMatcher(namespace, matcher) };
   }
 
   /** @param json as `POST verify` takes it. @throws as `find` */
   verify(namespace: string, json: unknown): Verdict {
     const { journal } = this;
-    const { controls } = this.#options;
+    const { controls, hints } = this.#options;
     const request = parseVerify(json);
     refuseUnknownRules(matchersOf(request), (id) => controls.wasArmed(namespace, id));
     const { exchanges } = journal.find(namespace);
     const evicted = (sinceSeq: number): number => journal.evicted(namespace, sinceSeq);
-    return verify(request, { exchanges, unfiredRules: controls.unfiredRules(namespace), evicted });
+    const evidence = { exchanges, unfiredRules: controls.unfiredRules(namespace), evicted };
+    return verify(request, evidence, (failure) => hints.ofFailure(namespace, failure));
   }
 
   #matcher(namespace: string, json: unknown): JournalMatcher {

@@ -104,11 +104,11 @@ async function waitForRequests(
   endWithClient(reply.raw);
   const namespace = options.namespaceOf(request);
   const waited = await options.queries.wait(namespace, bodyOf(request), gone.signal);
-  const { reason: message, nearMisses } = waited;
+  const { reason: message, nearMisses, hints } = waited;
   if (message === null) return foundBody(waited);
   reply.code(408);
-  const nearest = nearMisses.length === 0 ? {} : { nearMisses };
-  return { timedOut: true, message, ...nearest, ...foundBody(waited) };
+  const why = { ...(hints.length > 0 && { hints }), ...(nearMisses.length > 0 && { nearMisses }) };
+  return { timedOut: true, message, ...why, ...foundBody(waited) };
 }
 
 function verifyRequests(

@@ -72,7 +72,7 @@ function countIn([first, ...others]: readonly Span[]): number | null {
   return first !== undefined && others.length === 0 && first.from === first.to ? first.from : null;
 }
 
-function showSpans(spans: readonly Span[]): string {
+export function showSpans(spans: readonly Span[]): string {
   const shown = spans.map(showSpan);
   return shown.length === 1 ? shown.join('') : `${shown.slice(0, -1).join(', ')} and ${shown.at(-1)}`;
 }
@@ -99,7 +99,7 @@ const SIZE_UNITS = [
   ['KiB', 1024],
 ] as const;
 
-function showMs(ms: number): string {
+export function showMs(ms: number): string {
   const [unit, factor] = TIME_UNITS.find(([, of]) => ms >= of && ms % of === 0) ?? ['ms', 1];
   return `${ms / factor}${unit}`;
 }

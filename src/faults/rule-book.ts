@@ -4,7 +4,8 @@
 // operation, upload and chunk; with a seed every namespace draws a sequence of its own, the same in every run.
 // Must not know: HTTP, how a fault is carried out.
 import { Attempts } from './attempts.ts';
-import { RuleSet, type Claim, type ExchangeFacts, type RuleView } from './rule-set.ts';
+import type { ExchangeFacts } from './rule-fits.ts';
+import { RuleSet, type Claim, type RuleTrace, type RuleView } from './rule-set.ts';
 import type { Rule } from './rules.ts';
 import { createSequence } from './seeded.ts';
 
@@ -66,6 +67,10 @@ export class RuleBook {
     return this.rulesOf(namespace).get(id, this.#now(namespace));
   }
 
+  trace(namespace: string, id: string): RuleTrace | null {
+    return this.rulesOf(namespace).trace(id, this.#now(namespace));
+  }
+
   /** Whether a rule with this id was ever armed for the namespace, for everybody, or, asked of all (`*`), for anybody. */
   wasArmed(namespace: string, id: string): boolean {
     const pages = namespace === EVERYBODY ? [...this.#pages.keys()] : [namespace, EVERYBODY];
@@ -88,11 +93,12 @@ export class RuleBook {
   }
 
   claim(namespace: string, facts: ExchangeFacts): Claim | null {
+    let claim: Claim | null = null;
     for (const { rules, now } of this.#sets(namespace)) {
-      const claim = rules.claim(facts, () => this.draw(namespace), now);
-      if (claim !== null) return claim;
+      if (claim === null) claim = rules.claim(facts, () => this.draw(namespace), now);
+      else rules.mask(facts, { by: claim.rule.id, now });
     }
-    return null;
+    return claim;
   }
 
   /** The bytes of a file at which some live rule of this operation breaks. */
@@ -108,8 +114,11 @@ export class RuleBook {
 
   /** As if the namespace were new: rules, attempts and sequence. */
   reset(namespace: string): void {
-    if (namespace === EVERYBODY) this.#pages.clear();
-    else this.#pages.delete(namespace);
+    const gone = namespace === EVERYBODY ? [...this.#pages.keys()] : [namespace];
+    const sets = gone.map((name) => this.#pages.get(name)?.rules);
+    for (const name of gone) this.#pages.delete(name);
+    // Now that they are gone: whoever waits for one of their rules looks for it.
+    for (const rules of sets) rules?.clear();
   }
 
   /** Those that have rules: most exchanges of most servers meet none. */

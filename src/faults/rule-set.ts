@@ -8,18 +8,8 @@
 import type { Fault } from './effects.ts';
 import { explain } from './explain.ts';
 import { refusalOf } from '../problems.ts';
-import { MAX_RULES, type Rule, type Span } from './rules.ts';
-
-/** What is known of an exchange when it asks for its rule. */
-export interface ExchangeFacts {
-  readonly operation: string;
-  readonly fileId?: string | undefined;
-  readonly chunkIndex?: number | undefined;
-  readonly totalChunks?: number | undefined;
-  /** Of the same operation on the same upload and chunk, counted from 1. */
-  readonly attempt?: number | undefined;
-  readonly mediaType?: 'video' | 'image' | undefined;
-}
+import { fitsRule, isWithin, type ExchangeFacts } from './rule-fits.ts';
+import { MAX_RULES, type Rule } from './rules.ts';
 
 /** One of the rule's times, taken by one exchange, to be ended by `fired` or `release`. */
 export interface Claim {
@@ -45,14 +35,33 @@ export interface RuleView {
   readonly [field: string]: unknown;
 }
 
+/** What came of a rule so far: why it has fired, or has not. */
+export interface RuleTrace {
+  readonly rule: Rule;
+  readonly matched: number;
+  readonly fired: number;
+  /** Exchanges that it has and whose place is not reached yet. */
+  readonly reserved: number;
+  /** Exchanges that it had and that ended before its place. */
+  readonly released: number;
+  /** Exchanges that it fits and that an earlier rule took; `maskedBy`: the last of those rules. */
+  readonly masked: number;
+  readonly maskedBy: string | null;
+  /** Its `ttlMs` is over. */
+  readonly isExpired: boolean;
+}
+
 interface Armed {
   readonly rule: Rule;
   readonly expiresAt: number;
   matched: number;
   fired: number;
   reserved: number;
+  released: number;
+  masked: number;
+  maskedBy: string | null;
   lastFiredSeq: number | null;
-  /** Told when it fires. */
+  /** Told when it fires, or is gone. */
   readonly watchers: Set<() => void>;
 }
 
@@ -98,18 +107,23 @@ export class RuleSet {
       this.#armed = before;
       throw error;
     }
+    for (const old of before) {
+      const anew = this.#armed.find(({ rule }) => rule.id === old.rule.id);
+      if (anew === undefined) tellWatchers(old);
+      else for (const watcher of old.watchers) anew.watchers.add(watcher);
+    }
   }
 
   /** False: there is none with this id. Claims that are out stay good. */
   remove(id: string): boolean {
-    const left = this.#armed.filter(({ rule }) => rule.id !== id);
-    const isFound = left.length < this.#armed.length;
-    this.#armed = left;
-    return isFound;
+    const gone = this.#armed.filter(({ rule }) => rule.id === id);
+    this.#armed = this.#armed.filter(({ rule }) => rule.id !== id);
+    gone.forEach(tellWatchers);
+    return gone.length > 0;
   }
 
   clear(): void {
-    this.#armed = [];
+    this.#armed.splice(0).forEach(tellWatchers);
   }
 
   list(now: number): RuleView[] {
@@ -121,11 +135,18 @@ export class RuleSet {
     return armed === undefined ? null : viewOf(armed, now);
   }
 
-  /** @returns ends it; what is told is that the rule fired */
+  /** @returns ends it; what is told is that the rule fired, or is gone. One that takes its place by its id is watched on. */
   watch(id: string, watcher: () => void): () => void {
-    const watchers = this.#armed.find(({ rule }) => rule.id === id)?.watchers;
-    watchers?.add(watcher);
-    return () => void watchers?.delete(watcher);
+    const watchers = (): Set<() => void> | undefined =>
+      this.#armed.find(({ rule }) => rule.id === id)?.watchers;
+    watchers()?.add(watcher);
+    return () => void watchers()?.delete(watcher);
+  }
+
+  /** Null: there is none with this id. */
+  trace(id: string, now: number): RuleTrace | null {
+    const armed = this.#armed.find(({ rule }) => rule.id === id);
+    return armed === undefined ? null : { ...armed, isExpired: now >= armed.expiresAt };
   }
 
   /** Whether a rule with this id is armed or was, since the namespace was last reset. */
@@ -151,18 +172,37 @@ export class RuleSet {
 
   /** The rule of this exchange. `draw` gives the next number in [0, 1) of the namespace's sequence. */
   claim(facts: ExchangeFacts, draw: () => number, now: number): Claim | null {
-    for (const armed of this.#armed) {
-      if (!isLive(armed, facts.operation, now) || !isMatch(armed.rule, facts)) continue;
+    for (const [at, armed] of this.#armed.entries()) {
+      if (!isLive(armed, facts.operation, now) || !fitsRule(armed.rule, facts)) continue;
       armed.matched += 1;
-      if (isDue(armed, draw)) return take(armed);
+      if (!isDue(armed, draw)) continue;
+      this.mask(facts, { by: armed.rule.id, now, from: at + 1 });
+      return take(armed);
     }
     return null;
+  }
+
+  /** An earlier rule has this exchange: those behind it, from that place on, never get to see it. */
+  mask(facts: ExchangeFacts, { by, now, from = 0 }: { by: string; now: number; from?: number }): void {
+    for (let at = from; at < this.#armed.length; at += 1) {
+      const armed = this.#armed[at];
+      if (armed === undefined || !isLive(armed, facts.operation, now) || !fitsRule(armed.rule, facts))
+        continue;
+      armed.masked += 1;
+      armed.maskedBy = by;
+    }
   }
 }
 
 function arm(rule: Rule, now: number): Armed {
   const expiresAt = rule.ttlMs === null ? Number.POSITIVE_INFINITY : now + rule.ttlMs;
-  return { rule, expiresAt, matched: 0, fired: 0, reserved: 0, lastFiredSeq: null, watchers: new Set() };
+  const counts = { matched: 0, fired: 0, reserved: 0, released: 0, masked: 0 };
+  return { rule, expiresAt, ...counts, maskedBy: null, lastFiredSeq: null, watchers: new Set() };
+}
+
+/** A watcher may end its watch while it is told. */
+function tellWatchers({ watchers }: Armed): void {
+  for (const watcher of watchers) watcher();
 }
 
 function isExhausted({ rule, fired, expiresAt }: Armed, now: number): boolean {
@@ -171,40 +211,6 @@ function isExhausted({ rule, fired, expiresAt }: Armed, now: number): boolean {
 
 function isLive(armed: Armed, operation: string, now: number): boolean {
   return armed.rule.operations.some((name) => name === operation) && !isExhausted(armed, now);
-}
-
-function isMatch({ match, when }: Rule, facts: ExchangeFacts): boolean {
-  return (
-    (match.fileId === null || (facts.fileId !== undefined && fitsGlob(match.fileId, facts.fileId))) &&
-    (match.chunkIndex === null || fitsChunk(match.chunkIndex, facts)) &&
-    (match.mediaType === null || match.mediaType === facts.mediaType) &&
-    isWithin(when.attempt, facts.attempt)
-  );
-}
-
-function fitsChunk(wanted: Span | 'last', { chunkIndex, totalChunks }: ExchangeFacts): boolean {
-  if (wanted !== 'last') return isWithin([wanted], chunkIndex);
-  return chunkIndex !== undefined && totalChunks !== undefined && chunkIndex === totalChunks - 1;
-}
-
-function isWithin(spans: readonly Span[] | null, count: number | undefined): boolean {
-  if (spans === null) return true;
-  return count !== undefined && spans.some(({ from, to }) => from <= count && count <= to);
-}
-
-/** Piece by piece instead of as a regular expression, which many stars would make slow. */
-function fitsGlob(pattern: string, text: string): boolean {
-  const [head = '', ...pieces] = pattern.split('*');
-  const tail = pieces.pop();
-  if (tail === undefined) return text === pattern;
-  const end = text.length - tail.length;
-  if (end < head.length || !text.startsWith(head) || !text.endsWith(tail)) return false;
-  let from = head.length;
-  return pieces.every((piece) => {
-    const at = text.indexOf(piece, from);
-    from = at + piece.length;
-    return at !== -1 && from <= end;
-  });
 }
 
 /** The draw comes last: an exchange that could not fire anyway does not move the sequence. */
@@ -220,9 +226,10 @@ function take(armed: Armed): Claim {
     if (state !== 'reserved') return;
     state = next;
     armed.reserved -= 1;
+    if (next === 'released') armed.released += 1;
     if (next !== 'fired') return;
     armed.fired += 1;
-    for (const watcher of armed.watchers) watcher();
+    tellWatchers(armed);
   };
   return {
     rule: armed.rule,

@@ -169,9 +169,9 @@ export class Journal {
   }
 
   /** How many exchanges of other namespaces fit, by namespace. */
-  countElsewhere(namespace: string, matcher: JournalMatcher): ReadonlyMap<string, number> {
+  countElsewhere(namespace: string, isMatch: (exchange: Exchange) => boolean): ReadonlyMap<string, number> {
     this.settle();
-    return this.#records.countElsewhere(namespace, testOf(matcher));
+    return this.#records.countElsewhere(namespace, isMatch);
   }
 
   /** As if nothing had happened in the namespace; numbers go on, and so do waits and subscriptions. */

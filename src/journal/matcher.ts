@@ -50,7 +50,8 @@ export interface Difference {
   readonly actual: string | number | null;
 }
 
-type Field = Exclude<keyof JournalMatcher, 'sinceSeq'>;
+export type MatcherField = keyof JournalMatcher;
+type Field = Exclude<MatcherField, 'sinceSeq'>;
 
 const VALUES: { readonly [F in Field]: (exchange: Exchange) => string | number | null } = {
   operation: (exchange) => exchange.operation,
@@ -90,6 +91,11 @@ export function refuseUnknownRules(
     return [{ path: [...path, 'ruleId'], message }];
   });
   if (problems.length > 0) throw refusalOf('invalid_matcher', problems);
+}
+
+/** What the exchange has there; null: nothing, or it is not known. */
+export function valueOf(exchange: Exchange, field: MatcherField): string | number | null {
+  return field === 'sinceSeq' ? exchange.seq : VALUES[field](exchange);
 }
 
 export function matches(exchange: Exchange, matcher: JournalMatcher): boolean {

@@ -31,7 +31,11 @@ function paragraph(failure: Failure): string {
     `  actual: ${actualOf(failure)}`,
   ];
   if (nearMisses.length > 0) lines.push(`  ${heading}`, ...nearMisses.map(lineOf));
-  return [...lines, ...hints.map((hint) => `  hint: ${hint}`)].join('\n');
+  return [...lines, ...hints.map(hintLine)].join('\n');
+}
+
+export function hintLine(hint: string): string {
+  return `  hint: ${hint}`;
 }
 
 /** A near miss, and why it is none of those that are meant. */

@@ -9,7 +9,14 @@
 import { z } from 'zod';
 import { acknowledgedResent } from './acknowledged.ts';
 import type { Exchange } from './exchange.ts';
-import { matcherSchema, matches, testOf, type JournalMatcher, type PlacedMatcher } from './matcher.ts';
+import {
+  matcherSchema,
+  matches,
+  testOf,
+  type Difference,
+  type JournalMatcher,
+  type PlacedMatcher,
+} from './matcher.ts';
 import { MAX_NEAR_MISSES, nearestTo, nearMiss, type NearMiss } from './near-misses.ts';
 import { parseOrRefuse } from '../problems.ts';
 
@@ -260,8 +267,14 @@ function unfired(rule: UnfiredRule, exchanges: readonly Exchange[]): Failure {
     pointer: '/unfiredRules',
     expected: rule,
     actual: { fired: 0 },
-    nearMisses: rule.match === undefined ? [] : nearestTo(rule.match, own),
+    nearMisses: rule.match === undefined ? [] : nearestTo(rule.match, own, (one) => passedBy(rule, one)),
   };
+}
+
+/** One that fits and did not meet the rule comes nearest of all. */
+function passedBy({ ruleId, match = {} }: UnfiredRule, exchange: Exchange): Difference[] {
+  if (!matches(exchange, match)) return [];
+  return [{ field: 'ruleId', expected: ruleId, actual: exchange.fault?.ruleId ?? null }];
 }
 
 function countOf(found: readonly Exchange[]): { count: number; seqs: number[] } {

@@ -73,6 +73,9 @@ describe('a verification', () => {
         pass: false,
         failures: [expect.objectContaining({ kind: 'expect', pointer: '/expect/0' })],
         expected: { match: { ...RESENT, attempt: 3 }, count: 1 },
+        hints: [
+          'no attempt 3 with operation uploadChunk, chunk 2 is on record for this key, only attempt 1, 2',
+        ],
         actual: { count: 0, seqs: [] },
         nearMisses: expect.arrayContaining([
           {

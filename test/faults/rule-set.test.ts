@@ -3,7 +3,8 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { AppError } from '../../src/errors.ts';
-import { RuleSet, type Claim, type ExchangeFacts } from '../../src/faults/rule-set.ts';
+import type { ExchangeFacts } from '../../src/faults/rule-fits.ts';
+import { RuleSet, type Claim } from '../../src/faults/rule-set.ts';
 import { MAX_RULES, parseRules, type Rule } from '../../src/faults/rules.ts';
 import { createSequence } from '../../src/faults/seeded.ts';
 
