@@ -109,7 +109,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   let closing: Promise<void> | null = null;
   const close = (): Promise<void> => {
     // Whoever waits for an exchange or a rule would keep the server from closing.
-    double.journal?.close();
+    double.queries.close();
     double.controls.close();
     return (closing ??= http.close().then(closeStores));
   };

@@ -98,6 +98,6 @@ export function createDoubleParts(
     },
   });
   const scrubs = new Scrubs({ uploads, media, views, damages });
-  const queries = new JournalQueries({ journal, controls, hints });
+  const queries = new JournalQueries({ journal, controls, hints, live });
   return { rules, journal, queries, controls, views, scrubs, live };
 }

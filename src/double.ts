@@ -17,6 +17,7 @@ import { Keys, PUBLIC_NAMESPACE } from './http/keys.ts';
 import type { Verified } from './integrity/content-verifier.ts';
 import type { JournalEvent } from './journal/event-feed.ts';
 import type { Exchange } from './journal/exchange.ts';
+import type { ExchangeInFlight, InFlightMatcher } from './journal/in-flight.ts';
 import { toHar, type Har } from './journal/har.ts';
 import type { JournalMatcher } from './journal/matcher.ts';
 import { asText, hintLine, lineOf } from './journal/verify-text.ts';
@@ -46,6 +47,8 @@ interface JournalDouble {
   /** In order. */
   find(matcher?: JournalMatcher): readonly Exchange[];
   count(matcher?: JournalMatcher): number;
+  /** Exchanges that have not ended, in the order in which their heads were read: how far they are, which rule holds them. */
+  inFlight(matcher?: InFlightMatcher): readonly ExchangeInFlight[];
   /** Resolves as soon as `count` exchanges match. @throws Error after `timeoutMs` (5 s), or when the server is closed, with what was seen and what comes nearest */
   wait(
     matcher: JournalMatcher,
@@ -56,7 +59,7 @@ interface JournalDouble {
   /** As `verify`. @throws Error that says what was expected, what came and what came nearest */
   expect(request?: Partial<VerifyRequest>): void;
   /**
-   * Is told of every exchange, ledger event and fault from now on. Returns what ends it.
+   * Is told of every exchange, as it begins, progresses and ends, ledger event and fault from now on. Returns what ends it.
    * @param listener must not throw: it is called by the server, and what it throws is the process's uncaught exception
    */
   subscribe(listener: (event: JournalEvent) => void): () => void;
@@ -180,6 +183,7 @@ function journalDouble({ queries, url, version }: Server, namespace: string): Jo
   return {
     find: (matcher = {}) => queries.find(namespace, matcher).exchanges,
     count: (matcher = {}) => queries.count(namespace, matcher),
+    inFlight: (matcher = {}) => queries.inFlight(namespace, matcher),
     async wait(matcher, { count = 1, timeoutMs = 5_000 } = {}) {
       const waited = await queries.wait(namespace, { ...matcher, count, timeoutMs });
       if (waited.reason === null) return waited.exchanges;
@@ -193,7 +197,7 @@ function journalDouble({ queries, url, version }: Server, namespace: string): Jo
       const verdict = judge(request);
       if (!verdict.pass) throw new Error(asText(verdict));
     },
-    subscribe: (listener) => queries.journal.subscribe(namespace, listener),
+    subscribe: (listener) => queries.subscribe(namespace, listener),
     har: () => toHar(queries.find(namespace, {}).exchanges, version, url),
     clear: () => queries.journal.clear(namespace),
   };

@@ -9,8 +9,15 @@ import type { Logger } from 'pino';
 import type { Clocks } from './clock.ts';
 import { headMarkOf, type Beginnings } from './connections.ts';
 import type { Contract } from './contract.ts';
-import { beginRecording, pathOf, recordAnswer, type Answered } from './exchange-recording.ts';
-import { Injection, isCutting, type Ending, type FaultActions } from './faults/injection.ts';
+import {
+  beginRecording,
+  pathOf,
+  recordAnswer,
+  recordFault,
+  responseOf,
+  type Answered,
+} from './exchange-recording.ts';
+import { Injection, type Ending, type FaultActions } from './faults/injection.ts';
 import type { RuleBook } from './faults/rule-book.ts';
 import { explain } from './faults/explain.ts';
 import type { Claim } from './faults/rule-set.ts';
@@ -28,6 +35,7 @@ import {
   type Subject,
 } from './http/observer.ts';
 import type { Amendment, Exchange, Outcome } from './journal/exchange.ts';
+import type { ExchangeInFlight } from './journal/in-flight.ts';
 import type { Journal } from './journal/journal.ts';
 import type { Recording } from './journal/recording.ts';
 import { Refusable, type LiveExchange, type LiveExchanges } from './live-exchanges.ts';
@@ -79,8 +87,7 @@ export class ExchangeObserver implements Observer {
     this.#reply = reply;
     this.#operation = operationOf(request);
     this.#subject = request.routeOptions.config.subjectOf?.(request) ?? {};
-    const begun = { begun: request.begun, connection, subject: this.#subject };
-    this.#recording = options.journal === null ? null : beginRecording(request, begun);
+    this.#recording = options.journal === null ? null : beginRecording(request, connection, this.#subject);
     this.#live = this.#liveExchange();
     reply.raw.once('close', () => this.#closed());
   }
@@ -93,6 +100,7 @@ export class ExchangeObserver implements Observer {
   begin(): void | Promise<void> {
     this.#atMs = this.#options.clocks.now(this.#namespace);
     this.#options.live.add(this.#live);
+    this.#options.journal?.begun(() => this.#soFar());
     // The URL said it already: what is recorded must not depend on whether some rule has to know.
     if (this.#subject.fileId !== undefined) this.#identify(this.#subject);
     else if (this.#options.rules.needsIdentity(this.#namespace, this.#operation)) return;
@@ -132,10 +140,18 @@ export class ExchangeObserver implements Observer {
     return {
       operation: this.#operation,
       namespaceNow: () => this.#namespace,
+      soFar: () => this.#soFar(),
       isHeld: () => this.#claim !== null,
       forget: () => void (this.#isForgotten = true),
       refuse: (error) => this.#refusable.refuse(error, this.#injection),
     };
+  }
+
+  #soFar(): ExchangeInFlight | null {
+    const [recording, atMs, namespace] = [this.#recording, this.#atMs, this.#namespace];
+    if (recording === null || atMs === null || this.#isForgotten || isAnswered(this.#reply.raw)) return null;
+    const heldBy = this.#injection?.holding.now() ?? null;
+    return recording.soFar({ namespace, atMs, seq: this.#seq, heldBy });
   }
 
   async commit<T>(change: Change<T>, body: BodyFacts): Promise<T> {
@@ -158,21 +174,12 @@ export class ExchangeObserver implements Observer {
   }
 
   #answered(answer: string, payload: unknown): unknown {
-    const response = this.#response(this.#injection?.answerBytes ?? Buffer.byteLength(answer));
-    const answered = {
-      request: this.#request,
-      reply: this.#reply,
-      answer,
-      isBodyWhole: this.#request.raw.complete,
-    };
+    const bytes = this.#injection?.answerBytes ?? Buffer.byteLength(answer);
+    const response = responseOf(this.#request, this.#reply, bytes);
+    const isBodyWhole = this.#request.raw.complete;
+    const answered = { request: this.#request, reply: this.#reply, answer, isBodyWhole };
     if (!this.#isOnRecord) this.#record('errorCode' in response ? 'refused' : 'answered', response, answered);
     return payload;
-  }
-
-  #response(bytes: number): NonNullable<Exchange['response']> {
-    const { statusCode: status } = this.#reply;
-    const { errorCode } = this.#request;
-    return errorCode === '' ? { status, bytes } : { status, errorCode, bytes };
   }
 
   readonly #headMark = (): string => headMarkOf(this.#request.raw);
@@ -209,17 +216,10 @@ export class ExchangeObserver implements Observer {
 
   #onFired(claim: Claim): void {
     const { logger } = this.#options;
-    const { rule, fault } = claim;
-    const { name: phase, ...where } = fault.phase;
-    const fired = { ruleId: rule.id, phase, effect: fault.effect, ...where };
+    const { rule } = claim;
+    const fired = recordFault(this.#recording, claim);
     claim.fired();
     if (!this.#reply.raw.headersSent) this.#reply.header('x-mock-fault', rule.id);
-    if (this.#recording !== null) {
-      this.#recording.fault = fired;
-      // However much had to be read to know that this request is meant: it is as if nothing had.
-      if (phase === 'headers' && isCutting(fault.effect)) this.#recording.nothingCame();
-      if (phase === 'body' && isCutting(fault.effect)) this.#recording.cutAt(where.atByte);
-    }
     const { id: reqId } = this.#request;
     logger.info({ reqId, namespace: this.#namespace, ...fired, explain: explain(rule) }, 'a rule fired');
     const told = { ...fired, requestId: reqId, explain: explain(rule) };
@@ -228,7 +228,7 @@ export class ExchangeObserver implements Observer {
   }
 
   #onEnded(outcome: Ending, answerBytes: number | null): void {
-    const response = answerBytes === null ? null : this.#response(answerBytes);
+    const response = answerBytes === null ? null : responseOf(this.#request, this.#reply, answerBytes);
     if (this.#isOnRecord) this.#amend({ outcome, response });
     else this.#record(outcome, response);
   }

@@ -9,15 +9,15 @@ import { isMultipart, operationOf } from './http/exchange.ts';
 import type { Subject } from './http/observer.ts';
 import { uploadStatusIn } from './http/schemas.ts';
 import { monotonicMs } from './machine-time.ts';
-import { Recording, type Beginning } from './journal/recording.ts';
+import { toldOf } from './faults/holding.ts';
+import { isCutting } from './faults/injection.ts';
+import type { Claim } from './faults/rule-set.ts';
+import type { Connection, Exchange } from './journal/exchange.ts';
+import { Recording } from './journal/recording.ts';
 
-interface Begun extends Pick<Beginning, 'begun' | 'connection'> {
-  /** As far as the URL says it. */
-  readonly subject: Subject;
-}
-
-export function beginRecording(request: FastifyRequest, { begun, connection, subject }: Begun): Recording {
-  const { method, url: path, id: requestId, headers } = request;
+/** @param subject as far as the URL says it */
+export function beginRecording(request: FastifyRequest, connection: Connection, subject: Subject): Recording {
+  const { begun, method, url: path, id: requestId, headers } = request;
   const length = headers['content-length'];
   const declaredBytes = length === undefined ? null : Number(length);
   const operation = operationOf(request);
@@ -34,6 +34,27 @@ export function beginRecording(request: FastifyRequest, { begun, connection, sub
   const { fileId } = subject;
   if (fileId !== undefined) recording.upload = { fileId, chunkIndex: null, attempt: null };
   return recording;
+}
+
+/** Of what was begun to be answered. @param bytes of its body */
+export function responseOf(
+  { errorCode }: FastifyRequest,
+  { statusCode: status }: FastifyReply,
+  bytes: number,
+): NonNullable<Exchange['response']> {
+  return errorCode === '' ? { status, bytes } : { status, errorCode, bytes };
+}
+
+/** A fault acts. @param recording null: there is none */
+export function recordFault(recording: Recording | null, claim: Claim): NonNullable<Exchange['fault']> {
+  const fired = toldOf(claim);
+  if (recording === null) return fired;
+  const { phase, effect, atByte } = fired;
+  recording.fault = fired;
+  // However much had to be read to know that this request is meant: it is as if nothing had.
+  if (phase === 'headers' && isCutting(effect)) recording.nothingCame();
+  if (phase === 'body' && isCutting(effect)) recording.cutAt(atByte);
+  return fired;
 }
 
 export interface Answered {

@@ -25,6 +25,7 @@ export type { Verified } from './integrity/content-verifier.ts';
 export type { DamagedChunk } from './integrity/stored-content.ts';
 export type { JournalEvent } from './journal/event-feed.ts';
 export type { Exchange } from './journal/exchange.ts';
+export type { ExchangeInFlight, InFlightMatcher } from './journal/in-flight.ts';
 export type { JournalMatcher } from './journal/matcher.ts';
 export type { Verdict, VerifyRequest } from './journal/verify.ts';
 

@@ -1,13 +1,16 @@
-// live-exchanges.ts: the exchanges that have begun and are not over, to be ended by a reset (behaviour §9).
+// live-exchanges.ts: the exchanges that have begun and are not over: to be looked at, and to be ended by a reset (behaviour §9).
 //
 // Promises: an exchange is among them from when its key was checked until its connection is done with it.
 // Must not know: how an exchange is observed.
 import { AppError } from './errors.ts';
+import type { ExchangeInFlight } from './journal/in-flight.ts';
 
 /** An exchange that is not over. */
 export interface LiveExchange {
   readonly operation: string;
   namespaceNow(): string;
+  /** Null: nothing is told of it, or its client has the whole answer. */
+  soFar(): ExchangeInFlight | null;
   /** A rule has it, and may hold it. */
   isHeld(): boolean;
   /** From here on nothing of it is put on record or told. */
@@ -29,17 +32,25 @@ export class LiveExchanges {
     this.#live.delete(exchange);
   }
 
+  /** Those of a namespace, or of all (`*`), in the order in which their heads were read. */
+  inFlight(namespace = EVERYBODY): ExchangeInFlight[] {
+    const known = this.#of(namespace).flatMap((exchange) => exchange.soFar() ?? []);
+    return known.toSorted((a, b) => a.begun - b.begun);
+  }
+
   /**
    * Those of a namespace, or of all (`*`), as a reset of these scopes has it: a request that would change what is forgotten, or
    * that a rule has which goes, is refused; none of them is put on record anew. Resolves when none of them changes anything.
    */
   async end(namespace: string, scopes: readonly string[]): Promise<void> {
-    const isMeant = (one: LiveExchange): boolean =>
-      namespace === EVERYBODY || one.namespaceNow() === namespace;
-    const all = [...this.#live].filter(isMeant);
+    const all = this.#of(namespace);
     if (scopes.includes('journal')) for (const exchange of all) exchange.forget();
     const ended = all.filter((exchange) => isEnded(exchange, scopes));
     await Promise.all(ended.map((exchange) => exchange.refuse(resetMeanwhile())));
+  }
+
+  #of(namespace: string): LiveExchange[] {
+    return [...this.#live].filter((one) => namespace === EVERYBODY || one.namespaceNow() === namespace);
   }
 }
 

@@ -11,7 +11,6 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { upload } from '../uploader.mjs';
 
@@ -24,9 +23,9 @@ async function start(port) {
   const [ready] = await once(child.stdout, 'data');
   return { child, ...JSON.parse(ready) };
 }
-async function admin(path, rule) {
+async function admin(path, body) {
   const headers = { 'X-API-Key': 'demo', 'Content-Type': 'application/json' };
-  const init = rule === undefined ? {} : { method: 'POST', body: JSON.stringify(rule) };
+  const init = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) };
   return (await fetch(`${first.adminUrl}${path}`, { headers, ...init })).json();
 }
 
@@ -37,8 +36,7 @@ const bytes = randomBytes(1024 * 1024);
 const client = { url: first.url, apiKey: 'demo', fileId: 'holiday', chunkBytes: 256 * 1024, backoffMs: 200 };
 const onRetry = (error, waitMs) => console.log(`client: ${error.message}, again in ${Math.round(waitMs)} ms`);
 const uploading = upload(new Blob([bytes]), { ...client, onRetry });
-const soon = { signal: AbortSignal.timeout(20_000) };
-while ((await admin('/rules/freeze')).fired === 0) await sleep(20, null, soon);
+assert.equal((await admin('/rules/freeze/wait', { timeoutMs: 20_000 })).fired, 1);
 first.child.kill('SIGKILL');
 await once(first.child, 'exit');
 console.log('Killed the server; starting it again.');

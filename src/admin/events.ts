@@ -1,7 +1,7 @@
 // admin/events.ts: what happens, as server-sent events (WHATWG HTML §9.2): `id`, `event`, `data`.
 //
 // Promises: a client that names the last event it has (`Last-Event-ID`) misses none and gets none twice; what it can have
-// missed all the same it is told by `event: gap`. A client that does not read is let go before it costs memory: it can
+// missed all the same it is told by `event: gap`. Progress alone is never told again, and has no id. A client that does not read is let go before it costs memory: it can
 // resume. Streams end when the server does.
 // Must not know: what the events are about.
 import type { ServerResponse } from 'node:http';
@@ -10,6 +10,7 @@ import { endWithClient } from '../http/leaving.ts';
 import type { JournalEvent } from '../journal/event-feed.ts';
 import type { Journal } from '../journal/journal.ts';
 import { clearInterval, setInterval } from '../machine-time.ts';
+import type { JournalQueries } from './journal-queries.ts';
 
 /** Now and then a comment keeps proxies from closing. */
 const HEARTBEAT_MS = 15_000;
@@ -27,7 +28,8 @@ export class EventStreams {
   }
 
   /** Takes the reply over. */
-  open(journal: Journal, namespace: string, { request, reply }: Parties): FastifyReply {
+  open(queries: JournalQueries, namespace: string, { request, reply }: Parties): FastifyReply {
+    const { journal } = queries;
     const { raw } = reply;
     const headers = {
       ...reply.getHeaders(),
@@ -41,7 +43,7 @@ export class EventStreams {
       if (raw.writableLength > MAX_WAITING_BYTES) raw.destroy();
       else if (!raw.writableEnded && !raw.destroyed) raw.write(text);
     };
-    const unsubscribe = journal.subscribe(namespace, (event) => send(textOf(event)));
+    const unsubscribe = queries.subscribe(namespace, (event) => send(textOf(event)));
     const heartbeat = setInterval(() => send(': \n\n'), HEARTBEAT_MS);
     this.#open.add(raw);
     endWithClient(raw);
@@ -74,6 +76,7 @@ function beginning(journal: Journal, namespace: string, lastId: number | null): 
 }
 
 function textOf({ id, kind, namespace, data }: JournalEvent): string {
-  const told = kind === 'exchange' ? data : { namespace, ...data };
-  return `id: ${id}\nevent: ${kind}\ndata: ${JSON.stringify(told)}\n\n`;
+  const told = kind === 'ledger' || kind === 'fault' ? { namespace, ...data } : data;
+  const place = kind === 'progress' ? '' : `id: ${id}\n`;
+  return `${place}event: ${kind}\ndata: ${JSON.stringify(told)}\n\n`;
 }

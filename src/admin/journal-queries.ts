@@ -5,10 +5,14 @@
 // Must not know: HTTP.
 import { AppError } from '../errors.ts';
 import type { FindOptions, Found, Journal } from '../journal/journal.ts';
+import { matchesInFlight, parseInFlightMatcher, type ExchangeInFlight } from '../journal/in-flight.ts';
+import type { Listener } from '../journal/event-feed.ts';
 import { parseMatcher, refuseUnknownRules, type JournalMatcher } from '../journal/matcher.ts';
 import { nearestTo, type NearMiss } from '../journal/near-misses.ts';
 import { matchersOf, parseVerify, verify, type Verdict } from '../journal/verify.ts';
 import { parseWait } from '../journal/waits.ts';
+import type { LiveExchanges } from '../live-exchanges.ts';
+import { Progress } from '../progress.ts';
 import type { Controls } from './controls.ts';
 import type { Hints } from './hints.ts';
 
@@ -17,6 +21,7 @@ export interface JournalQueriesOptions {
   readonly journal: Journal | null;
   readonly controls: Controls;
   readonly hints: Hints;
+  readonly live: LiveExchanges;
 }
 
 /** A wait that is over; `reason`: why it did not find what it waited for. */
@@ -28,9 +33,11 @@ export interface Waited extends Found {
 
 export class JournalQueries {
   readonly #options: JournalQueriesOptions;
+  readonly #progress: Progress;
 
   constructor(options: JournalQueriesOptions) {
     this.#options = options;
+    this.#progress = new Progress(options.live);
   }
 
   /** @throws AppError `journal_off` */
@@ -50,6 +57,26 @@ export class JournalQueries {
   count(namespace: string, json: unknown): number {
     const { journal } = this;
     return journal.count(namespace, this.#matcher(namespace, json));
+  }
+
+  /** Exchanges that have not ended. @param json as `parseInFlightMatcher` takes it. @throws as `find` */
+  inFlight(namespace: string, json: unknown): ExchangeInFlight[] {
+    const { journal } = this;
+    const matcher = parseInFlightMatcher(json);
+    this.#refuseUnknownRules(namespace, matcher);
+    journal.settle(); // Their numbers, where their answers have begun.
+    return this.#options.live.inFlight(namespace).filter((exchange) => matchesInFlight(exchange, matcher));
+  }
+
+  /** Of what is told from now on, with the progress of what is in flight. @returns what ends it. @throws AppError `journal_off` */
+  subscribe(namespace: string, listener: Listener): () => void {
+    return this.#progress.subscribe(this.journal, namespace, listener);
+  }
+
+  /** Ends every wait, and the telling of progress. */
+  close(): void {
+    this.#progress.stop();
+    this.#options.journal?.close();
   }
 
   /** @param json a matcher with `count` and `timeoutMs`. @throws as `find` */

@@ -7,6 +7,7 @@ import { endWithClient } from '../http/leaving.ts';
 import { queryOf } from '../http/text.ts';
 import { toHar } from '../journal/har.ts';
 import { summarize } from '../journal/exchange.ts';
+import { summarizeInFlight } from '../journal/in-flight.ts';
 import type { Found } from '../journal/journal.ts';
 import { asText } from '../journal/verify-text.ts';
 import { prefersText } from './accept.ts';
@@ -53,7 +54,7 @@ export async function journalRoutes(app: FastifyInstance, options: JournalRoutes
   app.post('/requests/wait', (request, reply) => waitForRequests(request, reply, options));
   // A HEAD of a stream would never end.
   app.get('/events', { exposeHeadRoute: false }, async (request, reply) =>
-    streams.open(queries.journal, namespaceOf(request), { request, reply }),
+    streams.open(queries, namespaceOf(request), { request, reply }),
   );
   app.post('/verify', async (request, reply) => verifyRequests(request, reply, options));
 }
@@ -64,13 +65,26 @@ function foundBody({ exchanges, total, evicted }: Found): object {
 
 function listRequests(request: FastifyRequest, reply: FastifyReply, options: JournalRoutesOptions): unknown {
   const format = choiceIn(request, 'format', ['json', 'har']);
-  const { limit, format: _format, namespace: _namespace, ...filter } = queryOf(request);
+  const isInFlight = choiceIn(request, 'inFlight', ['true', 'false']) === 'true';
+  if (isInFlight) return listInFlight(request, reply, options);
+  const { limit, format: _format, namespace: _namespace, inFlight: _inFlight, ...filter } = queryOf(request);
   const { version, contractUrl, queries } = options;
   const found = queries.find(options.namespaceOf(request), withNumbers(filter), { limit: limitOf(limit) });
   reply.header('vary', 'accept');
   if (format === undefined && prefersText(request.headers.accept))
     return reply.type(PLAIN_TEXT).send(linesOf(found));
   return format === 'har' ? toHar(found.exchanges, version, contractUrl()) : foundBody(found);
+}
+
+/** Those that have not ended: of them an archive has nothing to tell, whoever asks for one is mistaken. */
+function listInFlight(request: FastifyRequest, reply: FastifyReply, options: JournalRoutesOptions): unknown {
+  choiceIn(request, 'format', ['json']);
+  const { limit, format: _format, namespace: _namespace, inFlight: _inFlight, ...filter } = queryOf(request);
+  const found = options.queries.inFlight(options.namespaceOf(request), withNumbers(filter));
+  const requests = found.slice(0, limitOf(limit));
+  reply.header('vary', 'accept');
+  if (!prefersText(request.headers.accept)) return { requests, meta: { total: found.length } };
+  return reply.type(PLAIN_TEXT).send([...requests.map(summarizeInFlight), ''].join('\n'));
 }
 
 /** One line an exchange, as a person reads it. */

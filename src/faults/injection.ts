@@ -15,8 +15,9 @@ import {
 import { monotonicMs } from '../machine-time.ts';
 import type { Effect, Fault, FaultOf, PhaseName } from './effects.ts';
 import { nameOfFault } from './fault.ts';
+import { Holding } from './holding.ts';
 import type { Claim } from './rule-set.ts';
-import { finish, hold, interceptEnd, reset, stall, trickle, written, type Wire } from './sockets.ts';
+import { finish, hold, interceptEnd, noise, reset, stall, trickle, written, type Wire } from './sockets.ts';
 
 /** How the exchange ended, when a fault ended it. */
 export type Ending = 'fault-closed' | 'fault-reset' | 'fault-crash' | 'client-aborted';
@@ -48,6 +49,7 @@ export interface FaultActions {
 }
 
 export class Injection {
+  readonly holding: Holding;
   readonly #options: InjectionOptions;
   readonly #claim: Claim;
   readonly #fault: Fault;
@@ -61,6 +63,7 @@ export class Injection {
   constructor(options: InjectionOptions, claim: Claim, subject: () => Subject) {
     this.#options = options;
     this.#claim = claim;
+    this.holding = new Holding(claim);
     this.#fault = claim.fault;
     this.#subject = subject;
   }
@@ -161,7 +164,7 @@ export class Injection {
       reset(wire);
     } else if (
       fault.effect === 'stall' &&
-      !(await stall(wire, fault.ms ?? null, this.#interruption.signal))
+      !(await this.holding.during(stall(wire, fault.ms ?? null, this.#interruption.signal)))
     ) {
       this.#interruption.signal.throwIfAborted();
       onEnded('client-aborted', null);
@@ -180,7 +183,7 @@ export class Injection {
   async #wait({ ms, jitterMs }: FaultOf<'delay'>): Promise<void> {
     const { wire, draw, onEnded } = this.#options;
     const { signal } = this.#interruption;
-    if (await hold(wire, ms + Math.round(jitterMs * draw()), signal)) return;
+    if (await this.holding.during(hold(wire, ms + Math.round(jitterMs * draw()), signal))) return;
     signal.throwIfAborted();
     onEnded('client-aborted', null);
     throw new NoAnswer('the client left while a rule delayed its request');
@@ -241,7 +244,7 @@ export class Injection {
   async #send(fault: Fault, { body, sent, end }: Outgoing): Promise<void> {
     const { wire, draw, onEnded } = this.#options;
     if (fault.effect === 'throttle') {
-      const trickled = await trickle(wire, body, fault.bytesPerSecond);
+      const trickled = await this.holding.during(trickle(wire, body, fault.bytesPerSecond));
       return trickled === body.length ? end(Buffer.alloc(0)) : onEnded('client-aborted', trickled);
     }
     if (!replacesAnswer(fault)) await written(wire.response, body.subarray(0, sent));
@@ -255,12 +258,12 @@ export class Injection {
 
   async #sendNothing({ ms }: FaultOf<'stall'>, sent: number): Promise<void> {
     const { wire, onEnded } = this.#options;
-    onEnded((await stall(wire, ms ?? null)) ? 'fault-closed' : 'client-aborted', sent);
+    onEnded((await this.holding.during(stall(wire, ms ?? null))) ? 'fault-closed' : 'client-aborted', sent);
   }
 
   async #sendLater({ ms, jitterMs }: FaultOf<'delay'>, { body, sent, end }: Outgoing): Promise<void> {
     const { wire, draw, onEnded } = this.#options;
-    if (await hold(wire, ms + Math.round(jitterMs * draw()))) end(body.subarray(sent));
+    if (await this.holding.during(hold(wire, ms + Math.round(jitterMs * draw())))) end(body.subarray(sent));
     else onEnded('client-aborted', sent);
   }
 }
@@ -290,9 +293,4 @@ export function isCutting(effect: string): boolean {
 function proxyPage(status: number): string {
   const title = `${status} ${STATUS_CODES[status] ?? ''}`.trim();
   return `<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n<center><h1>${title}</h1></center>\r\n<hr><center>proxy</center>\r\n</body>\r\n</html>\r\n`;
-}
-
-/** Bytes that no HTTP parser takes for a status line, a header or a chunk's length. */
-function noise(bytes: number, draw: () => number): Buffer {
-  return Buffer.from(Array.from({ length: bytes }, () => 0x80 + Math.floor(draw() * 0x80)));
 }

@@ -167,3 +167,8 @@ export async function trickle(wire: Wire, body: Buffer, bytesPerSecond: number):
   }
   return sent;
 }
+
+/** Bytes that no HTTP parser takes for a status line, a header or a chunk's length. */
+export function noise(bytes: number, draw: () => number): Buffer {
+  return Buffer.from(Array.from({ length: bytes }, () => 0x80 + Math.floor(draw() * 0x80)));
+}

@@ -1,19 +1,22 @@
 // journal/event-feed.ts: what happens, told as it happens, with a memory short enough to be bounded and long enough
 // for a listener that lost its connection to resume (`Last-Event-ID`).
 //
-// Promises: ids of the server's events count up from 1; a listener is told before `publish` returns, of its own
+// Promises: ids of the server's events count up from 1; a listener is told before `publish` or `tell` returns, of its own
 // namespace only.
 // Must not know: server-sent events, who listens.
 import type { Exchange } from './exchange.ts';
 import { Fifo } from './fifo.ts';
+import type { ExchangeInFlight } from './in-flight.ts';
 
 export const ALL_NAMESPACES = '*';
 
 /** An exchange is told when it is on record, and again when more than its timing is amended: the `seq` is the same. */
 export type EventContent =
   | { readonly kind: 'exchange'; readonly data: Exchange }
+  | { readonly kind: 'begun' | 'progress'; readonly data: ExchangeInFlight }
   | { readonly kind: 'ledger' | 'fault'; readonly data: Readonly<Record<string, unknown>> };
 
+/** `id` of progress is that of the event before it: it is told once and never again. */
 export type JournalEvent = EventContent & { readonly id: number; readonly namespace: string };
 
 /** Must not throw: it runs inside the exchange that it is told of. */
@@ -31,6 +34,7 @@ export class EventFeed {
   readonly #listeners = new Map<string, Set<Listener>>();
   #lastId = 0;
   #lastForgottenId = 0;
+  #hasBeenHeard = false;
 
   constructor(maxEvents: number) {
     this.#maxEvents = maxEvents;
@@ -41,15 +45,24 @@ export class EventFeed {
     return this.#lastId;
   }
 
+  /** Whether anybody ever listened: before that there is nobody who could resume. */
+  get hasBeenHeard(): boolean {
+    return this.#hasBeenHeard;
+  }
+
   publish(namespace: string, content: EventContent): JournalEvent {
     this.#lastId += 1;
     const event: JournalEvent = { id: this.#lastId, namespace, ...content };
     this.#recent.push(event);
     const forgotten = this.#recent.length > this.#maxEvents ? this.#recent.shift() : undefined;
     if (forgotten !== undefined) this.#lastForgottenId = forgotten.id;
-    for (const listener of this.#listeners.get(namespace) ?? []) listener(event);
-    for (const listener of this.#listeners.get(ALL_NAMESPACES) ?? []) listener(event);
+    this.#send(event);
     return event;
+  }
+
+  /** Whoever listens right now is told; nobody who resumes is. */
+  tell(namespace: string, content: EventContent): void {
+    this.#send({ id: this.#lastId, namespace, ...content });
   }
 
   /** What came after the event with that id. */
@@ -70,6 +83,7 @@ export class EventFeed {
     const own: Listener = (event) => listener(event); // Twice the same function is two subscriptions.
     const listeners = this.#listeners.get(namespace) ?? new Set();
     this.#listeners.set(namespace, listeners.add(own));
+    this.#hasBeenHeard = true;
     return () => {
       listeners.delete(own);
       if (listeners.size === 0 && this.#listeners.get(namespace) === listeners)
@@ -80,5 +94,10 @@ export class EventFeed {
   /** Lets go of a namespace's past; who listens goes on listening. */
   clear(namespace: string): void {
     this.#recent.keep((event) => namespace !== ALL_NAMESPACES && event.namespace !== namespace);
+  }
+
+  #send(event: JournalEvent): void {
+    for (const listener of this.#listeners.get(event.namespace) ?? []) listener(event);
+    for (const listener of this.#listeners.get(ALL_NAMESPACES) ?? []) listener(event);
   }
 }

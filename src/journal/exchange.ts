@@ -166,17 +166,24 @@ function decoded(raw: string): string {
 
 /** One line for a person. */
 export function summarize(exchange: Exchange): string {
-  const { seq, operation, method, path, response, outcome, fault } = exchange;
+  const { seq, response, outcome, fault } = exchange;
   const answer = response === null ? 'no answer' : `${response.status}${codeOf(response.errorCode)}`;
   const touched = fault === null ? '' : `, fault ${fault.effect}@${fault.phase} of rule ${fault.ruleId}`;
-  return `#${seq} ${operation} (${method} ${shorten(path)})${subjectOf(exchange)}: ${answer}, ${outcome}${touched}`;
+  return `#${seq} ${describeRequest(exchange)}: ${answer}, ${outcome}${touched}`;
+}
+
+type Requested = Pick<Exchange, 'operation' | 'method' | 'path' | 'upload'>;
+
+/** What was asked for, for a person: `uploadChunk (POST /media/chunks) of "f" chunk 2 attempt 1`. */
+export function describeRequest({ operation, method, path, upload }: Requested): string {
+  return `${operation} (${method} ${shorten(path)})${subjectOf(upload)}`;
 }
 
 function codeOf(errorCode: string | undefined): string {
   return errorCode === undefined ? '' : ` ${errorCode}`;
 }
 
-function subjectOf({ upload }: Exchange): string {
+function subjectOf(upload: Exchange['upload']): string {
   if (upload === null) return '';
   const { fileId, chunkIndex, attempt } = upload;
   const file = fileId === null ? '' : ` of ${JSON.stringify(shorten(fileId))}`;

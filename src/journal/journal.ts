@@ -7,6 +7,7 @@ import { Batch } from '../batch.ts';
 import { monotonicMs } from '../machine-time.ts';
 import { EventFeed, type JournalEvent, type Listener, type Resumption } from './event-feed.ts';
 import { pathWithoutSecrets, type Amendment, type Exchange, type ExchangeDraft } from './exchange.ts';
+import type { ExchangeInFlight } from './in-flight.ts';
 import { testOf, type JournalMatcher } from './matcher.ts';
 import { Records, type Bounds, type Entry } from './records.ts';
 import { canBeReplay, isLost, isTransportReplay, REPLAY_WINDOW_MS } from './transport-replay.ts';
@@ -198,6 +199,19 @@ export class Journal {
     data: Readonly<Record<string, unknown>>,
   ): JournalEvent {
     return this.#feed.publish(namespace, { kind, data });
+  }
+
+  /** The key of an exchange is known. Whoever resumes is told, too: so it is kept only once there can be such a one. */
+  begun(exchange: () => ExchangeInFlight | null): void {
+    if (!this.#feed.hasBeenHeard) return;
+    const data = exchange();
+    if (data === null) return;
+    this.later(() => this.#feed.publish(data.namespace, { kind: 'begun', data }));
+  }
+
+  /** More of an exchange has come. It is told to whoever listens right now. */
+  progressed(data: ExchangeInFlight): void {
+    this.#feed.tell(data.namespace, { kind: 'progress', data });
   }
 
   /** @returns ends the subscription */

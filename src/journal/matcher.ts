@@ -132,7 +132,7 @@ export function distance(exchange: Exchange, matcher: JournalMatcher): Differenc
   return differences;
 }
 
-function fits(wanted: string | number, actual: string | number | null): boolean {
+export function fits(wanted: string | number, actual: string | number | null): boolean {
   return wanted === ANY ? actual !== null : wanted === actual;
 }
 

@@ -3,7 +3,15 @@
 // Promises: what is not known stays null; the draft is complete whenever it is asked for.
 // Must not know: HTTP frameworks, sockets, rules, where the draft goes.
 import { hex32 } from '../hex32.ts';
-import type { Connection, Exchange, ExchangeDraft, Outcome, Part } from './exchange.ts';
+import {
+  pathWithoutSecrets,
+  type Connection,
+  type Exchange,
+  type ExchangeDraft,
+  type Outcome,
+  type Part,
+} from './exchange.ts';
+import type { ExchangeInFlight } from './in-flight.ts';
 
 export interface Beginning {
   readonly requestId: string;
@@ -25,6 +33,12 @@ export interface End {
   readonly atMs: number;
   readonly endedAfter: number | null;
   readonly timing: Exchange['timing'];
+}
+
+/** What others know of an exchange that has not ended. */
+export interface SoFar extends Pick<ExchangeInFlight, 'namespace' | 'seq' | 'heldBy'> {
+  /** As of `End`. */
+  readonly atMs: number;
 }
 
 export interface SeenBody {
@@ -124,6 +138,25 @@ export class Recording {
       outcome,
       contract: this.contract,
       timing,
+    };
+  }
+
+  /** How far it is, while it has not ended. */
+  soFar({ atMs, ...known }: SoFar): ExchangeInFlight {
+    const { requestId, begun, connection, operation, method, path, declaredBytes } = this.#beginning;
+    const { receivedBytes, fileBytes } = this.body();
+    return {
+      begun,
+      ...known,
+      at: new Date(atMs).toISOString(),
+      requestId,
+      connection,
+      operation,
+      method,
+      path: pathWithoutSecrets(path),
+      upload: this.upload,
+      body: { declaredBytes, receivedBytes, fileBytes },
+      elapsedMs: this.#elapsed(),
     };
   }
 

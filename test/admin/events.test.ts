@@ -27,10 +27,12 @@ class EventStream {
   lastId = '';
   hasEnded = false;
   readonly #answer: IncomingMessage;
+  readonly #hidden: readonly string[];
   #rest = '';
 
-  constructor(answer: IncomingMessage) {
+  constructor(answer: IncomingMessage, hidden: readonly string[]) {
     this.#answer = answer;
+    this.#hidden = hidden;
     answer
       .setEncoding('utf8')
       .on('data', (text: string) => this.#read(text))
@@ -38,16 +40,22 @@ class EventStream {
       .on('error', () => undefined);
   }
 
+  /** @param hidden events that the test is not about: that exchanges begin, unless it says otherwise */
   static async open(
     { url }: Pick<TestServer, 'url'>,
-    { key = 'k', query = '', lastId }: { key?: string; query?: string; lastId?: string } = {},
+    {
+      key = 'k',
+      query = '',
+      lastId,
+      hidden = ['begun'],
+    }: { key?: string; query?: string; lastId?: string; hidden?: readonly string[] } = {},
   ): Promise<EventStream> {
     const headers = { 'x-api-key': key, ...(lastId === undefined ? {} : { 'last-event-id': lastId }) };
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
       request(`${url}/__admin/events${query}`, { headers }).on('response', resolve).on('error', reject).end();
     });
     expect([answer.statusCode, answer.headers['content-type']]).toEqual([200, 'text/event-stream']);
-    const stream = new EventStream(answer);
+    const stream = new EventStream(answer, hidden);
     streams.add(stream);
     await eventually(
       () => stream.lastId,
@@ -82,6 +90,7 @@ class EventStream {
     const data = fields.get('data');
     if (data === undefined) return;
     const event = fields.get('event') ?? 'message';
+    if (this.#hidden.includes(event)) return;
     this.told.push({ id: Number(this.lastId), event, data: JSON.parse(data) as Told['data'] });
   }
 }
@@ -92,15 +101,17 @@ describe('events', () => {
   it('tell what was stored, which fault acted and how the exchange went, as it happens', async () => {
     const server = await openTestServer();
     const own = new DoubleClient(server, 'k');
-    const stream = await EventStream.open(server);
+    const stream = await EventStream.open(server, { hidden: [] });
     await own.admin('POST rules', { id: 'lost', match: { chunkIndex: 1 }, fault: 'reset@post-commit' });
     await own.chunk({ index: 0, total: 2, bytes: 'zero' });
     await own.chunk({ index: 1, total: 2, bytes: 'one' });
-    const told = await stream.until(5);
-    expect(namesOf(told)).toEqual(['ledger', 'exchange', 'ledger', 'fault', 'exchange']);
+    const told = await stream.until(7);
+    expect(namesOf(told)).toEqual(['begun', 'ledger', 'exchange', 'begun', 'ledger', 'fault', 'exchange']);
     expect(told.map(({ data }) => data)).toMatchObject([
+      { begun: 1, operation: 'uploadChunk', seq: null },
       { operation: 'uploadChunk', fileId: 'f', chunkIndex: 0, offset: 0, bytes: 4 },
-      { seq: 1, outcome: 'answered', response: { status: 200 } },
+      { begun: 1, seq: 1, outcome: 'answered', response: { status: 200 } },
+      { begun: 2, operation: 'uploadChunk', seq: null },
       { operation: 'uploadChunk', fileId: 'f', chunkIndex: 1, offset: 4, bytes: 3 },
       { ruleId: 'lost', phase: 'post-commit', effect: 'reset' },
       { seq: 2, outcome: 'fault-reset', fault: { ruleId: 'lost' } },
@@ -191,10 +202,11 @@ describe('Last-Event-ID', () => {
     const foreign = await EventStream.open(server, { lastId: '999' });
     expect(await foreign.until(1)).toEqual([{ id: 0, event: 'gap', data: { lastEventId: 999 } }]);
     for (let n = 0; n < 1_030; n += 1) await own.size();
-    const late = await EventStream.open(server, { lastId: '1' });
+    const late = await EventStream.open(server, { lastId: '1', hidden: [] });
     const told = await late.until(1_025);
-    expect(told[0]).toEqual({ id: 6, event: 'gap', data: { lastEventId: 1 } });
-    expect(told.slice(1).map(({ id }) => id)).toEqual(Array.from({ length: 1_024 }, (_, n) => n + 7));
+    // Each query is two events: it begins and it ends.
+    expect(told[0]).toEqual({ id: 1_036, event: 'gap', data: { lastEventId: 1 } });
+    expect(told.slice(1).map(({ id }) => id)).toEqual(Array.from({ length: 1_024 }, (_, n) => n + 1_037));
   });
 
   it('that means nothing is no id: the stream begins now', async () => {
