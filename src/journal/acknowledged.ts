@@ -102,7 +102,9 @@ class UploadStory {
     const doubtUntil = lastBefore(this.#doubts, begun)?.ended ?? 0;
     const answers = this.#answered.get(index)?.filter(({ ended }) => ended < begun) ?? [];
     const toldBy = answers.reduce((latest, answer) => Math.max(latest, answer.begun), 0);
-    if (!this.#placed.has(index)) return toldBy > doubtUntil;
+    // Where it lies is not on record: any status may have told that it is not there.
+    if (!this.#placed.has(index))
+      return toldBy > Math.max(doubtUntil, lastBefore(this.#statuses, begun)?.lastEnded ?? 0);
     return this.#isTold(index, begun, { toldBy, doubtUntil });
   }
 
@@ -210,7 +212,7 @@ function countBefore(spans: readonly Span[], begun: number): number {
   return low;
 }
 
-function lastBefore(spans: readonly Span[], begun: number): Span | undefined {
+function lastBefore<T extends Span>(spans: readonly T[], begun: number): T | undefined {
   return spans[countBefore(spans, begun) - 1];
 }
 

@@ -78,6 +78,14 @@ describe('is innocent', () => {
       ],
     ],
     [
+      'what a status may have had less of, where the commit is not on record any more',
+      [
+        [1, 1, again(2)],
+        [2, 2, told(200)],
+        [3, 3, again(2)],
+      ],
+    ],
+    [
       'what was told to be gone while it was acknowledged',
       [
         [1, 2, chunk(0)],
