@@ -21,6 +21,7 @@ import { HttpServer, type AppObserver } from './http-server.ts';
 import { MediaIds } from './ids.ts';
 import { DamageBook } from './integrity/damage-book.ts';
 import { VerifiedReader } from './integrity/verified-reader.ts';
+import { openJournalFile } from './journal-file.ts';
 import type { Journal } from './journal/journal.ts';
 import { takeKnownIds } from './known-ids.ts';
 import type { Fixtures } from './media/accounts.ts';
@@ -75,12 +76,13 @@ const REPAIRED = 'an upload was repaired: a write that never finished was droppe
 export async function openServer(options: ServerOptions): Promise<Server> {
   const { config, logger } = options;
   const storage = await openStorage(options);
+  const kept = await openKept(options).catch((error: unknown) => closeAndThrow(storage, error));
   const metrics = new Metrics();
   const damages = new DamageBook((err) => logger.error({ err, ...err.details }, err.code));
   const services = createServices(options, { storage, metrics, damages });
   const { uploads, media, clocks } = services;
   if (config.seed !== undefined) await takeKnown(services.ids, storage, { logger, damages });
-  const double = createDoubleParts(options, services, { storage, damages });
+  const double = createDoubleParts(options, services, { storage, damages, kept });
   const http = new HttpServer({
     ...options,
     storage,
@@ -97,6 +99,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     await Promise.all([collector.stop(), double.scrubs.close()]);
     await media.close();
     await uploads.close();
+    await kept?.file.close();
     await storage.close();
   };
   try {
@@ -150,6 +153,15 @@ async function takeKnown(
     onTorn: (place, bytes) => logger.warn({ place, tornLedgerBytes: bytes }, REPAIRED),
   });
   await taking.catch((error: unknown) => closeAndThrow(storage, error));
+}
+
+/** The file of the journal. Once the data folder is ours: of two servers that are started alike, one writes to it. */
+async function openKept({
+  config,
+  logger,
+}: ServerOptions): Promise<Awaited<ReturnType<typeof openJournalFile>> | null> {
+  const { journalFile: path, journalBytes: maxBytes } = config;
+  return path === undefined ? null : openJournalFile({ path, maxBytes, logger });
 }
 
 async function closeAndThrow(storage: Storage, error: unknown): Promise<never> {

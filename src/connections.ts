@@ -8,7 +8,12 @@ import type { Connection } from './journal/exchange.ts';
 /** Numbers connections, and the exchanges on each. */
 export class Connections {
   readonly #known = new WeakMap<Socket, { id: number; exchanges: number }>();
-  #lastId = 0;
+  #lastId: number;
+
+  /** @param lastId given out by another process */
+  constructor(lastId = 0) {
+    this.#lastId = lastId;
+  }
 
   next(socket: Socket): Connection {
     const connection = this.#known.get(socket) ?? { id: (this.#lastId += 1), exchanges: 0 };
@@ -20,7 +25,12 @@ export class Connections {
 
 /** Numbers requests in the order in which their heads were read. What was over by then is told by `count`, not by a clock. */
 export class Beginnings {
-  #count = 0;
+  #count: number;
+
+  /** @param count given out by another process */
+  constructor(count = 0) {
+    this.#count = count;
+  }
 
   /** The last number given out; 0: none. */
   get count(): number {

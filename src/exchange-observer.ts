@@ -6,12 +6,12 @@
 // Must not know: what the routes do.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
+import { attemptSubject } from './attempt-subject.ts';
 import type { Clocks } from './clock.ts';
 import { headMarkOf, type Beginnings } from './connections.ts';
 import type { Contract } from './contract.ts';
 import {
   beginRecording,
-  pathOf,
   recordAnswer,
   recordFault,
   responseOf,
@@ -121,8 +121,8 @@ export class ExchangeObserver implements Observer {
     this.#isIdentified = true;
     this.#subject = subject;
     const { fileId, chunkIndex } = subject;
-    const what = fileId === undefined ? `at ${pathOf(this.#request.url)}` : `${chunkIndex ?? '-'} ${fileId}`;
-    const attempt = this.#options.rules.attempt(this.#namespace, `${this.#operation} ${what}`);
+    const what = attemptSubject(this.#operation, subject, this.#request.url);
+    const attempt = this.#options.rules.attempt(this.#namespace, what);
     if (this.#recording !== null && fileId !== undefined) {
       this.#recording.upload = { fileId, chunkIndex: chunkIndex ?? null, attempt };
     }
@@ -223,8 +223,7 @@ export class ExchangeObserver implements Observer {
     const { id: reqId } = this.#request;
     logger.info({ reqId, namespace: this.#namespace, ...fired, explain: explain(rule) }, 'a rule fired');
     const told = { ...fired, requestId: reqId, explain: explain(rule) };
-    const namespace = this.#namespace;
-    this.#later((journal) => journal.publish(namespace, 'fault', told));
+    this.#later((journal) => journal.publish(this.#namespace, 'fault', told));
   }
 
   #onEnded(outcome: Ending, answerBytes: number | null): void {

@@ -100,11 +100,3 @@ function requestViolations(
   const queried = query as Readonly<Record<string, unknown>>;
   return contract.checkRequest({ operationId, query: queried, headers, contentType, ...sent });
 }
-
-const MAX_PATH_CHARACTERS = 200;
-
-/** What stands for an exchange without a fileId where attempts are counted; bounded, whatever a client asks for. */
-export function pathOf(url: string): string {
-  const end = url.indexOf('?');
-  return url.slice(0, Math.min(end === -1 ? url.length : end, MAX_PATH_CHARACTERS));
-}

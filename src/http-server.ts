@@ -249,9 +249,17 @@ export class HttpServer {
   }
 }
 
-function surroundOptions({ rules, journal, clocks, controls, live, logger }: HttpOptions): SurroundOptions {
+function surroundOptions({
+  rules,
+  journal,
+  clocks,
+  controls,
+  live,
+  logger,
+  given,
+}: HttpOptions): SurroundOptions {
   const actionsOf = (namespace: string): FaultActions => controls.actionsOf(namespace);
-  return { rules, journal, clocks, live, logger, actionsOf, contract: () => loadContract() };
+  return { rules, journal, clocks, live, logger, given, actionsOf, contract: () => loadContract() };
 }
 
 function contractOptions(

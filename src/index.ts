@@ -60,6 +60,8 @@ export async function startWith(
   { config, sources, crash }: Pick<ServerOptions, 'config' | 'sources' | 'crash'>,
   { logger, droppedLines }: Pick<Log, 'logger' | 'droppedLines'>,
 ): Promise<Server> {
+  if (config.noJournal && config.journalFile !== undefined)
+    throw new ConfigError('journalFile: there is no journal to keep with noJournal; drop one of them');
   const fixtures = await readFixtures(config.fixtures);
   const rules = await readRules(config.rules, crashRefusalOf({ config, crash }));
   const apiKeys = [...config.apiKeys, ...(await readKeys(config.apiKeysFile))];

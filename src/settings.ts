@@ -199,6 +199,11 @@ export const SETTINGS = {
     sentence:
       'Memory that the journal may take for each key; all keys together take at most four times as much.',
   }),
+  journalFile: setting(text.optional(), {
+    placeholder: 'FILE',
+    sentence:
+      'Keeps the journal, and the rules with their counters, across restarts and crashes. It grows to twice what the journal holds. Not set: both are gone with the process.',
+  }),
   rules: setting(text.optional(), {
     placeholder: 'FILE',
     sentence: 'YAML or JSON file with rules that are armed at start, for every key.',

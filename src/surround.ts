@@ -20,7 +20,10 @@ function isSurrounded(request: FastifyRequest): boolean {
   return url === undefined ? !isOfAdminPlane(request.url) : !url.startsWith('/__admin');
 }
 
-export type SurroundOptions = Omit<ObserverOptions, 'beginnings'>;
+export interface SurroundOptions extends Omit<ObserverOptions, 'beginnings'> {
+  /** Numbers that processes before this one gave out. */
+  readonly given: { readonly begun: number; readonly connection: number };
+}
 
 export interface Surroundings {
   /** To be called as soon as a head was read: a request may have to wait for its turn after that (http/pipelined.ts). */
@@ -32,17 +35,16 @@ export interface Surroundings {
 export const NO_SURROUNDINGS: Surroundings = { numberHead: () => undefined, install: () => undefined };
 
 export function surroundings(options: SurroundOptions): Surroundings {
-  const beginnings = new Beginnings();
+  const beginnings = new Beginnings(options.given.begun);
   return {
     numberHead: (request) => {
       if (isSurrounded(request)) request.begun = beginnings.next();
     },
-    install: (app) => surround(app, { ...options, beginnings }),
+    install: (app) => surround(app, { ...options, beginnings }, new Connections(options.given.connection)),
   };
 }
 
-function surround(app: FastifyInstance, options: ObserverOptions): void {
-  const connections = new Connections();
+function surround(app: FastifyInstance, options: ObserverOptions, connections: Connections): void {
   app.addHook('onRequest', (request, reply, done) => {
     // Those that are not on record count, too: after a preflight, a browser takes a connection for a used one, on which it
     // sends a POST again by itself.

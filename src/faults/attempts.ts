@@ -17,11 +17,16 @@ export class Attempts {
   /** Counts this attempt and says which one it is, from 1. */
   count(subject: string): number {
     const attempt = (this.#recent.get(subject) ?? this.#older.get(subject) ?? 0) + 1;
-    this.#recent.set(subject, attempt);
+    this.set(subject, attempt);
+    return attempt;
+  }
+
+  /** So many there were. */
+  set(subject: string, attempts: number): void {
+    this.#recent.set(subject, attempts);
     if (this.#recent.size >= this.#maxSubjects) {
       this.#older = this.#recent;
       this.#recent = new Map();
     }
-    return attempt;
   }
 }

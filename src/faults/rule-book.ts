@@ -5,7 +5,7 @@
 // Must not know: HTTP, how a fault is carried out.
 import { Attempts } from './attempts.ts';
 import type { ExchangeFacts } from './rule-fits.ts';
-import { RuleSet, type Claim, type RuleTrace, type RuleView } from './rule-set.ts';
+import { RuleSet, type Claim, type RuleState, type RuleTrace, type RuleView } from './rule-set.ts';
 import type { Rule } from './rules.ts';
 import { createSequence } from './seeded.ts';
 
@@ -36,8 +36,15 @@ export class RuleBook {
   /** Of some namespace nobody knows any more which rules it had. */
   #hasForgotten = false;
 
-  /** @param seed null: nothing is to be repeatable */
-  constructor(seed: string | null, now: (namespace: string) => number) {
+  readonly #onChange: (namespace: string) => void;
+
+  /** @param seed null: nothing is to be repeatable. @param onChange as a RuleSet's */
+  constructor(
+    seed: string | null,
+    now: (namespace: string) => number,
+    onChange: (namespace: string) => void = () => undefined,
+  ) {
+    this.#onChange = onChange;
     this.#seed = seed;
     this.#now = now;
   }
@@ -87,6 +94,16 @@ export class RuleBook {
     return this.#attempts.count(`${this.#page(namespace).number} ${subject}`);
   }
 
+  /** That attempt was made of it, of another process. */
+  rememberAttempt(namespace: string, subject: string, attempt: number): void {
+    this.#attempts.set(`${this.#page(namespace).number} ${subject}`, attempt);
+  }
+
+  /** To outlive the process. */
+  states(namespace: string): RuleState[] {
+    return this.#pages.get(namespace)?.rules.states() ?? [];
+  }
+
   /** Whether the exchange must be understood before it can be known which rule it meets. */
   needsIdentity(namespace: string, operation: string): boolean {
     return this.#sets(namespace).some(({ rules, now }) => rules.needsIdentity(operation, now));
@@ -119,6 +136,7 @@ export class RuleBook {
     for (const name of gone) this.#pages.delete(name);
     // Now that they are gone: whoever waits for one of their rules looks for it.
     for (const rules of sets) rules?.clear();
+    for (const name of gone) this.#onChange(name);
   }
 
   /** Those that have rules: most exchanges of most servers meet none. */
@@ -137,7 +155,7 @@ export class RuleBook {
     if (known !== undefined) return known;
     const draw = this.#seed === null ? Math.random : createSequence(`${this.#seed}/rules/${namespace}`);
     this.#lastNumber += 1;
-    const page = { rules: new RuleSet(), number: this.#lastNumber, draw };
+    const page = { rules: new RuleSet(() => this.#onChange(namespace)), number: this.#lastNumber, draw };
     if (this.#pages.size >= MAX_PAGES) this.#forgetUnarmed();
     this.#pages.set(namespace, page);
     return page;

@@ -68,12 +68,47 @@ interface Armed {
 /** So many ids are remembered of rules that were armed once; beyond, any id may have been one. */
 const MAX_KNOWN_IDS = 10_000;
 
+/** A rule and its counters, to outlive the process. */
+export interface RuleState {
+  readonly given: Rule['given'];
+  /** Null: never. */
+  readonly expiresAt: number | null;
+  readonly matched: number;
+  readonly fired: number;
+  readonly lastFiredSeq: number | null;
+}
+
 export class RuleSet {
+  readonly #onChange: () => void;
   #armed: Armed[] = [];
   readonly #knownIds = new Set<string>();
 
+  /** @param onChange called when another rule or another count is to be remembered */
+  constructor(onChange: () => void = () => undefined) {
+    this.#onChange = onChange;
+  }
+
   get isEmpty(): boolean {
     return this.#armed.length === 0;
+  }
+
+  states(): RuleState[] {
+    return this.#armed.map(({ rule: { given }, expiresAt, matched, fired, lastFiredSeq }) => {
+      return {
+        given,
+        expiresAt: Number.isFinite(expiresAt) ? expiresAt : null,
+        matched,
+        fired,
+        lastFiredSeq,
+      };
+    });
+  }
+
+  /** Goes on counting where another process ended. @param rule of these states */
+  restore(rule: Rule, { expiresAt, matched, fired, lastFiredSeq }: RuleState): void {
+    const counts = { matched, fired, lastFiredSeq, expiresAt: expiresAt ?? Number.POSITIVE_INFINITY };
+    this.#armed.push({ ...arm(rule, 0), ...counts });
+    this.#knownIds.add(rule.id);
   }
 
   /**
@@ -95,6 +130,7 @@ export class RuleSet {
     if (problems.length > 0) throw refusalOf('invalid_rule', problems);
     this.#armed.push(...rules.map((rule) => arm(rule, now)));
     for (const { id } of rules) if (this.#knownIds.size < MAX_KNOWN_IDS) this.#knownIds.add(id);
+    this.#onChange();
   }
 
   /** Every counter starts anew, also of a rule that was there before. @throws AppError `invalid_rule` */
@@ -119,11 +155,13 @@ export class RuleSet {
     const gone = this.#armed.filter(({ rule }) => rule.id === id);
     this.#armed = this.#armed.filter(({ rule }) => rule.id !== id);
     gone.forEach(tellWatchers);
+    this.#onChange();
     return gone.length > 0;
   }
 
   clear(): void {
     this.#armed.splice(0).forEach(tellWatchers);
+    this.#onChange();
   }
 
   list(now: number): RuleView[] {
@@ -175,9 +213,10 @@ export class RuleSet {
     for (const [at, armed] of this.#armed.entries()) {
       if (!isLive(armed, facts.operation, now) || !fitsRule(armed.rule, facts)) continue;
       armed.matched += 1;
+      this.#onChange();
       if (!isDue(armed, draw)) continue;
       this.mask(facts, { by: armed.rule.id, now, from: at + 1 });
-      return take(armed);
+      return take(armed, this.#onChange);
     }
     return null;
   }
@@ -219,7 +258,7 @@ function isDue({ rule: { when, times }, matched, fired, reserved }: Armed, draw:
   return fired + reserved < times && (when.probability === 1 || draw() < when.probability);
 }
 
-function take(armed: Armed): Claim {
+function take(armed: Armed, onChange: () => void): Claim {
   let state: 'reserved' | 'fired' | 'released' = 'reserved';
   armed.reserved += 1;
   const end = (next: 'fired' | 'released'): void => {
@@ -229,6 +268,7 @@ function take(armed: Armed): Claim {
     if (next === 'released') armed.released += 1;
     if (next !== 'fired') return;
     armed.fired += 1;
+    onChange();
     tellWatchers(armed);
   };
   return {
@@ -236,7 +276,9 @@ function take(armed: Armed): Claim {
     fault: armed.rule.fault,
     fired: (seq) => {
       end('fired');
-      if (state === 'fired' && seq !== undefined) armed.lastFiredSeq = seq;
+      if (state !== 'fired' || seq === undefined) return;
+      armed.lastFiredSeq = seq;
+      onChange();
     },
     release: () => end('released'),
   };

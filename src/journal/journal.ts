@@ -8,6 +8,7 @@ import { monotonicMs } from '../machine-time.ts';
 import { EventFeed, type JournalEvent, type Listener, type Resumption } from './event-feed.ts';
 import { pathWithoutSecrets, type Amendment, type Exchange, type ExchangeDraft } from './exchange.ts';
 import type { ExchangeInFlight } from './in-flight.ts';
+import type { JournalLine, Past } from './journal-lines.ts';
 import { testOf, type JournalMatcher } from './matcher.ts';
 import { Records, type Bounds, type Entry } from './records.ts';
 import { canBeReplay, isLost, isTransportReplay, REPLAY_WINDOW_MS } from './transport-replay.ts';
@@ -20,6 +21,8 @@ export interface JournalOptions extends Bounds {
   readonly maxWaits?: number | undefined;
   /** A longer gap before a re-sent POST is the client's own doing (transport-replay.ts). */
   readonly replayWindowMs?: number | undefined;
+  /** Is told what a file has to keep. */
+  readonly keep?: ((line: JournalLine) => void) | undefined;
   /** Milliseconds of a clock that never jumps. */
   readonly now?: (() => number) | undefined;
 }
@@ -46,6 +49,7 @@ export class Journal {
   readonly #waits: Waits;
   readonly #replayWindowMs: number;
   readonly #now: () => number;
+  readonly #keep: (line: JournalLine) => void;
   readonly #batch = new Batch('records');
   #lastSeq = 0;
 
@@ -55,6 +59,7 @@ export class Journal {
     this.#waits = new Waits(options.maxWaits ?? 1000);
     this.#replayWindowMs = options.replayWindowMs ?? REPLAY_WINDOW_MS;
     this.#now = options.now ?? monotonicMs;
+    this.#keep = options.keep ?? (() => undefined);
   }
 
   /** Exchanges on record, of all namespaces. */
@@ -124,7 +129,10 @@ export class Journal {
     const { outcome } = entry.exchange;
     const hasLeft = !isWhole && (outcome === 'answered' || outcome === 'refused');
     if (hasLeft) this.amend(seq, { outcome: 'client-aborted', timing, endedAfter }, headMark);
-    else Object.assign(entry.exchange, { timing, endedAfter });
+    else {
+      Object.assign(entry.exchange, { timing, endedAfter });
+      this.#keep({ kind: 'ended', seq, endedAfter, timing });
+    }
   }
 
   /** Puts off work on the journal until somebody looks at it, or the turn ends: under load it is done for many at once. */
@@ -178,6 +186,7 @@ export class Journal {
   /** As if nothing had happened in the namespace; numbers go on, and so do waits and subscriptions. */
   clear(namespace: string): void {
     this.settle();
+    this.#keep({ kind: 'clear', namespace });
     this.#records.clear(namespace);
     this.#feed.clear(namespace);
     this.#waits.forget(namespace);
@@ -238,7 +247,16 @@ export class Journal {
     this.#waits.close();
   }
 
+  /** What was on record of another process. To be called first of all. */
+  restore({ exchanges, seq }: Pick<Past, 'exchanges' | 'seq'>): void {
+    this.#lastSeq = seq;
+    // No transport of a client sends again what it sent to another process, as far as we can tell.
+    const [beganMs, endedMs, headMark] = [-Infinity, -Infinity, undefined];
+    for (const exchange of exchanges) this.#records.add({ exchange, beganMs, endedMs, headMark, bytes: 0 });
+  }
+
   #announce(exchange: Exchange): void {
+    this.#keep({ kind: 'exchange', exchange });
     this.#waits.offer(exchange);
     this.#feed.publish(exchange.namespace, { kind: 'exchange', data: exchange });
   }
