@@ -119,11 +119,11 @@ export function createDoubleParts(
 function crashNow(
   { journal, kept }: Pick<DoubleParts, 'journal'> & Pick<Beneath, 'kept'>,
   crash: ServerOptions['crash'],
-): void {
+): never {
   journal?.settle();
   kept?.file.writeNow();
-  if (crash === undefined) throw new Error('a rule that crashes was armed where none may be');
-  crash();
+  if (crash !== undefined) return crash();
+  throw new Error('a rule that crashes was armed where none may be');
 }
 
 function journalOf(config: ServerOptions['config'], kept: Beneath['kept']): Journal {

@@ -43,9 +43,9 @@ describe('a journal with a file', () => {
       before = structuredClone(server.journal.find());
     });
     await lived(journalFile, async (server) => {
-      expect(server.journal.find().map(({ timing: _, endedAfter: __, ...rest }) => rest)).toEqual(
-        before.map(({ timing: _, endedAfter: __, ...rest }) => rest),
-      );
+      expect(
+        server.journal.find().map(({ timing: _timing, endedAfter: _endedAfter, ...rest }) => rest),
+      ).toEqual(before.map(({ timing: _timing, endedAfter: _endedAfter, ...rest }) => rest));
       expect(server.namespace('k').rules.list()).toMatchObject([
         { id: 'twice', fired: 1, remaining: 1, lastFiredSeq: 3 },
       ]);
