@@ -187,8 +187,13 @@ describe('a server that a rule crashes', () => {
       await writeFile(`${folder}/rules.json`, JSON.stringify([rule]));
       const isOfFile = how.includes('--rules');
       const server = await startProcess([
-        ...['--allow-crash', '--restart-after', '0s', '--data-dir', `${folder}/data`],
-        ...['--journal-file', `${folder}/journal.ndjson`],
+        '--allow-crash',
+        '--restart-after',
+        '0s',
+        '--data-dir',
+        `${folder}/data`,
+        '--journal-file',
+        `${folder}/journal.ndjson`,
         ...(isOfFile ? ['--rules', `${folder}/rules.json`] : []),
       ]);
       const client = new DoubleClient(server, 'k');

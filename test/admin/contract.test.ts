@@ -94,6 +94,20 @@ describe('every route', () => {
     }
   });
 
+  it('but the probes answers, without a token, nobody who came through a proxy', async () => {
+    const client = new DoubleClient(await openTestServer(), 'k');
+    for (const operation of guarded) {
+      const { status, body } = await client.ask<Refused>(operation.method, pathOf(operation), {
+        headers: { 'x-forwarded-for': '10.0.0.1' },
+      });
+      expect([operation.operationId, status, body.error]).toEqual([
+        operation.operationId,
+        403,
+        'admin_proxy_forbidden',
+      ]);
+    }
+  });
+
   it('that changes something refuses a page of another origin', async () => {
     const client = new DoubleClient(await openTestServer(), 'k');
     for (const { operationId, method, ...route } of changing) {

@@ -1,6 +1,7 @@
 // reset.test.ts: a reset forgets what it names, all of it by default, and nothing of anybody else.
-import { describe, expect, it } from 'vitest';
-import { openTestServer, type TestServer } from '../helpers/app.ts';
+import { describe, expect, it, vi } from 'vitest';
+import { AppError } from '../../src/errors.ts';
+import { ask, openTestServer, type TestServer } from '../helpers/app.ts';
 import { contentBytes } from '../helpers/disk.ts';
 import { DoubleClient } from '../helpers/double-client.ts';
 import { formOf } from '../helpers/multipart.ts';
@@ -227,5 +228,34 @@ describe('a reset', () => {
     expect((await own.chunk({ bytes: 'quick' })).status).toBe(200);
     expect([200, 409]).toContain((await sending).status);
     expect(await own.size()).toBe(5);
+  });
+
+  it.each([
+    ['createVideo', 'videos', 'clip.mp4', 'tiktok'],
+    ['createImage', 'images', 'photo.png', 'instagram'],
+  ])('refuses a direct upload that is held: %s', async (operation, type, filename, platform) => {
+    const server = await openTestServer();
+    const own = new DoubleClient(server, 'k');
+    await own.admin('POST rules', { id: 'held', match: { operation }, fault: 'delay@pre-commit:1h' });
+    const { contentType, body } = formOf([
+      { name: 'platforms', value: JSON.stringify([platform]) },
+      { name: 'file', value: 'bytes', filename },
+    ]);
+    const headers = { 'content-type': contentType };
+    const sending = ask(server, `/media/${type}`, { method: 'POST', key: 'k', headers, body });
+    await own.admin('POST rules/held/wait', {});
+    await own.admin('POST reset', {});
+    const answer = await sending;
+    expect([answer.status, answer.body.error]).toEqual([409, 'chunk_superseded']);
+    expect(await look(own)).toEqual(EMPTY);
+  });
+
+  it('that finds no room to remove says so', async () => {
+    const { server, own } = await filled();
+    const full = new AppError('insufficient_storage', 'the disk of the server is full');
+    vi.spyOn(server.uploads, 'removeAt').mockRejectedValue(full);
+    vi.spyOn(server.uploads, 'remove').mockRejectedValue(full);
+    const { status, body } = await own.admin<{ error: string }>('POST reset', { scope: ['uploads'] });
+    expect([status, body.error]).toEqual([507, 'insufficient_storage']);
   });
 });

@@ -137,7 +137,7 @@ function readable(url = ''): string {
   try {
     return decodeURI(url.split('?', 1).join('')) && url;
   } catch {
-    return '';
+    return url.replaceAll('%', '-'); // Which operation it is, its first part says; the router refuses it all the same.
   }
 }
 

@@ -585,3 +585,41 @@ describe('a route that is missing', () => {
     expect(await messageOf({ adminPort: 0 })).toMatch(/http:\/\/127\.0\.0\.1:\d+\/__admin\/docs/);
   });
 });
+
+describe('a defect of the server', () => {
+  const failing = loadContract().operations.filter(({ statuses }) =>
+    statuses.get(500)?.codes.includes('internal_error'),
+  );
+
+  it.each(failing.map(({ operationId, method, path }) => [operationId, method, path.replace('{id}', '0')]))(
+    'is 500 without a word of its text: %s',
+    async (_operationId, method = '', path = '') => {
+      const observe: AppObserver = (app) => {
+        app.addHook('preHandler', (request, _reply, done) => {
+          done(
+            request.routeOptions.config.operationId === undefined ? undefined : new Error('of the inside'),
+          );
+        });
+      };
+      const server = await openTestServer({}, { observe });
+      const { contentType: type, body } = formOf([]);
+      const form = method === 'POST' ? { headers: { 'content-type': type }, body } : {};
+      const answer = await ask(server, `${path}?fileId=f`, { method, key: 'k', ...form });
+      expect([answer.status, answer.body.error, answer.headers.get('retry-after')]).toEqual([
+        500,
+        'internal_error',
+        '1',
+      ]);
+      expect(answer.text).not.toContain('of the inside');
+      expect(server.takeErrors()).toMatchObject([{ msg: 'internal_error' }]);
+    },
+  );
+
+  it.each(['videos', 'images'])(
+    'a path of %s that cannot be decoded is none: it is the client’s',
+    async (type) => {
+      const server = await openTestServer();
+      expect((await ask(server, `/media/${type}/%zz`, { key: 'k' })).status).toBe(400);
+    },
+  );
+});
