@@ -233,7 +233,7 @@ describe('a reset', () => {
   it.each([
     ['createVideo', 'videos', 'clip.mp4', 'tiktok'],
     ['createImage', 'images', 'photo.png', 'instagram'],
-  ])('refuses a direct upload that is held: %s', async (operation, type, filename, platform) => {
+  ])('refuses a direct upload that is held: %s', async (operation, ...[type, filename, platform]) => {
     const server = await openTestServer();
     const own = new DoubleClient(server, 'k');
     await own.admin('POST rules', { id: 'held', match: { operation }, fault: 'delay@pre-commit:1h' });
