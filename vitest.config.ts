@@ -10,8 +10,8 @@ export default defineConfig({
     testTimeout: 300_000,
     hookTimeout: 300_000,
     expect: { poll: { timeout: 60_000 } },
-    // Two files at a time: some of them start servers of their own and measure memory.
-    maxWorkers: 2,
+    // Three files at a time: many wait for processes of their own, and some measure their own memory.
+    maxWorkers: 3,
     coverage: { include: ['src/**'], reporter: ['text', 'json-summary'] },
   },
 });

@@ -1,10 +1,11 @@
 // reset.test.ts: a reset forgets what it names, all of it by default, and nothing of anybody else.
 import { describe, expect, it, vi } from 'vitest';
 import { AppError } from '../../src/errors.ts';
-import { ask, openTestServer, type TestServer } from '../helpers/app.ts';
+import { eventually, openTestServer, wireOf, type TestServer } from '../helpers/app.ts';
 import { contentBytes } from '../helpers/disk.ts';
 import { DoubleClient } from '../helpers/double-client.ts';
 import { formOf } from '../helpers/multipart.ts';
+import { openConnection, requestBytes } from '../helpers/raw.ts';
 
 /** What a namespace can hold, some of it. */
 async function fill(own: DoubleClient): Promise<void> {
@@ -231,22 +232,26 @@ describe('a reset', () => {
   });
 
   it.each([
-    ['createVideo', 'videos', 'clip.mp4', 'tiktok'],
-    ['createImage', 'images', 'photo.png', 'instagram'],
-  ])('refuses a direct upload that is held: %s', async (operation, ...[type, filename, platform]) => {
+    ['videos', 'clip.mp4', 'tiktok'],
+    ['images', 'photo.png', 'instagram'],
+  ])('refuses a direct upload that is on its way: POST /media/%s', async (type, filename, platform) => {
     const server = await openTestServer();
     const own = new DoubleClient(server, 'k');
-    await own.admin('POST rules', { id: 'held', match: { operation }, fault: 'delay@pre-commit:1h' });
     const { contentType, body } = formOf([
       { name: 'platforms', value: JSON.stringify([platform]) },
       { name: 'file', value: 'bytes', filename },
     ]);
-    const headers = { 'content-type': contentType };
-    const sending = ask(server, `/media/${type}`, { method: 'POST', key: 'k', headers, body });
-    await own.admin('POST rules/held/wait', {});
+    const headers = { 'content-type': contentType, 'x-api-key': 'k' };
+    const whole = requestBytes(`POST /media/${type}`, headers, body);
+    const connection = await openConnection(server.port);
+    await connection.write(whole.subarray(0, -50));
+    await eventually(
+      async () => (await own.admin<{ requests: unknown[] }>('GET requests?inFlight=true')).body.requests,
+      ({ length }) => length === 1,
+    );
     await own.admin('POST reset', {});
-    const answer = await sending;
-    expect([answer.status, answer.body.error]).toEqual([409, 'chunk_superseded']);
+    const answer = await connection.answer();
+    expect([answer?.status, wireOf(answer?.text).error]).toEqual([409, 'chunk_superseded']);
     expect(await look(own)).toEqual(EMPTY);
   });
 

@@ -238,6 +238,14 @@ function mustHold(isSo: boolean, message: string): void {
 
 const FILES = new Set(['format', 'lock', 'ledgers', 'bytes', 'spool', 'reserve']);
 
+/** Many a power loss leaves a lock that names nobody, which a start watches for a second. */
+const SHORT_WATCH = {
+  times: { beatMs: 1_000, takeoverMs: 100, namelessMs: 10, lookMs: 5 },
+  onCloseError: () => undefined,
+  onCopied: () => undefined,
+  onSkipped: () => undefined,
+};
+
 /**
  * Opens the folder as the server would, holds what is there against what was promised, and then goes on: every upload is
  * completed and finalised. @throws Broken
@@ -247,7 +255,7 @@ export async function checkFolder(
   plans: readonly Plan[],
   promised: Promised,
 ): Promise<void> {
-  const storage = await openDiskStorage(dataDir, 'none');
+  const storage = await openDiskStorage(dataDir, 'none', SHORT_WATCH);
   try {
     const left = readdirSync(dataDir).filter((name) => !FILES.has(name));
     mustHold(left.length === 0, `files left behind: ${left.join(', ')}`);
