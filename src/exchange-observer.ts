@@ -12,6 +12,7 @@ import { headMarkOf, type Beginnings } from './connections.ts';
 import type { Contract } from './contract.ts';
 import {
   beginRecording,
+  deferredTelling,
   recordAnswer,
   recordFault,
   responseOf,
@@ -20,7 +21,7 @@ import {
 import { Injection, type Ending, type FaultActions } from './faults/injection.ts';
 import type { RuleBook } from './faults/rule-book.ts';
 import { explain } from './faults/explain.ts';
-import type { Claim } from './faults/rule-set.ts';
+import type { Claim } from './faults/rule-armed.ts';
 import { operationOf } from './http/exchange.ts';
 import { PUBLIC_NAMESPACE } from './http/keys.ts';
 import { isAnswered } from './http/linger.ts';
@@ -29,7 +30,6 @@ import {
   type Announced,
   type BodyFacts,
   type Change,
-  type DeferredChange,
   type Observer,
   type Stored,
   type Subject,
@@ -40,6 +40,7 @@ import type { Journal } from './journal/journal.ts';
 import type { Recording } from './journal/recording.ts';
 import { Refusable, type LiveExchange, type LiveExchanges } from './live-exchanges.ts';
 import { monotonicMs } from './machine-time.ts';
+import { claimAgain } from './replays.ts';
 
 export interface ObserverOptions {
   readonly rules: RuleBook;
@@ -122,11 +123,14 @@ export class ExchangeObserver implements Observer {
     this.#subject = subject;
     const { fileId, chunkIndex } = subject;
     const what = attemptSubject(this.#operation, subject, this.#request.url);
-    const attempt = this.#options.rules.attempt(this.#namespace, what);
+    const [rules, namespace] = [this.#options.rules, this.#namespace];
+    const asking = { namespace, operation: this.#operation, subject, headMark: this.#headMark };
+    const again = this.#hasClaimed ? null : claimAgain(this.#options, asking, () => this.#soFar());
+    const attempt = again ? rules.lastAttempt(namespace, what) : rules.attempt(namespace, what);
     if (this.#recording !== null && fileId !== undefined) {
       this.#recording.upload = { fileId, chunkIndex: chunkIndex ?? null, attempt };
     }
-    this.#ask(attempt);
+    this.#ask(attempt, again);
   }
 
   fileBytes(bytes: number, at: (fileBytes: number) => BodyFacts): void | Promise<void> {
@@ -157,7 +161,7 @@ export class ExchangeObserver implements Observer {
   async commit<T>(change: Change<T>, body: BodyFacts): Promise<T> {
     const recorded = {
       run: async () => this.#stored(await this.#refusable.change(() => change.run())),
-      defer: () => this.#deferred(change.defer()),
+      defer: () => deferredTelling(change.defer(), (stored) => this.#stored(stored)),
     };
     this.#recording?.bodyIs(body);
     if (this.#injection === null) return (await recorded.run()).result;
@@ -189,11 +193,11 @@ export class ExchangeObserver implements Observer {
   }
 
   /** Which rule this exchange meets: asked once, as soon as enough is known. */
-  #ask(attempt?: number): void {
+  #ask(attempt?: number, again: Claim | null = null): void {
     if (this.#hasClaimed) return;
     this.#hasClaimed = true;
-    const { rules } = this.#options;
-    const claim = rules.claim(this.#namespace, { operation: this.#operation, ...this.#subject, attempt });
+    const facts = { operation: this.#operation, ...this.#subject, attempt };
+    const claim = again ?? this.#options.rules.claim(this.#namespace, facts);
     if (claim === null) return;
     this.#claim = claim;
     this.#injection = this.#injectionOf(claim);
@@ -230,14 +234,6 @@ export class ExchangeObserver implements Observer {
     const response = answerBytes === null ? null : responseOf(this.#request, this.#reply, answerBytes);
     if (this.#isOnRecord) this.#amend({ outcome, response });
     else this.#record(outcome, response);
-  }
-
-  #deferred(change: DeferredChange): DeferredChange {
-    const run = async (): Promise<Stored | null> => {
-      const stored = await change.run();
-      return stored && this.#stored(stored);
-    };
-    return { run, drop: () => change.drop() };
   }
 
   /** The exchange is on record already where the commit came late, or the client left while it was being made. */

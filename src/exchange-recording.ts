@@ -6,12 +6,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Contract } from './contract.ts';
 import { isMultipart, operationOf } from './http/exchange.ts';
-import type { Subject } from './http/observer.ts';
+import type { DeferredChange, Stored, Subject } from './http/observer.ts';
 import { uploadStatusIn } from './http/schemas.ts';
 import { monotonicMs } from './machine-time.ts';
 import { toldOf } from './faults/holding.ts';
 import { isCutting } from './faults/injection.ts';
-import type { Claim } from './faults/rule-set.ts';
+import type { Claim } from './faults/rule-armed.ts';
 import type { Connection, Exchange } from './journal/exchange.ts';
 import { Recording } from './journal/recording.ts';
 
@@ -55,6 +55,15 @@ export function recordFault(recording: Recording | null, claim: Claim): NonNulla
   if (phase === 'headers' && isCutting(effect)) recording.nothingCame();
   if (phase === 'body' && isCutting(effect)) recording.cutAt(atByte);
   return fired;
+}
+
+/** Tells of what the change stored when it is made. */
+export function deferredTelling(change: DeferredChange, tell: (stored: Stored) => Stored): DeferredChange {
+  const run = async (): Promise<Stored | null> => {
+    const stored = await change.run();
+    return stored && tell(stored);
+  };
+  return { run, drop: () => change.drop() };
 }
 
 export interface Answered {

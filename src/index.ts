@@ -8,7 +8,7 @@ import { openServer, type Server, type ServerOptions } from './app.ts';
 import { ConfigError, resolveConfig, type Config, type ConfigInput } from './config.ts';
 import { crashRefusalOf } from './crash.ts';
 import { createDouble, type TestDouble } from './double.ts';
-import type { Rule } from './faults/rules.ts';
+import type { ParseOptions, Rule } from './faults/rules.ts';
 import { DEFAULT_FIXTURES, parseFixtures, type Fixtures } from './media/accounts.ts';
 import { flagOf } from './settings.ts';
 import { openLog, type Log } from './telemetry.ts';
@@ -63,7 +63,10 @@ export async function startWith(
   if (config.noJournal && config.journalFile !== undefined)
     throw new ConfigError('journalFile: there is no journal to keep with noJournal; drop one of them');
   const fixtures = await readFixtures(config.fixtures);
-  const rules = await readRules(config.rules, crashRefusalOf({ config, crash }));
+  const rules = await readRules(config.rules, {
+    crashRefusal: crashRefusalOf({ config, crash }),
+    isJournalMissing: config.noJournal,
+  });
   const apiKeys = [...config.apiKeys, ...(await readKeys(config.apiKeysFile))];
   return openServer({
     config: { ...config, apiKeys },
@@ -90,12 +93,12 @@ async function readFixtures(path: string | undefined): Promise<Fixtures> {
   }
 }
 
-async function readRules(path: string | undefined, crashRefusal: string | null): Promise<Rule[]> {
+async function readRules(path: string | undefined, options: ParseOptions): Promise<Rule[]> {
   if (path === undefined) return [];
   const text = await readSettingFile(path, 'rules');
   const { readRulesFile } = await import('./faults/rules-file.ts'); // With its YAML parser, which few starts need.
   try {
-    return readRulesFile(text, path, crashRefusal);
+    return readRulesFile(text, path, options);
   } catch (error) {
     throw new ConfigError(`rules: ${(error as Error).message}`);
   }

@@ -137,7 +137,7 @@ describe('the cookbook', () => {
 
   it('shows fields that a rule has', () => {
     const rows = [...between('fields table', 'end of fields table').matchAll(/^\| `(.+?)` \|/gm)];
-    expect(rows).toHaveLength(10);
+    expect(rows).toHaveLength(11);
     for (const [, field] of rows) {
       expect(sentencesOf(JSON.parse(`{ "fault": "close@response", ${field} }`)), field).toHaveLength(1);
     }

@@ -233,8 +233,9 @@ export class Controls {
   }
 
   #parse(namespace: string, json: unknown): ReturnType<typeof parseRules> {
-    const { newRuleId, isTtlNeeded, crashRefusal } = this.#options;
-    return parseRules(json, () => newRuleId(namespace), { isTtlNeeded, crashRefusal });
+    const { newRuleId, isTtlNeeded, crashRefusal, journal } = this.#options;
+    const isJournalMissing = journal === null;
+    return parseRules(json, () => newRuleId(namespace), { isTtlNeeded, crashRefusal, isJournalMissing });
   }
 
   async #staleStatus(namespace: string, { fileId = '' }: Subject): Promise<string> {

@@ -16,9 +16,14 @@ export class Attempts {
 
   /** Counts this attempt and says which one it is, from 1. */
   count(subject: string): number {
-    const attempt = (this.#recent.get(subject) ?? this.#older.get(subject) ?? 0) + 1;
+    const attempt = this.last(subject) + 1;
     this.set(subject, attempt);
     return attempt;
+  }
+
+  /** 0: none is known. */
+  last(subject: string): number {
+    return this.#recent.get(subject) ?? this.#older.get(subject) ?? 0;
   }
 
   /** So many there were. */

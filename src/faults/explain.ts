@@ -8,9 +8,10 @@ import type { Match, Rule, Span, When } from './rules.ts';
 
 /** "On the 1st attempt of chunk 2 of any upload, once: after the chunk is stored, reset the connection without an answer." */
 export function explain(rule: Rule): string {
-  const { when, times, ttlMs, fault } = rule;
+  const { when, times, ignoreReplays, ttlMs, fault } = rule;
   const occasion = `${attemptsOf(when.attempt)}${subjectOf(rule)}${conditionsOf(when)}`;
-  const limits = `${timesOf(times)}${ttlMs === null ? '' : `, within ${showMs(ttlMs)} of arming`}`;
+  const replays = ignoreReplays ? ', not counting what a transport sends again, which is hit again' : '';
+  const limits = `${timesOf(times)}${replays}${ttlMs === null ? '' : `, within ${showMs(ttlMs)} of arming`}`;
   return `On ${occasion}, ${limits}: ${placeOf(rule)}, ${deedOf(fault.effect, fault)}.`;
 }
 

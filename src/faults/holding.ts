@@ -2,7 +2,7 @@
 //
 // Must not know: what is waited for.
 import { monotonicMs } from '../machine-time.ts';
-import type { Claim } from './rule-set.ts';
+import type { Claim } from './rule-armed.ts';
 
 /** What a claim does where, in words. */
 interface Told {

@@ -16,7 +16,7 @@ import { monotonicMs } from '../machine-time.ts';
 import type { Effect, Fault, FaultOf, PhaseName } from './effects.ts';
 import { nameOfFault } from './fault.ts';
 import { Holding } from './holding.ts';
-import type { Claim } from './rule-set.ts';
+import type { Claim } from './rule-armed.ts';
 import { finish, hold, interceptEnd, noise, reset, stall, trickle, written, type Wire } from './sockets.ts';
 
 /** How the exchange ended, when a fault ended it. */

@@ -4,8 +4,9 @@
 // operation, upload and chunk; with a seed every namespace draws a sequence of its own, the same in every run.
 // Must not know: HTTP, how a fault is carried out.
 import { Attempts } from './attempts.ts';
+import type { Claim } from './rule-armed.ts';
 import type { ExchangeFacts } from './rule-fits.ts';
-import { RuleSet, type Claim, type RuleState, type RuleTrace, type RuleView } from './rule-set.ts';
+import { RuleSet, type RuleState, type RuleTrace, type RuleView } from './rule-set.ts';
 import type { Rule } from './rules.ts';
 import { createSequence } from './seeded.ts';
 
@@ -94,6 +95,11 @@ export class RuleBook {
     return this.#attempts.count(`${this.#page(namespace).number} ${subject}`);
   }
 
+  /** The one that was counted last; 0: none. */
+  lastAttempt(namespace: string, subject: string): number {
+    return this.#attempts.last(`${this.#page(namespace).number} ${subject}`);
+  }
+
   /** That attempt was made of it, of another process. */
   rememberAttempt(namespace: string, subject: string, attempt: number): void {
     this.#attempts.set(`${this.#page(namespace).number} ${subject}`, attempt);
@@ -116,6 +122,20 @@ export class RuleBook {
       else rules.mask(facts, { by: claim.rule.id, now });
     }
     return claim;
+  }
+
+  /** Whether some rule could hit a transport's replay once more. */
+  canRepeat(namespace: string, operation: string): boolean {
+    return this.#sets(namespace).some(({ rules, now }) => rules.canRepeat(operation, now));
+  }
+
+  /** As a RuleSet's: what a transport sends again meets the rule that its original met, and no other. */
+  claimAgain(namespace: string, id: string): Claim | null {
+    for (const { rules, now } of this.#sets(namespace)) {
+      const claim = rules.claimAgain(id, now);
+      if (claim !== null) return claim;
+    }
+    return null;
   }
 
   /** The bytes of a file at which some live rule of this operation breaks. */

@@ -57,6 +57,8 @@ export interface RuleInput {
   readonly fault: FaultText | FaultObject;
   /** 1, if left out. */
   readonly times?: number | 'always';
+  /** What a transport sends again of a request that it hit is hit again, and not counted: `times` are those that a page sees. */
+  readonly ignoreReplays?: boolean;
   /** Milliseconds, or `"10m"`, since it was armed. A server that others reach needs it. */
   readonly ttlMs?: number | string | null;
 }

@@ -5,21 +5,22 @@
 // What counts as a match: the exchange reached this rule, nothing before it having claimed it, and fits `match` and `attempt`
 // while the rule is live: neither used up nor expired. `nth` and `skip` count matches; a released one is not taken back.
 // Must not know: a clock or randomness of its own, HTTP, how a fault is carried out.
-import type { Fault } from './effects.ts';
 import { explain } from './explain.ts';
 import { refusalOf } from '../problems.ts';
-import { fitsRule, isWithin, type ExchangeFacts } from './rule-fits.ts';
+import {
+  arm,
+  canRepeat,
+  isDue,
+  isExhausted,
+  isLive,
+  take,
+  takeAgain,
+  tellWatchers,
+  type Armed,
+  type Claim,
+} from './rule-armed.ts';
+import { fitsRule, type ExchangeFacts } from './rule-fits.ts';
 import { MAX_RULES, type Rule } from './rules.ts';
-
-/** One of the rule's times, taken by one exchange, to be ended by `fired` or `release`. */
-export interface Claim {
-  readonly rule: Rule;
-  readonly fault: Fault;
-  /** The fault's point was reached. May be called again when the exchange's number is known. */
-  fired(seq?: number): void;
-  /** The exchange ended before the fault's point. Does nothing after `fired`. */
-  release(): void;
-}
 
 export interface RuleView {
   readonly id: string;
@@ -49,20 +50,6 @@ export interface RuleTrace {
   readonly maskedBy: string | null;
   /** Its `ttlMs` is over. */
   readonly isExpired: boolean;
-}
-
-interface Armed {
-  readonly rule: Rule;
-  readonly expiresAt: number;
-  matched: number;
-  fired: number;
-  reserved: number;
-  released: number;
-  masked: number;
-  maskedBy: string | null;
-  lastFiredSeq: number | null;
-  /** Told when it fires, or is gone. */
-  readonly watchers: Set<() => void>;
 }
 
 /** So many ids are remembered of rules that were armed once; beyond, any id may have been one. */
@@ -192,19 +179,33 @@ export class RuleSet {
     return this.#knownIds.has(id) || this.#knownIds.size >= MAX_KNOWN_IDS;
   }
 
-  /** The rules that could still fire in this operation, in order. */
+  /** The rules that could still fire in this operation, or hit a replay again, in order. */
   live(operation: string, now: number): Rule[] {
-    return this.#armed.filter((armed) => isLive(armed, operation, now)).map(({ rule }) => rule);
+    return this.#armed
+      .filter((armed) => isLive(armed, operation, now) || repeatsIn(armed, operation, now))
+      .map(({ rule }) => rule);
+  }
+
+  canRepeat(operation: string, now: number): boolean {
+    return this.#armed.some((armed) => repeatsIn(armed, operation, now));
+  }
+
+  /** For a transport's replay of an exchange that this rule hit: hits it again and counts nothing. Null: it is counted as any other. */
+  claimAgain(id: string, now: number): Claim | null {
+    const armed = this.#armed.find(({ rule }) => rule.id === id);
+    return armed !== undefined && canRepeat(armed, now) ? takeAgain(armed) : null;
   }
 
   /**
    * Whether the upload, the chunk or the attempt can decide which rule an exchange of this operation meets. An exchange
    * claims once: false, and it can before its body is read; true, and it has to read the form's fields first, whatever
-   * the phase of the rule that depends on them, because it may stand before one of phase `headers`.
+   * the phase of the rule that depends on them, because it may stand before one of phase `headers`. So for one that
+   * ignores replays: which request is one is known by its upload and chunk.
    */
   needsIdentity(operation: string, now: number): boolean {
     return this.live(operation, now).some(
-      ({ match, when }) => match.fileId !== null || match.chunkIndex !== null || when.attempt !== null,
+      ({ match, when, ignoreReplays }) =>
+        ignoreReplays || match.fileId !== null || match.chunkIndex !== null || when.attempt !== null,
     );
   }
 
@@ -233,55 +234,8 @@ export class RuleSet {
   }
 }
 
-function arm(rule: Rule, now: number): Armed {
-  const expiresAt = rule.ttlMs === null ? Number.POSITIVE_INFINITY : now + rule.ttlMs;
-  const counts = { matched: 0, fired: 0, reserved: 0, released: 0, masked: 0 };
-  return { rule, expiresAt, ...counts, maskedBy: null, lastFiredSeq: null, watchers: new Set() };
-}
-
-/** A watcher may end its watch while it is told. */
-function tellWatchers({ watchers }: Armed): void {
-  for (const watcher of watchers) watcher();
-}
-
-function isExhausted({ rule, fired, expiresAt }: Armed, now: number): boolean {
-  return fired >= rule.times || now >= expiresAt;
-}
-
-function isLive(armed: Armed, operation: string, now: number): boolean {
-  return armed.rule.operations.some((name) => name === operation) && !isExhausted(armed, now);
-}
-
-/** The draw comes last: an exchange that could not fire anyway does not move the sequence. */
-function isDue({ rule: { when, times }, matched, fired, reserved }: Armed, draw: () => number): boolean {
-  if (matched <= when.skip || !isWithin(when.nth, matched)) return false;
-  return fired + reserved < times && (when.probability === 1 || draw() < when.probability);
-}
-
-function take(armed: Armed, onChange: () => void): Claim {
-  let state: 'reserved' | 'fired' | 'released' = 'reserved';
-  armed.reserved += 1;
-  const end = (next: 'fired' | 'released'): void => {
-    if (state !== 'reserved') return;
-    state = next;
-    armed.reserved -= 1;
-    if (next === 'released') armed.released += 1;
-    if (next !== 'fired') return;
-    armed.fired += 1;
-    onChange();
-    tellWatchers(armed);
-  };
-  return {
-    rule: armed.rule,
-    fault: armed.rule.fault,
-    fired: (seq) => {
-      end('fired');
-      if (state !== 'fired' || seq === undefined) return;
-      armed.lastFiredSeq = seq;
-      onChange();
-    },
-    release: () => end('released'),
-  };
+function repeatsIn(armed: Armed, operation: string, now: number): boolean {
+  return armed.rule.operations.some((name) => name === operation) && canRepeat(armed, now);
 }
 
 function viewOf(armed: Armed, now: number): RuleView {

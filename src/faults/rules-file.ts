@@ -4,14 +4,18 @@
 // Must not know: the disk; what a rule is.
 import { parse } from 'yaml';
 import { refusalOf } from '../problems.ts';
-import { parseRules, type Rule } from './rules.ts';
+import { parseRules, type ParseOptions, type Rule } from './rules.ts';
 
 /**
  * A rule without an id is called by its place: `rule-2` is the second of the file.
  * @throws AppError `invalid_rule`
  */
-export function readRulesFile(text: string, fileName: string, crashRefusal: string | null = null): Rule[] {
-  return parseRules(dataOf(text, fileName), (at) => `rule-${at + 1}`, { fileName, crashRefusal });
+export function readRulesFile(
+  text: string,
+  fileName: string,
+  options: Omit<ParseOptions, 'fileName'> = {},
+): Rule[] {
+  return parseRules(dataOf(text, fileName), (at) => `rule-${at + 1}`, { ...options, fileName });
 }
 
 /** JSON is YAML, too. */

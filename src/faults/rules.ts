@@ -43,6 +43,8 @@ export interface Rule {
   readonly fault: Fault;
   /** Infinity: always. */
   readonly times: number;
+  /** What a transport sends again of a request that it hit is hit again, and not counted. */
+  readonly ignoreReplays: boolean;
   /** Since it was armed. */
   readonly ttlMs: number | null;
   /** Those that it can be about, by what it matches and by what can break there. Never empty. */
@@ -54,6 +56,8 @@ export interface ParseOptions {
   readonly isTtlNeeded?: boolean;
   /** Why no rule may kill the process; null or absent: one may. */
   readonly crashRefusal?: string | null;
+  /** Without one no rule can tell a transport's replay. */
+  readonly isJournalMissing?: boolean;
   /** What a refusal names as the source. */
   readonly fileName?: string;
 }
@@ -157,6 +161,7 @@ const writtenSchema = z.strictObject(
         error: 'expected a number from 1 on, or "always"',
       })
       .optional(),
+    ignoreReplays: z.boolean().default(false),
     ttlMs: milliseconds.pipe(z.number().min(1, 'expected at least 1 ms')).nullable().default(null),
     succeedFirst: z.int().min(0).optional(),
     failRequestCount: z.int().min(1).optional(),
@@ -166,7 +171,7 @@ const writtenSchema = z.strictObject(
 );
 
 const ruleSchema = writtenSchema.transform((written, context) => {
-  const { id, fault, match, ttlMs, when, succeedFirst, times, failRequestCount } = written;
+  const { id, fault, match, ttlMs, when, succeedFirst, times, failRequestCount, ignoreReplays } = written;
   const problems = contradictionsOf(written);
   for (const { path, message } of problems) context.addIssue({ code: 'custom', path: [...path], message });
   return {
@@ -175,6 +180,7 @@ const ruleSchema = writtenSchema.transform((written, context) => {
     when: { ...when, skip: when.skip ?? succeedFirst ?? 0 },
     fault,
     times: times ?? failRequestCount ?? 1,
+    ignoreReplays,
     ttlMs,
     operations: possibleIn(match, fault).operations,
   };
@@ -269,14 +275,19 @@ function problemsIn(
 
 /** What this server does not take, although it is a rule. */
 function forbiddenIn(
-  { ttlMs, fault }: ParsedRule,
-  { isTtlNeeded = false, crashRefusal = null }: ParseOptions,
+  { ttlMs, fault, ignoreReplays }: ParsedRule,
+  { isTtlNeeded = false, crashRefusal = null, isJournalMissing = false }: ParseOptions,
 ): PlacedProblem[] {
   const problems: PlacedProblem[] = [];
   if (isTtlNeeded && ttlMs === null)
     problems.push({ path: ['ttlMs'], message: 'a server that others reach needs it, such as "10m"' });
   if (crashRefusal !== null && fault.effect === 'crash')
     problems.push({ path: ['fault'], message: crashRefusal });
+  if (isJournalMissing && ignoreReplays)
+    problems.push({
+      path: ['ignoreReplays'],
+      message: 'a replay is told by the journal; start without --no-journal',
+    });
   return problems;
 }
 

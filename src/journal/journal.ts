@@ -11,7 +11,14 @@ import type { ExchangeInFlight } from './in-flight.ts';
 import type { JournalLine, Past } from './journal-lines.ts';
 import { testOf, type JournalMatcher } from './matcher.ts';
 import { Records, type Bounds, type Entry } from './records.ts';
-import { canBeReplay, isLost, isTransportReplay, REPLAY_WINDOW_MS } from './transport-replay.ts';
+import {
+  canBeReplay,
+  isLost,
+  isTransportReplay,
+  lostOriginal,
+  REPLAY_WINDOW_MS,
+  type Arrival,
+} from './transport-replay.ts';
 import { Waits, type WaitOptions, type WaitResult } from './waits.ts';
 
 export interface JournalOptions extends Bounds {
@@ -133,6 +140,13 @@ export class Journal {
       Object.assign(entry.exchange, { timing, endedAfter });
       this.#keep({ kind: 'ended', seq, endedAfter, timing });
     }
+  }
+
+  /** The lost exchange that this request seems to be the transport's replay of. Null: none. */
+  replayedBy(namespace: string, arrival: Arrival): Exchange | null {
+    this.settle();
+    const recent = this.#records.aroundLoss(namespace, arrival.beganMs - this.#replayWindowMs);
+    return recent && (lostOriginal(arrival, recent, this.#replayWindowMs)?.exchange ?? null);
   }
 
   /** Puts off work on the journal until somebody looks at it, or the turn ends: under load it is done for many at once. */

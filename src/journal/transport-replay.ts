@@ -25,6 +25,14 @@ export interface Sighting {
   readonly headMark?: string | undefined;
 }
 
+/** A request whose body is still to come. */
+export interface Arrival extends Pick<Sighting, 'beganMs'> {
+  readonly exchange: Pick<ExchangeDraft, 'connection' | 'method' | 'operation' | 'path' | 'upload'> & {
+    readonly body: Pick<Body, 'declaredBytes'>;
+  };
+  readonly headMark: string;
+}
+
 /** A new connection takes up to three round trips; an application rarely retries sooner. */
 export const REPLAY_WINDOW_MS = 500;
 
@@ -37,21 +45,34 @@ export function isTransportReplay(
   recent: Iterable<Sighting>,
   windowMs = REPLAY_WINDOW_MS,
 ): boolean {
-  if (!canBeReplay(candidate.exchange)) return false;
+  return lostOriginal(candidate, recent, windowMs) !== null;
+}
+
+/**
+ * What it is suspected to be sent again of; null: nothing. Of an arrival the bytes are not known: in their place its head,
+ * boundary included, has to be the same.
+ * @param recent of the same namespace, the newest first
+ */
+export function lostOriginal<S extends Sighting>(
+  candidate: Sighting | Arrival,
+  recent: Iterable<S>,
+  windowMs = REPLAY_WINDOW_MS,
+): S | null {
+  if (!canBeReplay(candidate.exchange)) return null;
   for (const earlier of recent) {
     if (isLost(earlier.exchange) && isSameRequest(candidate, earlier)) {
-      return isAtOnce(candidate.beganMs - earlier.endedMs, windowMs);
+      return isAtOnce(candidate.beganMs - earlier.endedMs, windowMs) ? earlier : null;
     }
-    if (showsKnowledge(earlier.exchange, candidate.exchange)) return false;
+    if (showsKnowledge(earlier.exchange, candidate.exchange)) return null;
   }
-  return false;
+  return null;
 }
 
 function isAtOnce(gapMs: number, windowMs: number): boolean {
   return gapMs >= -NOTICE_LAG_MS && gapMs <= windowMs;
 }
 
-export function canBeReplay({ method, connection }: ExchangeDraft): boolean {
+export function canBeReplay({ method, connection }: Arrival['exchange']): boolean {
   return method === 'POST' && connection.exchange === 1;
 }
 
@@ -68,7 +89,7 @@ export function isLost({ connection, response, outcome }: ExchangeDraft): boolea
   return response === null || (response.bytes === 0 && ENDINGS_WITHOUT_ANSWER.includes(outcome));
 }
 
-function showsKnowledge(earlier: ExchangeDraft, candidate: ExchangeDraft): boolean {
+function showsKnowledge(earlier: ExchangeDraft, candidate: Arrival['exchange']): boolean {
   const fileId = earlier.upload?.fileId ?? null;
   if (fileId === null || fileId !== candidate.upload?.fileId) return false;
   return (
@@ -76,7 +97,7 @@ function showsKnowledge(earlier: ExchangeDraft, candidate: ExchangeDraft): boole
   );
 }
 
-function isSameRequest(candidate: Sighting, original: Sighting): boolean {
+function isSameRequest(candidate: Sighting | Arrival, original: Sighting): boolean {
   const { exchange: sent } = candidate;
   const { exchange: lost } = original;
   return (
@@ -86,19 +107,21 @@ function isSameRequest(candidate: Sighting, original: Sighting): boolean {
     lost.path === sent.path &&
     isSameHead(candidate, original) !== false &&
     isSameUpload(lost, sent) &&
-    isSameBody(lost.body, sent.body) &&
+    ('parts' in sent.body
+      ? isSameBody(lost.body, sent.body)
+      : isSameHead(candidate, original) === true && lost.body.declaredBytes === sent.body.declaredBytes) &&
     hasEvidence(candidate, original)
   );
 }
 
 /** Null: not known of both. */
-function isSameHead(candidate: Sighting, original: Sighting): boolean | null {
+function isSameHead(candidate: Sighting | Arrival, original: Sighting): boolean | null {
   if (candidate.headMark === undefined || original.headMark === undefined) return null;
   return candidate.headMark === original.headMark;
 }
 
 /** What the lost one did not get to say contradicts nothing. */
-function isSameUpload(lost: ExchangeDraft, sent: ExchangeDraft): boolean {
+function isSameUpload(lost: ExchangeDraft, sent: Arrival['exchange']): boolean {
   const { fileId = null, chunkIndex = null } = lost.upload ?? {};
   const isSameFile = fileId === null || fileId === sent.upload?.fileId;
   return isSameFile && (chunkIndex === null || chunkIndex === sent.upload?.chunkIndex);
@@ -137,7 +160,7 @@ function isBeginning(lost: Part, sent: Part | undefined): boolean {
 }
 
 /** Two requests of which nothing but the length is known are not the same for that. */
-function hasEvidence(candidate: Sighting, original: Sighting): boolean {
+function hasEvidence(candidate: Sighting | Arrival, original: Sighting): boolean {
   const { upload, body } = original.exchange;
   const isNamed = upload !== null && upload.fileId !== null;
   return isNamed || wholePartsOf(body).length > 0 || isSameHead(candidate, original) === true;

@@ -163,4 +163,20 @@ describe('Chromium sends a chunk again by itself when a used connection dies', (
       await stage.verify();
     },
   );
+
+  it.each(['reset@post-commit', 'reset@body:3', 'close@headers'])(
+    'and a rule of %s that ignores replays is seen by the script, once',
+    async (fault) => {
+      const stage = await open();
+      await stage.arm({ id: 'lost', match: { chunkIndex: 0 }, fault, ignoreReplays: true });
+      expect(await stage.ask('/media/chunks', { fields: CHUNK })).toBeNull();
+      expect(await stage.ask('/media/chunks', { fields: CHUNK })).toMatchObject({ status: 200 });
+      expect(await stage.chunkExchanges()).toMatchObject([
+        { fault: { ruleId: 'lost' }, upload: { attempt: 1 }, suspectedTransportReplay: false },
+        { fault: { ruleId: 'lost' }, upload: { attempt: 1 }, suspectedTransportReplay: true },
+        { fault: null, upload: { attempt: 2 }, suspectedTransportReplay: false },
+      ]);
+      await stage.verify();
+    },
+  );
 });

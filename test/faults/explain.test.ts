@@ -58,6 +58,10 @@ it.each([
     { when: { skip: 2, probability: 0.25 }, times: 2 },
     'letting the first 2 pass, with a probability of 0.25, twice:',
   ],
+  [
+    { times: 2, ignoreReplays: true, ttlMs: '90s' },
+    'On any request, twice, not counting what a transport sends again, which is hit again, within 90s of arming:',
+  ],
   [{ times: 'always', ttlMs: '90s' }, 'On any request, every time, within 90s of arming:'],
   [{ times: 3, ttlMs: '48h' }, 'On any request, 3 times, within 2d of arming:'],
 ])('%j begins "%s"', (json, beginning) => {

@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { AppError } from '../../src/errors.ts';
 import type { ExchangeFacts } from '../../src/faults/rule-fits.ts';
-import { RuleSet, type Claim } from '../../src/faults/rule-set.ts';
+import type { Claim } from '../../src/faults/rule-armed.ts';
+import { RuleSet } from '../../src/faults/rule-set.ts';
 import { MAX_RULES, parseRules, type Rule } from '../../src/faults/rules.ts';
 import { createSequence } from '../../src/faults/seeded.ts';
 
@@ -402,5 +403,65 @@ describe('what the injector asks before it knows the exchange', () => {
     fire({ chunkIndex: 3 });
     expect(rules.live('uploadChunk', NOW).map(({ id }) => id)).toEqual(['a']);
     expect(rules.needsIdentity('uploadChunk', NOW + 1000)).toBe(false);
+  });
+});
+
+describe('what a transport sends again of a request that a rule hit', () => {
+  const again = (id = 'r', now = NOW): Claim | null => rules.claimAgain(id, now);
+
+  it('is hit again by a rule that ignores replays, and nothing is counted', () => {
+    arm({ id: 'r', ignoreReplays: true });
+    expect(fire()).toBe(true);
+    const before = rules.get('r', NOW);
+    expect(rules.canRepeat('uploadChunk', NOW)).toBe(true);
+    const claimed = again();
+    claimed?.fired(7);
+    expect(claimed).toMatchObject({ rule: { id: 'r' }, fault: { effect: 'reset' } });
+    expect(rules.get('r', NOW)).toEqual(before);
+    expect(before).toMatchObject({
+      ignoreReplays: true,
+      matched: 1,
+      fired: 1,
+      remaining: 0,
+      exhausted: true,
+    });
+  });
+
+  it('uses up neither `times` nor `nth`', () => {
+    arm({ id: 'r', ignoreReplays: true, times: 2, when: { nth: '1-2' } });
+    expect([fire(), again() !== null, fire(), again() !== null, fire()]).toEqual([
+      true,
+      true,
+      true,
+      true,
+      false,
+    ]);
+    expect(rules.get('r', NOW)).toMatchObject({ matched: 2, fired: 2, remaining: 0 });
+  });
+
+  it('is hit once for each time that the rule fired: a transport sends again once', () => {
+    arm({ id: 'r', ignoreReplays: true, times: 5 });
+    expect(again()).toBeNull();
+    fire();
+    expect([again() !== null, again()]).toEqual([true, null]);
+  });
+
+  it('is counted as any other where the rule does not ignore replays, is another, expired or is gone', () => {
+    arm({ id: 'r' }, { id: 'other', ignoreReplays: true }, { id: 'short', ignoreReplays: true, ttlMs: 1000 });
+    expect([fire(), fire(), fire()]).toEqual([true, true, true]);
+    expect([again('r'), again('none'), again('short', NOW + 1000)]).toEqual([null, null, null]);
+    expect(again('short', NOW + 999)).not.toBeNull();
+    rules.remove('other');
+    expect(again('other')).toBeNull();
+    expect(rules.canRepeat('uploadChunk', NOW)).toBe(false);
+  });
+
+  it('has to be identified first, and its place in the file to be exact, although the times are used up', () => {
+    arm({ id: 'r', fault: 'reset@body:100', ignoreReplays: true });
+    fire();
+    expect(rules.needsIdentity('uploadChunk', NOW)).toBe(true);
+    expect(rules.live('uploadChunk', NOW)).toHaveLength(1);
+    again();
+    expect([rules.needsIdentity('uploadChunk', NOW), rules.live('uploadChunk', NOW)]).toEqual([false, []]);
   });
 });

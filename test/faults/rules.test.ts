@@ -46,6 +46,7 @@ describe('a rule', () => {
         when: { attempt: [{ from: 1, to: 1 }], nth: null, skip: 0, probability: 1 },
         fault: { effect: 'reset', phase: { name: 'post-commit' } },
         times: 1,
+        ignoreReplays: false,
         ttlMs: 60_000,
         operations: ['uploadChunk'],
       },
@@ -160,6 +161,7 @@ describe('a rule is refused', () => {
     [{ fault: 'reset', when: { probability: 2 } }, '/when/probability', 'Too big'],
     [{ fault: 'reset', times: 0 }, '/times', '>=1'],
     [{ fault: 'reset', times: 'often' }, '/times', 'expected a number from 1 on, or "always"'],
+    [{ fault: 'reset', ignoreReplays: 'yes' }, '/ignoreReplays', 'expected boolean'],
     [{ fault: 'reset', ttlMs: 0 }, '/ttlMs', 'at least 1 ms'],
     [{ fault: 'reset', ttlMs: true }, '/ttlMs', 'expected a duration'],
     [{ fault: 'reset', id: ' x' }, '/id', 'printable ASCII'],
@@ -198,6 +200,14 @@ describe('a rule is refused', () => {
     ],
   ])('that could never fire: %j', (json, pointer, message) => {
     expect(problemsOf(json)).toEqual([{ pointer, message: expect.stringContaining(message) }]);
+  });
+
+  it('that ignores replays where no journal tells them', () => {
+    const json = { fault: 'reset', ignoreReplays: true };
+    expect(problemsOf(json, { isJournalMissing: true })).toEqual([
+      { pointer: '/ignoreReplays', message: expect.stringContaining('without --no-journal') },
+    ]);
+    expect(parse(json)).toMatchObject([{ ignoreReplays: true }]);
   });
 
   it('without a time to live where it needs one', () => {

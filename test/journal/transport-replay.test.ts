@@ -2,7 +2,12 @@
 
 import { describe, expect, it } from 'vitest';
 import type { Body, ExchangeDraft } from '../../src/journal/exchange.ts';
-import { isTransportReplay, type Sighting } from '../../src/journal/transport-replay.ts';
+import {
+  isTransportReplay,
+  lostOriginal,
+  type Arrival,
+  type Sighting,
+} from '../../src/journal/transport-replay.ts';
 import { chunk, draft, lostAnswer, statusQuery } from './drafts.ts';
 
 const NEW_CONNECTION = { id: 9, exchange: 1, reused: false };
@@ -147,4 +152,35 @@ describe('it is the client’s own doing', () => {
 it('the window can be given', () => {
   const later = { ...resent(), beganMs: 1501 };
   expect(isTransportReplay(later, [seen(lostAnswer())], 600)).toBe(true);
+});
+
+describe('a POST whose body is still to come', () => {
+  const lost = seen(lostAnswer(), 1000, 'h1');
+
+  function arriving(changes: Partial<ExchangeDraft> = {}, rest: Partial<Arrival> = {}): Arrival {
+    const { method, operation, path, upload, body } = draft(changes);
+    const exchange = { connection: NEW_CONNECTION, method, operation, path, upload };
+    const { declaredBytes } = body;
+    return { exchange: { ...exchange, body: { declaredBytes } }, beganMs: 1015, headMark: 'h1', ...rest };
+  }
+
+  it('is suspected by its head, length, upload and chunk', () => {
+    expect(lostOriginal(arriving(), [lost])).toBe(lost);
+    const isCut = seen(lostAnswer({ body: { ...whole, receivedBytes: 0, parts: [] } }), 1000, 'h1');
+    expect(lostOriginal(arriving(), [isCut])).toBe(isCut);
+    expect(
+      lostOriginal(arriving(), [seen(lostAnswer({ body: { ...cut, declaredBytes: 499 } }), 1000, 'h1')]),
+    ).toBeNull();
+  });
+
+  it('is not by another head, nor where a head is not known', () => {
+    expect(lostOriginal(arriving({}, { headMark: 'h2' }), [lost])).toBeNull();
+    expect(lostOriginal(arriving(), [seen(lostAnswer())])).toBeNull();
+  });
+
+  it('is not for another chunk, after the window, or once the client knew of the loss', () => {
+    expect(lostOriginal(arriving({ upload: { fileId: 'f', chunkIndex: 9, attempt: 1 } }), [lost])).toBeNull();
+    expect(lostOriginal(arriving({}, { beganMs: 1501 }), [lost])).toBeNull();
+    expect(lostOriginal(arriving(), [seen(statusQuery(), 1010), lost])).toBeNull();
+  });
 });

@@ -5,7 +5,8 @@
 // (behaviour §11) leaves a case to either side, as an answer that overlapped what takes it back, it says nothing.
 import { describe, expect, it } from 'vitest';
 import { parseRules } from '../../src/faults/rules.ts';
-import { RuleSet, type Claim } from '../../src/faults/rule-set.ts';
+import type { Claim } from '../../src/faults/rule-armed.ts';
+import { RuleSet } from '../../src/faults/rule-set.ts';
 import type { Exchange } from '../../src/journal/exchange.ts';
 import type { Journal } from '../../src/journal/journal.ts';
 import { matches, type JournalMatcher } from '../../src/journal/matcher.ts';
