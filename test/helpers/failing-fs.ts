@@ -12,6 +12,8 @@ export interface Failure {
   readonly call: number;
   /** How many fail, one after the other. */
   readonly times: number;
+  /** One more that fails, by its number: of what comes of the first. */
+  readonly also?: number;
   readonly code: string;
   /** It did its work. */
   readonly isAfter: boolean;
@@ -52,14 +54,22 @@ function end(): void {
 
 /** The error with which this call ends; null: it does its work. */
 function fateOf(name: string, args: readonly unknown[]): Error | null {
-  if (!isCounting || /\/lock/.test(String(args[0]))) return null;
+  if (!isCounting || isOfLock(args)) return null;
   calls += 1;
-  if (failure === null || calls < failure.call || calls >= failure.call + failure.times) return null;
+  if (failure === null || !isTurnOf(failure)) return null;
   failed.push(`${name} ${String(args[0]).split('/').slice(-3).join('/')}`);
   const number = -(constants.errno[failure.code as keyof typeof constants.errno] ?? 0);
   // As libuv has it: it knows no name for these.
   const code = ['EDQUOT', 'ESTALE'].includes(failure.code) ? `Unknown system error ${number}` : failure.code;
   return Object.assign(new Error(`${code}: ${name}`), { code, errno: number, syscall: name });
+}
+
+function isOfLock(args: readonly unknown[]): boolean {
+  return /\/lock/.test(String(args[0]));
+}
+
+function isTurnOf({ call, times, also }: Failure): boolean {
+  return calls === also || (calls >= call && calls < call + times);
 }
 
 /** A descriptor that cannot be closed is gone all the same: the kernel frees it whatever close(2) says. */
@@ -78,13 +88,17 @@ function here(name: string, method: Method): Method {
   };
 }
 
-function withCallback(name: string, method: Method): Method {
+/** @param undo what becomes of a result that nobody has */
+function withCallback(name: string, method: Method, undo: (result: unknown) => void): Method {
   return (...args) => {
     const error = fateOf(name, args);
     const done = args.at(-1) as (error: Error | null) => void;
     if (error === null) return method(...args);
     if (!isDone(name)) return setImmediate(() => done(error));
-    return method(...args.slice(0, -1), () => done(error));
+    return method(...args.slice(0, -1), (_error: Error | null, result: unknown) => {
+      undo(result);
+      done(error);
+    });
   };
 }
 
@@ -127,7 +141,15 @@ export function failingFs(real: typeof fs): typeof fs {
   const replaced = { ...real } as unknown as Record<string, Method>;
   const pick = (name: string): Method => Reflect.get(real, name) as Method;
   for (const name of HERE) replaced[name] = here(name, pick(name));
-  for (const name of WITH_CALLBACK) replaced[name] = withCallback(name, pick(name));
+  const closed = (fd: unknown): void => {
+    if (typeof fd === 'number') real.closeSync(fd);
+  };
+  for (const name of WITH_CALLBACK)
+    replaced[name] = withCallback(name, pick(name), name === 'open' ? closed : () => undefined);
+  const { open, read, close } = replaced;
+  // Its own calls are none of this module's otherwise.
+  replaced['createReadStream'] = (path, options) =>
+    pick('createReadStream')(path, { ...(options as object), fs: { open, read, close } });
   return replaced as unknown as typeof fs;
 }
 
@@ -136,6 +158,7 @@ export function failingPromises(real: typeof promises): typeof promises {
   for (const name of PROMISED) replaced[name] = promised(name, Reflect.get(real, name) as Method);
   replaced['open'] = promised('open', async (...args) => {
     const handle = await real.open(...(args as Parameters<typeof real.open>));
+    if (isOfLock(args)) return handle;
     for (const name of OF_HANDLES) {
       const method = (Reflect.get(handle, name) as Method).bind(handle);
       Reflect.set(handle, name, promised(`handle.${name}`, method));
