@@ -657,7 +657,7 @@ function translated({ preamble, segments, closing }: Anatomy, D: string) {
 }
 
 /** In a Content-Disposition. */
-const ENCODED = /%(?:22|0a|0d)|\*\s*=|=\?/i;
+const ENCODED = /%(?:22|0a|0d)|\*|=\?/i;
 
 /** A guessed name or filename is text of its own header, unless it was encoded. */
 function expectGuess({ name, filename }: Part, { headers }: PartText): void {
