@@ -15,7 +15,7 @@ import { SoakServer, type EndSignal } from './server.ts';
 import { TEMPERAMENTS } from './temperaments.ts';
 import { Uploader } from './uploader.ts';
 import * as watchers from './watchers.ts';
-import { JOURNAL_ENTRIES, Site, TIMES, World } from './world.ts';
+import { JOURNAL_ENTRIES_PER_KEY, Site, TIMES, World } from './world.ts';
 
 const SAMPLE_MS = 1_000;
 const PROGRESS_MS = 10_000;
@@ -80,7 +80,7 @@ async function openSite(world: World, { name, order, around }: SiteSpec): Promis
     '--idle-timeout': `${TIMES.idleMs}ms`,
     '--header-timeout': `${TIMES.idleMs}ms`,
     '--grace': `${TIMES.graceMs}ms`,
-    '--journal-entries': `${JOURNAL_ENTRIES}`,
+    '--journal-entries': `${JOURNAL_ENTRIES_PER_KEY}`,
     '--spool-memory': '4MiB',
   };
   const argv = [around.command, 'serve', ...Object.entries(flags).flat()];

@@ -12,6 +12,8 @@ import type { Upload } from './upload.ts';
 /** How the servers are set up: short times, so that what takes hours happens within a soak. */
 export const TIMES = { uploadTtlMs: 30_000, takeoverMs: 1_000, idleMs: 4_000, graceMs: 1_500 } as const;
 export const JOURNAL_ENTRIES = 1_000;
+/** The journal's bounds are per key, and each client has one: so that all of them are full within the first third. */
+export const JOURNAL_ENTRIES_PER_KEY = 50;
 
 /** A finished upload that is still on the server. */
 export interface Kept {

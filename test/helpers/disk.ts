@@ -12,7 +12,10 @@ export function filesIn(folder: string): Map<string, number> {
     const path = join(entry.parentPath, entry.name);
     const name = relative(folder, path);
     if (entry.isDirectory()) found.set(`${name}/`, 0);
-    else found.set(name, statSync(path).size);
+    else {
+      const size = statSync(path, { throwIfNoEntry: false })?.size;
+      if (size !== undefined) found.set(name, size); // Gone since the folder was listed.
+    }
   }
   return found;
 }
