@@ -15,13 +15,11 @@ import {
   setInterval,
   setTimeout,
 } from './machine-time.ts';
-import type { Timer } from './timers.ts';
+import { MAX_STEP_MS, type Timer } from './timers.ts';
 
 const TICK_MS = 100;
 /** A ticker that is called later than this was not late because of some work: nothing else ran either. */
 const LATE_MS = 250;
-/** Node cannot wait longer. */
-const MAX_STEP_MS = 2 ** 31 - 1;
 
 /** The deciding, apart from clocks and timers. All times are of one monotonic clock. */
 export class AwakeTime {

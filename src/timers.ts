@@ -2,10 +2,11 @@
 //
 // Node's own timers cannot wait longer than MAX_STEP_MS: of a longer time they make 1 ms. These wait in steps.
 // Promises: the work is done once, not before its time, unless it was stopped; `Infinity` never comes.
-// Must not know: what the work is. Time-outs of others are patience.ts's.
+// Must not know: what the work is. Time-outs of others are awake.ts's.
 import { clearTimeout, monotonicMs, setTimeout } from './machine-time.ts';
 
-const MAX_STEP_MS = 2 ** 31 - 1;
+/** Node cannot wait longer. */
+export const MAX_STEP_MS = 2 ** 31 - 1;
 
 export interface Timer {
   /** The work is not done any more. May be called at any time. */

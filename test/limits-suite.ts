@@ -28,7 +28,8 @@ afterEach(async () => {
   folders = [];
 });
 
-async function newFolder(): Promise<string> {
+/** Removed after the test. */
+export async function newFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'xenonflare-mock-limits-'));
   folders.push(folder);
   return folder;

@@ -1,10 +1,7 @@
 // What a process holds and leaves: a sample of what must not grow (deep/limits.test.ts has it in full), servers side by side,
 // and what the command says when it ends.
-import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { startServer } from '../src/index.ts';
 import { flood, floodDigest } from './helpers/flood.ts';
 import { runToEnd, startProcess } from './helpers/process.ts';
@@ -12,6 +9,7 @@ import {
   abortedRequests,
   chunksInParallel,
   largestFile,
+  newFolder,
   serversSideBySide,
   startUp,
   videosInParallel,
@@ -25,19 +23,6 @@ abortedRequests(500);
 largestFile({ count: 8, mib: 4 });
 startUp(500);
 serversSideBySide(10);
-
-let folders: string[] = [];
-
-afterEach(async () => {
-  await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true })));
-  folders = [];
-});
-
-async function newFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'xenonflare-mock-limits-'));
-  folders.push(folder);
-  return folder;
-}
 
 it('temporary files lie in the data folder: no other file system is needed, and none is crossed', async () => {
   const nowhere = { TMPDIR: '/nowhere', TMP: '/nowhere', TEMP: '/nowhere' };

@@ -108,6 +108,11 @@ export class ContentSums {
     return low;
   }
 
+  /** The run that has this place of the content; the first or the last for one that lies before or behind them all. */
+  rowAt(place: number): number {
+    return Math.max(this.rowFrom(place + 1) - 1, 0);
+  }
+
   /** Everything that they say, for a digest of it. */
   columns(): readonly Uint8Array[] {
     const { buffer: starts } = this.#starts;

@@ -138,7 +138,7 @@ class Scan {
   /** Where the run that has this place ends. */
   endOfRunAt(at: number): number {
     const runs = runsOf(this.content);
-    const run = runs.run(Math.max(runs.rowFrom(at + 1) - 1, 0));
+    const run = runs.run(runs.rowAt(at));
     return run === undefined ? this.content.bytes : run.start + run.bytes;
   }
 
@@ -161,7 +161,7 @@ class Scan {
   /** False: what is at this place is known to be damaged already. */
   addAt(at: number, problem: FoundDamage['problem']): boolean {
     const runs = runsOf(this.content);
-    const run = runs.run(Math.max(runs.rowFrom(at + 1) - 1, 0));
+    const run = runs.run(runs.rowAt(at));
     if (run === undefined || this.#found.has(run.start)) return false;
     this.add({ run, problem });
     return true;

@@ -61,7 +61,7 @@ export function isSamePart(then: StoredContent, now: StoredContent, range: ByteR
   if (then.life !== now.life) return false;
   const [before, after] = [runsOf(then), runsOf(now)];
   const end = range.start + range.length;
-  for (let row = Math.max(before.rowFrom(range.start + 1) - 1, 0); ; row += 1) {
+  for (let row = before.rowAt(range.start); ; row += 1) {
     const run = before.run(row);
     if (run === undefined || run.start >= end) return true;
     if (!isSameRun(run, after)) return false;
@@ -138,7 +138,7 @@ export function absentRuns(content: StoredContent, absent: readonly AbsentRange[
   const runs = runsOf(content);
   const found = new Map<number, FoundDamage>();
   for (const { start, end, problem } of absent) {
-    for (let row = Math.max(runs.rowFrom(start + 1) - 1, 0); ; row += 1) {
+    for (let row = runs.rowAt(start); ; row += 1) {
       const run = runs.run(row);
       if (run === undefined || run.start >= end) break;
       if (run.start + run.bytes > start && !found.has(row)) found.set(row, { run, problem });
@@ -150,8 +150,8 @@ export function absentRuns(content: StoredContent, absent: readonly AbsentRange[
 /** The range made wider, so that it begins and ends where runs do. */
 export function wholeRuns(content: StoredContent, { start, length }: ByteRange): ByteRange {
   const runs = runsOf(content);
-  const first = runs.run(Math.max(runs.rowFrom(start + 1) - 1, 0));
-  const last = runs.run(Math.max(runs.rowFrom(start + length) - 1, 0));
+  const first = runs.run(runs.rowAt(start));
+  const last = runs.run(runs.rowAt(start + length - 1));
   const from = first?.start ?? start;
   return { start: from, length: Math.max((last?.start ?? start) + (last?.bytes ?? length), start) - from };
 }

@@ -143,7 +143,7 @@ function isSameLife(then: StoredContent, now: StoredContent, damages: readonly F
 
 function runAt(content: StoredContent, at: number): FoundDamage['run'] {
   const runs = runsOf(content);
-  const run = runs.run(Math.max(runs.rowFrom(at + 1) - 1, 0));
+  const run = runs.run(runs.rowAt(at));
   return run ?? { first: 0, last: 0, start: 0, bytes: content.bytes, crc32: 0 };
 }
 

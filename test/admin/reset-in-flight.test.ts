@@ -44,6 +44,17 @@ async function begin(server: Watched, index: number, key = 'k'): Promise<Sending
   return { connection, rest: bytes.subarray(-20) };
 }
 
+/** A chunk that the fault holds, and a reset meanwhile. `sending` in an object: a bare promise would be awaited here. */
+async function resetWhileHeld(fault: string) {
+  const server = await openTestServer();
+  const [own, test] = [new DoubleClient(server, 'k'), new DoubleClient(server, 'k')];
+  await test.admin('POST rules', { id: 'held', match: { operation: 'uploadChunk' }, fault });
+  const sending = own.chunk({ total: 2 });
+  await test.admin('POST rules/held/wait', {});
+  await test.admin('POST reset');
+  return { sending, test };
+}
+
 describe('a chunk that is in flight during a reset', () => {
   it.each([0, 1])('chunk %i is refused, and neither stored nor on record', async (index) => {
     const server = await openWatched();
@@ -90,15 +101,7 @@ describe('a request that a rule holds', () => {
     'delay@pre-commit:10m',
     'delay@post-commit:10m',
   ])('%s, is answered 409 by a reset, and nothing of it stays', async (fault) => {
-    const server = await openTestServer();
-    const [own, test] = [new DoubleClient(server, 'k'), new DoubleClient(server, 'k')];
-    await test.admin('POST rules', { id: 'held', match: { operation: 'uploadChunk' }, fault });
-    const sending = own.chunk({ total: 2 });
-    await eventually(
-      () => test.admin<{ fired: number }>('GET rules/held'),
-      ({ body }) => body.fired === 1,
-    );
-    await test.admin('POST reset');
+    const { sending, test } = await resetWhileHeld(fault);
     expect(await sending).toMatchObject({ status: 409, body: { error: 'chunk_superseded' } });
     expect(await test.size()).toBeNull();
     expect((await test.admin('POST requests/count', { operation: 'uploadChunk' })).body).toEqual({
@@ -107,15 +110,7 @@ describe('a request that a rule holds', () => {
   });
 
   it.each(['stall@response:5', 'delay@response:10m'])('%s, is ended', async (fault) => {
-    const server = await openTestServer();
-    const [own, test] = [new DoubleClient(server, 'k'), new DoubleClient(server, 'k')];
-    await test.admin('POST rules', { id: 'held', match: { operation: 'uploadChunk' }, fault });
-    const sending = own.chunk({ total: 2 });
-    await eventually(
-      () => test.admin<{ fired: number }>('GET rules/held'),
-      ({ body }) => body.fired === 1,
-    );
-    await test.admin('POST reset');
+    const { sending, test } = await resetWhileHeld(fault);
     expect((await sending).status).toBe(0);
     expect((await test.admin('POST requests/count', { operation: 'uploadChunk' })).body).toEqual({
       count: 0,
