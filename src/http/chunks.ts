@@ -6,7 +6,7 @@ import type { Metrics } from '../telemetry.ts';
 import type { Caller, Uploads } from '../uploads/uploads.ts';
 import { ChunkForm, parseFileId } from './chunk-form.ts';
 import { ChunkIntake, type IntakeOptions } from './chunk-intake.ts';
-import { callerOf, forbidCaching, openForm, refuseNoForm, type BodyRules } from './exchange.ts';
+import { boundaryIn, callerOf, forbidCaching, openForm, type BodyRules } from './exchange.ts';
 import type { InFlight } from './in-flight.ts';
 import { MultipartReader, type FormLimits } from './multipart-reader.ts';
 import { observerOf, type Subject } from './observer.ts';
@@ -26,9 +26,9 @@ export async function chunkRoutes(app: FastifyInstance, options: ChunkRoutesOpti
   // The body is read by the handler, as a stream: no parser of Fastify's may touch it, whatever it says it is.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
-  // Before a client that waits for it is told to go on with its body.
+  // Before a client that waits for it is told to go on with its body. All others are refused when their body is opened.
   app.addHook('onRequest', ({ method, headers }, _reply, done) => {
-    if (method === 'POST') refuseNoForm(headers['content-type'] ?? '');
+    if (headers.expect !== undefined && method === 'POST') boundaryIn(headers['content-type'] ?? '');
     done();
   });
   app.get(

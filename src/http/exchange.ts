@@ -68,22 +68,23 @@ export interface BodyRules {
   readonly budget: FeedBudget;
 }
 
-/** To be called when `refuseNoForm` has let the request pass. */
+/** @throws as `boundaryIn` */
 export function openForm(request: FastifyRequest, rules: BodyRules): FormBody {
-  const boundary = boundaryOf(request.headers['content-type'] ?? '') ?? '';
+  const boundary = boundaryIn(request.headers['content-type'] ?? '');
   const declaredBytes = Number(request.headers['content-length'] ?? 0);
   return { boundary, feed: new BodyFeed(request.raw, rules.idleMs, rules.budget), declaredBytes };
 }
 
 /** @throws AppError `unsupported_media_type`, `malformed_multipart` */
-export function refuseNoForm(contentType: string): void {
+export function boundaryIn(contentType: string): string {
   if (!isMultipart(contentType)) {
     throw new AppError(
       'unsupported_media_type',
       `the body is ${contentType === '' ? 'without a Content-Type' : JSON.stringify(contentType.slice(0, 80))}; send multipart/form-data`,
     );
   }
-  if (boundaryOf(contentType) !== null) return;
+  const boundary = boundaryOf(contentType);
+  if (boundary !== null) return boundary;
   throw malformed(
     'the Content-Type has no usable boundary; let the HTTP library set this header for the form',
   );

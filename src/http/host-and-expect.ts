@@ -10,7 +10,7 @@ import { AppError } from '../errors.ts';
 
 interface Told {
   readonly hosts: readonly string[];
-  /** Of each header that may hold a key: its values, where they differ. */
+  /** Names of the headers that hold a key and came with another value than before. */
   readonly keys: readonly string[];
 }
 
@@ -18,7 +18,7 @@ interface Told {
 function toldBy(rawHeaders: readonly string[]): Told {
   const hosts: string[] = [];
   const keys: string[] = [];
-  const first = new Map<string, string>();
+  const first: { 'x-api-key'?: string; authorization?: string } = {};
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const written = rawHeaders[i] ?? '';
     if (!INTERESTING_LENGTHS.has(written.length)) continue;
@@ -26,8 +26,8 @@ function toldBy(rawHeaders: readonly string[]): Told {
     const value = rawHeaders[i + 1] ?? '';
     if (name === 'host') hosts.push(value);
     if (name !== 'x-api-key' && name !== 'authorization') continue;
-    if ((first.get(name) ?? value) !== value) keys.push(written);
-    first.set(name, value);
+    if ((first[name] ?? value) !== value) keys.push(written);
+    first[name] = value;
   }
   return { hosts, keys };
 }

@@ -19,12 +19,12 @@ import type { FinalizedContent } from '../uploads/finalized.ts';
 import type { Uploads } from '../uploads/uploads.ts';
 import { EntryIntake, type DirectFile } from './entry-intake.ts';
 import {
+  boundaryIn,
   callerOf,
   forbidCaching,
   isMultipart,
   openForm,
   operationOf,
-  refuseNoForm,
   type BodyRules,
 } from './exchange.ts';
 import type { InFlight } from './in-flight.ts';
@@ -67,9 +67,10 @@ export async function mediaRoutes(app: FastifyInstance, options: MediaRoutesOpti
   app.removeAllContentTypeParsers(); // Fastify's own take plain text, and wait for a silent client for ever.
   if (!options.isStrict) addTextBodies(app, options.body, options.limits.maxFieldBytes);
   app.addContentTypeParser('multipart/form-data', (_request, _payload, done) => done(null));
-  // Before a client that waits for it is told to go on with its body.
+  // Before a client that waits for it is told to go on with its body. All others are refused when their body is opened.
   app.addHook('onRequest', (request, _reply, done) => {
-    if (request.method === 'POST') refuseOtherBodies(request, options.isStrict);
+    const isWaiting = request.headers.expect !== undefined && request.method === 'POST';
+    if (isWaiting) refuseOtherBodies(request, options.isStrict);
     done();
   });
   for (const kind of KINDS) {
@@ -82,12 +83,12 @@ export async function mediaRoutes(app: FastifyInstance, options: MediaRoutesOpti
   }
 }
 
-/** Without a Content-Type there may be no body: what is missing is named later. @throws as `refuseNoForm` */
+/** Without a Content-Type there may be no body: what is missing is named later. @throws as `boundaryIn` */
 function refuseOtherBodies({ headers }: FastifyRequest, isStrict: boolean): void {
   const contentType = headers['content-type'] ?? '';
   const isEmpty = headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0;
   const isText = !isStrict && TEXT_BODY.test(contentType);
-  if (!isText && !(contentType === '' && isEmpty)) refuseNoForm(contentType);
+  if (!isText && !(contentType === '' && isEmpty)) boundaryIn(contentType);
 }
 
 type KindOptions = MediaRoutesOptions & { readonly kind: (typeof KINDS)[number] };

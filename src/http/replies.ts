@@ -40,7 +40,8 @@ export function installReplies(app: FastifyInstance, options: RepliesOptions): v
   };
   // Before the body is read: what is in it must not decide how a missing route is refused.
   app.addHook('preParsing', (request, reply, _payload, done) => {
-    const isMissing = request.is404 || served.isShadowed(pathOf(request), request.method);
+    const hasParameter = request.routeOptions.url?.includes(':') === true;
+    const isMissing = request.is404 || (hasParameter && served.isShadowed(pathOf(request), request.method));
     done(isMissing ? refusalOf(request, reply) : null);
   });
   app.setNotFoundHandler((request, reply) => {
