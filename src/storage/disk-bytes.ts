@@ -4,7 +4,7 @@
 // filesystem; with `fsync`, data and names are on the disk when `sync` or `move` resolves (D1).
 // Must not know: what the bytes are. Which of them count is the ledger's word.
 import { fdatasync } from 'node:fs';
-import { rename, rm, truncate } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Bytes, Extent, Place, Spool } from '../uploads/ports.ts';
@@ -12,6 +12,7 @@ import { DiskFolders } from './disk-folders.ts';
 import { endsOf, sliceExtents } from './extents.ts';
 import { DiskSpool } from './disk-spool.ts';
 import { FileWrites } from './file-writes.ts';
+import { rm, truncate } from './files.ts';
 import { OpenFiles } from './open-files.ts';
 import { isMovedByCopy, moveByCopy } from './layered-move.ts';
 import { folderBytes, readExtent, segmentsIn, sizesOf } from './segment-files.ts';

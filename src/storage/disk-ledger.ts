@@ -6,7 +6,7 @@
 // Promises: an append is whole or not at all (ledger-file.ts); with `fsync` it is synced, and so is the name of a new file (D1).
 // A ledger that is refused is not there; one that could not be withdrawn is withdrawn before it is opened or made again.
 import { fdatasync } from 'node:fs';
-import { open, rm, type FileHandle } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { InDoubt } from '../errors.ts';
@@ -22,9 +22,9 @@ import {
   type Durability,
   type ReportSkipped,
 } from './disk-paths.ts';
-import { opening } from './descriptors.ts';
 import { DiskFolders } from './disk-folders.ts';
 import { FileWrites } from './file-writes.ts';
+import { open, rm } from './files.ts';
 import { LedgerFile, type LedgerOwner } from './ledger-file.ts';
 import { readLines, type LedgerEnd } from './ledger-lines.ts';
 import { LedgerUndos } from './ledger-undos.ts';
@@ -187,10 +187,10 @@ export class DiskLedgers implements Ledgers {
   /** Most ledgers are made in a folder that is there: it is made only when the file cannot be. */
   async #createFile(path: string): Promise<FileHandle> {
     try {
-      return await opening(() => open(path, 'wx'));
+      return await open(path, 'wx');
     } catch (error) {
       if (!isAbsent(error)) throw error;
-      return this.#folders.putInto(dirname(path), () => opening(() => open(path, 'wx')));
+      return this.#folders.putInto(dirname(path), () => open(path, 'wx'));
     }
   }
 
@@ -236,7 +236,7 @@ function unlessAbsent(error: unknown): void {
 
 /** For reading and writing. Null: it is not there. */
 async function openFile(path: string): Promise<FileHandle | null> {
-  return opening(() => open(path, 'r+')).catch((error: unknown) => {
+  return open(path, 'r+').catch((error: unknown) => {
     if (isAbsent(error)) return null;
     throw error;
   });

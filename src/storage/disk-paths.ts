@@ -9,13 +9,13 @@
 //
 // Promises: every name in a path is ours (a hash, an id, `public` or `ns_…`). What else lies in the folder, and what of it cannot
 // be read, is told (`onSkipped`), left alone, and keeps nobody from seeing the rest (rule D5).
-import { lstat, mkdir, open, opendir, stat } from 'node:fs/promises';
+import { lstat, mkdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Dirent, Stats } from 'node:fs';
 import { damage } from '../errors.ts';
 import type { Place } from '../uploads/ports.ts';
 import { isAbsent, isTaken, nameIfOfOneFile } from './system-errors.ts';
-import { opening } from './descriptors.ts';
+import { open, opendir } from './files.ts';
 
 export type Durability = 'fsync' | 'none';
 
@@ -37,7 +37,7 @@ export function placePath(root: string, place: Place): string {
 export const FOLDERS_OF_A_PLACE = 3;
 
 export async function syncFolder(path: string): Promise<void> {
-  const folder = await opening(() => open(path, 'r'));
+  const folder = await open(path, 'r');
   try {
     await folder.sync();
   } finally {

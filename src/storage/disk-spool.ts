@@ -2,9 +2,10 @@
 //
 // Promises: nothing is copied; a full disk is a refusal (C16); of a spool that was discarded nothing stays beyond the next start.
 // Must not know: whose bytes they are, where they go.
-import { rename, rm } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import type { Spool } from '../uploads/ports.ts';
 import type { FileWrites } from './file-writes.ts';
+import { rm } from './files.ts';
 import type { OpenFiles } from './open-files.ts';
 import { asRefusal } from './system-errors.ts';
 

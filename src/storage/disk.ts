@@ -2,7 +2,7 @@
 //
 // Promises: opening costs the same whatever is stored (rule D2); the folder is this process's alone until `close` (D3). A folder
 // that was begun can be opened again, whenever the process or the power went (D1), and also when the disk is full (C16).
-import { readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { rename, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Storage } from '../uploads/ports.ts';
 import { maxCachedFiles } from './descriptors.ts';
@@ -10,6 +10,7 @@ import { DiskBytes } from './disk-bytes.ts';
 import { DiskFolders } from './disk-folders.ts';
 import { DiskLedgers } from './disk-ledger.ts';
 import { makeFolders, type DiskNotes, type Durability } from './disk-paths.ts';
+import { readText, writeFile } from './files.ts';
 import { lockFolder, type LockOptions } from './folder-lock.ts';
 import { guarded } from './guarded.ts';
 import { bytesWithRefusals, ledgersWithRefusals } from './refusals.ts';
@@ -106,7 +107,7 @@ function losing(): { lost: Promise<void>; lose: () => void } {
 
 /** False: nobody has begun to use the folder. @throws DataFolderUnusable when it is of another format */
 async function hasFormat(dataDir: string): Promise<boolean> {
-  const found = await readFile(join(dataDir, 'format'), 'utf8').catch((error: unknown) => {
+  const found = await readText(join(dataDir, 'format')).catch((error: unknown) => {
     if (isAbsent(error)) return null;
     throw error;
   });

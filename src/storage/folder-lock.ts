@@ -8,9 +8,10 @@
 // written before), and to replace a dead holder's needs the right to that holder: a file `lock.after-<token>`, had in the same way.
 // A starter that was stopped half-way may put another's lock in place of its own: the winner is whose file is there in the end.
 import { randomUUID } from 'node:crypto';
-import { link, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
+import { link, rename, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { monotonicMs, setTimeout } from '../machine-time.ts';
+import { open, readdir, rm } from './files.ts';
 import { FolderGuard, type GuardEvents } from './folder-guard.ts';
 import { FolderInUse, gaveUp, inUse, readLock, Undecided, waitingFor, type FoundLock } from './lock-file.ts';
 import { fileIdOf, judge, thisProcess } from './lock-holder.ts';

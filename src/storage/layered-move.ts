@@ -6,9 +6,10 @@
 // Promises: at the target there is everything or nothing, whenever the process or the power goes (rule F7); with `fsync` it is durable
 // before anything of the source is removed.
 // Must not know: what is in the files.
-import { copyFile, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { syncFolder, type Durability } from './disk-paths.ts';
+import { copyFile, open, readdir, readText, rm, writeFile } from './files.ts';
 import { isAbsent, isTaken } from './system-errors.ts';
 
 const MARK = 'copied-from';
@@ -23,7 +24,7 @@ interface MoveByCopy {
 
 /** Whether everything is at the target, and the source is still to be removed. */
 export async function isMovedByCopy(source: string, target: string): Promise<boolean> {
-  const mark = await readFile(join(target, MARK), 'utf8').catch((error: unknown) => {
+  const mark = await readText(join(target, MARK)).catch((error: unknown) => {
     if (isAbsent(error)) return null;
     throw error;
   });

@@ -8,9 +8,9 @@
 // that this takes is bounded.
 // Must not know: lines.
 import { fdatasync } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { statIfThere, type Durability } from './disk-paths.ts';
+import { open, rm } from './files.ts';
 import { isAbsent } from './system-errors.ts';
 
 const fdatasyncFd = promisify(fdatasync);

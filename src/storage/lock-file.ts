@@ -2,8 +2,8 @@
 //
 // Promises: a lock that cannot be read, or names nobody, is told as that.
 // Must not know: who is alive, what is done about it.
-import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { open } from './files.ts';
 import { fileIdOf, parseHolder, type Holder } from './lock-holder.ts';
 import type { LockTimes, Sign } from './lock-watch.ts';
 import { isAbsent } from './system-errors.ts';

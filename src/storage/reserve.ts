@@ -4,9 +4,9 @@
 // keeps nobody from starting.
 // Must not know: who needs it.
 import { randomBytes } from 'node:crypto';
-import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolders, statIfThere } from './disk-paths.ts';
+import { rm, writeFile } from './files.ts';
 import { systemErrorKind } from './system-errors.ts';
 
 /** As many files as the lock of a killed server takes to be replaced: on some filesystems a second name costs an inode, too. */

@@ -1,12 +1,17 @@
 // storage/segment-files.ts: the files of segments as they lie in a folder: which there are, how long they are, what is in them.
 //
 // Must not know: what the bytes are, which of them count.
-import { createReadStream } from 'node:fs';
-import { lstat, readdir } from 'node:fs/promises';
+import { createReadStream, open } from 'node:fs';
+import { lstat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
 import type { Extent } from '../uploads/ports.ts';
+import { opening } from './descriptors.ts';
 import { entriesOf, statIfThere, type ReportSkipped } from './disk-paths.ts';
+import { readdir } from './files.ts';
 import { isAbsent, nameIfOfOneFile } from './system-errors.ts';
+
+const openFd = promisify(open);
 
 const READ_BYTES = 256 * 1024;
 
@@ -22,8 +27,9 @@ export async function* readExtent(path: string, { segment, offset, bytes }: Exte
 /** @throws Error also when there is no such segment: of the one that is read it is missing, whatever the rest of the disk does */
 async function* pieces(path: string, start: number, end: number): AsyncIterable<Buffer> {
   try {
+    const fd = await opening(() => openFd(path, 'r')); // Here, not by the stream: it would not try again.
     // `end` is counted in.
-    for await (const piece of createReadStream(path, { start, end, highWaterMark: READ_BYTES }))
+    for await (const piece of createReadStream(path, { fd, start, end, highWaterMark: READ_BYTES }))
       yield piece as Buffer;
   } catch (cause) {
     throw isAbsent(cause) ? new Error(`segment ${basename(path)} is not there`, { cause }) : cause;
