@@ -298,13 +298,13 @@ const pieces = (body: Shape['body'], fate: Fate): Shape => shape(['Transfer-Enco
 const hex = (form: string): string => form.length.toString(16);
 
 const SHAPES: readonly Shape[] = [
-  // Both (§6.1)
+  // Both (RFC 9112 §6.1)
   shape(['Content-Length: 6', 'Transfer-Encoding: chunked'], () => '0\r\n\r\n', 'refused'),
   shape(['Transfer-Encoding: chunked', 'Content-Length: 4'], chunked, 'refused'),
   shape(['Content-Length: 0', 'Transfer-Encoding:'], () => '', 'refused'),
   shape(['Transfer-Encoding:', 'Content-Length: 5'], () => 'hello', 'refused'),
   shape(['Content-Length: 5', 'Transfer-Encoding: identity'], () => 'hello', 'refused'),
-  // Codings (§6.1, §7)
+  // Codings (RFC 9112 §6.1, §7)
   ...[
     'xchunked',
     'chunkedx',
@@ -330,7 +330,7 @@ const SHAPES: readonly Shape[] = [
   shape(['Transfer-Encoding: CHUNKED'], chunked, 'answered'),
   shape(['transfer-encoding:chunked'], chunked, 'answered'),
   shape(['Transfer-Encoding: gzip, chunked'], chunked, 'answered'),
-  // Lengths (§6.3)
+  // Lengths (RFC 9112 §6.3)
   ...[
     '+5',
     '-5',
