@@ -5,19 +5,20 @@
 import { createRequire } from 'node:module';
 import { readFile } from 'node:fs/promises';
 import { openServer, type Server, type ServerOptions } from './app.ts';
-import { ConfigError, resolveConfig, type Config, type ConfigInput } from './config.ts';
+import { ConfigError, resolveConfig, type Config } from './config.ts';
 import { crashRefusalOf } from './crash.ts';
 import { createDouble, type TestDouble } from './double.ts';
 import type { ParseOptions, Rule } from './faults/rules.ts';
 import { DEFAULT_FIXTURES, parseFixtures, type Fixtures } from './media/accounts.ts';
-import { flagOf } from './settings.ts';
+import type { ConfigInput } from './options.ts';
+import { flagOf, SETTING_NAMES, SETTINGS } from './settings.ts';
 import { openLog, type Log } from './telemetry.ts';
 
 export type { ResetScope, Settled } from './admin/controls.ts';
 export type { ScrubFinding, ScrubView } from './admin/scrubs.ts';
 export type { EntryDetails, UploadDetails, UploadView } from './admin/views.ts';
 export type { ClockView } from './clock.ts';
-export type { ConfigInput } from './config.ts';
+export type { ConfigInput } from './options.ts';
 export type { NamespaceDouble, TestDouble } from './double.ts';
 export type { RuleInput } from './faults/rule-input.ts';
 export type { RuleView } from './faults/rule-set.ts';
@@ -31,7 +32,13 @@ export type { Verdict, VerifyRequest } from './journal/verify.ts';
 
 export const version = (createRequire(import.meta.url)('../package.json') as { version: string }).version;
 
-const TEST_DEFAULTS: ConfigInput = { port: 0, storage: 'memory', logLevel: 'silent' };
+/** What suits tests: a free port, memory storage and no log. */
+const TEST_DEFAULTS = Object.fromEntries(
+  SETTING_NAMES.flatMap((name) => {
+    const { inProcess } = SETTINGS[name];
+    return inProcess === undefined ? [] : [[name, inProcess]];
+  }),
+);
 
 /**
  * Starts a server that answers when the promise resolves.

@@ -1,6 +1,7 @@
 // main.ts: argv → command. With cli/ the only part that touches `process`.
-import { helpText, printedConfig, readInvocation } from './cli/arguments.ts';
+import { printedConfig, readInvocation } from './cli/arguments.ts';
 import { demo } from './cli/demo.ts';
+import { helpText } from './cli/help.ts';
 import { holdServer } from './cli/parent.ts';
 import { serve } from './cli/serve.ts';
 import { ConfigError } from './config.ts';
@@ -23,9 +24,6 @@ async function run(): Promise<void> {
       throw new ConfigError('demo takes no flags: its server has settings and a folder of its own');
     process.exitCode = await demo(process.stdout);
     return;
-  }
-  if (invocation.command !== 'serve') {
-    throw new ConfigError(`unknown command ${JSON.stringify(invocation.command)}; there are: serve, demo`);
   }
   const isParent = invocation.config.restartAfter !== undefined && !invocation.isChild;
   return isParent ? holdServer(invocation) : serve(invocation);

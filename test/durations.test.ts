@@ -8,7 +8,7 @@ import { flagOf, SETTING_NAMES, SETTINGS } from '../src/settings.ts';
 import { openTestServer } from './helpers/app.ts';
 import { runToEnd } from './helpers/process.ts';
 
-const DURATIONS = SETTING_NAMES.filter((name) => SETTINGS[name].placeholder === 'DURATION');
+const DURATIONS = SETTING_NAMES.filter((name) => SETTINGS[name].kind === 'duration');
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 describe('a duration setting', () => {

@@ -10,8 +10,8 @@ const isUpdate = process.env['UPDATE_README'] === '1';
 
 function configTable(): string {
   const rows = SETTING_NAMES.map((name) => {
-    const { default: fallback, placeholder, sentence } = SETTINGS[name];
-    return `| \`${`${flagOf(name)} ${placeholder}`.trim()}\` | ${fallback === '' ? '' : `\`${fallback}\``} | ${sentence} |`;
+    const { default: fallback, placeholder, doc } = SETTINGS[name];
+    return `| \`${`${flagOf(name)} ${placeholder}`.trim()}\` | ${fallback === '' ? '' : `\`${fallback}\``} | ${doc} |`;
   });
   return ['| flag | default | |', '|---|---|---|', ...rows].join('\n');
 }

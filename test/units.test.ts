@@ -1,6 +1,6 @@
 // units.test.ts: sizes, durations and lists mean what a person meant who wrote them (behaviour §11).
 import { describe, expect, it } from 'vitest';
-import { duration, list, size } from '../src/units.ts';
+import { duration, parseBytes, parseDuration, parseList, size } from '../src/units.ts';
 
 describe('a size', () => {
   it.each<[string | number, number]>([
@@ -14,12 +14,13 @@ describe('a size', () => {
     ['10kb', 10_000],
     ['7B', 7],
   ])('%j is %d bytes', (text, bytes) => {
-    expect(size.parse(text)).toBe(bytes);
+    expect([size.parse(text), parseBytes(text)]).toEqual([bytes, bytes]);
   });
 
   it.each(['', 'MiB', '-1', '1 parsec', '1e3', '0x10', '5GiB!', '1,000', '9999999TiB', -1])(
     '%j is none',
     (text) => {
+      expect(parseBytes(text)).toBeNull();
       expect(size.safeParse(text).error?.message).toContain('expected a size such as 1000000, 64MiB or 5GiB');
     },
   );
@@ -36,10 +37,11 @@ describe('a duration', () => {
     [250, 250],
     ['0', 0],
   ])('%j is %d ms', (text, ms) => {
-    expect(duration.parse(text)).toBe(ms);
+    expect([duration.parse(text), parseDuration(text)]).toEqual([ms, ms]);
   });
 
   it.each(['', 's', '-1s', '1 week', '1h30m', '30S', '99999999999d', -1])('%j is none', (text) => {
+    expect(parseDuration(text)).toBeNull();
     expect(duration.safeParse(text).error?.message).toContain(
       'expected a duration such as 500ms, 30s or 24h',
     );
@@ -49,7 +51,16 @@ describe('a duration', () => {
 describe('a list', () => {
   it('has commas between its items, or is an array; what is empty is no item', () => {
     for (const given of ['a,b c', ' a , b c ,', ['a', ' b c ', '']])
-      expect(list.parse(given)).toEqual(['a', 'b c']);
-    expect(list.parse('')).toEqual([]);
+      expect(parseList(given)).toEqual(['a', 'b c']);
+    expect(parseList('')).toEqual([]);
   });
+
+  it.each([true, 1, null, undefined, {}, { length: 1 }, [1], [['a']]])(
+    '%j is none, nor a size or a time',
+    (given) => {
+      expect(parseList(given)).toBeNull();
+      if (given === 1) return;
+      expect([parseBytes(given), parseDuration(given)]).toEqual([null, null]);
+    },
+  );
 });

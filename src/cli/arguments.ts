@@ -1,14 +1,15 @@
-// cli/arguments.ts: argv, environment and config file → settings (§8). `--help` and `--print-config` are made from config.ts.
+// cli/arguments.ts: argv, environment and config file → settings (§8), and `--print-config`.
 //
-// Promises: what is not understood is a ConfigError that names it.
+// Promises: what is not understood is a ConfigError that names it, and shows no secret (rule K5).
 // Must not know: what the settings do.
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { ConfigError, resolveConfig, shownValue, type Config, type Layer, type Source } from '../config.ts';
 import { environmentOf, flagOf, SETTING_NAMES, SETTINGS, type SettingName } from '../settings.ts';
+import { visible, visibleValue } from '../visible.ts';
 
 export interface Invocation {
-  readonly command: string;
+  readonly command: Command;
   readonly config: Config;
   readonly sources: Record<SettingName, Source>;
   /** A parent process of ours started this one (cli/parent.ts). */
@@ -16,6 +17,8 @@ export interface Invocation {
   readonly wants: 'run' | 'help' | 'version' | 'print-config';
 }
 
+/** Cells of what was typed, in an error. */
+const MOST_SHOWN = 80;
 const PREFIX = 'XENONFLARE_MOCK_';
 /** No setting: the pid of the process that holds this one. Of another process it means nothing, so that it may be inherited. */
 export const PARENT = 'XENONFLARE_PARENT_PID';
@@ -26,9 +29,8 @@ export async function readInvocation(
   environment: NodeJS.ProcessEnv,
 ): Promise<Invocation> {
   const { values, positionals } = parse(argv);
-  const [command = 'serve', ...extra] = positionals;
-  if (extra.length > 0) throw new ConfigError(`unexpected argument ${JSON.stringify(extra[0])}; see --help`);
   const flags = settingsAmong(values);
+  const command = commandIn(positionals, flags);
   const file = values['config'] ?? environment[`${PREFIX}CONFIG`];
   const layers: Layer[] = [
     { source: 'flag', values: flags },
@@ -37,6 +39,24 @@ export async function readInvocation(
   if (typeof file === 'string') layers.push({ source: 'config file', values: await readConfigFile(file) });
   const isChild = environment[PARENT] === String(process.ppid);
   return { command, ...resolveConfig(layers), isChild, wants: wantsOf(values) };
+}
+
+const COMMANDS = ['serve', 'demo'] as const;
+export type Command = (typeof COMMANDS)[number];
+
+function commandIn(
+  [first = 'serve', ...extra]: readonly string[],
+  flags: Readonly<Record<string, unknown>>,
+): Command {
+  // `--api-keys one, two`: what stands alone may be a part of a secret.
+  const hasSecret = SETTING_NAMES.some((name) => SETTINGS[name].isSecret && flags[name] !== undefined);
+  const shown = (word = ''): string =>
+    hasSecret ? 'that is not shown (a secret has no space in it)' : visibleValue(word, MOST_SHOWN);
+  const command = COMMANDS.find((known) => known === first);
+  if (command === undefined)
+    throw new ConfigError(`unknown command ${shown(first)}; there are: ${COMMANDS.join(', ')}`);
+  if (extra.length > 0) throw new ConfigError(`unexpected argument ${shown(extra[0])}; see --help`);
+  return command;
 }
 
 type Values = Readonly<Record<string, string | boolean | undefined>>;
@@ -56,12 +76,13 @@ function parse(argv: readonly string[]): { values: Values; positionals: string[]
       positionals: string[];
     };
   } catch (error) {
-    throw new ConfigError(`${(error as Error).message.split('. ')[0]}; see --help`);
+    const [message = ''] = (error as Error).message.split('. ');
+    throw new ConfigError(`${visible(message, 2 * MOST_SHOWN)}; see --help`);
   }
 }
 
 function isSwitch(name: SettingName): boolean {
-  return SETTINGS[name].placeholder === '';
+  return SETTINGS[name].kind === 'flag';
 }
 
 function settingsAmong(values: Values): Record<string, unknown> {
@@ -74,6 +95,7 @@ function fromEnvironment(environment: NodeJS.ProcessEnv): Record<string, unknown
   for (const [variable, value] of Object.entries(environment)) {
     if (!variable.startsWith(PREFIX) || variable === `${PREFIX}CONFIG`) continue;
     const name = byVariable.get(variable);
+    if (value === '') continue; // As an unset one, also of a name that we do not know.
     if (name === undefined)
       throw new ConfigError(`unknown environment variable ${variable}; see --help for those that exist`);
     values[name] = value;
@@ -89,40 +111,21 @@ async function readConfigFile(path: string): Promise<Record<string, unknown>> {
     const parsed: unknown = JSON.parse(text);
     if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return { ...parsed };
   } catch (error) {
-    throw new ConfigError(`--config: ${path} is not JSON: ${(error as Error).message}`);
+    throw new ConfigError(`--config: ${path} is not JSON${placeIn((error as Error).message)}`);
   }
   throw new ConfigError(`--config: ${path} must hold a JSON object of settings, such as {"port": 4310}`);
+}
+
+/** Where JSON is broken. The rest of what the parser says may quote the file, and so a secret (rule K5). */
+function placeIn(message: string): string {
+  const [, place] = /( at position \d+( \(line \d+ column \d+\))?)$/.exec(message) ?? [];
+  return place ?? '';
 }
 
 function wantsOf(values: Values): Invocation['wants'] {
   if (values['help'] === true) return 'help';
   if (values['version'] === true) return 'version';
   return values['print-config'] === true ? 'print-config' : 'run';
-}
-
-export function helpText(): string {
-  const lines = SETTING_NAMES.map((name) => {
-    const { default: fallback, placeholder, sentence } = SETTINGS[name];
-    const shown = fallback === '' || isSwitch(name) ? '' : ` [${fallback}]`;
-    return `  ${`${flagOf(name)} ${placeholder}`.padEnd(32)} ${sentence}${shown}`;
-  });
-  return [
-    'xenonflare-mock: reference server and test double of the Xenonflare media-upload API',
-    '',
-    'Usage: xenonflare-mock [serve] [flags]   runs the server',
-    '       xenonflare-mock demo              uploads 200 MiB, kills its server half way, resumes, compares the bytes',
-    '',
-    'Flags (each also as an environment variable, --max-file-size as XENONFLARE_MOCK_MAX_FILE_SIZE,',
-    'and as a key of a JSON file given with --config, there as maxFileSize):',
-    '',
-    ...lines,
-    `  ${'--config FILE'.padEnd(32)} JSON file with settings. Flags and environment win over it.`,
-    `  ${'--print-config'.padEnd(32)} Prints every setting, its value and where it came from, and ends.`,
-    `  ${'--version'.padEnd(32)} Prints the version and ends.`,
-    `  ${'-h, --help'.padEnd(32)} Prints this and ends.`,
-    '',
-    'Sizes: 1000000, 64MiB, 5GiB. Durations: 500ms, 30s, 24h. Lists: with commas.',
-  ].join('\n');
 }
 
 export function printedConfig({ config, sources }: Pick<Invocation, 'config' | 'sources'>): string {

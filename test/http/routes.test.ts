@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { RouteOptions } from 'fastify';
 import { describe, expect, it } from 'vitest';
-import type { ConfigInput } from '../../src/config.ts';
+import type { ConfigInput } from '../../src/options.ts';
 import { loadContract } from '../../src/contract.ts';
 import { openTestServer } from '../helpers/app.ts';
 
