@@ -52,7 +52,7 @@ export interface Layer {
 }
 
 /** What a setting is called where it came from: what the person has to look for. */
-export function nameIn(source: Source, name: SettingName): string {
+function nameIn(source: Source, name: SettingName): string {
   if (source === 'flag') return flagOf(name);
   return source === 'environment' ? environmentOf(name) : name;
 }
