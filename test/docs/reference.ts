@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { ERRORS } from '../../src/errors.ts';
+import { GROUPS } from '../../src/setting-kinds.ts';
 import { environmentOf, flagOf, SETTING_NAMES, SETTINGS } from '../../src/settings.ts';
 
 const ADMIN_CONTRACT = new URL('../../openapi-admin.yaml', import.meta.url);
@@ -33,9 +34,10 @@ const SETTINGS_INTRO = `
 ## Settings
 
 Each setting has a flag, an environment variable and a key in a JSON file that \`--config FILE\` names. Take \`--max-file-size\`
-as an example: its variable is \`XENONFLARE_MOCK_MAX_FILE_SIZE\`, and its key is \`maxFileSize\`. Flags win over environment
-variables, variables win over the file, and the file wins over the defaults. \`--print-config\` shows every value and where it
-came from. A value that cannot be used ends the command with exit code 2 and the name of the setting.
+as an example: its variable is \`XENONFLARE_MOCK_MAX_FILE_SIZE\`, and its key is \`maxFileSize\`. \`startServer\` has an option of the
+same name as the key. Flags win over environment variables, variables win over the file, and the file wins over the defaults.
+An empty variable counts as one that is not set. \`--print-config\` shows every value and where it came from. A value that cannot
+be used ends the command with exit code 2, the name of the setting, what was got and what was expected.
 
 A size is a number of bytes or has a unit: \`1000000\`, \`64MiB\`, \`5GiB\`. A duration has a unit: \`500ms\`, \`30s\`, \`24h\`. A list
 has commas.
@@ -45,15 +47,22 @@ In Kubernetes, a Service that is named \`xenonflare-mock\` puts its own \`XENONF
 `;
 
 function settingsTable(): string {
-  const rows = SETTING_NAMES.map((name) => {
-    const { default: fallback, placeholder, sentence } = SETTINGS[name];
-    return [code(`${flagOf(name)} ${placeholder}`.trim()), fallback === '' ? '' : code(fallback), sentence];
-  });
   const variables = SETTING_NAMES.filter(
     (name) =>
       environmentOf(name) !== `XENONFLARE_MOCK_${flagOf(name).slice(2).toUpperCase().replaceAll('-', '_')}`,
   );
   if (variables.length > 0) throw new Error(`the introduction is wrong about ${variables.join(', ')}`);
+  return Object.entries(GROUPS)
+    .map(([group, title]) => `### ${title}\n\n${groupTable(group)}`)
+    .join('\n\n');
+}
+
+function groupTable(group: string): string {
+  const names = SETTING_NAMES.filter((name) => SETTINGS[name].group === group);
+  const rows = names.map((name) => {
+    const { default: fallback, placeholder, doc } = SETTINGS[name];
+    return [code(`${flagOf(name)} ${placeholder}`.trim()), fallback === '' ? '' : code(fallback), doc];
+  });
   return table(['flag', 'default', 'meaning'], rows);
 }
 
