@@ -1,7 +1,7 @@
 // errors.ts: every refusal the server can give, in one table: code → status, meaning, retryable.
 //
-// Promises: nothing else in the project decides a status code; openapi.yaml and the README's table hold
-// exactly these codes (tests: contract.test.ts, readme.test.ts). An AppError's message is for a person:
+// Promises: nothing else in the project decides a status code; openapi.yaml and docs/reference.md hold
+// exactly these codes (tests: contract.test.ts, docs/reference.test.ts). An AppError's message is for a person:
 // what was got, what was expected, what to do.
 // Must not know: HTTP, uploads or storage. It is a leaf and imports nothing of ours.
 
@@ -9,7 +9,7 @@ interface ErrorSpec {
   readonly status: number;
   /** True when sending the same request again later can succeed without any other change. */
   readonly retryable: boolean;
-  /** One sentence for the error table of the README and the contract. */
+  /** One sentence for the error table of docs/reference.md and the contract. */
   readonly meaning: string;
 }
 

@@ -1,6 +1,6 @@
 // settings.ts: every setting, in one table: its kind, unit, bounds, default, group and sentence. Flags, environment names,
-// --help, --print-config, the config file, the options of `startServer` and the README's table are all made from it
-// (tests: cli/arguments.test.ts, cli/help.test.ts, readme.test.ts, options.test.ts).
+// --help, --print-config, the config file, the options of `startServer` and docs/reference.md are all made from it
+// (tests: cli/arguments.test.ts, cli/help.test.ts, docs/reference.test.ts, options.test.ts).
 //
 // Promises: a setting has one name: `maxFileSize` is the flag --max-file-size, the variable XENONFLARE_MOCK_MAX_FILE_SIZE, the
 // key of a config file, the option of `startServer` and the field of the configuration. Nothing but data.

@@ -1,5 +1,5 @@
-// faults.proxies.ts: what becomes of each fault on its way through nginx, over HTTP/1.1 and over HTTP/2, and that the tables of
-// README.md and docs/proxies.md say so.
+// faults.proxies.ts: what becomes of each fault on its way through nginx, over HTTP/1.1 and over HTTP/2, and that the table of
+// docs/proxies.md says so.
 //
 // An nginx that finds out that its server is down, or that a client left, is looked at here, too.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -11,7 +11,7 @@ import type { Client, Met, Protocol } from './clients.ts';
 import { Clients, recommended, stock } from './fronts.ts';
 import { MISSING, startNginx, type Nginx } from './nginx.ts';
 import { sendingOf, type Step } from './requests.ts';
-import { DETAILS, isUpdate, README, readTable, writeTable } from './table.ts';
+import { DETAILS, isUpdate, readTable, writeTable } from './table.ts';
 
 const MIB = 1024 * 1024;
 
@@ -20,39 +20,37 @@ interface Row {
   readonly fault: string | null;
   readonly step: Step;
   readonly bytes: number;
-  readonly isInReadme: boolean;
 }
 
-/** Those with a star are in the README, too. */
 const FAULTS: readonly string[] = [
-  '* close@headers',
+  'close@headers',
   'close@body:500',
   'close@pre-commit',
-  '* close@post-commit',
-  '* close@response:7',
+  'close@post-commit',
+  'close@response:7',
   'reset@headers',
-  '* reset@body:500',
+  'reset@body:500',
   'reset@pre-commit',
-  '* reset@post-commit',
+  'reset@post-commit',
   'reset@response:7',
   'stall@headers',
-  '* stall@body:500',
+  'stall@body:500',
   'stall@pre-commit',
-  '* stall@post-commit',
+  'stall@post-commit',
   'stall@response:7',
   'stall@post-commit:50ms',
-  '* delay@post-commit:50ms',
+  'delay@post-commit:50ms',
   'delay@response:7,50ms',
-  '* status@headers:503,retryAfter=2',
+  'status@headers:503,retryAfter=2',
   'status@headers:503,closing',
   'status@body:500,429',
-  '* status@pre-commit:502,html',
+  'status@pre-commit:502,html',
   'status@post-commit:500',
-  '* throttle@body:20000',
+  'throttle@body:20000',
   'throttle@response:4000',
-  '* truncate@response',
-  '* empty@response',
-  '* garbage@response',
+  'truncate@response',
+  'empty@response',
+  'garbage@response',
   'garbage@response:7',
   'late-commit@pre-commit:1h',
   'forget@post-commit',
@@ -62,18 +60,14 @@ const row = (given: Partial<Row> & Pick<Row, 'name'>): Row => ({
   fault: null,
   step: 'uploadChunk',
   bytes: 1000,
-  isInReadme: false,
   ...given,
 });
 
 const ROWS: readonly Row[] = [
-  row({ name: 'a chunk', isInReadme: true }),
+  row({ name: 'a chunk' }),
   row({ name: 'a status query', step: 'getUploadStatus' }),
-  row({ name: 'a chunk of 2 MiB', bytes: 2 * MIB, isInReadme: true }),
-  ...FAULTS.map((text) => {
-    const fault = text.replace(/^\* /, '');
-    return row({ name: `\`${fault}\``, fault, isInReadme: fault !== text });
-  }),
+  row({ name: 'a chunk of 2 MiB', bytes: 2 * MIB }),
+  ...FAULTS.map((fault) => row({ name: `\`${fault}\``, fault })),
   ...['status@headers:503', 'status@body:1MiB,503', 'reset@body:1MiB'].map((fault) =>
     row({ name: `\`${fault}\`, a chunk of 8 MiB`, fault, bytes: 8 * MIB }),
   ),
@@ -117,7 +111,6 @@ afterAll(async () => {
   await Promise.all([nginx?.stop(), server?.close()]);
   if (!isUpdate) return;
   writeTable(DETAILED, rows);
-  writeTable(SHORT, new Map([...rows].filter(([name]) => IN_README.has(name))));
 });
 
 beforeEach(({ skip }) => {
@@ -221,23 +214,14 @@ function clientFor(front: Front, protocol: Protocol, isDown = false): Client {
 
 const COLUMNS = ['', 'stored', 'nothing between', 'stock nginx', '`examples/nginx.conf`'];
 const DETAILED = { page: DETAILS, name: 'faults', columns: COLUMNS };
-const SHORT = { page: README, name: 'proxies', columns: COLUMNS };
-const IN_README = new Set([
-  ...ROWS.filter(({ isInReadme }) => isInReadme).map(({ name }) => name),
-  DOWN,
-  LEAVES,
-]);
 
 const written = readTable(DETAILED);
-const short = readTable(SHORT);
 const rows = new Map<string, readonly string[]>();
 
 function expectRow(name: string, isStored: boolean, cells: readonly string[]): void {
   const all = [isStored ? 'yes' : '', ...cells];
   rows.set(name, all);
-  if (isUpdate) return;
-  expect(all).toEqual(written.get(name));
-  if (IN_README.has(name)) expect(all).toEqual(short.get(name));
+  if (!isUpdate) expect(all).toEqual(written.get(name));
 }
 
 describe('what a client meets, with nothing between, behind a stock nginx and behind examples/nginx.conf', () => {
@@ -285,7 +269,6 @@ describe('what a client meets, with nothing between, behind a stock nginx and be
     if (isUpdate) return;
     const names = [...ROWS.map(({ name }) => name), DOWN, LEAVES];
     expect([...written.keys()].toSorted()).toEqual(names.toSorted());
-    expect([...short.keys()].toSorted()).toEqual([...IN_README].toSorted());
   });
 });
 

@@ -16,7 +16,6 @@ export interface Place {
 export type Table = ReadonlyMap<string, readonly string[]>;
 
 const ROOT = new URL('../../', import.meta.url);
-export const README = new URL('README.md', ROOT);
 export const DETAILS = new URL('docs/proxies.md', ROOT);
 
 /** Empty while it is written anew. */
