@@ -56,7 +56,7 @@ export class DiskBytes implements Bytes {
 
   constructor(options: DiskBytesOptions) {
     this.#options = options;
-    this.#files = new OpenFiles(options.maxOpenFiles);
+    this.#files = new OpenFiles(options.maxOpenFiles, options.notes.onCloseError);
     this.#folders = new DiskFolders(dirname(options.root), options.durability);
   }
 
@@ -85,9 +85,9 @@ export class DiskBytes implements Bytes {
   }
 
   async sync(place: Place, segment: string): Promise<void> {
-    if (this.#options.durability === 'none') return;
     const path = this.#segmentPath(place, segment);
-    await this.#files.use(path, false, (fd) => fdatasyncFd(fd));
+    if (this.#options.durability === 'none') return this.#files.settle(path);
+    await this.#files.settle(path, (fd) => fdatasyncFd(fd));
     if (!this.#unsyncedNames.has(path)) return;
     await syncFolder(dirname(path));
     this.#unsyncedNames.delete(path);
@@ -138,9 +138,13 @@ export class DiskBytes implements Bytes {
 
   async truncate(place: Place, segment: string, bytes: number): Promise<void> {
     const path = this.#segmentPath(place, segment);
-    if (bytes > 0) return truncate(path, bytes);
+    if (bytes > 0) {
+      await truncate(path, bytes);
+      return this.#files.forget(path);
+    }
     await this.#files.close(path).catch(this.#options.notes.onCloseError);
     await rm(path, { force: true });
+    this.#files.forget(path);
     this.#unsyncedNames.delete(path); // Not before: what could not be removed is written again, and its name is not durable yet.
   }
 

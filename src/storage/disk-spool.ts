@@ -40,6 +40,7 @@ export class DiskSpool implements Spool {
 
   async moveTo(path: string): Promise<void> {
     await this.#files.close(this.#path);
+    await this.#files.settle(this.#path); // It may have been closed before, to make room.
     await rename(this.#path, path);
     this.#hasFile = false;
   }
@@ -48,7 +49,7 @@ export class DiskSpool implements Spool {
     if (!this.#hasFile) return;
     this.#hasFile = false;
     try {
-      await this.#files.close(this.#path);
+      await this.#files.close(this.#path).finally(() => this.#files.forget(this.#path));
       await rm(this.#path, { force: true });
     } catch {
       // What stays behind is removed at the next start; the request has its answer already.

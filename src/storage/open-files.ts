@@ -1,7 +1,8 @@
 // storage/open-files.ts: the segment files that are open right now.
 //
 // Promises: opening costs once per segment, not once per write; at most `maxOpen` descriptors are kept, the longest
-// unused ones go first; a file in use is never closed under its user.
+// unused ones go first; a file in use is never closed under its user. A network filesystem writes when a file is closed, and says
+// then that it could not: `settle` tells who relies on what was written, so that it is not acknowledged; else it is noted.
 // Must not know: what is in the files.
 import { close, open } from 'node:fs';
 import { promisify } from 'node:util';
@@ -14,6 +15,8 @@ interface OpenFile {
   readonly path: string;
   readonly fd: Promise<number>;
   users: number;
+  /** Something may have been written to it of which nobody was told that it is kept. */
+  isUnsettled: boolean;
   /** Set when it was asked to close while in use: the last user closes it. */
   whenFree: (() => void) | null;
 }
@@ -23,9 +26,16 @@ export class OpenFiles {
   /** In order of last use. */
   readonly #files = new Map<string, OpenFile>();
   readonly #endRelief: () => void;
+  readonly #onCloseError: (error: unknown) => void;
+  /** By path: being closed. */
+  readonly #closing = new Map<string, Promise<void>>();
+  /** By path: what the system said when a file was closed that was not settled. What was written to it may be lost. */
+  readonly #inDoubt = new Map<string, unknown>();
 
-  constructor(maxOpen: number) {
+  /** @param onCloseError is told of what is closed to make room */
+  constructor(maxOpen: number, onCloseError: (error: unknown) => void) {
     this.#maxOpen = maxOpen;
+    this.#onCloseError = onCloseError;
     this.#endRelief = onNoDescriptors(() => this.#closeUnused(0));
   }
 
@@ -36,12 +46,51 @@ export class OpenFiles {
   /** Runs `work` with the file open for reading and writing. @throws ENOENT unless `create` */
   async use<T>(path: string, create: boolean, work: (fd: number) => Promise<T>): Promise<T> {
     const file = this.#take(path, create);
+    file.isUnsettled = true;
     try {
       return await work(await file.fd);
     } finally {
-      file.users -= 1;
-      if (file.users === 0) file.whenFree?.();
+      this.#give(file);
     }
+  }
+
+  /**
+   * What was written to the file is relied on from here on.
+   * @param sync makes it durable; without it, it is as safe as the system keeps it
+   * @throws the error of `sync`, or the one with which the file was closed since
+   */
+  async settle(path: string, sync?: (fd: number) => Promise<void>): Promise<void> {
+    await this.#closing.get(path)?.catch(() => undefined); // It is remembered as in doubt.
+    if (sync !== undefined) await this.#sync(path, sync);
+    else this.#markSettled(path);
+    const error = this.#inDoubt.get(path);
+    if (error === undefined) return;
+    this.#inDoubt.delete(path);
+    throw error;
+  }
+
+  /** Nobody relies any more on what was written to the file. */
+  forget(path: string): void {
+    this.#inDoubt.delete(path);
+  }
+
+  async #sync(path: string, sync: (fd: number) => Promise<void>): Promise<void> {
+    const file = this.#take(path, false);
+    const wasUnsettled = file.isUnsettled;
+    file.isUnsettled = false; // Before: what is written meanwhile is not settled by it.
+    try {
+      await sync(await file.fd);
+    } catch (error) {
+      file.isUnsettled ||= wasUnsettled;
+      throw error;
+    } finally {
+      this.#give(file);
+    }
+  }
+
+  #markSettled(path: string): void {
+    const file = this.#files.get(path);
+    if (file !== undefined) file.isUnsettled = false;
   }
 
   /** Closes the file if it is open. Resolves when it is closed. */
@@ -49,23 +98,47 @@ export class OpenFiles {
     const file = this.#files.get(path);
     if (file === undefined) return;
     this.#files.delete(path);
-    if (file.users > 0) {
-      await new Promise<void>((resolve) => {
-        file.whenFree = resolve;
-      });
-    }
-    await closeFd(await file.fd);
+    const closing = this.#closeWhenFree(file);
+    this.#closing.set(path, closing);
+    await closing.finally(() => {
+      if (this.#closing.get(path) === closing) this.#closing.delete(path);
+    });
   }
 
-  /** Closes every open file in this folder. */
+  /** Closes every open file in this folder. Nobody relies on anything of it that is not settled. */
   async closeFolder(folder: string): Promise<void> {
-    const paths = [...this.#files.keys()].filter((path) => path.startsWith(`${folder}/`));
-    await Promise.all(paths.map((path) => this.close(path)));
+    const isIn = (path: string): boolean => path.startsWith(`${folder}/`);
+    const paths = [...this.#files.keys()].filter(isIn);
+    try {
+      await Promise.all(paths.map((path) => this.close(path)));
+    } finally {
+      for (const path of this.#inDoubt.keys()) if (isIn(path)) this.forget(path);
+    }
   }
 
   async closeAll(): Promise<void> {
     this.#endRelief();
     await Promise.all([...this.#files.keys()].map((path) => this.close(path)));
+  }
+
+  async #closeWhenFree(file: OpenFile): Promise<void> {
+    if (file.users > 0) {
+      await new Promise<void>((resolve) => {
+        file.whenFree = resolve;
+      });
+    }
+    const fd = await file.fd;
+    try {
+      await closeFd(fd);
+    } catch (error) {
+      if (file.isUnsettled) this.#inDoubt.set(file.path, error);
+      throw error;
+    }
+  }
+
+  #give(file: OpenFile): void {
+    file.users -= 1;
+    if (file.users === 0) file.whenFree?.();
   }
 
   /** It counts as in use from here on: making room must not close the very file that is wanted. */
@@ -81,6 +154,7 @@ export class OpenFiles {
       path,
       fd: opening(() => openFd(path, create ? 'wx+' : 'r+')),
       users: 1,
+      isUnsettled: false,
       whenFree: null,
     };
     file.fd.catch(() => {
@@ -97,7 +171,7 @@ export class OpenFiles {
     for (const file of this.#files.values()) {
       if (this.#files.size <= most) break;
       // A descriptor that cannot be closed is gone all the same: the kernel frees it whatever close(2) says.
-      if (file.users === 0) closing.push(this.close(file.path).catch(() => undefined));
+      if (file.users === 0) closing.push(this.close(file.path).catch(this.#onCloseError));
     }
     await Promise.all(closing);
   }

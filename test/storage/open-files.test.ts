@@ -10,7 +10,7 @@ let files: OpenFiles;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'xenonflare-mock-files-'));
-  files = new OpenFiles(3);
+  files = new OpenFiles(3, (error) => expect.fail(String(error)));
 });
 afterEach(async () => {
   await files.closeAll();
