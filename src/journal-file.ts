@@ -8,6 +8,7 @@
 import { closeSync, fsyncSync, openSync, renameSync, write, writeFileSync, writeSync } from 'node:fs';
 import { open, readFile, truncate } from 'node:fs/promises';
 import type { Logger } from 'pino';
+import { isAbsent } from './storage/system-errors.ts';
 import { ConfigError } from './config.ts';
 import type { Exchange } from './journal/exchange.ts';
 import {
@@ -47,8 +48,8 @@ export async function openJournalFile(
 ): Promise<{ readonly file: JournalFile; readonly past: Past }> {
   const { path, logger } = options;
   try {
-    const content = await readFile(path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return Buffer.alloc(0);
+    const content = await readFile(path).catch((error: unknown) => {
+      if (isAbsent(error)) return Buffer.alloc(0);
       throw error;
     });
     const past = content.length === 0 ? NO_PAST : readPast(content);

@@ -13,7 +13,16 @@ import { dirname, join } from 'node:path';
 import { monotonicMs, setTimeout } from '../machine-time.ts';
 import { open, readdir, rm } from './files.ts';
 import { FolderGuard, type GuardEvents } from './folder-guard.ts';
-import { FolderInUse, gaveUp, inUse, readLock, Undecided, waitingFor, type FoundLock } from './lock-file.ts';
+import {
+  FolderInUse,
+  gaveUp,
+  inUse,
+  leftBehind,
+  readLock,
+  Undecided,
+  waitingFor,
+  type FoundLock,
+} from './lock-file.ts';
 import { fileIdOf, judge, thisProcess } from './lock-holder.ts';
 import { LOCK_TIMES, LockWatch, type LockTimes } from './lock-watch.ts';
 import { isAbsent, isTaken } from './system-errors.ts';
@@ -24,6 +33,7 @@ export interface LockOptions extends GuardEvents {
   /** Is told once, when watching begins. */
   readonly onWait?: (message: string) => void;
   readonly times?: LockTimes;
+  readonly onCloseError?: (error: unknown) => void;
 }
 
 export interface FolderLock {
@@ -32,6 +42,12 @@ export interface FolderLock {
 }
 
 const DEFAULT_WAIT_MS = 30_000;
+
+/**
+ * Tokens of locks that this process gave back, or never really had, of which something may be left on the disk. Their holder is this
+ * process, which lives: without this, whoever starts again in here would be told that it uses the folder itself.
+ */
+const givenUp = new Set<string>();
 
 /** @throws FolderInUse */
 export async function lockFolder(folder: string, options: LockOptions = {}): Promise<FolderLock> {
@@ -46,10 +62,10 @@ export async function lockFolder(folder: string, options: LockOptions = {}): Pro
   return {
     guard,
     async release() {
-      await guard.stop();
-      const current = await readLock(starter.path).catch(() => null);
-      if (current?.holder?.token === starter.token && current.file === guard.fileId)
-        await rm(starter.path, { force: true });
+      const { fileId } = guard;
+      await guard.stop().catch(options.onCloseError); // It is closed all the same, and its content counts no more.
+      const reason = await starter.giveBack(fileId);
+      if (reason !== null) options.onTrouble?.(leftBehind(starter.path, reason));
     },
   };
 }
@@ -95,6 +111,31 @@ class Starter {
 
   /** @throws FolderInUse; Undecided */
   async attempt(): Promise<OwnFile> {
+    try {
+      return await this.#attempt();
+    } catch (error) {
+      if (error instanceof FolderInUse || error instanceof Undecided) throw error;
+      // What failed may have been the last step, with our lock in its place.
+      givenUp.add(this.token);
+      await this.giveBack(this.#fileId);
+      throw error;
+    }
+  }
+
+  /** Removes our lock, if it is there. Never rejects. @returns why it could not be removed; null: it is gone, or another's */
+  async giveBack(fileId: string): Promise<unknown> {
+    try {
+      const current = await readLock(this.path);
+      if (current?.holder?.token === this.token && current.file === fileId)
+        await rm(this.path, { force: true });
+      return null;
+    } catch (error) {
+      givenUp.add(this.token);
+      return error;
+    }
+  }
+
+  async #attempt(): Promise<OwnFile> {
     const own = `${this.path}.${this.token}`;
     for (;;) {
       const found = await readLock(this.path);
@@ -184,8 +225,11 @@ class Starter {
       throw error;
     });
     if (handle === null) return null;
-    if (fileIdOf(await handle.stat()) === this.#fileId)
-      return { path: this.path, handle, fileId: this.#fileId };
+    const fileId = await handle.stat().then(fileIdOf, async (error: unknown) => {
+      await handle.close();
+      throw error;
+    });
+    if (fileId === this.#fileId) return { path: this.path, handle, fileId };
     await handle.close();
     return null;
   }
@@ -209,7 +253,7 @@ class Starter {
 
   #isDead(path: string, found: FoundLock): true | FolderInUse | Undecided {
     const verdict = found.holder === null ? 'unknown' : judge(found.holder, found.file);
-    if (verdict === 'dead') return true;
+    if (verdict === 'dead' || givenUp.has(found.holder?.token ?? '')) return true;
     const { stillMs, hasMoved } = this.#watch.look(path, found);
     if (found.holder !== null && (verdict === 'alive' || hasMoved)) return inUse(path, found.holder);
     const neededMs = found.holder === null ? this.#times.namelessMs : this.#times.takeoverMs;

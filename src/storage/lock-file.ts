@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import { open } from './files.ts';
 import { fileIdOf, parseHolder, type Holder } from './lock-holder.ts';
 import type { LockTimes, Sign } from './lock-watch.ts';
-import { isAbsent } from './system-errors.ts';
+import { isAbsent, systemErrorName } from './system-errors.ts';
 
 /** The folder is in use, or may be. The message names the holder and says what to do. */
 export class FolderInUse extends Error {
@@ -47,9 +47,10 @@ export async function readLock(path: string): Promise<FoundLock | null> {
     }
   } catch (error) {
     if (isAbsent(error)) return null;
-    if (!(error instanceof Error && 'code' in error)) throw error;
+    const name = systemErrorName(error);
+    if (name === null) throw error;
     throw new FolderInUse(
-      `${path}, which says who uses the data folder, cannot be read (${String(error.code)}); ` +
+      `${path}, which says who uses the data folder, cannot be read (${name}); ` +
         'make it readable for this user, remove it if no server runs on the folder, or take another --data-dir',
     );
   }
@@ -72,6 +73,15 @@ function whoseLock(path: string, { holder }: FoundLock): string {
 export function waitingFor(path: string, found: FoundLock, times: LockTimes): string {
   const neededMs = found.holder === null ? times.namelessMs : times.takeoverMs;
   return `${whoseLock(path, found)}; the lock is taken over when it does not move for ${neededMs / 1_000} s`;
+}
+
+/** @param reason for which our own lock could not be removed */
+export function leftBehind(path: string, reason: unknown): string {
+  const why = reason instanceof Error ? reason.message : String(reason);
+  return (
+    `the data folder ${dirname(path)} is not used any more, but its lock could not be removed (${why}); ` +
+    'another process can have it when this one has ended'
+  );
 }
 
 export function gaveUp(path: string, { found, stillMs }: Undecided, times: LockTimes): FolderInUse {

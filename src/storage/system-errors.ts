@@ -38,7 +38,7 @@ const NAMES: ReadonlyMap<number, string> = new Map(
 );
 
 /** The name of the error, `ENOSPC` and so on; null when this is no failed system call. */
-function systemErrorName(error: unknown): string | null {
+export function systemErrorName(error: unknown): string | null {
   if (!(error instanceof Error) || !('code' in error)) return null;
   const code = String(error.code);
   if (Object.hasOwn(constants.errno, code)) return code;
