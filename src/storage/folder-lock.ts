@@ -23,7 +23,7 @@ import {
   waitingFor,
   type FoundLock,
 } from './lock-file.ts';
-import { fileIdOf, judge, thisProcess } from './lock-holder.ts';
+import { fileIdOf, judge, thisProcess, type Holder, type Verdict } from './lock-holder.ts';
 import { LOCK_TIMES, LockWatch, type LockTimes } from './lock-watch.ts';
 import { isAbsent, isTaken } from './system-errors.ts';
 
@@ -252,11 +252,15 @@ class Starter {
   }
 
   #isDead(path: string, found: FoundLock): true | FolderInUse | Undecided {
-    const verdict = found.holder === null ? 'unknown' : judge(found.holder, found.file);
-    if (verdict === 'dead' || givenUp.has(found.holder?.token ?? '')) return true;
+    const verdict = found.holder === null ? 'unknown' : verdictOn(found.holder, found.file);
+    if (verdict === 'dead') return true;
     const { stillMs, hasMoved } = this.#watch.look(path, found);
     if (found.holder !== null && (verdict === 'alive' || hasMoved)) return inUse(path, found.holder);
     const neededMs = found.holder === null ? this.#times.namelessMs : this.#times.takeoverMs;
     return stillMs >= neededMs ? true : new Undecided(found, stillMs);
   }
+}
+
+function verdictOn(holder: Holder, file: string): Verdict {
+  return givenUp.has(holder.token) ? 'dead' : judge(holder, file);
 }

@@ -30,7 +30,7 @@ export class OpenFiles {
   /** By path: being closed. */
   readonly #closing = new Map<string, Promise<void>>();
   /** By path: what the system said when a file was closed that was not settled. What was written to it may be lost. */
-  readonly #inDoubt = new Map<string, unknown>();
+  readonly #inDoubt = new Map<string, Error>();
 
   /** @param onCloseError is told of what is closed to make room */
   constructor(maxOpen: number, onCloseError: (error: unknown) => void) {
@@ -131,7 +131,7 @@ export class OpenFiles {
     try {
       await closeFd(fd);
     } catch (error) {
-      if (file.isUnsettled) this.#inDoubt.set(file.path, error);
+      if (file.isUnsettled && error instanceof Error) this.#inDoubt.set(file.path, error);
       throw error;
     }
   }

@@ -10,15 +10,16 @@ import type { Place } from '../../src/uploads/ports.ts';
 const system = vi.hoisted(() => ({
   /** With what the next close ends. */
   nextClose: null as Error | null,
-  /** It does not end before this does. */
-  until: Promise.resolve(),
+  /** When it ends. */
+  closeEnds: (end: () => void): void => end(),
 }));
 vi.mock('node:fs', async (load) => {
   const real = await load<typeof import('node:fs')>();
   const close = (fd: number, done: (error: Error | null) => void): void => {
     const failure = system.nextClose;
     system.nextClose = null;
-    real.close(fd, (error) => void system.until.then(() => done(failure ?? error))); // Closed it is, whatever the system says.
+    // Closed it is, whatever the system says.
+    real.close(fd, (error) => system.closeEnds(() => done(failure ?? error)));
   };
   return { ...real, close };
 });
@@ -29,6 +30,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'xenonflare-mock-close-'));
   noted = [];
   system.nextClose = null;
+  system.closeEnds = (end) => end();
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
@@ -82,11 +84,13 @@ describe.each<Durability>(['fsync', 'none'])(
       const bytes = await openBytes(durability);
       await write(bytes, ours);
       system.nextClose = NO_ROOM;
-      let end = (): void => undefined;
-      system.until = new Promise((resolve) => (end = resolve));
+      const held: (() => void)[] = [];
+      let isHeld = true;
+      system.closeEnds = (end) => void (isHeld ? held.push(end) : end());
       await write(bytes, other);
       const syncing = bytes.sync(ours, 'main');
-      end();
+      isHeld = false;
+      for (const end of held) end();
       await expect(syncing).rejects.toBe(NO_ROOM);
       await bytes.close();
     });
