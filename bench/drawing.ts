@@ -1,9 +1,8 @@
 // bench/drawing.ts: a Vega-Lite specification becomes an SVG, by the library that bench/peers/ has for it.
 //
-// Promises: what is in bench/peers/ is installed when it is not there, from a lockfile of its own; the product's own packages
-// know nothing of it.
+// Promises: what bench/peers/ needs is installed when it is not there, by tools/install.mjs; the product's own packages know
+// nothing of it.
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -12,14 +11,11 @@ export const PEERS_FOLDER = fileURLToPath(new URL('../bench/peers/', import.meta
 
 const MAX_SVG_BYTES = 64 * 1024 ** 2;
 
-/** @throws Error when npm fails */
-export function installPeers(say: (text: string) => void): void {
-  if (existsSync(join(PEERS_FOLDER, 'node_modules'))) return;
-  say('installing the peers: npm ci --prefix bench/peers');
-  const argv = ['ci', '--prefix', PEERS_FOLDER, '--ignore-scripts', '--no-audit', '--no-fund'];
-  const { status, error } = spawnSync('npm', argv, { stdio: ['ignore', 2, 2] });
-  if (status !== 0)
-    throw new Error(`npm ci --prefix bench/peers failed${error === undefined ? '' : `: ${error.message}`}`);
+/** @throws Error when npm fails, which has said why */
+export function installPeers(): void {
+  const install = fileURLToPath(new URL('../tools/install.mjs', import.meta.url));
+  const { status } = spawnSync(process.execPath, [install, 'bench/peers'], { stdio: ['ignore', 2, 2] });
+  if (status !== 0) throw new Error('the packages of bench/peers could not be installed');
 }
 
 /** @throws Error when the chart cannot be drawn */

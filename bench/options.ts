@@ -19,7 +19,7 @@ export interface BenchOptions {
 }
 
 const MIB = 1024 ** 2;
-const FULL = { seconds: 5, warmUpSeconds: 3, maxBytes: 2048 * MIB };
+const FULL = { seconds: 5, warmUpSeconds: 1.5, maxBytes: 2048 * MIB };
 const SMOKE = { seconds: 0.8, warmUpSeconds: 0.2, maxBytes: 128 * MIB };
 
 export const USAGE = `Usage: npm run bench -- [scenario…] [--seconds N] [--runs N] [--durability fsync|none] [--json FILE] [--smoke]

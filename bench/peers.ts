@@ -18,7 +18,7 @@ import { hasWrk } from './sender/wrk.ts';
 const MIB = 1024 ** 2;
 
 async function bench(options: PeersOptions): Promise<boolean> {
-  installPeers(sayStep);
+  installPeers();
   const goals = GOALS.filter(({ name }) => options.goals.includes(name));
   const conditions = await readConditions('none');
   console.log(

@@ -1,13 +1,16 @@
 // bench/scenarios.ts: what `npm run bench` measures: each part order, chunk size and number of connections, status
 // queries, both without the journal, and references to compare with.
-import type { ServerKind } from './measure.ts';
 import type { WireName } from './wires.ts';
+
+/** `no-journal` is the product, too; the last three are references to compare with, each a file of peers/. */
+export type ServerKind = 'product' | 'no-journal' | 'pipe' | 'discard' | 'constant';
 
 export interface Scenario {
   readonly name: string;
   readonly server: ServerKind;
+  readonly wire: WireName;
   /** Null: status queries. */
-  readonly chunks: { readonly wire: WireName; readonly bytes: number } | null;
+  readonly chunkBytes: number | null;
   readonly connections: number;
 }
 
@@ -40,7 +43,8 @@ function chunkScenarios({ label, server, wire, sizes }: Series): Scenario[] {
     CONNECTIONS.map((connections) => ({
       name: `${label}-${size}-c${connections}`,
       server,
-      chunks: { wire, bytes: SIZES[size] },
+      wire,
+      chunkBytes: SIZES[size],
       connections,
     })),
   );
@@ -50,7 +54,8 @@ function statusScenarios(label: string, server: ServerKind): Scenario[] {
   return CONNECTIONS.map((connections) => ({
     name: `${label}-c${connections}`,
     server,
-    chunks: null,
+    wire: 'status',
+    chunkBytes: null,
     connections,
   }));
 }

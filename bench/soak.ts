@@ -70,7 +70,7 @@ async function save(report: SoakReport): Promise<void> {
 function draw({ conditions, options, samples }: SoakReport): string | null {
   if (!options.hasChart || samples.length === 0) return null;
   try {
-    installPeers(say);
+    installPeers();
     return drawSvg(
       chartOf(
         samples,

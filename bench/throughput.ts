@@ -1,13 +1,14 @@
 // bench/throughput.ts: `npm run bench`: how fast the server stores chunks and answers status queries, and what it costs.
 // Method and reading: bench/README.md.
 //
-// Promises: conditions first; every figure was measured in this run; exit code 1 when any request was refused or any
-// acknowledged byte is not stored. Runs are interleaved: a slow minute of the machine does not hit one scenario alone.
+// Promises: conditions first; every figure was measured in this run; exit code 1 when any request was refused, or an upload
+// that is looked at holds other bytes than were sent. Runs are interleaved: a slow minute of the machine does not hit one scenario alone.
 import { writeFile } from 'node:fs/promises';
 import { conditionLines, readConditions } from './conditions.ts';
 import type { Figures } from './figures.ts';
 import { measure } from './measure.ts';
 import { readOptions, USAGE, type BenchOptions } from './options.ts';
+import { Client } from './sender/client.ts';
 import { tableOf, type Row } from './table.ts';
 
 async function bench(options: BenchOptions): Promise<boolean> {
@@ -17,11 +18,16 @@ async function bench(options: BenchOptions): Promise<boolean> {
   const method = `${runs === 1 ? '1 run' : `medians of ${runs} runs`}, ${limit}, after a warm-up`;
   console.log([...conditionLines(conditions), `method      ${method}`, ''].join('\n'));
   const rows = scenarios.map((scenario) => ({ name: scenario.name, scenario, runs: [] as Figures[] }));
-  for (let run = 1; run <= runs; run += 1) {
-    for (const row of rows) {
-      process.stderr.write(`run ${run} of ${runs}: ${row.name}\n`);
-      row.runs.push(await measure(row.scenario, options));
+  const client = new Client();
+  try {
+    for (let run = 1; run <= runs; run += 1) {
+      for (const row of rows) {
+        process.stderr.write(`run ${run} of ${runs}: ${row.name}\n`);
+        row.runs.push(await measure(row.scenario, client, options));
+      }
     }
+  } finally {
+    await client.close();
   }
   console.log(`\n${tableOf(rows)}`);
   if (jsonFile !== null) await saveJson(jsonFile, { conditions, method, rows });
@@ -44,7 +50,9 @@ function reportProblems(rows: readonly Row[]): boolean {
     console.log(`\n${name}: not every request was answered as it should be. The first: ${first}`);
   }
   if (bad.length === 0)
-    console.log('\nEvery chunk sent was a new one, and every one acknowledged is stored.');
+    console.log(
+      '\nEvery chunk sent was a new one and acknowledged; of each load one upload was read back, where it is kept.',
+    );
   return bad.length === 0;
 }
 

@@ -54,7 +54,7 @@ const FILE_HEAD = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file";
 const END = `--${BOUNDARY}--\r\n`;
 
 export const BENCH_KEY = 'bench';
-/** The upload that status queries ask for: `storeForStatus` in measure.ts makes it, peers/constant.mjs knows it. */
+/** The upload that status queries ask for: `storeForStatus` makes it, peers/constant.mjs knows it. */
 export const STATUS_UPLOAD = { fileId: 'status', chunks: 10, chunkBytes: 1024 } as const;
 
 function request(line: string, host: string, headers: readonly string[]): string {

@@ -11,7 +11,7 @@ const BUILT = new URL('../dist/index.js', import.meta.url).href;
 
 afterEach(() => void vi.useRealTimers());
 
-/** `nextTick` vitest cannot fake: runners.test.ts has Jest, which can. */
+/** `nextTick` vitest cannot fake: runners/jest.runners.ts has Jest, which can. */
 function stopTime(more: 'queueMicrotask'[] = []): void {
   vi.useFakeTimers({ toFake: [...FAKEABLE, ...more], now: Date.parse('2001-01-01T00:00:00Z') });
 }

@@ -11,16 +11,20 @@ import type { Job, JobResult, SentUpload } from '../sender/job.ts';
 import { hasWrk, runWrk } from '../sender/wrk.ts';
 import type { BenchServer } from '../server.ts';
 import { storeForStatus } from '../status-upload.ts';
-import { CONTESTANTS, isOurs, type Contestant, type ContestantName } from './contestants.ts';
+import { CONTESTANTS, type Contestant, type ContestantName } from './contestants.ts';
 
 export type CellName = `${ContestantName}-${Size | 'status'}-c${1 | 16}`;
 
-export interface Cell {
-  readonly name: CellName;
-  readonly contestant: ContestantName;
+export interface Load {
+  readonly contestant: Contestant;
   /** Null: status queries. */
   readonly chunkBytes: number | null;
   readonly connections: number;
+}
+
+export interface Cell extends Omit<Load, 'contestant'> {
+  readonly name: CellName;
+  readonly contestant: ContestantName;
 }
 
 export interface CellLimits {
@@ -55,30 +59,34 @@ export function cellNamed(name: CellName): Cell {
   };
 }
 
-export async function measureCell(cell: Cell, client: Client, limits: CellLimits): Promise<Figures> {
-  const contestant = CONTESTANTS[cell.contestant];
+export function measureCell(cell: Cell, client: Client, limits: CellLimits): Promise<Figures> {
+  return measureLoad({ ...cell, contestant: CONTESTANTS[cell.contestant] }, client, limits);
+}
+
+export async function measureLoad(load: Load, client: Client, limits: CellLimits): Promise<Figures> {
+  const { contestant, chunkBytes } = load;
   const server = await contestant.start();
   try {
-    if (cell.chunkBytes === null && isOurs(cell.contestant)) await storeForStatus(server.url);
+    if (chunkBytes === null && contestant.isOurs) await storeForStatus(server.url);
     await client.run({
-      ...jobOf(cell, server.url, warmUpOf(cell, limits)),
+      ...jobOf(load, server.url, warmUpOf(load, limits)),
       label: 'warm-up',
       digest: false,
     });
     const cpuBefore = await readCpu(server);
-    const job = jobOf(cell, server.url, { ...limits, minRequests: MIN_REQUESTS });
+    const job = jobOf(load, server.url, { ...limits, minRequests: MIN_REQUESTS });
     const result = job.wire === 'status' && hasWrk() ? await runWrk(job) : await client.run(job);
     const cpu = cpuBetween(cpuBefore, await readCpu(server));
     const peakRssBytes = await server.peakRssBytes();
     const problem = result.firstRefusal ?? (await problemIn(contestant, server, result.sent));
     const errors = problem === null ? 0 : Math.max(1, result.refused);
-    return figuresOf({ ...result, bytesPerRequest: cell.chunkBytes, errors, problem }, cpu, peakRssBytes);
+    return figuresOf({ ...result, bytesPerRequest: chunkBytes, errors, problem }, cpu, peakRssBytes);
   } finally {
     await server.close();
   }
 }
 
-function warmUpOf({ chunkBytes }: Cell, limits: CellLimits): LoadLimits {
+function warmUpOf({ chunkBytes }: Load, limits: CellLimits): LoadLimits {
   const { warmUpSeconds, maxBytes } = limits;
   return chunkBytes === null || chunkBytes <= SMALL_BYTES
     ? { seconds: warmUpSeconds * 2, maxBytes, minRequests: 1 }
@@ -86,14 +94,14 @@ function warmUpOf({ chunkBytes }: Cell, limits: CellLimits): LoadLimits {
 }
 
 function jobOf(
-  { contestant, chunkBytes, connections }: Cell,
+  { contestant, chunkBytes, connections }: Load,
   url: string,
   { seconds, maxBytes, minRequests }: LoadLimits,
 ): Job {
   const isStatus = chunkBytes === null;
   const enough = isStatus ? NO_LIMIT : Math.ceil(maxBytes / chunkBytes);
   return {
-    wire: isStatus ? 'status' : CONTESTANTS[contestant].wire,
+    wire: isStatus ? 'status' : contestant.wire,
     url,
     connections,
     chunkBytes: chunkBytes ?? 0,
@@ -103,7 +111,7 @@ function jobOf(
     chunksPerUpload: null,
     seconds,
     maxRequests: Math.max(enough, connections * minRequests),
-    digest: !isStatus,
+    digest: !isStatus && contestant.stored !== null,
   };
 }
 
@@ -113,7 +121,7 @@ export async function problemIn(
   server: BenchServer,
   sent: JobResult['sent'],
 ): Promise<string | null> {
-  if (sent === null) return null;
+  if (sent === null || contestant.stored === null) return null;
   const found = await digestOf(contestant.stored(server, sent));
   if (found.bytes === sent.bytes && found.sha256 === sent.sha256) return null;
   return `${sent.fileId}: ${describe(sent)} were sent, ${describe(found)} are stored`;

@@ -12,8 +12,9 @@ import { BENCH_KEY, type WireName } from '../wires.ts';
 export interface Contestant {
   readonly wire: WireName;
   start(): Promise<BenchServer>;
-  /** What it holds of the upload. */
-  stored(server: BenchServer, sent: SentUpload): AsyncIterable<Uint8Array>;
+  readonly isOurs: boolean;
+  /** What it holds of the upload. Null: it keeps nothing. */
+  readonly stored: ((server: BenchServer, sent: SentUpload) => AsyncIterable<Uint8Array>) | null;
   /** A sentence when it cannot run on this machine. */
   readonly absence?: string;
 }
@@ -37,8 +38,8 @@ export type ContestantName =
 /** Debian's; also where it is not in the PATH of everybody. */
 const NGINX = '/usr/sbin/nginx';
 
-function ours(options: ProductOptions, wire: WireName): Contestant {
-  return { wire, start: () => startProduct(options), stored: contentOfOurs };
+export function ours(options: ProductOptions, wire: WireName): Contestant {
+  return { wire, isOurs: true, start: () => startProduct(options), stored: contentOfOurs };
 }
 
 async function* contentOfOurs(server: BenchServer, { fileId }: SentUpload): AsyncIterable<Uint8Array> {
@@ -50,9 +51,14 @@ async function* contentOfOurs(server: BenchServer, { fileId }: SentUpload): Asyn
 }
 
 /** @param pathsOf the files that hold the upload, in order, below the server's folder */
-function peer(name: string, wire: WireName, pathsOf: (sent: SentUpload) => readonly string[]): Contestant {
+export function peer(
+  name: string,
+  wire: WireName,
+  pathsOf: (sent: SentUpload) => readonly string[],
+): Contestant {
   return {
     wire,
+    isOurs: false,
     start: () => startPeer(name),
     async *stored(server, sent) {
       for (const path of pathsOf(sent)) yield* createReadStream(join(server.folder, path));
@@ -95,7 +101,3 @@ export const CONTESTANTS: Readonly<Record<ContestantName, Contestant>> = {
   ]),
   constant: peer('constant', 'status', () => []),
 };
-
-export function isOurs(name: ContestantName): boolean {
-  return name === 'ours' || name.startsWith('ours-');
-}

@@ -35,14 +35,15 @@ function isExecutable(path: string): boolean {
 
 /** To be called at the top of a test file; the browser is there when its tests run. */
 export function useBrowser(): () => Browser {
-  let browser: Browser | undefined;
+  const opened: Browser[] = [];
   beforeAll(async () => {
     // Its sandbox does not work for root, who runs containers and many CI jobs.
     const args = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
-    browser = await chromium.launch({ executablePath: executablePath(), args });
+    opened.push(await chromium.launch({ executablePath: executablePath(), args }));
   });
-  afterAll(async () => browser?.close());
+  afterAll(() => Promise.all(opened.map((browser) => browser.close())));
   return () => {
+    const [browser] = opened;
     if (browser === undefined) throw new Error('the browser is there in tests only');
     return browser;
   };

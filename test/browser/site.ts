@@ -1,6 +1,7 @@
 // site.ts: the web site whose page uploads: an origin of its own, so that everything it sends to the server is under CORS.
 //
-// Promises: page.js is bundled as an application would be, with the examples and the libraries from node_modules.
+// Promises: page.js is bundled as an application would be, with the examples as they stand, and the libraries of this folder's
+// package.json.
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +9,7 @@ import { rolldown } from 'rolldown';
 import { afterAll, beforeAll } from 'vitest';
 
 const ENTRY = fileURLToPath(new URL('page.js', import.meta.url));
+const LIBRARIES = fileURLToPath(new URL('node_modules', import.meta.url));
 const HTML =
   '<!doctype html><meta charset="utf-8"><title>uploads</title><script type="module" src="/page.js"></script>';
 
@@ -36,7 +38,12 @@ export function useSite(): () => string {
 
 async function bundled(): Promise<string> {
   // Fine Uploader has an eval for browsers without JSON.
-  const bundle = await rolldown({ input: ENTRY, platform: 'browser', checks: { eval: false } });
+  const bundle = await rolldown({
+    input: ENTRY,
+    platform: 'browser',
+    checks: { eval: false },
+    resolve: { modules: ['node_modules', LIBRARIES] },
+  });
   try {
     const { output } = await bundle.generate({ format: 'esm' });
     return output[0].code;

@@ -1,8 +1,6 @@
 // chunk-orders.test.ts: a chunk's four parts in every order, as real senders write them (C10).
-import { request } from 'node:http';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import FormDataStream from 'form-data';
 import { describe, expect, it } from 'vitest';
 import {
   ask,
@@ -46,26 +44,6 @@ const byFetch: Send = (server, parts) => {
   return ask(server, '/media/chunks', { method: 'POST', body });
 };
 
-/** Piped, so without a Content-Length: Node then uses the chunked transfer coding. */
-const byFormData: Send = (server, parts) => {
-  const form = new FormDataStream();
-  for (const { name, value, filename } of parts)
-    form.append(name, value, filename === undefined ? {} : { filename });
-  return new Promise((resolve, reject) => {
-    const sent = request(new URL('/media/chunks', server.url), {
-      method: 'POST',
-      headers: form.getHeaders(),
-    });
-    sent.on('error', reject).on('response', (response) => {
-      const pieces: Buffer[] = [];
-      response
-        .on('data', (piece: Buffer) => pieces.push(piece))
-        .on('end', () => resolve({ status: response.statusCode, text: Buffer.concat(pieces).toString() }));
-    });
-    form.pipe(sent);
-  });
-};
-
 const byteByByte: Send = (server, parts) => {
   const { contentType, body } = formOf(parts);
   const bytes = requestBytes('POST /media/chunks', { 'content-type': contentType }, body);
@@ -105,7 +83,6 @@ async function expectStored(server: TestServer, sent: Sent, fileId: string): Pro
 describe('every order of the four parts is a chunk', () => {
   const senders: Record<string, Send> = {
     byFetch,
-    byFormData,
     byteByByte,
     inChunkedCoding,
     ...(hasCurl && { byCurl }),

@@ -1,10 +1,10 @@
-// global-setup.ts: what all sender tests share: two server processes from dist/, the Go programs, built once, and a sentence
-// for every sender that this machine does not have.
+// global-setup.ts: what all sender tests share: two server processes from dist/, the examples beside the packages that they
+// import, the Go programs, built once, and a sentence for every sender that this machine does not have.
 //
 // Promises: both servers are ended by their pid and their folders removed, however the tests went.
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
@@ -14,6 +14,7 @@ import type { TestProject } from 'vitest/node';
 import { FULL_KEY, go, KEY, SENDERS, sentenceOf } from './senders.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const PACKAGES = fileURLToPath(new URL('node_modules', import.meta.url));
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -21,7 +22,7 @@ declare module 'vitest' {
     readonly openUrl: string;
     /** Two keys are good, and nothing is large: it refuses. */
     readonly strictUrl: string;
-    /** For whatever a test writes. The programs written in Go are there. */
+    /** For whatever a test writes. The programs written in Go are there, and examples/senders as `examples`. */
     readonly folder: string;
   }
 }
@@ -57,6 +58,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
       start('open', OPEN),
       start('strict', STRICT),
       buildGo(folder),
+      copyExamples(join(folder, 'examples')),
     ]);
     project.provide('openUrl', openUrl);
     project.provide('strictUrl', strictUrl);
@@ -88,6 +90,12 @@ async function end(server: ChildProcess): Promise<void> {
   const gone = once(server, 'exit');
   server.kill();
   await gone;
+}
+
+/** As they stand, with the packages that they import in node_modules, as whoever copies one has it. */
+async function copyExamples(folder: string): Promise<void> {
+  await cp(join(ROOT, 'examples/senders'), folder, { recursive: true });
+  await symlink(PACKAGES, join(folder, 'node_modules'), 'dir');
 }
 
 /** The example and the driver. Its standard library is compiled once for a machine: that takes its time. */

@@ -11,7 +11,6 @@ import { inject, type TestContext } from 'vitest';
 import type { Exchange } from '../../src/journal/exchange.ts';
 import { sentenceOf, starterOf, type Sender } from './senders.ts';
 
-const EXAMPLES = fileURLToPath(new URL('../../examples/senders/', import.meta.url));
 const DRIVERS = fileURLToPath(new URL('drivers/', import.meta.url));
 const TIMEOUT_MS = 40_000;
 
@@ -33,11 +32,11 @@ export interface Upload {
   readonly chunkBytes: number;
 }
 
-/** The example itself, as its page says to run it. */
+/** A copy of the example, run as its page says: see global-setup.ts. */
 export function runExample({ example }: Sender, upload: Upload): Promise<Run> {
   const { url, key, path, fileId, chunkBytes } = upload;
   const settings = { URL: url, API_KEY: key, CHUNK_BYTES: String(chunkBytes) };
-  return run(join(EXAMPLES, example), [path, fileId], settings);
+  return run(join(inject('folder'), 'examples', example), [path, fileId], settings);
 }
 
 /** One form for a sender to send. */
