@@ -1,6 +1,6 @@
 # The server in a container, for staging: docker run -p 4310:4310 -v media:/data <image> [flags]
 #
-# Promises (test/docker.test.ts): runs without root and writes nowhere but in /data, so the root filesystem may be
+# Promises (test/project/docker.test.ts): runs without root and writes nowhere but in /data, so the root filesystem may be
 # read-only; SIGTERM drains it; the admin plane is reached from inside the container only.
 
 FROM node:24-slim AS build

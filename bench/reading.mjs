@@ -12,7 +12,7 @@ import { crc32 } from 'node:zlib';
 import { ContentSums } from '../dist/integrity/content-sums.js';
 import { DamageBook } from '../dist/integrity/damage-book.js';
 import { VerifiedReader } from '../dist/integrity/verified-reader.js';
-import { openDiskStorage } from '../dist/storage/disk.js';
+import { openDiskStorage } from '../dist/storage/disk/disk-storage.js';
 
 const MIB = 1024 * 1024;
 const CHUNK_BYTES = 8 * MIB;

@@ -4,34 +4,34 @@
 // requests in flight end first (rule D4).
 // Must not know: argv, the environment, signals.
 import type { Logger } from 'pino';
-import type { Controls } from './admin/controls.ts';
-import type { JournalQueries } from './admin/journal-queries.ts';
-import type { Scrubs } from './admin/scrubs.ts';
-import type { Views } from './admin/views.ts';
-import { Clocks } from './clock.ts';
-import type { Crash } from './crash.ts';
-import { createDoubleParts, type Services } from './double-parts.ts';
-import { startCollector, type CollectorOptions } from './collector.ts';
-import { shownValue, type Config, type Source } from './config.ts';
-import { SETTING_NAMES, type SettingName } from './settings.ts';
-import { isDamage, nullIfDamaged } from './errors.ts';
+import type { NamespaceCommands } from './control/namespace-commands.ts';
+import type { JournalQueries } from './control/journal-queries.ts';
+import type { Scrubs } from './control/scrubs.ts';
+import type { NamespaceQueries } from './control/namespace-queries.ts';
+import { Clocks } from './core/clock.ts';
+import type { Crash } from './faults/crash.ts';
+import { createDoubleParts, type Services } from './control/double-parts.ts';
+import { startCollector, type CollectorOptions } from './lifecycle/collector.ts';
+import { shownValue, type Config, type Source } from './config/config.ts';
+import { SETTING_NAMES, type SettingName } from './config/settings.ts';
+import { isDamage, nullIfDamaged } from './core/errors.ts';
 import type { Rule } from './faults/rules.ts';
-import { sourceOf } from './http/media.ts';
-import { HttpServer, type AppObserver } from './http-server.ts';
-import { MediaIds } from './ids.ts';
+import { sourceOf } from './http/routes/media.ts';
+import { HttpServer, type AppObserver } from './http/server.ts';
+import { SeededIds } from './core/ids.ts';
 import { DamageBook } from './integrity/damage-book.ts';
 import { VerifiedReader } from './integrity/verified-reader.ts';
-import { openJournalFile } from './journal-file.ts';
+import { openJournalFile } from './journal/journal-file.ts';
 import type { Journal } from './journal/journal.ts';
-import { takeKnownIds } from './known-ids.ts';
+import { takeKnownIds } from './lifecycle/known-ids.ts';
 import type { Fixtures } from './media/accounts.ts';
 import type { Entry } from './media/entry.ts';
 import { Media } from './media/media.ts';
-import { Metrics, type Log } from './telemetry.ts';
+import { Metrics, type Log } from './telemetry/telemetry.ts';
 import { Expiries } from './uploads/expiries.ts';
-import { noteOn, openStorage } from './open-storage.ts';
-import { maxCachedFiles } from './storage/descriptors.ts';
-import type { Place, Storage } from './uploads/ports.ts';
+import { noteOn, openStorage } from './storage/open-storage.ts';
+import { maxCachedFiles } from './storage/disk/descriptors.ts';
+import type { StorageKey, Storage } from './uploads/ports.ts';
 import { Uploads } from './uploads/uploads.ts';
 
 export interface ServerOptions extends Partial<Pick<Log, 'droppedLines'>> {
@@ -55,11 +55,11 @@ export interface Server {
   /** Null: the admin plane is off (§9). */
   readonly adminUrl: string | null;
   readonly version: string;
-  readonly controls: Controls;
+  readonly controls: NamespaceCommands;
   /** Null: the server keeps none. */
   readonly journal: Journal | null;
   readonly queries: JournalQueries;
-  readonly views: Views;
+  readonly views: NamespaceQueries;
   readonly scrubs: Scrubs;
   readonly uploads: Uploads;
   readonly media: Media;
@@ -142,7 +142,7 @@ function uncollected(logger: Logger, damages: DamageBook): CollectorOptions['onE
 
 /** Closes the storage when that fails. */
 async function takeKnown(
-  ids: MediaIds,
+  ids: SeededIds,
   storage: Storage,
   { logger, damages }: { logger: Logger; damages: DamageBook },
 ): Promise<void> {
@@ -185,14 +185,14 @@ interface Parts {
 function createServices(options: ServerOptions, { storage, metrics, damages }: Parts): Services {
   const { config, logger, droppedLines: droppedLogLines = () => 0 } = options;
   const clock = new Clocks();
-  const ids = new MediaIds(config.seed ?? null);
+  const ids = new SeededIds(config.seed ?? null);
   const timing = { pendingMs: config.pendingTime, processingMs: config.processingTime };
-  const onCreated = ({ id, namespace, spec }: Entry, from: Place): void => {
+  const onCreated = ({ id, namespace, spec }: Entry, from: StorageKey): void => {
     metrics.entryCreated(spec.type);
     damages.moved(from, { kind: 'media', namespace, name: id });
   };
   const expiries = new Expiries();
-  const onErased = (place: Place): void => damages.forget(place);
+  const onErased = (place: StorageKey): void => damages.forget(place);
   const onCloseError = noteOn(logger);
   const reader = new VerifiedReader(storage.bytes, damages);
   const media = new Media({ storage, reader, clock, ids, timing, onCreated, onErased, onCloseError });

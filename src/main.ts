@@ -4,7 +4,7 @@ import { demo } from './cli/demo.ts';
 import { helpText } from './cli/help.ts';
 import { holdServer } from './cli/parent.ts';
 import { serve } from './cli/serve.ts';
-import { ConfigError } from './config.ts';
+import { ConfigError } from './config/config.ts';
 import { version } from './index.ts';
 
 /** What a person typed cannot be used: the same code for every command (§8). */

@@ -4,7 +4,7 @@
 // Promises: what is of another kind is never bent into this one (`true` is no port); null is said for it.
 // Must not know: which settings there are.
 import { isIP } from 'node:net';
-import { parseBytes, parseDuration, parseList } from './units.ts';
+import { parseBytes, parseDuration, parseList } from './config/units.ts';
 
 export type Kind =
   | 'bytes'

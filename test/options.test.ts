@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { startServer } from '../src/index.ts';
 import { typeOf } from '../src/setting-kinds.ts';
-import { flagOf, SETTING_NAMES, SETTINGS, type SettingName } from '../src/settings.ts';
+import { flagOf, SETTING_NAMES, SETTINGS, type SettingName } from '../src/config/settings.ts';
 
 const OPTIONS = new URL('../src/options.ts', import.meta.url);
 const COLUMNS = 110;

@@ -21,24 +21,24 @@ const CHUNK = Buffer.alloc(1024, 'x');
 const TOGETHER = 32;
 
 /** What this file uses of dist/storage/disk.js, dist/uploads/place.js and dist/http/keys.js. */
-interface Place {
+interface StorageKey {
   readonly kind: 'uploads';
   readonly namespace: string;
   readonly name: string;
 }
 interface DiskStorage {
   readonly ledgers: {
-    create(place: Place, records: readonly object[]): Promise<{ close(): Promise<void> }>;
+    create(place: StorageKey, records: readonly object[]): Promise<{ close(): Promise<void> }>;
   };
   readonly bytes: {
-    write(place: Place, at: { segment: string; offset: number }, buffers: readonly Buffer[]): Promise<void>;
-    release(place: Place): Promise<void>;
+    write(place: StorageKey, at: { segment: string; offset: number }, buffers: readonly Buffer[]): Promise<void>;
+    release(place: StorageKey): Promise<void>;
   };
   close(): Promise<void>;
 }
 interface Product {
   readonly openDiskStorage: (folder: string, durability: 'none') => Promise<DiskStorage>;
-  readonly placeOf: (namespace: string, fileId: string) => Place;
+  readonly placeOf: (namespace: string, fileId: string) => StorageKey;
   readonly Keys: new (keys: readonly string[]) => {
     caller(headers: Record<string, string>): { namespace: string };
   };

@@ -8,8 +8,8 @@
 import { isIP } from 'node:net';
 import cors from '@fastify/cors';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { AppError } from '../errors.ts';
-import { bearerIn, isSameSecret } from '../http/keys.ts';
+import { AppError } from '../core/errors.ts';
+import { bearerIn, isSameSecret } from '../http/routes/keys.ts';
 
 /** Browsers keep the answer to a preflight for this long. */
 const PREFLIGHT_SECONDS = 600;

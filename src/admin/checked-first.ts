@@ -7,7 +7,7 @@
 // Must not know: HTTP.
 import { Readable } from 'node:stream';
 import type { ByteRange } from '../integrity/stored-content.ts';
-import type { Content } from './views.ts';
+import type { Content } from '../control/namespace-queries.ts';
 
 const CHECKED_FIRST_BYTES = 8 * 1024 * 1024;
 const HELD_BYTES = 32 * 1024 * 1024;

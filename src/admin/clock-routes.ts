@@ -3,13 +3,13 @@
 // Promises: everything that became due is done before the answer.
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import type { ClockChange } from '../clock.ts';
-import { invalidFields } from '../errors.ts';
-import type { Controls } from './controls.ts';
+import type { ClockChange } from '../core/clock.ts';
+import { invalidFields } from '../core/errors.ts';
+import type { NamespaceCommands } from '../control/namespace-commands.ts';
 import { bodyOf, type NamespaceOf } from './query.ts';
 
 interface ClockRoutesOptions {
-  readonly controls: Controls;
+  readonly controls: NamespaceCommands;
   readonly namespaceOf: NamespaceOf;
 }
 

@@ -6,10 +6,10 @@
 // Must not know: where the bytes lie.
 import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { AppError } from '../errors.ts';
+import { AppError } from '../core/errors.ts';
 import { checkedFirst } from './checked-first.ts';
 import { isRangeMeant, judgePreconditions } from './preconditions.ts';
-import type { Content } from './views.ts';
+import type { Content } from '../control/namespace-queries.ts';
 
 /** @throws AppError `precondition_failed`, `range_not_satisfiable`; `upload_damaged`, before anything is sent of what is small, cut or not there (rule D5) */
 export async function sendContent(

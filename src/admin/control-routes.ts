@@ -3,14 +3,14 @@
 // Must not know: what rules do.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { endWithClient } from '../http/leaving.ts';
-import { parseRuleWait } from './rule-waits.ts';
-import { invalidFields } from '../errors.ts';
-import { RESET_SCOPES, type Controls } from './controls.ts';
+import { endWithClient } from '../http/connection/leaving.ts';
+import { parseRuleWait } from '../control/rule-waits.ts';
+import { invalidFields } from '../core/errors.ts';
+import { RESET_SCOPES, type NamespaceCommands } from '../control/namespace-commands.ts';
 import { bodyOf, choiceIn, onlyOne, type NamespaceOf } from './query.ts';
 
 export interface ControlRoutesOptions {
-  readonly controls: Controls;
+  readonly controls: NamespaceCommands;
   readonly namespaceOf: NamespaceOf;
 }
 

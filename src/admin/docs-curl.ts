@@ -1,8 +1,8 @@
 // admin/docs-curl.ts: the first example of an operation as a command: what a reader wants to copy.
 //
 // Must not know: HTML.
-import type { OpenApiDocument } from '../contract-document.ts';
-import type { Operation } from '../contract.ts';
+import type { OpenApiDocument } from '../contract/document.ts';
+import type { Operation } from '../contract/contract.ts';
 
 export function curlOf(operation: Operation, { servers }: OpenApiDocument): string {
   const { method, isKeyOptional } = operation;

@@ -3,7 +3,7 @@
 // Promises: pure; every property that the schema names by itself, by composition or inside JSON text has a row.
 // Must not know: HTML.
 
-import type { Schema } from '../contract-document.ts';
+import type { Schema } from '../contract/document.ts';
 
 export interface FieldRow {
   /** The path from the body's root: `data.currentSize`, `[].name`. Empty for the body itself. */

@@ -5,8 +5,8 @@
 // Must not know: how it is served.
 
 import { STATUS_CODES } from 'node:http';
-import type { Assumable, MediaType, Named, OpenApiDocument, Schema } from '../contract-document.ts';
-import { bodiesOf, type Contract, type Operation, type StatusContract } from '../contract.ts';
+import type { Assumable, MediaType, Named, OpenApiDocument, Schema } from '../contract/document.ts';
+import { bodiesOf, type Contract, type Operation, type StatusContract } from '../contract/contract.ts';
 import { curlOf } from './docs-curl.ts';
 import { fieldRows, partsOf, typeText, type FieldRow } from './docs-fields.ts';
 import { html, inline, page, prose, table, type Content, type Html } from './docs-markup.ts';
@@ -105,14 +105,14 @@ function access({ document: { servers, components } }: Contract): Html {
   </section>`;
 }
 
-interface Place {
+interface StorageKey {
   readonly status: number;
   readonly operationId: string;
 }
 
 /** Where each code can be met, by code. */
-function placesOfCodes(operations: readonly Operation[]): ReadonlyMap<string, readonly Place[]> {
-  const places = new Map<string, Place[]>();
+function placesOfCodes(operations: readonly Operation[]): ReadonlyMap<string, readonly StorageKey[]> {
+  const places = new Map<string, StorageKey[]>();
   for (const { operationId, statuses } of operations) {
     for (const [status, { codes }] of statuses) {
       for (const name of codes) places.set(name, [...(places.get(name) ?? []), { status, operationId }]);
@@ -137,7 +137,7 @@ function errors({ document, operations }: Contract): Html {
   </section>`;
 }
 
-function placeLinks(places: readonly Place[] | undefined): Content {
+function placeLinks(places: readonly StorageKey[] | undefined): Content {
   if (places === undefined) return 'on any path';
   const status = places[0]?.status;
   return [

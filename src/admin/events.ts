@@ -6,11 +6,11 @@
 // Must not know: what the events are about.
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { endWithClient } from '../http/leaving.ts';
+import { endWithClient } from '../http/connection/leaving.ts';
 import type { JournalEvent } from '../journal/event-feed.ts';
 import type { Journal } from '../journal/journal.ts';
-import { clearInterval, setInterval } from '../machine-time.ts';
-import type { JournalQueries } from './journal-queries.ts';
+import { clearInterval, setInterval } from '../core/machine-time.ts';
+import type { JournalQueries } from '../control/journal-queries.ts';
 
 /** Now and then a comment keeps proxies from closing. */
 const HEARTBEAT_MS = 15_000;

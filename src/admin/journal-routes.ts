@@ -2,9 +2,9 @@
 //
 // Must not know: how exchanges are recorded.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { AppError, invalidFields } from '../errors.ts';
-import { endWithClient } from '../http/leaving.ts';
-import { queryOf } from '../http/text.ts';
+import { AppError, invalidFields } from '../core/errors.ts';
+import { endWithClient } from '../http/connection/leaving.ts';
+import { queryOf } from '../http/forms/text.ts';
 import { toHar } from '../journal/har.ts';
 import { summarize } from '../journal/exchange.ts';
 import { summarizeInFlight } from '../journal/in-flight.ts';
@@ -12,7 +12,7 @@ import type { Found } from '../journal/journal.ts';
 import { asText } from '../journal/verify-text.ts';
 import { prefersText } from './accept.ts';
 import { EventStreams } from './events.ts';
-import type { JournalQueries } from './journal-queries.ts';
+import type { JournalQueries } from '../control/journal-queries.ts';
 import { bodyOf, choiceIn, EVERYBODY, type NamespaceOf } from './query.ts';
 
 export interface JournalRoutesOptions {

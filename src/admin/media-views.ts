@@ -4,10 +4,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { sendContent, sha256Of } from './content.ts';
 import { choiceIn, type NamespaceOf } from './query.ts';
-import type { Views } from './views.ts';
+import type { NamespaceQueries } from '../control/namespace-queries.ts';
 
 interface ViewRoutesOptions {
-  readonly views: Views;
+  readonly views: NamespaceQueries;
   readonly namespaceOf: NamespaceOf;
 }
 

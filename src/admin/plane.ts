@@ -5,34 +5,34 @@
 // JSON, whatever its Content-Type says, so that `curl -d` is enough.
 // Must not know: how requests on the contract routes are handled.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Contract } from '../contract.ts';
-import type { DocumentName } from '../contract-document.ts';
+import type { Contract } from '../contract/contract.ts';
+import type { DocumentName } from '../contract/document.ts';
 import type { BodyRules } from '../http/exchange.ts';
-import type { Keys } from '../http/keys.ts';
-import { parseJson } from '../http/text.ts';
-import { readBody } from '../http/text-body.ts';
-import { monotonicMs } from '../machine-time.ts';
-import type { Metrics } from '../telemetry.ts';
+import type { Keys } from '../http/routes/keys.ts';
+import { parseJson } from '../http/forms/text.ts';
+import { readBody } from '../http/forms/text-body.ts';
+import { monotonicMs } from '../core/machine-time.ts';
+import type { Metrics } from '../telemetry/telemetry.ts';
 import type { Availability } from '../uploads/ports.ts';
 import { allowOrigins, requireTokenOrLocalName } from './access.ts';
 import { clockRoutes } from './clock-routes.ts';
 import { controlRoutes } from './control-routes.ts';
-import type { Controls } from './controls.ts';
+import type { NamespaceCommands } from '../control/namespace-commands.ts';
 import { renderDocs } from './docs-page.ts';
-import type { JournalQueries } from './journal-queries.ts';
+import type { JournalQueries } from '../control/journal-queries.ts';
 import { journalRoutes } from './journal-routes.ts';
 import { mediaViews } from './media-views.ts';
 import { createNamespaceOf } from './query.ts';
 import { scrubRoutes } from './scrub-routes.ts';
-import type { Scrubs } from './scrubs.ts';
+import type { Scrubs } from '../control/scrubs.ts';
 import { uploadViews } from './upload-views.ts';
-import type { Views } from './views.ts';
+import type { NamespaceQueries } from '../control/namespace-queries.ts';
 
 /** Where all of it is served. */
 export const ADMIN_PREFIX = '/__admin';
 
 export interface AdminOptions {
-  readonly views: Views;
+  readonly views: NamespaceQueries;
   readonly scrubs: Scrubs;
   readonly keys: Keys;
   readonly metrics: Metrics;
@@ -41,7 +41,7 @@ export interface AdminOptions {
   /** Null: the plane is open to whoever reaches it, which is this machine only. */
   readonly token: string | null;
   readonly state: ServerState;
-  readonly controls: Controls;
+  readonly controls: NamespaceCommands;
   readonly queries: JournalQueries;
   /** Every setting with its value and source, secrets redacted. */
   readonly shownConfig: () => object;

@@ -5,9 +5,9 @@
 // nothing else ever becomes part of a path on the disk.
 // Must not know: what the routes do.
 import type { FastifyRequest } from 'fastify';
-import { invalidFields } from '../errors.ts';
-import type { Keys } from '../http/keys.ts';
-import { queryOf } from '../http/text.ts';
+import { invalidFields } from '../core/errors.ts';
+import type { Keys } from '../http/routes/keys.ts';
+import { queryOf } from '../http/forms/text.ts';
 
 /** All namespaces together. */
 export const EVERYBODY = '*';

@@ -3,7 +3,7 @@
 // Must not know: how a scrub goes.
 import type { FastifyInstance } from 'fastify';
 import type { NamespaceOf } from './query.ts';
-import type { Scrubs } from './scrubs.ts';
+import type { Scrubs } from '../control/scrubs.ts';
 
 interface ScrubRoutesOptions {
   readonly scrubs: Scrubs;

@@ -8,8 +8,8 @@ import { rmSync } from 'node:fs';
 import { mkdir, mkdtemp, open, rm, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { monotonicMs } from '../machine-time.ts';
-import { startTimer } from '../timers.ts';
+import { monotonicMs } from '../core/machine-time.ts';
+import { startTimer } from '../core/timers.ts';
 import {
   askCurrentSize,
   createVideo,

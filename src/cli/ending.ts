@@ -3,9 +3,9 @@
 // Promises: from `new Ending` on, the first signal ends the process within the grace and 2 s, a second one at once, whatever
 // hangs: a start, a client, a sync, a pipe. A defect is logged once and ends it with 1.
 // Must not know: what there is to close.
-import { monotonicMs } from '../machine-time.ts';
-import type { Log } from '../telemetry.ts';
-import { startTimer, within } from '../timers.ts';
+import { monotonicMs } from '../core/machine-time.ts';
+import type { Log } from '../telemetry/telemetry.ts';
+import { startTimer, within } from '../core/timers.ts';
 import { killSelf } from './kill.ts';
 
 /** A terminal that is closed says SIGHUP; SIGQUIT and SIGUSR2 are what some supervisors send. */

@@ -7,8 +7,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
-import type { Log } from '../telemetry.ts';
-import { startTimer, type Timer } from '../timers.ts';
+import type { Log } from '../telemetry/telemetry.ts';
+import { startTimer, type Timer } from '../core/timers.ts';
 import { PARENT } from './arguments.ts';
 import { SIGNALS } from './ending.ts';
 import { announce, logOf, type Resolved, type Where } from './serve.ts';

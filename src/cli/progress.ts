@@ -1,7 +1,7 @@
 // cli/progress.ts: how far an upload is: a bar that redraws itself on a terminal, now and then a plain line elsewhere.
 //
 // Must not know: what is uploaded.
-import { monotonicMs } from '../machine-time.ts';
+import { monotonicMs } from '../core/machine-time.ts';
 
 /** Where a command writes what a person reads: `process.stdout`, or a test's collector. */
 export interface Output {

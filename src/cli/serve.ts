@@ -4,10 +4,10 @@
 // How it ends is told in ending.ts (rule D4).
 // Must not know: argv; it is given a configuration.
 import type { Server, ServerOptions } from '../app.ts';
-import { ConfigError, type Config } from '../config.ts';
+import { ConfigError, type Config } from '../config/config.ts';
 import { startWith, version } from '../index.ts';
-import { Output } from '../output.ts';
-import { openLog, type Log } from '../telemetry.ts';
+import { Output } from '../telemetry/output.ts';
+import { openLog, type Log } from '../telemetry/telemetry.ts';
 import { Ending } from './ending.ts';
 import { killSelf } from './kill.ts';
 

@@ -6,8 +6,8 @@
 // Must not know: how a fault is written (fault.ts), rules, sockets, time.
 import { z } from 'zod';
 import { PLATFORMS } from '../media/platforms.ts';
-import { OPERATION_NAMES, OPERATIONS, type Operation } from '../operations.ts';
-import { duration, size } from '../units.ts';
+import { OPERATION_NAMES, OPERATIONS, type Operation } from '../contract/operations.ts';
+import { duration, size } from '../config/units.ts';
 import { answerHeaders } from './answer-headers.ts';
 
 /** In the order in which an exchange comes by them. */

@@ -2,7 +2,7 @@
 //
 // Promises: everything that a rule's meaning depends on is in its sentence; numbers keep the units that people write.
 // Must not know: how often the rule has fired.
-import { OPERATION_NAMES, type Operation } from '../operations.ts';
+import { OPERATION_NAMES, type Operation } from '../contract/operations.ts';
 import type { Effect, FaultOf, Phase } from './effects.ts';
 import type { Match, Rule, Span, When } from './rules.ts';
 

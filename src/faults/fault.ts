@@ -5,7 +5,7 @@
 // Must not know: rules, sockets, time.
 import { byteCount, EFFECT_NAMES, EFFECTS, PHASES, specOf } from './effects.ts';
 import type { Effect, Fault, Phase, PhaseName } from './effects.ts';
-import { problemsOf, type PlacedProblem } from '../problems.ts';
+import { problemsOf, type PlacedProblem } from '../core/problems.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 interface Meaning {
@@ -143,7 +143,7 @@ function readText(text: string): FaultReading {
   return readArguments(list?.split(COMMA) ?? [], { effect, phase }, { effect: name, phase });
 }
 
-function readArguments(list: readonly string[], place: Place, fields: Record<string, unknown>): FaultReading {
+function readArguments(list: readonly string[], place: StorageKey, fields: Record<string, unknown>): FaultReading {
   for (const argument of list) {
     const problem = addArgument(argument.trim(), place, fields);
     if (problem !== null) return refusal(problem);
@@ -157,13 +157,13 @@ function readArguments(list: readonly string[], place: Place, fields: Record<str
   return { problems: sentences.map((message) => ({ path: [], message })) };
 }
 
-interface Place {
+interface StorageKey {
   readonly effect: Effect;
   readonly phase: PhaseName;
 }
 
 /** Puts the argument among the fields, or says why it cannot be there. */
-function addArgument(argument: string, place: Place, fields: Record<string, unknown>): string | null {
+function addArgument(argument: string, place: StorageKey, fields: Record<string, unknown>): string | null {
   const { effect, phase } = place;
   const { name, value } = namedArgument(argument, effect) ?? {
     name: freePlace(argument, place, fields),
@@ -187,7 +187,7 @@ function namedArgument(argument: string, effect: Effect): { name: string; value:
 }
 
 /** What a value without a name is: the first free place that can hold it, or else the last free one, to refuse it. */
-function freePlace(argument: string, { effect, phase }: Place, fields: Fields): string | null {
+function freePlace(argument: string, { effect, phase }: StorageKey, fields: Fields): string | null {
   const { main, params } = specOf(effect);
   const free = [takesByte(effect, phase) ? 'atByte' : null, main]
     .filter((name) => name !== null)

@@ -1,7 +1,7 @@
 // faults/holding.ts: whether a fault holds its exchange up now, and for how long it has.
 //
 // Must not know: what is waited for.
-import { monotonicMs } from '../machine-time.ts';
+import { monotonicMs } from '../core/machine-time.ts';
 import type { Claim } from './rule-armed.ts';
 
 /** What a claim does where, in words. */

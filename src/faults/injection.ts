@@ -12,7 +12,7 @@ import {
   type DeferredChange,
   type Subject,
 } from '../http/observer.ts';
-import { monotonicMs } from '../machine-time.ts';
+import { monotonicMs } from '../core/machine-time.ts';
 import type { Effect, Fault, FaultOf, PhaseName } from './effects.ts';
 import { nameOfFault } from './fault.ts';
 import { Holding } from './holding.ts';

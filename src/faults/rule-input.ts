@@ -2,7 +2,7 @@
 // what else is refused stands in rules.ts and fault.ts.
 //
 // Must not know: anything but types.
-import type { Operation } from '../operations.ts';
+import type { Operation } from '../contract/operations.ts';
 import type { Effect, EFFECTS, PhaseName } from './effects.ts';
 import type { z } from 'zod';
 

@@ -6,7 +6,7 @@
 // while the rule is live: neither used up nor expired. `nth` and `skip` count matches; a released one is not taken back.
 // Must not know: a clock or randomness of its own, HTTP, how a fault is carried out.
 import { explain } from './explain.ts';
-import { refusalOf } from '../problems.ts';
+import { refusalOf } from '../core/problems.ts';
 import {
   arm,
   canRepeat,

@@ -3,7 +3,7 @@
 // Promises: what is wrong is said with the file's name: the line where it cannot be read, the JSON pointer where it can.
 // Must not know: the disk; what a rule is.
 import { parse } from 'yaml';
-import { refusalOf } from '../problems.ts';
+import { refusalOf } from '../core/problems.ts';
 import { parseRules, type ParseOptions, type Rule } from './rules.ts';
 
 /**

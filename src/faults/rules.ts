@@ -6,9 +6,9 @@
 // Must not know: counters (rule-set.ts), HTTP, time.
 import { z } from 'zod';
 import { milliseconds, operationsOf, type Fault } from './effects.ts';
-import { OPERATION_NAMES, OPERATIONS, type Operation } from '../operations.ts';
+import { OPERATION_NAMES, OPERATIONS, type Operation } from '../contract/operations.ts';
 import { nameOfFault, readFault } from './fault.ts';
-import { problemsOf, refusalOf, type PlacedProblem } from '../problems.ts';
+import { problemsOf, refusalOf, type PlacedProblem } from '../core/problems.ts';
 
 /** Both ends belong to it; `to` may be Infinity. */
 export interface Span {

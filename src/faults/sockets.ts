@@ -4,9 +4,9 @@
 // are read and dropped, within bounds); `reset` is an RST; nothing here outlives its connection.
 // Must not know: rules, uploads, journal.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { awakeMs, startTimeout } from '../awake.ts';
-import { clearInterval, monotonicMs, queueMicrotask, setImmediate, setInterval } from '../machine-time.ts';
-import { startTimer } from '../timers.ts';
+import { awakeMs, startTimeout } from '../core/awake.ts';
+import { clearInterval, monotonicMs, queueMicrotask, setImmediate, setInterval } from '../core/machine-time.ts';
+import { startTimer } from '../core/timers.ts';
 
 /** What is still read after a FIN, so that it stays one. */
 const DRAIN_BYTES = 64 * 1024 * 1024;

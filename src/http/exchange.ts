@@ -3,12 +3,12 @@
 // Promises: `request.operation` is a contract operationId or the pattern of another route: a bounded set, fit for a metric.
 // Must not know: uploads, media.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { AppError } from '../errors.ts';
+import { AppError } from '../core/errors.ts';
 import type { Caller } from '../uploads/uploads.ts';
-import { BodyFeed, type FeedBudget } from './body-feed.ts';
-import { malformed } from './multipart-reader.ts';
+import { BodyFeed, type FeedBudget } from './connection/body-feed.ts';
+import { malformed } from './forms/multipart-reader.ts';
 import type { Subject } from './observer.ts';
-import { boundaryOf } from './part-head.ts';
+import { boundaryOf } from './forms/part-head.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {

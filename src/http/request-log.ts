@@ -1,14 +1,14 @@
 // http/request-log.ts: what is told of each request when it is over: a line of the log and a count.
 //
 // Promises: one line and one count of each that was begun, whether or not the client waited for its answer, but for event
-// streams that their client leaves and what a rule held; put together at the end of the turn, in a row (batch.ts).
+// streams that their client leaves and what a rule held; put together at the end of the turn, in a row (core/tick-queue.ts).
 // Must not know: what routes do.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import { Batch } from '../batch.ts';
-import type { Metrics } from '../telemetry.ts';
+import { TickQueue } from '../core/tick-queue.ts';
+import type { Metrics } from '../telemetry/telemetry.ts';
 import { operationOf } from './exchange.ts';
-import { isAnswered } from './linger.ts';
+import { isAnswered } from './connection/linger.ts';
 
 export interface RequestLogOptions {
   readonly logger: Logger;
@@ -17,7 +17,7 @@ export interface RequestLogOptions {
 
 export class RequestLog {
   readonly #options: RequestLogOptions;
-  readonly #afterwards = new Batch('log');
+  readonly #afterwards = new TickQueue('log');
   readonly #toldOf = new WeakSet<FastifyReply>();
 
   constructor(options: RequestLogOptions) {

@@ -3,7 +3,7 @@
 // Promises: what is damaged keeps nothing else from being looked at. Damage is said only of what was found twice, at one place: a
 // content can be moved into its entry, removed or begun anew while it is read. Memory does not grow with the content.
 // Must not know: whose content it is, who asks.
-import { AppError, isDamage } from '../errors.ts';
+import { AppError, isDamage } from '../core/errors.ts';
 import type { Bytes } from '../uploads/ports.ts';
 import type { DamageBook } from './damage-book.ts';
 import {

@@ -4,7 +4,7 @@
 // to be right again, nothing is known of it any more. The memory that this takes is bounded: beyond `MAX_PLACES` the one that was
 // met first is forgotten, and told of once more.
 // Must not know: how damage is found, where it is told.
-import type { AppError, DamagedPlace } from '../errors.ts';
+import type { AppError, DamagedPlace } from '../core/errors.ts';
 import { MAX_LISTED_CHUNKS, type DamagedChunk } from './stored-content.ts';
 
 const MAX_PLACES = 10_000;

@@ -1,12 +1,12 @@
 // integrity/stored-content.ts: one content as it is stored, what of it can be wrong, and how that is said. Pure.
-import { damage, type AppError } from '../errors.ts';
-import { hex32 } from '../hex32.ts';
-import type { Extent, Place } from '../uploads/ports.ts';
+import { damage, type AppError } from '../core/errors.ts';
+import { hex32 } from '../core/hex32.ts';
+import type { Extent, StorageKey } from '../uploads/ports.ts';
 import { ContentSums, type Run } from './content-sums.ts';
 
 /** The bytes of an upload or of an entry: where they lie, and what is on record of them. */
 export interface StoredContent {
-  readonly place: Place;
+  readonly place: StorageKey;
   readonly extents: readonly Extent[];
   readonly bytes: number;
   /** Differs when the content was deleted and begun anew; does not when it grows, or moves into its entry. */
@@ -94,7 +94,7 @@ const PROBLEMS: Readonly<Record<DamageProblem, string>> = {
 };
 
 /** @param chunks at least one */
-export function contentDamage(place: Place, chunks: readonly DamagedChunk[]): AppError {
+export function contentDamage(place: StorageKey, chunks: readonly DamagedChunk[]): AppError {
   const [chunk] = chunks;
   const { index = 0, problem = 'crc32' } = chunk ?? {};
   const others = chunks.length > 1 ? ` (and ${chunks.length - 1} more)` : '';

@@ -6,7 +6,7 @@
 // is read on at its new place, or it is gone. The last byte is never handed on unless the content is still the one that was begun: two
 // lives of an upload are never one content. Memory does not grow with the content.
 // Must not know: HTTP, how contents are found.
-import { isDamage, uploadChanged } from '../errors.ts';
+import { isDamage, uploadChanged } from '../core/errors.ts';
 import { sliceExtents } from '../storage/extents.ts';
 import type { Bytes } from '../uploads/ports.ts';
 import type { DamageBook } from './damage-book.ts';

@@ -4,7 +4,7 @@
 // A matcher of exchanges in flight is valid if and only if it is a journal matcher (matcher.ts) without the fields that only an
 // end gives: `status`, `errorCode`, `outcome`, `sinceSeq`. `ruleId` is the rule that holds the exchange.
 // Must not know: how an exchange is observed, HTTP.
-import { problemsOf, refusalOf } from '../problems.ts';
+import { problemsOf, refusalOf } from '../core/problems.ts';
 import { describeRequest, type Body, type Exchange } from './exchange.ts';
 import { fits, matcherSchema, type JournalMatcher } from './matcher.ts';
 

@@ -9,7 +9,7 @@
 // damage: it is left out and counted, and the rest is good.
 // Must not know: files; what a rule is.
 import { crc32 } from 'node:zlib';
-import { hex32 } from '../hex32.ts';
+import { hex32 } from '../core/hex32.ts';
 import type { Exchange } from './exchange.ts';
 
 /** Numbers that are never given out twice. */

@@ -3,8 +3,8 @@
 // Promises: an exchange is found by every query from the moment `append` returns; memory is bounded (records.ts,
 // event-feed.ts, waits.ts). A namespace is a name, or `*` for all of them where something is read.
 // Must not know: HTTP, who observes the exchanges, that rules exist. Off (`--no-journal`) is no Journal at all.
-import { Batch } from '../batch.ts';
-import { monotonicMs } from '../machine-time.ts';
+import { TickQueue } from '../core/tick-queue.ts';
+import { monotonicMs } from '../core/machine-time.ts';
 import { EventFeed, type JournalEvent, type Listener, type Resumption } from './event-feed.ts';
 import { pathWithoutSecrets, type Amendment, type Exchange, type ExchangeDraft } from './exchange.ts';
 import type { ExchangeInFlight } from './in-flight.ts';
@@ -57,7 +57,7 @@ export class Journal {
   readonly #replayWindowMs: number;
   readonly #now: () => number;
   readonly #keep: (line: JournalLine) => void;
-  readonly #batch = new Batch('records');
+  readonly #batch = new TickQueue('records');
   #lastSeq = 0;
 
   constructor(options: JournalOptions) {

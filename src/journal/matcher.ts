@@ -5,9 +5,9 @@
 // that a rule touched. `{}` fits everything. `sinceSeq`: later than that one. A value that no exchange can have is none.
 // Must not know: where exchanges are kept.
 import { z } from 'zod';
-import { ERRORS, type ErrorCode } from '../errors.ts';
-import { OPERATION_NAMES } from '../operations.ts';
-import { parseOrRefuse, refusalOf } from '../problems.ts';
+import { ERRORS, type ErrorCode } from '../core/errors.ts';
+import { OPERATION_NAMES } from '../contract/operations.ts';
+import { parseOrRefuse, refusalOf } from '../core/problems.ts';
 import { OUTCOMES, type Exchange } from './exchange.ts';
 
 const textSchema = z.string().min(1).max(512);

@@ -2,7 +2,7 @@
 //
 // Promises: what is not known stays null; the draft is complete whenever it is asked for.
 // Must not know: HTTP frameworks, sockets, rules, where the draft goes.
-import { hex32 } from '../hex32.ts';
+import { hex32 } from '../core/hex32.ts';
 import {
   pathWithoutSecrets,
   type Connection,

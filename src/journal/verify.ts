@@ -18,7 +18,7 @@ import {
   type PlacedMatcher,
 } from './matcher.ts';
 import { MAX_NEAR_MISSES, nearestTo, nearMiss, type NearMiss } from './near-misses.ts';
-import { parseOrRefuse } from '../problems.ts';
+import { parseOrRefuse } from '../core/problems.ts';
 
 const NEVER_EVENTS = ['acknowledged chunk re-sent'] as const;
 

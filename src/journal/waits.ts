@@ -4,11 +4,11 @@
 // its signal aborts, and leaves nothing behind; there are never more than `maxWaits` of them.
 // Must not know: where exchanges are kept, HTTP.
 import { z } from 'zod';
-import { startTimeout } from '../awake.ts';
+import { startTimeout } from '../core/awake.ts';
 import { ALL_NAMESPACES } from './event-feed.ts';
 import type { Exchange } from './exchange.ts';
 import { matcherSchema, testOf, type JournalMatcher } from './matcher.ts';
-import { parseOrRefuse, refusalOf } from '../problems.ts';
+import { parseOrRefuse, refusalOf } from '../core/problems.ts';
 
 export interface WaitOptions {
   /** How many exchanges have to match. */

@@ -3,7 +3,7 @@
 // Must not know: what becomes of them.
 import { crc32 } from 'node:zlib';
 import { ContentSums, type SummedChunk } from '../integrity/content-sums.ts';
-import type { Bytes, Extent, Place } from '../uploads/ports.ts';
+import type { Bytes, Extent, StorageKey } from '../uploads/ports.ts';
 
 const SEGMENT = 'main';
 /** Of so many bytes each there is one CRC-32 on record: who reads a part of the file has that part checked. */
@@ -11,7 +11,7 @@ const SUMMED_BYTES = 8 * 1024 * 1024;
 
 /** Bytes of a direct upload on their way. Without `createDirect` they are to be discarded. */
 export class DirectUpload {
-  readonly place: Place;
+  readonly place: StorageKey;
   readonly #bytes: Bytes;
   readonly onEnd: () => void;
   #written = 0;
@@ -19,7 +19,7 @@ export class DirectUpload {
   /** Of what is not in one of them yet. */
   #last = { bytes: 0, crc32: 0 };
 
-  constructor(bytes: Bytes, place: Place, onEnd: () => void) {
+  constructor(bytes: Bytes, place: StorageKey, onEnd: () => void) {
     this.#bytes = bytes;
     this.place = place;
     this.onEnd = onEnd;

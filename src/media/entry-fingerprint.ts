@@ -2,7 +2,7 @@
 //
 // Must not know: what becomes of a second one.
 import { createHash } from 'node:crypto';
-import { parseExactly } from '../exact-json.ts';
+import { parseExactly } from '../core/exact-json.ts';
 import type { Fixtures } from './accounts.ts';
 import {
   readingOf,

@@ -5,7 +5,7 @@
 // Fields that are not ours are ignored; a field that is null counts as not given (assumed).
 // Must not know: the file's bytes, whether `file` was sent (rule F2 is the service's), time, HTTP.
 
-import { invalidFields, type FieldProblem } from '../errors.ts';
+import { invalidFields, type FieldProblem } from '../core/errors.ts';
 import { findProfile, hasAccount, profilePlatforms, type Fixtures } from './accounts.ts';
 import { cleanCopy, describeValue, isArray, isWithin, jsonValue, parseInstant } from './form-values.ts';
 import {

@@ -5,8 +5,8 @@
 // looks for that entry again; a process that ends before leaves what a crash would have left, which is mended when it is wanted.
 // Must not know: what is in an entry. The caller has the turn of the place.
 import type { ContentSums } from '../integrity/content-sums.ts';
-import { inDoubt } from '../errors.ts';
-import type { Extent, Place, Storage } from '../uploads/ports.ts';
+import { inDoubt } from '../core/errors.ts';
+import type { Extent, StorageKey, Storage } from '../uploads/ports.ts';
 import type { EntrySpec } from './entry-form.ts';
 import type { PublishFailure } from './entry.ts';
 
@@ -18,7 +18,7 @@ export interface EntrySource {
   readonly at: number;
   readonly bytes: number;
   readonly extents: readonly Extent[];
-  readonly from: Place;
+  readonly from: StorageKey;
   /** Those that are on record of the bytes (rule D5). Asked for when the entry is made. */
   readonly sums?: () => ContentSums;
   /** Nobody can have made it before. */
@@ -30,7 +30,7 @@ export interface EntrySource {
 type Origin = Pick<EntrySource, 'from' | 'extents'>;
 
 interface Refused extends Origin {
-  readonly place: Place;
+  readonly place: StorageKey;
   readonly reason: Error;
 }
 
@@ -48,7 +48,7 @@ export class EntryMaker {
   }
 
   /** Of entries that are still to be undone. */
-  get refusedPlaces(): readonly Place[] {
+  get refusedPlaces(): readonly StorageKey[] {
     return [...this.#refused.values()].map(({ place }) => place);
   }
 
@@ -57,7 +57,7 @@ export class EntryMaker {
    * @returns why it could not be made, and was undone; null when it is there
    * @throws InDoubt when it could not be undone either
    */
-  async make(place: Place, origin: Origin, records: readonly object[]): Promise<Error | null> {
+  async make(place: StorageKey, origin: Origin, records: readonly object[]): Promise<Error | null> {
     try {
       await this.#bringHome(place, origin);
       const ledger = await this.#storage.ledgers.create(place, records);
@@ -74,7 +74,7 @@ export class EntryMaker {
    * Undoes an earlier making that is still to be undone.
    * @returns why it was refused; null when there was nothing to undo
    */
-  async undo(place: Place): Promise<Error | null> {
+  async undo(place: StorageKey): Promise<Error | null> {
     const refused = this.#refused.get(keyOf(place));
     if (refused === undefined) return null;
     await this.#undo(refused);
@@ -82,7 +82,7 @@ export class EntryMaker {
   }
 
   /** The entry and its bytes are removed. */
-  forget(place: Place): void {
+  forget(place: StorageKey): void {
     this.#refused.delete(keyOf(place));
   }
 
@@ -115,7 +115,7 @@ export class EntryMaker {
   }
 
   /** The bytes are at the entry's own place afterwards. No ledger speaks of that place yet. */
-  async #bringHome(place: Place, { from, extents }: Origin): Promise<void> {
+  async #bringHome(place: StorageKey, { from, extents }: Origin): Promise<void> {
     const { bytes } = this.#storage;
     if (await bytes.move(from, place)) return;
     // Both places hold bytes. Those at the entry's are nobody's: a crash came between the removal of an entry's ledger and that
@@ -132,6 +132,6 @@ export function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
-function keyOf({ namespace, name }: Place): string {
+function keyOf({ namespace, name }: StorageKey): string {
   return `${namespace}/${name}`;
 }

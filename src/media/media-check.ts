@@ -1,7 +1,7 @@
 // media/media-check.ts: is this file of a kind that the endpoint takes? (rule F8; the image kinds are assumed)
 //
 // Must not know: where the bytes come from, HTTP.
-import { AppError } from '../errors.ts';
+import { AppError } from '../core/errors.ts';
 import type { MediaType } from './platforms.ts';
 
 export type MediaCheck = 'name' | 'content' | 'off';

@@ -5,13 +5,13 @@
 // bytes are where they came from (C16). One namespace never sees another's entries (K4).
 // Must not know: HTTP, uploads (it is handed a place and extents), why a platform fails.
 import { randomBytes } from 'node:crypto';
-import { AppError, isDamage } from '../errors.ts';
-import { wallMs } from '../machine-time.ts';
+import { AppError, isDamage } from '../core/errors.ts';
+import { wallMs } from '../core/machine-time.ts';
 import type { ContentSums } from '../integrity/content-sums.ts';
 import type { ByteRange, StoredContent } from '../integrity/stored-content.ts';
 import type { VerifiedReader } from '../integrity/verified-reader.ts';
-import { Turns } from '../turns.ts';
-import type { Clock, Ids, Place, Storage } from '../uploads/ports.ts';
+import { KeyedQueue } from '../core/keyed-queue.ts';
+import type { Clock, Ids, StorageKey, Storage } from '../uploads/ports.ts';
 import { DirectUpload } from './direct-upload.ts';
 import { asError, EntryMaker, type EntrySource } from './entry-maker.ts';
 import type { EntrySpec } from './entry-form.ts';
@@ -34,8 +34,8 @@ export interface MediaOptions {
   readonly ids: Ids;
   readonly timing: EntryTiming;
   /** @param from where its bytes were before */
-  readonly onCreated: (entry: Entry, from: Place) => void;
-  readonly onErased: (place: Place) => void;
+  readonly onCreated: (entry: Entry, from: StorageKey) => void;
+  readonly onErased: (place: StorageKey) => void;
   /** A file could not be closed: nothing is lost, but it wants a look. */
   readonly onCloseError: (error: unknown) => void;
 }
@@ -49,7 +49,7 @@ export class Media {
   /** In order of last use. */
   readonly #cache = new Map<string, StoredEntry>();
   /** By entry: half of a record must not be read, it would be taken for one that was never finished, and cut off. */
-  readonly #turns = new Turns();
+  readonly #turns = new KeyedQueue();
   /** Names of direct uploads on their way. */
   readonly #direct = new Set<string>();
   readonly #maker: EntryMaker;
@@ -101,7 +101,7 @@ export class Media {
   /** Every entry of a namespace, or of all (`*`). A damaged one does not take the others with it (rule D2). */
   async *list(
     namespace: string,
-    onDamaged: (error: AppError, place: Place) => void = () => undefined,
+    onDamaged: (error: AppError, place: StorageKey) => void = () => undefined,
   ): AsyncIterable<StoredEntry> {
     const only = namespace === '*' ? undefined : namespace;
     for await (const { place } of this.#options.storage.ledgers.list('media', only)) {
@@ -214,7 +214,7 @@ export class Media {
    * Removes bytes that never became an entry: of a direct upload whose process died (rule C15).
    * @param onError is told of one whose bytes could not be removed; the others are
    */
-  async collect(olderThanMs: number, onError: (error: unknown, place: Place) => void): Promise<void> {
+  async collect(olderThanMs: number, onError: (error: unknown, place: StorageKey) => void): Promise<void> {
     const { bytes } = this.#options.storage;
     await this.close();
     for await (const { place, modifiedAt } of bytes.list('media')) {
@@ -226,7 +226,7 @@ export class Media {
     }
   }
 
-  async #removeUnknown(place: Place): Promise<void> {
+  async #removeUnknown(place: StorageKey): Promise<void> {
     const { bytes, ledgers } = this.#options.storage;
     const opened = await ledgers.open(place).catch(() => undefined); // Damaged: somebody has to look at it.
     if (opened === null) await bytes.remove(place);
@@ -248,7 +248,7 @@ export class Media {
     return this.#makeAt(place, source);
   }
 
-  async #makeAt(place: Place, source: EntrySource): Promise<Entry | Error> {
+  async #makeAt(place: StorageKey, source: EntrySource): Promise<Entry | Error> {
     const { mediaId: id, namespace, spec, at, bytes, extents, failures = [] } = source;
     const known = failures.length === 0 ? {} : { failures };
     const created: EntryEvent = { type: 'entry-created', at, id, namespace, spec, bytes, ...known };
@@ -269,7 +269,7 @@ export class Media {
     }
   }
 
-  async #read(place: Place): Promise<StoredEntry | null> {
+  async #read(place: StorageKey): Promise<StoredEntry | null> {
     const opened = await this.#options.storage.ledgers.open(place);
     if (opened === null) return null;
     await opened.ledger.close();

@@ -6,7 +6,7 @@
 // Must not know: accounts and profiles (accounts.ts), the rest of the form (entry-form.ts), HTTP.
 
 import { z } from 'zod';
-import type { FieldProblem } from '../errors.ts';
+import type { FieldProblem } from '../core/errors.ts';
 import { cleanCopy, describeValue, isObject, isWithin, jsonValue } from './form-values.ts';
 
 export const PLATFORMS = ['youtube', 'instagram', 'tiktok', 'linkedin', 'pinterest'] as const;

@@ -3,7 +3,7 @@
 // Must not know: who reads or writes the ledger.
 import { ContentSums, type RecordedSums } from '../integrity/content-sums.ts';
 import type { StoredContent } from '../integrity/stored-content.ts';
-import type { Extent, LedgerRecord, Place } from '../uploads/ports.ts';
+import type { Extent, LedgerRecord, StorageKey } from '../uploads/ports.ts';
 import { evolve, type Entry, type EntryEvent } from './entry.ts';
 
 /** Where an entry's content lies, and the CRC-32s of it. The second record of its ledger. Earlier versions recorded no CRC-32s. */
@@ -48,6 +48,6 @@ export function contentOf({ entry, extents, sums }: StoredEntry): StoredContent 
   return { place, extents, bytes, currentSize: bytes, sums, life: String(createdAt) };
 }
 
-export function placeOf(namespace: string, id: string): Place {
+export function placeOf(namespace: string, id: string): StorageKey {
   return { kind: 'media', namespace, name: id };
 }

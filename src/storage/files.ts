@@ -5,7 +5,7 @@
 // Must not know: what the files are.
 import type { Dir, RmOptions } from 'node:fs';
 import * as fs from 'node:fs/promises';
-import { opening } from './descriptors.ts';
+import { opening } from './disk/descriptors.ts';
 
 export function open(path: string, flags: string): Promise<fs.FileHandle> {
   return opening(() => fs.open(path, flags));

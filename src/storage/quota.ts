@@ -3,8 +3,8 @@
 // Promises: a write that would go over a quota is refused before a byte of it is stored, and space that was freed counts
 // again. What is stored is measured when a quota is first needed, not at start-up (D2). Bytes of a spool, whose owner is
 // not known yet, count for all; they count for a namespace from the moment it adopts them.
-import { AppError } from '../errors.ts';
-import type { Bytes, Place, Spool } from '../uploads/ports.ts';
+import { AppError } from '../core/errors.ts';
+import type { Bytes, StorageKey, Spool } from '../uploads/ports.ts';
 
 /** Bytes. Undefined: no limit of this kind. */
 export interface QuotaLimits {
@@ -25,7 +25,7 @@ export function withQuota(bytes: Bytes, limits: QuotaLimits): Bytes {
     adopt(spool, place, segment) {
       return quotas.taking(place, spool.bytes, () => bytes.adopt(innerSpool(spool), place, segment));
     },
-    truncate: (place: Place, segment: string, length: number) =>
+    truncate: (place: StorageKey, segment: string, length: number) =>
       quotas.freeing([place], bytes.truncate(place, segment, length)),
     remove: (place) => quotas.freeing([place], bytes.remove(place)),
     reconcile: (place, extents) => quotas.freeing([place], bytes.reconcile(place, extents)),
@@ -59,7 +59,7 @@ class Quotas {
   }
 
   /** Does `work` if there is room for so many bytes of the namespace. @throws AppError `insufficient_storage` */
-  taking({ namespace }: Place, length: number, work: () => Promise<void>): Promise<void> {
+  taking({ namespace }: StorageKey, length: number, work: () => Promise<void>): Promise<void> {
     return this.#maxPerNamespace === undefined
       ? work()
       : this.#ofNamespace(namespace, this.#maxPerNamespace).taking(length, work);
@@ -70,7 +70,7 @@ class Quotas {
     return this.#ofAll === null ? work() : this.#ofAll.taking(length, work);
   }
 
-  async freeing<T>(places: readonly Place[], work: Promise<T>): Promise<T> {
+  async freeing<T>(places: readonly StorageKey[], work: Promise<T>): Promise<T> {
     try {
       return await work;
     } finally {
@@ -79,7 +79,7 @@ class Quotas {
     }
   }
 
-  async moving(from: Place, to: Place, work: Promise<boolean>): Promise<boolean> {
+  async moving(from: StorageKey, to: StorageKey, work: Promise<boolean>): Promise<boolean> {
     try {
       return await work;
     } finally {

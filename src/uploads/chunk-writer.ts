@@ -4,7 +4,7 @@
 // durable as the mode says (D1). A writer that went silent can be superseded by a newer request (C12); from then
 // on it can only end.
 // Must not know: multipart, HTTP, how waiting requests are queued (uploads.ts).
-import { AppError } from '../errors.ts';
+import { AppError } from '../core/errors.ts';
 import { MAIN_SEGMENT, ownSegment } from './chunk-table.ts';
 import type { OpenUpload } from './open-upload.ts';
 import type { Spool } from './ports.ts';

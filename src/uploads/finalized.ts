@@ -2,13 +2,13 @@
 //
 // Must not know: what is made of it.
 import { ContentSums } from '../integrity/content-sums.ts';
-import type { Extent, Place } from './ports.ts';
+import type { Extent, StorageKey } from './ports.ts';
 import type { Finalization, UploadState } from './upload.ts';
 
 /** A finalised upload, for the media service to make the entry of. */
 export interface FinalizedContent {
   readonly finalization: Finalization;
-  readonly place: Place;
+  readonly place: StorageKey;
   readonly extents: readonly Extent[];
   readonly bytes: number;
   /** The CRC-32s that are on record of it. Called once, if at all: an upload can have a million chunks. */
@@ -30,14 +30,14 @@ export type UploadContent = Omit<FinalizedContent, 'bytes' | 'finalization' | 's
     readonly life: string;
   };
 
-export function handOver(place: Place, finalization: Finalization, state: UploadState): FinalizedContent {
+export function handOver(place: StorageKey, finalization: Finalization, state: UploadState): FinalizedContent {
   const { chunks, receivedBytes } = state;
   const sums = (): ContentSums => ContentSums.ofChunks(chunks, chunks.count);
   return { finalization, place, extents: chunks.extents(), bytes: receivedBytes, sums };
 }
 
 /** @param part up to the first gap, or all chunks that are there */
-export function contentIn(place: Place, state: UploadState, part: 'gapless' | 'all'): UploadContent {
+export function contentIn(place: StorageKey, state: UploadState, part: 'gapless' | 'all'): UploadContent {
   const { finalization, chunks, nextIndex, currentSize } = state;
   const [end, count] = part === 'all' ? [undefined, chunks.count] : [nextIndex, nextIndex];
   const sums = ContentSums.ofChunks(chunks, count);

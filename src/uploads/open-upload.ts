@@ -3,14 +3,14 @@
 // Promises: what `store` resolved with is in the ledger and in the state, in this order (rule D1); records of
 // one upload are decided and appended one at a time; a chunk has at most one writer (rule C12).
 // Must not know: HTTP, other uploads, when this one is opened or forgotten (open-uploads.ts).
-import { AppError, InDoubt } from '../errors.ts';
-import type { Ledger, Place, Storage } from './ports.ts';
+import { AppError, InDoubt } from '../core/errors.ts';
+import type { Ledger, StorageKey, Storage } from './ports.ts';
 import { evolve, withoutFinalization, type UploadEvent, type UploadState } from './upload.ts';
 import { MAIN_SEGMENT } from './chunk-table.ts';
 import type { ChunkWriter } from './chunk-writer.ts';
 
 export class OpenUpload {
-  readonly place: Place;
+  readonly place: StorageKey;
   readonly storage: Storage;
   /** Null until the first chunk is stored: an upload without a chunk does not exist (rule C3). */
   state: UploadState | null = null;
@@ -31,7 +31,7 @@ export class OpenUpload {
   readonly #onSpoilt: (upload: OpenUpload) => void;
 
   /** @param onSpoilt told once, when nobody may rely on this one any more: `letGo` is to be called */
-  constructor(place: Place, storage: Storage, onSpoilt: (upload: OpenUpload) => void = () => undefined) {
+  constructor(place: StorageKey, storage: Storage, onSpoilt: (upload: OpenUpload) => void = () => undefined) {
     this.place = place;
     this.storage = storage;
     this.#onSpoilt = onSpoilt;

@@ -4,15 +4,15 @@
 // OpenUpload; idle ones are closed beyond `maxIdle`, so memory and descriptors do not grow with the number of
 // uploads; an expired one is erased before anybody sees it (C15).
 // Must not know: chunks, HTTP.
-import { damage } from '../errors.ts';
-import { Turns } from '../turns.ts';
+import { damage } from '../core/errors.ts';
+import { KeyedQueue } from '../core/keyed-queue.ts';
 import { handOver, type MakeEntry } from './finalized.ts';
 import { OpenUpload } from './open-upload.ts';
-import type { Clock, Place, Storage } from './ports.ts';
+import type { Clock, StorageKey, Storage } from './ports.ts';
 import { isExpired, type UploadEvent, type UploadState } from './upload.ts';
 
 export interface Repair {
-  readonly place: Place;
+  readonly place: StorageKey;
   /** Empty: not even its first chunk was stored. */
   readonly fileId: string;
   /** Bytes of ledger that were a write which never finished. */
@@ -28,11 +28,11 @@ export interface OpenUploadsOptions {
   /** Open uploads kept for the next request when nobody uses them. */
   readonly maxIdle: number;
   /** An unfinished upload was read from the storage. */
-  readonly onOpened: (place: Place) => void;
+  readonly onOpened: (place: StorageKey) => void;
   readonly onRepair: (repair: Repair) => void;
-  readonly onExpired: (place: Place, state: UploadState) => void;
+  readonly onExpired: (place: StorageKey, state: UploadState) => void;
   /** An upload is about to be erased. If it could not be, and is unfinished when it is read again, `onOpened` is told. */
-  readonly onErasing: (place: Place) => void;
+  readonly onErasing: (place: StorageKey) => void;
   /** A file could not be closed: nothing is lost (every record is stored before it counts), but it wants a look. */
   readonly onCloseError: (error: unknown) => void;
   readonly settle: MakeEntry;
@@ -49,7 +49,7 @@ export class OpenUploads {
   /** In order of last use: the first is the one idle for longest. */
   readonly #open = new Map<string, Opening>();
   /** An upload is not opened before its files are closed, or gone. */
-  readonly #turns = new Turns();
+  readonly #turns = new KeyedQueue();
   /** Uploads that cannot be opened and are being erased. */
   readonly #erasing = new Set<string>();
   /** Expired uploads that are being erased: who comes meanwhile waits, and finds none. */
@@ -63,7 +63,7 @@ export class OpenUploads {
    * Runs `work` with the upload open. Its `state` is null when there is none.
    * @throws AppError `upload_damaged` when the stored upload fails its checks
    */
-  async use<T>(place: Place, work: (upload: OpenUpload) => Promise<T>): Promise<T> {
+  async use<T>(place: StorageKey, work: (upload: OpenUpload) => Promise<T>): Promise<T> {
     const upload = await this.acquire(place);
     try {
       return await work(upload);
@@ -73,7 +73,7 @@ export class OpenUploads {
   }
 
   /** As `use`, for work that outlives a call. Each `acquire` is followed by one `release`. */
-  async acquire(place: Place): Promise<OpenUpload> {
+  async acquire(place: StorageKey): Promise<OpenUpload> {
     const key = keyOf(place);
     const opening = this.#open.get(key) ?? this.#load(place, key);
     this.#open.delete(key);
@@ -101,7 +101,7 @@ export class OpenUploads {
    * of the ledger and that of the bytes would lose its own. False, and nothing is done: somebody has it open, opens it or erases
    * it right now.
    */
-  async eraseUnopened(place: Place): Promise<boolean> {
+  async eraseUnopened(place: StorageKey): Promise<boolean> {
     const key = keyOf(place);
     if (this.#open.has(key) || this.#erasing.has(key)) return false;
     this.#erasing.add(key);
@@ -137,7 +137,7 @@ export class OpenUploads {
   }
 
   /** Whether this upload is open and exists: to know so costs nothing. False: it has to be opened to know. */
-  isKnown(place: Place): boolean {
+  isKnown(place: StorageKey): boolean {
     const upload = this.#open.get(keyOf(place))?.upload;
     return upload !== undefined && upload !== null && upload.state !== null && !this.#isDue(upload);
   }
@@ -157,13 +157,13 @@ export class OpenUploads {
     await Promise.all([...this.#turns.names].map((key) => this.#turns.inTurn(key, () => Promise.resolve())));
   }
 
-  #load(place: Place, key: string): Opening {
+  #load(place: StorageKey, key: string): Opening {
     const whenOpen = this.#turns.inTurn(key, () => this.#read(place));
     whenOpen.catch(() => this.#open.delete(key)); // The next request tries again and gets the same clear error.
     return { whenOpen, upload: null };
   }
 
-  async #read(place: Place): Promise<OpenUpload> {
+  async #read(place: StorageKey): Promise<OpenUpload> {
     const { storage, clock, onRepair } = this.#options;
     const upload = new OpenUpload(place, storage, (spoilt) => this.#abandon(spoilt));
     const opened = await storage.ledgers.open(place);
@@ -238,6 +238,6 @@ export class OpenUploads {
   }
 }
 
-function keyOf(place: Place): string {
+function keyOf(place: StorageKey): string {
   return `${place.namespace}/${place.name}`;
 }

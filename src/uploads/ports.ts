@@ -5,10 +5,10 @@
 // to fit behind the same two without a change here.
 // Must not know: HTTP, files, Fastify.
 
-import type { AppError } from '../errors.ts';
+import type { AppError } from '../core/errors.ts';
 
 /** Where a ledger and its bytes live. `name` is made by us (a hash or an id): never a client's string. */
-export interface Place {
+export interface StorageKey {
   readonly kind: 'uploads' | 'media';
   readonly namespace: string;
   readonly name: string;
@@ -47,16 +47,16 @@ export interface Ledger {
 
 export interface Ledgers {
   /** Resolves to null when there is none. Throws AppError `upload_damaged` when it fails its checks or cannot be read. */
-  open(place: Place): Promise<OpenedLedger | null>;
+  open(place: StorageKey): Promise<OpenedLedger | null>;
   /** The caller guarantees that there is none at this place. All records are there when it resolves, none when it rejects, as in `append`. */
-  create(place: Place, records: readonly object[]): Promise<Ledger>;
+  create(place: StorageKey, records: readonly object[]): Promise<Ledger>;
   /** Resolves also when there was none. The caller has closed it. */
-  remove(place: Place): Promise<void>;
+  remove(place: StorageKey): Promise<void>;
   /**
    * Every ledger of a kind (of one namespace when given) with the time of its last append, without reading any. What is none, or
    * cannot be looked at, keeps none of the others from being listed (rule D5).
    */
-  list(kind: Place['kind'], namespace?: string): AsyncIterable<{ place: Place; modifiedAt: number }>;
+  list(kind: StorageKey['kind'], namespace?: string): AsyncIterable<{ place: StorageKey; modifiedAt: number }>;
 }
 
 /**
@@ -87,48 +87,48 @@ export interface Bytes {
    * this writer wrote. The buffers are the caller's again when it resolves: they may be overwritten or freed.
    * Throws AppError `insufficient_storage` when there is no room.
    */
-  write(place: Place, extent: { segment: string; offset: number }, buffers: readonly Buffer[]): Promise<void>;
+  write(place: StorageKey, extent: { segment: string; offset: number }, buffers: readonly Buffer[]): Promise<void>;
   /** When it resolves, every byte written to the segment is as durable as the mode promises, its name included. */
-  sync(place: Place, segment: string): Promise<void>;
+  sync(place: StorageKey, segment: string): Promise<void>;
   spool(): Promise<Spool>;
   /** The spooled bytes become `segment`, by a move: no byte is copied. Durable after `sync`. */
-  adopt(spool: Spool, place: Place, segment: string): Promise<void>;
+  adopt(spool: Spool, place: StorageKey, segment: string): Promise<void>;
   /**
    * Makes the place hold what the ledger says: segments without an extent are gone, those beyond their last one are cut
    * (`strayBytes` in all). Shorter or absent ones are only named: they are damage, and nothing is changed then.
    */
   reconcile(
-    place: Place,
+    place: StorageKey,
     extents: readonly Extent[],
   ): Promise<{ readonly strayBytes: number; readonly missing: readonly string[] }>;
   /**
    * How many bytes each segment of the place has, or those of `only`; what is not there is not named.
    * Throws AppError `upload_damaged` when they cannot be looked at.
    */
-  sizes(place: Place, only?: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  sizes(place: StorageKey, only?: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** Everything beyond `bytes` of the segment is gone. */
-  truncate(place: Place, segment: string, bytes: number): Promise<void>;
+  truncate(place: StorageKey, segment: string, bytes: number): Promise<void>;
   /**
    * All segments of `from` are at `to` afterwards, by a move (rule F7); also true when there was nothing at `from`. When it rejects
    * they are at one of both; called again, it finds out.
    * False, and nothing done: there are bytes at both.
    */
-  move(from: Place, to: Place): Promise<boolean>;
+  move(from: StorageKey, to: StorageKey): Promise<boolean>;
   /** Resolves also when there was nothing. */
-  remove(place: Place): Promise<void>;
+  remove(place: StorageKey): Promise<void>;
   /** Closes what is kept open for the place, so that an idle one costs nothing. */
-  release(place: Place): Promise<void>;
+  release(place: StorageKey): Promise<void>;
   /**
    * The content in order, from `start` for `length` bytes. Throws when bytes are missing; AppError `upload_damaged` when they cannot
    * be read.
    */
   read(
-    place: Place,
+    place: StorageKey,
     extents: readonly Extent[],
     range?: { start: number; length: number },
   ): AsyncIterable<Buffer>;
   /** Places of a kind that hold bytes, whether or not a ledger speaks of them, with the time they were last changed. */
-  list(kind: Place['kind']): AsyncIterable<{ place: Place; modifiedAt: number }>;
+  list(kind: StorageKey['kind']): AsyncIterable<{ place: StorageKey; modifiedAt: number }>;
   /** Bytes held by all places together, spools included; or by those of one namespace. */
   usage(namespace?: string): Promise<number>;
 }

@@ -2,8 +2,8 @@
 //
 // Promises: counts what this process has seen: uploads of an earlier run count from their first touch on, because
 // start-up reads none (rule D2).
-import { AppError } from '../errors.ts';
-import type { Place } from './ports.ts';
+import { AppError } from '../core/errors.ts';
+import type { StorageKey } from './ports.ts';
 
 export class Unfinished {
   readonly #maxPerNamespace: number;
@@ -20,7 +20,7 @@ export class Unfinished {
   }
 
   /** @throws AppError `too_many_open_uploads` */
-  begin(place: Place): void {
+  begin(place: StorageKey): void {
     const names = this.#names.get(place.namespace);
     const limit = this.#maxPerNamespace;
     if (names !== undefined && names.size >= limit && !names.has(place.name)) {
@@ -34,12 +34,12 @@ export class Unfinished {
   }
 
   /** An upload that exists already: it counts, and is never refused. */
-  add(place: Place): void {
+  add(place: StorageKey): void {
     const names = this.#names.get(place.namespace) ?? new Set();
     this.#names.set(place.namespace, names.add(place.name));
   }
 
-  remove(place: Place): void {
+  remove(place: StorageKey): void {
     const names = this.#names.get(place.namespace);
     names?.delete(place.name);
     if (names?.size === 0) this.#names.delete(place.namespace);

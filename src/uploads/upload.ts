@@ -3,8 +3,8 @@
 // Promises: pure and without a clock, a disk or HTTP; the same records give the same state (rules C1-C16, F4, F6).
 // `evolve` changes the state it is given and returns it: a copy per chunk would cost more as an upload grows.
 // Must not know: who asks, where bytes lie, how an answer looks on the wire.
-import { AppError } from '../errors.ts';
-import { hex32 } from '../hex32.ts';
+import { AppError } from '../core/errors.ts';
+import { hex32 } from '../core/hex32.ts';
 import { ChunkTable, MAIN_SEGMENT, type ChunkRecord } from './chunk-table.ts';
 
 /** The most chunks an upload may have (rule C4). */

@@ -3,13 +3,13 @@
 // Promises: the rules C1-C16, F4 and F6 of the behaviour page, whatever runs at the same time; one namespace never
 // sees another's uploads (K4).
 // Must not know: HTTP, where bytes lie, what a media entry is (it hands over a place and its extents).
-import { AppError, isDamage, nullIfDamaged } from '../errors.ts';
-import { wallMs } from '../machine-time.ts';
-import { claimChunk, type ChunkRules, type ChunkTurn, type ClaimOptions } from './chunk-turn.ts';
+import { AppError, isDamage, nullIfDamaged } from '../core/errors.ts';
+import { wallMs } from '../core/machine-time.ts';
+import { claimChunk, type ChunkRules, type ChunkLease, type ClaimOptions } from './chunk-lease.ts';
 import { OpenUploads, type OpenUploadsOptions } from './open-uploads.ts';
 import type { OpenUpload } from './open-upload.ts';
-import { placeOf } from './place.ts';
-import type { Ids, Place } from './ports.ts';
+import { placeOf } from './storage-key.ts';
+import type { Ids, StorageKey } from './ports.ts';
 import {
   contentIn,
   handOver,
@@ -67,9 +67,9 @@ export interface UploadsOptions extends Omit<OpenUploadsOptions, 'onOpened' | 'o
   /** A writer silent for longer gives way to a newer request for its chunk (rule C12). */
   readonly takeoverMs: number;
   readonly maxOpenPerNamespace: number;
-  readonly onCompleted: (place: Place) => void;
+  readonly onCompleted: (place: StorageKey) => void;
   /** Told before it is gone: it may be there once more when it could not be erased. */
-  readonly onErased: (place: Place) => void;
+  readonly onErased: (place: StorageKey) => void;
 }
 
 /** Null: there is none, or it is just being begun. */
@@ -116,7 +116,7 @@ export class Uploads {
    * @param wait aborted when the client has gone: its place in the queue is given up
    * @throws AppError the refusals of `decideChunk`; `too_many_open_uploads`; the abort reason of `wait`
    */
-  async claimChunk(ref: UploadRef, claim: ChunkClaim, wait: ClaimOptions): Promise<ChunkTurn> {
+  async claimChunk(ref: UploadRef, claim: ChunkClaim, wait: ClaimOptions): Promise<ChunkLease> {
     const upload = await this.#open.acquire(await this.#locate(ref));
     const release = (): void => this.#open.release(upload);
     try {
@@ -182,7 +182,7 @@ export class Uploads {
   }
 
   /** As `remove`, of one that is known by its place only: a damaged one is listed by it. */
-  async removeAt(place: Place, isMeant: IsMeant = () => true): Promise<boolean> {
+  async removeAt(place: StorageKey, isMeant: IsMeant = () => true): Promise<boolean> {
     for (;;) {
       const upload = await this.#open.acquire(place).catch(nullIfDamaged);
       if (upload !== null) return this.#removeOpen(upload, isMeant);
@@ -221,7 +221,7 @@ export class Uploads {
    */
   async *list(
     namespace: string,
-    onDamaged: (error: AppError, place: Place) => void = () => undefined,
+    onDamaged: (error: AppError, place: StorageKey) => void = () => undefined,
   ): AsyncIterable<{ namespace: string; state: UploadState }> {
     for await (const { place } of this.#placesOf(namespace)) {
       const opened = this.#open.use(place, ({ state }) => Promise.resolve(state));
@@ -234,7 +234,7 @@ export class Uploads {
     }
   }
 
-  #placesOf(namespace: string): AsyncIterable<{ place: Place }> {
+  #placesOf(namespace: string): AsyncIterable<{ place: StorageKey }> {
     return this.#options.storage.ledgers.list('uploads', namespace === EVERYBODY ? undefined : namespace);
   }
 
@@ -247,9 +247,9 @@ export class Uploads {
    * Erases what has expired, and bytes that no ledger speaks of (rule C15). Touching an upload expires it, so only
    * those that nobody touched for a time-to-live are opened at all.
    */
-  async collect(onError: (error: unknown, place: Place) => void): Promise<void> {
+  async collect(onError: (error: unknown, place: StorageKey) => void): Promise<void> {
     const { storage, ttlMs, clock } = this.#options;
-    const touch = async (place: Place): Promise<void> => {
+    const touch = async (place: StorageKey): Promise<void> => {
       try {
         await this.#open.use(place, (upload) => this.#eraseUnknown(upload));
       } catch (error) {
@@ -284,12 +284,12 @@ export class Uploads {
   }
 
   /** The upload's place: in the own namespace, or in the fallback when only that one has it (rule K3). */
-  async #locate({ caller, fileId }: UploadRef): Promise<Place> {
+  async #locate({ caller, fileId }: UploadRef): Promise<StorageKey> {
     const own = placeOf(caller.namespace, fileId);
     if (caller.fallback === null || caller.fallback === caller.namespace) return own;
     if (this.#open.isKnown(own)) return own;
     // A damaged one is there: whoever opens it is told.
-    const exists = (place: Place): Promise<boolean> =>
+    const exists = (place: StorageKey): Promise<boolean> =>
       this.#open
         .use(place, ({ state }) => Promise.resolve(state !== null))
         .catch((error: unknown) => nullIfDamaged(error) === null);

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { renderDocs } from '../../src/admin/docs-page.ts';
-import { loadContract, type Contract } from '../../src/contract.ts';
+import { loadContract, type Contract } from '../../src/contract/contract.ts';
 
 const contract = loadContract();
 const page = renderDocs(contract);

@@ -1,6 +1,6 @@
 // hints.test.ts: a failed verification, a wait that ran out, a rule that did not fire say why nothing fitted (behaviour §11).
 import { describe, expect, it } from 'vitest';
-import { createDouble } from '../../src/double.ts';
+import { createDouble } from '../../src/control/in-process.ts';
 import { openTestServer } from '../helpers/app.ts';
 import { DoubleClient } from '../helpers/double-client.ts';
 import { chunkRequest } from '../helpers/exchanges.ts';

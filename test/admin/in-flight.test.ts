@@ -1,6 +1,6 @@
 // in-flight.test.ts: exchanges that have not ended can be seen: how far they are, and which rule holds them.
 import { describe, expect, it } from 'vitest';
-import { createDouble } from '../../src/double.ts';
+import { createDouble } from '../../src/control/in-process.ts';
 import type { JournalEvent } from '../../src/journal/event-feed.ts';
 import type { ExchangeInFlight } from '../../src/journal/in-flight.ts';
 import { eventually, openTestServer, type TestServer } from '../helpers/app.ts';

@@ -2,12 +2,12 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import { openServer } from '../../src/app.ts';
-import { resolveConfig } from '../../src/config.ts';
-import { createDouble } from '../../src/double.ts';
+import { resolveConfig } from '../../src/config/config.ts';
+import { createDouble } from '../../src/control/in-process.ts';
 import { version } from '../../src/index.ts';
 import type { Exchange } from '../../src/journal/exchange.ts';
 import { DEFAULT_FIXTURES } from '../../src/media/accounts.ts';
-import { createLogger } from '../../src/telemetry.ts';
+import { createLogger } from '../../src/telemetry/telemetry.ts';
 import { eventually, metric, openTestServer } from '../helpers/app.ts';
 import { DoubleClient, type Told } from '../helpers/double-client.ts';
 import { chunkParts, formOf } from '../helpers/multipart.ts';

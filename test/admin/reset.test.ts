@@ -1,6 +1,6 @@
 // reset.test.ts: a reset forgets what it names, all of it by default, and nothing of anybody else.
 import { describe, expect, it, vi } from 'vitest';
-import { AppError } from '../../src/errors.ts';
+import { AppError } from '../../src/core/errors.ts';
 import { eventually, openTestServer, wireOf, type TestServer } from '../helpers/app.ts';
 import { contentBytes } from '../helpers/disk.ts';
 import { DoubleClient } from '../helpers/double-client.ts';

@@ -1,5 +1,5 @@
 // rules.test.ts: rules over HTTP: armed, listed with their counters, fired, disarmed; each explained.
-import { createDouble } from '../../src/double.ts';
+import { createDouble } from '../../src/control/in-process.ts';
 import { describe, expect, it } from 'vitest';
 import type { RuleView } from '../../src/faults/rule-set.ts';
 import { openTestServer } from '../helpers/app.ts';

@@ -1,7 +1,7 @@
 // state.test.ts: a namespace out as JSON and in again: the same answers to every client; ready-made states by name.
 import { crc32 } from 'node:zlib';
 import { describe, expect, it, vi } from 'vitest';
-import type { ExportedState } from '../../src/admin/state-export.ts';
+import type { ExportedState } from '../../src/control/state-export.ts';
 import { flipByte } from '../helpers/damage.ts';
 import { openTestServer, uploadView, type TestServer } from '../helpers/app.ts';
 import { contentBytes, mediaLedger, namespaceOf } from '../helpers/disk.ts';

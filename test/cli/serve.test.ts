@@ -1,7 +1,7 @@
 // serve.test.ts: what a person sees who starts the server on a terminal (§8).
 import { describe, expect, it } from 'vitest';
 import { banner } from '../../src/cli/serve.ts';
-import { resolveConfig } from '../../src/config.ts';
+import { resolveConfig } from '../../src/config/config.ts';
 import type { ConfigInput } from '../../src/options.ts';
 
 const AT = { url: 'http://127.0.0.1:4310', adminUrl: 'http://127.0.0.1:4310/__admin' };

@@ -1,4 +1,4 @@
 // Memory after thousands of broken requests.
-import { brokenOffRequests } from '../endurance-suite.ts';
+import { brokenOffRequests } from '../system/endurance-suite.ts';
 
 brokenOffRequests({ count: 2_000, growthMib: 1 });

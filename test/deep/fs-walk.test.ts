@@ -3,8 +3,8 @@
 import type fs from 'node:fs';
 import type promises from 'node:fs/promises';
 import { describe, expect, it, vi } from 'vitest';
-import { walkReads, walkStarts } from '../fs-walk-reads.ts';
-import { walk, type Walked } from '../fs-walk-suite.ts';
+import { walkReads, walkStarts } from '../system/fs-walk-reads.ts';
+import { walk, type Walked } from '../system/fs-walk-suite.ts';
 import { budgetOf } from '../helpers/budget.ts';
 import { SEED } from '../helpers/seed.ts';
 

@@ -6,7 +6,7 @@ import {
   serversSideBySide,
   startUp,
   videosInParallel,
-} from '../limits-suite.ts';
+} from '../system/limits-suite.ts';
 
 chunksInParallel({ count: 64, mib: 64 });
 videosInParallel({ count: 16, mib: 64 });

@@ -1,5 +1,5 @@
 // `FUZZ_RUNS=2000000 npm run test:deep -- multipart-fuzz` compares that many forms.
 import { budgetOf } from '../helpers/budget.ts';
-import { comparedWithBusboy } from '../http/multipart-fuzz-suite.ts';
+import { comparedWithBusboy } from '../http/forms/multipart-fuzz-suite.ts';
 
 comparedWithBusboy(budgetOf('FUZZ_RUNS', 200_000));

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseRules } from '../../src/faults/rules.ts';
 import { explain } from '../../src/faults/explain.ts';
-import { AppError } from '../../src/errors.ts';
+import { AppError } from '../../src/core/errors.ts';
 import { openFaultServer } from '../helpers/exchanges.ts';
 
 function problemsOf(fault: object): unknown {

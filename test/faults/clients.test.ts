@@ -3,7 +3,7 @@
 //
 // Wherever the anchor table of test doubles in the wild has another word, the reason stands here.
 import { describe, expect, it, type TestContext } from 'vitest';
-import type { NamespaceDouble } from '../../src/double.ts';
+import type { NamespaceDouble } from '../../src/control/in-process.ts';
 import type { Exchange, Outcome } from '../../src/journal/exchange.ts';
 import { eventually } from '../helpers/app.ts';
 import { CLIENTS, type Client, type Sending } from '../helpers/clients.ts';

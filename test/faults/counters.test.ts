@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { NamespaceDouble } from '../../src/double.ts';
+import type { NamespaceDouble } from '../../src/control/in-process.ts';
 import type { RuleInput } from '../../src/faults/rule-input.ts';
 import { startServer } from '../../src/index.ts';
 import { eventually, temporaryFolder } from '../helpers/app.ts';

@@ -1,7 +1,7 @@
 // effects.test.ts: the table of effects is about the contract's operations, and says truly where an effect can happen.
 
 import { describe, expect, it } from 'vitest';
-import { loadContract } from '../../src/contract.ts';
+import { loadContract } from '../../src/contract/contract.ts';
 import {
   EFFECT_NAMES,
   operationsOf,
@@ -10,7 +10,7 @@ import {
   type Effect,
   type PhaseName,
 } from '../../src/faults/effects.ts';
-import { OPERATION_NAMES } from '../../src/operations.ts';
+import { OPERATION_NAMES } from '../../src/contract/operations.ts';
 
 const CHANGES = ['uploadChunk', 'createVideo', 'createImage'];
 

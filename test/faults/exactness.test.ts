@@ -2,8 +2,8 @@
 // its parts and what the sockets had read.
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
-import { Clocks } from '../../src/clock.ts';
-import type { NamespaceDouble } from '../../src/double.ts';
+import { Clocks } from '../../src/core/clock.ts';
+import type { NamespaceDouble } from '../../src/control/in-process.ts';
 import type { RuleInput } from '../../src/faults/rule-input.ts';
 import type * as sockets from '../../src/faults/sockets.ts';
 import type { JournalEvent } from '../../src/journal/event-feed.ts';

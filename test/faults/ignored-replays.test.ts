@@ -1,7 +1,7 @@
 // ignored-replays.test.ts: over real sockets, a rule with `ignoreReplays` hits what a transport sends again and counts what its
 // client knows of.
 import { describe, expect, it } from 'vitest';
-import type { NamespaceDouble } from '../../src/double.ts';
+import type { NamespaceDouble } from '../../src/control/in-process.ts';
 import type { RuleInput } from '../../src/faults/rule-input.ts';
 import { chunkRequest, openFaultServer, statusRequest, type FaultServer } from '../helpers/exchanges.ts';
 import { Wire } from '../helpers/wire.ts';

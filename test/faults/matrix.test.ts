@@ -2,9 +2,9 @@
 // on new and on reused connections (behaviour §10): what the client meets, what is stored, what the journal says, that
 // the next request is not poisoned, that sending again mends it, and that nothing is left behind.
 import { describe, expect, it } from 'vitest';
-import type { NamespaceDouble } from '../../src/double.ts';
+import type { NamespaceDouble } from '../../src/control/in-process.ts';
 import { EFFECT_NAMES, EFFECTS, operationsOf, type Fault } from '../../src/faults/effects.ts';
-import type { Operation } from '../../src/operations.ts';
+import type { Operation } from '../../src/contract/operations.ts';
 import { nameOfFault, readFault } from '../../src/faults/fault.ts';
 import type { RuleInput } from '../../src/faults/rule-input.ts';
 import type { Exchange, Outcome } from '../../src/journal/exchange.ts';

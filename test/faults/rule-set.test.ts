@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { AppError } from '../../src/errors.ts';
+import { AppError } from '../../src/core/errors.ts';
 import type { ExchangeFacts } from '../../src/faults/rule-fits.ts';
 import type { Claim } from '../../src/faults/rule-armed.ts';
 import { RuleSet } from '../../src/faults/rule-set.ts';

@@ -1,7 +1,7 @@
 // rules-file.test.ts: rules are read from YAML and JSON; what is wrong is said with the file's name.
 
 import { describe, expect, it } from 'vitest';
-import { AppError } from '../../src/errors.ts';
+import { AppError } from '../../src/core/errors.ts';
 import { readRulesFile } from '../../src/faults/rules-file.ts';
 
 function refusalOf(text: string): AppError {

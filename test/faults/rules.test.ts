@@ -1,7 +1,7 @@
 // rules.test.ts: a rule means what it says; one that is wrong, or could never fire, is refused place by place.
 
 import { describe, expect, it } from 'vitest';
-import { AppError } from '../../src/errors.ts';
+import { AppError } from '../../src/core/errors.ts';
 import { MAX_RULES, parseRules, type ParseOptions, type Rule } from '../../src/faults/rules.ts';
 
 function parse(json: unknown): Rule[] {

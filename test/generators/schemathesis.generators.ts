@@ -7,7 +7,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { expect, inject, it } from 'vitest';
-import { RULES } from '../../src/contract-validator.ts';
+import { RULES } from '../../src/contract/validator.ts';
 import { startProcess } from '../helpers/process.ts';
 import { ACCEPTED } from './findings.ts';
 import type {} from './global-setup.ts';

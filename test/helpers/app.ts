@@ -8,11 +8,11 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect } from 'vitest';
 import { openServer, type Server, type ServerOptions } from '../../src/app.ts';
-import { resolveConfig } from '../../src/config.ts';
+import { resolveConfig } from '../../src/config/config.ts';
 import type { ConfigInput } from '../../src/options.ts';
 import { version } from '../../src/index.ts';
 import { DEFAULT_FIXTURES } from '../../src/media/accounts.ts';
-import { createLogger } from '../../src/telemetry.ts';
+import { createLogger } from '../../src/telemetry/telemetry.ts';
 import { closeConnections } from './raw.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
 

@@ -7,7 +7,7 @@
 import { randomUUID } from 'node:crypto';
 import { appendFileSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Contract } from '../../src/contract.ts';
+import type { Contract } from '../../src/contract/contract.ts';
 
 export interface RecordedExchange {
   readonly operationId: string;

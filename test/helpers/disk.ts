@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { placePath } from '../../src/storage/disk-paths.ts';
-import { placeOf } from '../../src/uploads/place.ts';
+import { placePath } from '../../src/storage/disk/paths.ts';
+import { placeOf } from '../../src/uploads/storage-key.ts';
 
 /** Every file below the folder with its size; folders end in a slash. */
 export function filesIn(folder: string): Map<string, number> {

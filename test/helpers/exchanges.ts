@@ -5,7 +5,7 @@
 import type { Server as HttpServer } from 'node:http';
 import { crc32 } from 'node:zlib';
 import type { ConfigInput } from '../../src/options.ts';
-import { createDouble, type TestDouble } from '../../src/double.ts';
+import { createDouble, type TestDouble } from '../../src/control/in-process.ts';
 import type { Exchange } from '../../src/journal/exchange.ts';
 import { openTestServer, type TestServer } from './app.ts';
 import { BOUNDARY, chunkParts, fieldsFirst, formOf, type Part } from './multipart.ts';

@@ -1,7 +1,7 @@
 // helpers/faked-awake.ts: `awake.ts` as one `setTimeout` by the global of each moment, so that vitest's fake timers reach it:
 //
-//   vi.mock('../../src/awake.ts', async () => (await import('../helpers/faked-awake.ts')).FAKED);
-import type * as awake from '../../src/awake.ts';
+//   vi.mock('../../src/core/awake.ts', async () => (await import('../helpers/faked-awake.ts')).FAKED);
+import type * as awake from '../../src/core/awake.ts';
 
 export const FAKED: Pick<typeof awake, 'awakeMs' | 'startTimeout'> = {
   awakeMs: () => performance.now(),

@@ -1,7 +1,7 @@
 // helpers/faked-machine-time.ts: `machine-time.ts` by the globals of each moment, so that vitest's fake timers reach it:
 //
-//   vi.mock('../../src/machine-time.ts', async () => (await import('../helpers/faked-machine-time.ts')).FAKED);
-import type * as machineTime from '../../src/machine-time.ts';
+//   vi.mock('../../src/core/machine-time.ts', async () => (await import('../helpers/faked-machine-time.ts')).FAKED);
+import type * as machineTime from '../../src/core/machine-time.ts';
 
 /** Called by their names: what stands for them is looked up at each call. */
 export const FAKED: typeof machineTime = {

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { loadContract } from '../../src/contract.ts';
+import { loadContract } from '../../src/contract/contract.ts';
 import { summarise } from './contract-coverage.ts';
 
 const DOCUMENTS = ['openapi.yaml', 'openapi-admin.yaml'] as const;

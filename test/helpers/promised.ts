@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { openDiskStorage } from '../../src/storage/disk.ts';
+import { openDiskStorage } from '../../src/storage/disk/disk-storage.ts';
 import type { Storage } from '../../src/uploads/ports.ts';
 import type { Receipt, UploadState } from '../../src/uploads/upload.ts';
 import type { Caller } from '../../src/uploads/uploads.ts';

@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Bytes, Extent, LedgerRecord, Place, Storage } from '../../src/uploads/ports.ts';
+import type { Bytes, Extent, LedgerRecord, StorageKey, Storage } from '../../src/uploads/ports.ts';
 import { SEED } from './seed.ts';
 
 export interface StorageUnderTest {
@@ -21,7 +21,7 @@ export interface Supports {
   readonly reopening: boolean;
 }
 
-export function place(name = 'a1', namespace = 'ns_1', kind: Place['kind'] = 'uploads'): Place {
+export function place(name = 'a1', namespace = 'ns_1', kind: StorageKey['kind'] = 'uploads'): StorageKey {
   return { kind, namespace, name };
 }
 
@@ -87,13 +87,13 @@ export function describeStorage(
   });
 }
 
-async function recordsAt(storage: Storage, at: Place): Promise<readonly LedgerRecord[] | null> {
+async function recordsAt(storage: Storage, at: StorageKey): Promise<readonly LedgerRecord[] | null> {
   const opened = await storage.ledgers.open(at);
   await opened?.ledger.close();
   return opened === null ? null : opened.records;
 }
 
-async function placesIn(list: AsyncIterable<{ place: Place; modifiedAt: number }>): Promise<string[]> {
+async function placesIn(list: AsyncIterable<{ place: StorageKey; modifiedAt: number }>): Promise<string[]> {
   const names: string[] = [];
   for await (const { place: found, modifiedAt } of list) {
     expect(Math.abs(Date.now() - modifiedAt), 'modifiedAt is about now').toBeLessThan(60_000);
@@ -233,7 +233,7 @@ function extent(segment: string, offset: number, bytes: number): Extent {
 
 function write(
   bytes: Bytes,
-  { segment, offset, at = place() }: { segment: string; offset: number; at?: Place },
+  { segment, offset, at = place() }: { segment: string; offset: number; at?: StorageKey },
   text: string,
 ): Promise<void> {
   return bytes.write(at, { segment, offset }, [Buffer.from(text, 'latin1')]);

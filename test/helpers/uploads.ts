@@ -1,15 +1,15 @@
 // helpers/uploads.ts: the upload service over some storage, with a clock that stands still until it is told, and a client
 // that sends chunks straight to it, without HTTP.
 import { crc32 } from 'node:zlib';
-import { sourceOf } from '../../src/http/media.ts';
+import { sourceOf } from '../../src/http/routes/media.ts';
 import { DamageBook } from '../../src/integrity/damage-book.ts';
 import { VerifiedReader } from '../../src/integrity/verified-reader.ts';
 import { Media } from '../../src/media/media.ts';
-import { createMemoryStorage } from '../../src/storage/memory.ts';
-import type { ChunkTurn } from '../../src/uploads/chunk-turn.ts';
+import { createMemoryStorage } from '../../src/storage/memory/memory-storage.ts';
+import type { ChunkLease } from '../../src/uploads/chunk-lease.ts';
 import type { Repair } from '../../src/uploads/open-uploads.ts';
 import type { FinalizedContent } from '../../src/uploads/finalized.ts';
-import type { Place, Storage } from '../../src/uploads/ports.ts';
+import type { StorageKey, Storage } from '../../src/uploads/ports.ts';
 import type { ChunkDigest, Receipt } from '../../src/uploads/upload.ts';
 import {
   Uploads,
@@ -44,8 +44,8 @@ export interface Service {
   readonly media: Media;
   readonly storage: Storage;
   readonly clock: FakeClock;
-  readonly expired: Place[];
-  readonly completed: Place[];
+  readonly expired: StorageKey[];
+  readonly completed: StorageKey[];
   readonly repairs: Repair[];
   readonly closeErrors: unknown[];
 }
@@ -59,7 +59,7 @@ export function openService(
   const clock = options.clock ?? new FakeClock();
   const nextId = { next: () => (ids += 1).toString(16).padStart(24, '0') };
   const timing = { pendingMs: 0, processingMs: 0 };
-  const seen = { expired: [] as Place[], completed: [] as Place[], repairs: [] as Repair[] };
+  const seen = { expired: [] as StorageKey[], completed: [] as StorageKey[], repairs: [] as Repair[] };
   const closeErrors: unknown[] = [];
   const onCloseError = (error: unknown): unknown => closeErrors.push(error);
   const reader = new VerifiedReader(storage.bytes, new DamageBook(() => undefined));
@@ -124,7 +124,7 @@ export interface Sending {
 export function claim(
   { uploads }: Pick<Service, 'uploads'>,
   { caller = ALICE, fileId = 'f', index = 0, total = 1, ...options }: Sending = {},
-): Promise<ChunkTurn> {
+): Promise<ChunkLease> {
   const { signal = new AbortController().signal, isSpooled = false, silentMs = () => 0 } = options;
   return uploads.claimChunk(
     { caller, fileId },
@@ -155,7 +155,7 @@ export async function send(
 /** Writes and commits, or compares. The turn is the caller's to end. */
 export async function finish(
   { storage }: Pick<Service, 'storage'>,
-  { work }: ChunkTurn,
+  { work }: ChunkLease,
   { bytes, isSpooled = false }: { bytes: Buffer; isSpooled?: boolean },
 ): Promise<Receipt> {
   if (work.kind === 'compare') return work.finish(digestOf(bytes));

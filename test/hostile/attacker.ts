@@ -92,7 +92,7 @@ async function answersOn(
     if (answer === null) break;
     if (answer.status < 200) continue;
     answers.push(answer);
-    // It may read on for a while, to be heard (http/linger.ts).
+    // It may read on for a while, to be heard (http/connection/linger.ts).
     if (answer.headers['connection'] === 'close' && answer.headers['x-request-id'] !== undefined) break;
   }
   return { answers, isStuck: false };

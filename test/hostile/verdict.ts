@@ -2,9 +2,9 @@
 //
 // Promises: only what openapi.yaml, openapi-admin.yaml and errors.ts say is let pass; each complaint is one sentence.
 // Must not know: how the case was made or played.
-import { loadContract, type OperationMatch } from '../../src/contract.ts';
-import { ERRORS } from '../../src/errors.ts';
-import { errorSchema } from '../../src/http/schemas.ts';
+import { loadContract, type OperationMatch } from '../../src/contract/contract.ts';
+import { ERRORS } from '../../src/core/errors.ts';
+import { errorSchema } from '../../src/http/routes/schemas.ts';
 import type { RawAnswer } from '../helpers/raw.ts';
 import type { HostileCase, Sent } from './hostile-case.ts';
 
@@ -78,7 +78,7 @@ function isIdOf(request: Sent, id: string): boolean {
   return (request.fate === 'either' || request.fate === 'refused') && !/^c\d+-\d+$/.test(id);
 }
 
-/** Of a connection, before there is a request (http/client-errors.ts). */
+/** Of a connection, before there is a request (http/connection/client-errors.ts). */
 const CONNECTION_REFUSALS = [
   '400 invalid_request',
   '408 request_timeout',

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type { RouteOptions } from 'fastify';
 import { describe, expect, it } from 'vitest';
 import type { ConfigInput } from '../../src/options.ts';
-import { loadContract } from '../../src/contract.ts';
+import { loadContract } from '../../src/contract/contract.ts';
 import { openTestServer } from '../helpers/app.ts';
 
 const contract = loadContract();

@@ -1,7 +1,7 @@
 // matcher.test.ts: a matcher means what it says, and one that says something else is refused at the very place.
 
 import { describe, expect, it } from 'vitest';
-import { AppError } from '../../src/errors.ts';
+import { AppError } from '../../src/core/errors.ts';
 import {
   describeMatcher,
   distance,

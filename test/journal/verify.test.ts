@@ -1,7 +1,7 @@
 // verify.test.ts: a verdict is right, and a failed one says what was expected, what was there and what came nearest.
 
 import { describe, expect, it } from 'vitest';
-import { AppError } from '../../src/errors.ts';
+import { AppError } from '../../src/core/errors.ts';
 import type { ExchangeDraft } from '../../src/journal/exchange.ts';
 import { asText } from '../../src/journal/verify-text.ts';
 import { parseVerify, verify, type UnfiredRule, type Verdict } from '../../src/journal/verify.ts';

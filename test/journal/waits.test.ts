@@ -1,11 +1,11 @@
 // waits.test.ts: a wait ends with the exchange that it waits for, and leaves nothing behind however it ends.
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { AppError } from '../../src/errors.ts';
+import { AppError } from '../../src/core/errors.ts';
 import { parseWait, Waits, type WaitRequest, type WaitResult } from '../../src/journal/waits.ts';
 import { chunk, draft, exchange, lostAnswer, openJournal } from './drafts.ts';
 
-vi.mock('../../src/awake.ts', async () => (await import('../helpers/faked-awake.ts')).FAKED);
+vi.mock('../../src/core/awake.ts', async () => (await import('../helpers/faked-awake.ts')).FAKED);
 
 afterEach(() => {
   vi.useRealTimers();

@@ -1,6 +1,6 @@
 // entry-request.ts: what the tests of entry requests share: parse one, or get its refusal by field.
 
-import { AppError } from '../../src/errors.ts';
+import { AppError } from '../../src/core/errors.ts';
 import { DEFAULT_FIXTURES } from '../../src/media/accounts.ts';
 import { parseEntryRequest, type EntryFields, type EntrySpec } from '../../src/media/entry-form.ts';
 import type { MediaType } from '../../src/media/platforms.ts';

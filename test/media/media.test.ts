@@ -1,12 +1,12 @@
 // media.test.ts: what the service remembers of entries.
 import { describe, expect, it } from 'vitest';
-import { Clocks } from '../../src/clock.ts';
-import { MediaIds } from '../../src/ids.ts';
+import { Clocks } from '../../src/core/clock.ts';
+import { SeededIds } from '../../src/core/ids.ts';
 import { DamageBook } from '../../src/integrity/damage-book.ts';
 import { VerifiedReader } from '../../src/integrity/verified-reader.ts';
 import { Media } from '../../src/media/media.ts';
-import { createMemoryStorage } from '../../src/storage/memory.ts';
-import type { Ledgers, Place, Storage } from '../../src/uploads/ports.ts';
+import { createMemoryStorage } from '../../src/storage/memory/memory-storage.ts';
+import type { Ledgers, StorageKey, Storage } from '../../src/uploads/ports.ts';
 import { changed } from '../helpers/changed.ts';
 
 const ID = '0123456789abcdef01234567';
@@ -15,7 +15,7 @@ const FROM = { kind: 'uploads', namespace: 'ns_1', name: 'a1' } as const;
 const SPEC = { type: 'videos', platforms: [], settings: {}, profileIds: [], scheduledAt: null } as never;
 const SOURCE = { mediaId: ID, namespace: 'ns_1', spec: SPEC, at: 0, bytes: 0, extents: [], from: FROM };
 
-function mediaOn(storage: Storage, ids = new MediaIds(null)): Media {
+function mediaOn(storage: Storage, ids = new SeededIds(null)): Media {
   return new Media({
     storage,
     reader: new VerifiedReader(storage.bytes, new DamageBook(() => undefined)),
@@ -92,7 +92,7 @@ describe('bytes where an entry is to be made, of which no ledger speaks', () => 
     return text;
   }
 
-  async function holding(places: readonly (readonly [Place, string])[]): Promise<Storage> {
+  async function holding(places: readonly (readonly [StorageKey, string])[]): Promise<Storage> {
     const storage = createMemoryStorage();
     for (const [place, text] of places)
       await storage.bytes.write(place, { segment: 'main', offset: 0 }, [Buffer.from(text)]);
@@ -157,7 +157,7 @@ describe('bytes where an entry is to be made, of which no ledger speaks', () => 
 
 it('with a seed, a direct upload has an id with its entry only: those that fail cost none', async () => {
   const storage = createMemoryStorage();
-  const ids = new MediaIds('any');
+  const ids = new SeededIds('any');
   const media = mediaOn(storage, ids);
   const failing = media.openDirect('ns_1');
   await failing.write([Buffer.from('never whole')]);
@@ -166,7 +166,7 @@ it('with a seed, a direct upload has an id with its entry only: those that fail 
   await direct.write([Buffer.from('right')]);
   const entry = await media.createDirect(direct, SPEC);
   await failing.discard();
-  expect(entry.id).toBe(new MediaIds('any').next('ns_1'));
+  expect(entry.id).toBe(new SeededIds('any').next('ns_1'));
   expect(entry.bytes).toBe(5);
   expect(await storage.bytes.usage()).toBe(5);
 });

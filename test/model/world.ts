@@ -9,11 +9,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openServer, type Server } from '../../src/app.ts';
-import { resolveConfig } from '../../src/config.ts';
+import { resolveConfig } from '../../src/config/config.ts';
 import type { ConfigInput } from '../../src/options.ts';
 import { version } from '../../src/index.ts';
 import { DEFAULT_FIXTURES } from '../../src/media/accounts.ts';
-import { createLogger } from '../../src/telemetry.ts';
+import { createLogger } from '../../src/telemetry/telemetry.ts';
 import { DEADLINE_MS, requestBytes } from '../helpers/raw.ts';
 import { Wire, type Heard } from '../helpers/wire.ts';
 

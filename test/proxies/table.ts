@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 /** `UPDATE_PROXIES=1 npm run test:proxies` writes the tables anew. */
 export const isUpdate = process.env['UPDATE_PROXIES'] === '1';
 
-export interface Place {
+export interface StorageKey {
   readonly page: URL;
   readonly name: string;
   readonly columns: readonly string[];
@@ -19,7 +19,7 @@ const ROOT = new URL('../../', import.meta.url);
 export const DETAILS = new URL('docs/proxies.md', ROOT);
 
 /** Empty while it is written anew. */
-export function readTable(place: Place): Table {
+export function readTable(place: StorageKey): Table {
   if (isUpdate) return new Map();
   const { table } = partsOf(place);
   const [head, , ...lines] = table.trim().split('\n').map(cellsOf);
@@ -34,7 +34,7 @@ function cellsOf(line: string): string[] {
     .map((cell) => cell.trim());
 }
 
-export function writeTable(place: Place, table: Table): void {
+export function writeTable(place: StorageKey, table: Table): void {
   const { before, after } = partsOf(place);
   const rows = [
     place.columns,
@@ -45,7 +45,7 @@ export function writeTable(place: Place, table: Table): void {
   writeFileSync(place.page, `${before}${text}${after}`);
 }
 
-function partsOf({ page, name }: Place): { before: string; table: string; after: string } {
+function partsOf({ page, name }: StorageKey): { before: string; table: string; after: string } {
   const text = readFileSync(page, 'utf8');
   const parts = new RegExp(
     `^(.*<!-- ${name} table: .*? -->\\n)(.*?)(<!-- end of ${name} table -->.*)$`,

@@ -3,9 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { DiskBytes } from '../../src/storage/disk-bytes.ts';
-import type { Durability } from '../../src/storage/disk-paths.ts';
-import type { Place } from '../../src/uploads/ports.ts';
+import { DiskBytes } from '../../src/storage/disk/bytes.ts';
+import type { Durability } from '../../src/storage/disk/paths.ts';
+import type { StorageKey } from '../../src/uploads/ports.ts';
 
 const system = vi.hoisted(() => ({
   /** With what the next close ends. */
@@ -35,7 +35,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const NO_ROOM = Object.assign(new Error('ENOSPC: close'), { code: 'ENOSPC', syscall: 'close' });
-const placeOf = (name: string): Place => ({ kind: 'uploads', namespace: 'public', name: name.repeat(40) });
+const placeOf = (name: string): StorageKey => ({ kind: 'uploads', namespace: 'public', name: name.repeat(40) });
 const [ours, other] = [placeOf('a'), placeOf('b')];
 
 /** Keeps one file open. */
@@ -56,7 +56,7 @@ async function openBytes(durability: Durability): Promise<DiskBytes> {
   return bytes;
 }
 
-const write = (bytes: DiskBytes, place: Place, offset = 0): Promise<void> =>
+const write = (bytes: DiskBytes, place: StorageKey, offset = 0): Promise<void> =>
   bytes.write(place, { segment: 'main', offset }, [Buffer.from('some bytes')]);
 
 /** Its file is closed to make room, and the system says that it could not be written. */

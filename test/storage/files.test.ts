@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { disk } from '../helpers/failing-fs.ts';
-import { entriesOf } from '../../src/storage/disk-paths.ts';
+import { entriesOf } from '../../src/storage/disk/paths.ts';
 import * as files from '../../src/storage/files.ts';
-import { moveByCopy } from '../../src/storage/layered-move.ts';
-import { LedgerUndos } from '../../src/storage/ledger-undos.ts';
-import { readExtent, segmentsIn } from '../../src/storage/segment-files.ts';
+import { moveByCopy } from '../../src/storage/disk/layered-move.ts';
+import { LedgerUndos } from '../../src/storage/disk/ledger-undos.ts';
+import { readExtent, segmentsIn } from '../../src/storage/disk/segment-files.ts';
 
 vi.mock('node:fs', async (load) =>
   (await import('../helpers/failing-fs.ts')).failingFs(await load<typeof import('node:fs')>()),

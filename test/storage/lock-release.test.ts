@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { lockFolder, type LockOptions } from '../../src/storage/folder-lock.ts';
+import { lockFolder, type LockOptions } from '../../src/storage/disk/folder-lock.ts';
 
 /** What fails from here on, by the name of the call and the end of its path. */
 const failing = vi.hoisted(() => new Set<string>());

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createMemoryStorage } from '../../src/storage/memory.ts';
+import { createMemoryStorage } from '../../src/storage/memory/memory-storage.ts';
 import { withQuota } from '../../src/storage/quota.ts';
-import type { Bytes, Place } from '../../src/uploads/ports.ts';
+import type { Bytes, StorageKey } from '../../src/uploads/ports.ts';
 import { changed } from '../helpers/changed.ts';
 import { diceOf, SEED } from '../helpers/seed.ts';
 import { place, textOf } from '../helpers/storage-suite.ts';
@@ -158,7 +158,7 @@ describe('the quota of a namespace', () => {
   const own = place('a1', 'ns_1');
   const foreign = place('a1', 'ns_2');
 
-  const put = (where: Place, length: number, segment = 'main'): Promise<void> =>
+  const put = (where: StorageKey, length: number, segment = 'main'): Promise<void> =>
     bytes.write(where, { segment, offset: 0 }, [Buffer.alloc(length)]);
 
   beforeEach(() => {

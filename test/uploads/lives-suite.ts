@@ -2,9 +2,9 @@
 // flight side by side, broken off, sent again, changed; with restarts that leave what a crash leaves; with time.
 // After every step the service must say, and hold, exactly what the oracle does.
 import { describe, expect, it } from 'vitest';
-import { AppError } from '../../src/errors.ts';
-import type { ChunkTurn } from '../../src/uploads/chunk-turn.ts';
-import { placeOf } from '../../src/uploads/place.ts';
+import { AppError } from '../../src/core/errors.ts';
+import type { ChunkLease } from '../../src/uploads/chunk-lease.ts';
+import { placeOf } from '../../src/uploads/storage-key.ts';
 import type { ChunkOrder } from '../../src/uploads/upload.ts';
 import { diceOf, SEED, type Dice } from '../helpers/seed.ts';
 import {
@@ -63,7 +63,7 @@ interface Flight {
   readonly fileId: string;
   readonly index: number;
   readonly total: number;
-  readonly turn: ChunkTurn;
+  readonly turn: ChunkLease;
   readonly isSpooled: boolean;
   /** Of the stored chunk, when it was stored already at the claim. */
   readonly compared: string | null;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { hex32 } from '../../src/hex32.ts';
-import { AppError } from '../../src/errors.ts';
+import { hex32 } from '../../src/core/hex32.ts';
+import { AppError } from '../../src/core/errors.ts';
 import type { ChunkRecord } from '../../src/uploads/chunk-table.ts';
 import {
   compareResent,

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { AppError, InDoubt } from '../../src/errors.ts';
-import { createMemoryStorage } from '../../src/storage/memory.ts';
+import { AppError, InDoubt } from '../../src/core/errors.ts';
+import { createMemoryStorage } from '../../src/storage/memory/memory-storage.ts';
 import type { ChunkWriter } from '../../src/uploads/chunk-writer.ts';
-import type { ChunkTurn } from '../../src/uploads/chunk-turn.ts';
-import { placeOf } from '../../src/uploads/place.ts';
-import type { Bytes, Ledger, Ledgers, Place, Storage } from '../../src/uploads/ports.ts';
+import type { ChunkLease } from '../../src/uploads/chunk-lease.ts';
+import { placeOf } from '../../src/uploads/storage-key.ts';
+import type { Bytes, Ledger, Ledgers, StorageKey, Storage } from '../../src/uploads/ports.ts';
 import { changed } from '../helpers/changed.ts';
 import {
   ALICE,
@@ -23,7 +23,7 @@ import {
   type Service,
 } from '../helpers/uploads.ts';
 
-vi.mock('../../src/awake.ts', async () => (await import('../helpers/faked-awake.ts')).FAKED);
+vi.mock('../../src/core/awake.ts', async () => (await import('../helpers/faked-awake.ts')).FAKED);
 
 const REF = { caller: ALICE, fileId: 'f' };
 const PLACE = placeOf(ALICE.namespace, 'f');
@@ -32,7 +32,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-function writerOf(turn: ChunkTurn): ChunkWriter {
+function writerOf(turn: ChunkLease): ChunkWriter {
   if (turn.work.kind === 'compare') throw new Error('the chunk is stored already');
   return turn.work;
 }
@@ -568,20 +568,20 @@ describe('a crash while finalising', () => {
   ): { storage: Storage; arm: () => void } {
     let isArmed = false;
     let isDead = false;
-    const mortal = <T extends object>(target: T, isFatal: (name: string, place?: Place) => boolean): T =>
+    const mortal = <T extends object>(target: T, isFatal: (name: string, place?: StorageKey) => boolean): T =>
       new Proxy(target, {
         get(object, key) {
           if (!(key in object)) return undefined; // `then`: it is no promise.
           const method = Reflect.get(object, key, object) as (...args: unknown[]) => unknown;
           return async (...args: unknown[]) => {
-            isDead ||= isArmed && isFatal(String(key), args[0] as Place);
+            isDead ||= isArmed && isFatal(String(key), args[0] as StorageKey);
             if (isDead) throw new Error('the process died');
             const result = await method.apply(object, args);
             return key === 'create' ? mortal(result as object, isFatal) : result;
           };
         },
       });
-    const isFatal = (name: string, place?: Place): boolean =>
+    const isFatal = (name: string, place?: StorageKey): boolean =>
       name === call && (call !== 'create' || place?.kind === 'media');
     const storage = {
       ...memory,
@@ -661,7 +661,7 @@ describe('a crash while finalising', () => {
 });
 
 describe('an entry that cannot be made (C16)', () => {
-  const isMedia = ({ kind }: Place): boolean => kind === 'media';
+  const isMedia = ({ kind }: StorageKey): boolean => kind === 'media';
 
   /** A storage that does not do what it is told not to. */
   function failing(): { storage: Storage; fails: Set<'move' | 'home' | 'create' | 'remove' | 'revoke'> } {
@@ -1252,7 +1252,7 @@ describe('deleting an upload', () => {
     function opened(): { service: Service; breaks: () => void } {
       const memory = createMemoryStorage();
       let isBreaking = false;
-      const remove = async (place: Place): Promise<void> => {
+      const remove = async (place: StorageKey): Promise<void> => {
         if (!isBreaking) return memory[what].remove(place);
         isBreaking = false;
         await settled(); // So that others come meanwhile.

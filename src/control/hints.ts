@@ -1,0 +1,139 @@
+// control/hints.ts: why nothing fits, in sentences, for failed verifications and waits that ran out (behaviour §11).
+//
+// Promises: of other namespaces it tells a count and no more: of `public` ("your client sent no key"), and, where every key is
+// taken as it comes (K2), of all others together. Nobody learns another's key, upload or chunk. Costs nothing until something failed.
+// Must not know: HTTP.
+import { EVERYBODY, type RuleBook } from '../faults/rule-book.ts';
+import type { RuleTrace } from '../faults/rule-set.ts';
+import { PUBLIC_NAMESPACE } from '../http/routes/keys.ts';
+import { conditionsOf, whyNone, type Condition, type OnRecord } from '../journal/absence.ts';
+import type { Exchange } from '../journal/exchange.ts';
+import type { Journal } from '../journal/journal.ts';
+import { testOf, type JournalMatcher } from '../journal/matcher.ts';
+import { boundsOf, type Failure, type UnfiredRule } from '../journal/verify.ts';
+import { conditionsOfRule, whyNotFired } from './rule-hints.ts';
+
+export interface HintsOptions {
+  readonly rules: RuleBook;
+  /** Null: there are no exchanges to look at. */
+  readonly journal: Journal | null;
+  /** Every key is accepted. */
+  readonly isOpen: boolean;
+}
+
+/** Of a request without a key that was not let in the body was not read: nobody knows which chunk it was. */
+const NOT_LET_IN = ['api_key_missing', 'api_key_invalid'];
+
+export class Hints {
+  readonly #options: HintsOptions;
+
+  constructor(options: HintsOptions) {
+    this.#options = options;
+  }
+
+  /** Of a check of a verification. Empty: what it found is all that there is to say. */
+  ofFailure(namespace: string, failure: Failure): string[] {
+    if (failure.kind === 'unfiredRule') return this.#ofUnfired(namespace, failure.expected);
+    if (failure.kind === 'sequence') return this.#ofStep(namespace, failure.expected);
+    if (failure.kind === 'never') return [];
+    const { expected, actual } = failure;
+    return actual.count < boundsOf(expected).min ? this.ofMatcher(namespace, expected.match) : [];
+  }
+
+  /** Why too few exchanges fit. */
+  ofMatcher(namespace: string, matcher: JournalMatcher): string[] {
+    const { ruleId } = matcher;
+    if (ruleId !== undefined && ruleId !== '*') {
+      const hints = this.ofRule(namespace, ruleId);
+      if (hints.length > 0) return hints;
+    }
+    const conditions = conditionsOf(matcher);
+    const none = whyNone(conditions, this.#onRecord(namespace));
+    return [none, ...this.#elsewhere(namespace, conditions)].filter((hint) => hint !== null);
+  }
+
+  /** Why it does not fire, or not again. */
+  ofRule(namespace: string, id: string): string[] {
+    const { rules } = this.#options;
+    const own = rules.trace(namespace, id);
+    const trace = own ?? (namespace === EVERYBODY ? null : rules.trace(EVERYBODY, id));
+    if (trace !== null) return this.#ofTrace(namespace, { ...trace, isOfAll: own === null });
+    if (namespace === EVERYBODY) return []; // It may be armed for any of them.
+    return [`rule ${id} is not armed any more: it was removed, or the rules were replaced or reset`];
+  }
+
+  #ofStep(
+    namespace: string,
+    { match, afterSeq }: { readonly match: JournalMatcher; readonly afterSeq: number },
+  ): string[] {
+    const count = this.#options.journal?.count(namespace, match) ?? 0;
+    if (count === 0) return this.ofMatcher(namespace, match);
+    return [`such exchanges are on record (${count}), but none that began after #${afterSeq}`];
+  }
+
+  #ofUnfired(namespace: string, { ruleId, namespace: whose = namespace }: UnfiredRule): string[] {
+    const trace = this.#unfired(whose, ruleId);
+    return trace === null ? [] : this.#ofTrace(whose, trace);
+  }
+
+  /** Ids are a namespace's own: the one of them that has not fired. */
+  #unfired(namespace: string, id: string): (RuleTrace & { isOfAll: boolean }) | null {
+    const { rules } = this.#options;
+    const own = rules.trace(namespace, id);
+    if (own?.fired === 0) return { ...own, isOfAll: namespace === EVERYBODY };
+    const common = rules.trace(EVERYBODY, id);
+    return common === null ? null : { ...common, isOfAll: true };
+  }
+
+  /** A rule of all has met whatever is elsewhere. */
+  #ofTrace(namespace: string, trace: RuleTrace & { readonly isOfAll?: boolean }): string[] {
+    const hints = whyNotFired(trace, this.#onRecord(namespace));
+    const isElsewhere = trace.isOfAll !== true && trace.fired === 0 && trace.masked === 0;
+    return isElsewhere ? [...hints, ...this.#elsewhere(namespace, conditionsOfRule(trace.rule))] : hints;
+  }
+
+  #onRecord(namespace: string): OnRecord {
+    const { journal } = this.#options;
+    if (journal === null) return { exchanges: [], evicted: 0, whose: ': this server keeps no journal' };
+    const whose = namespace === EVERYBODY ? '' : wordOf(namespace);
+    const { exchanges, evicted } = journal.find(namespace);
+    return { exchanges, evicted, whose };
+  }
+
+  #elsewhere(namespace: string, conditions: readonly Condition[]): string[] {
+    const { journal, isOpen } = this.#options;
+    if (journal === null || namespace === EVERYBODY) return [];
+    const counts = journal.countElsewhere(namespace, testIn(conditions));
+    const inPublic = counts.get(PUBLIC_NAMESPACE) ?? 0;
+    const others = [...counts.values()].reduce((sum, count) => sum + count, 0) - inPublic;
+    const hints: string[] = [];
+    if (inPublic > 0)
+      hints.push(
+        `your client sent no key${isOpen ? '' : ', or none that is known here'}: ${inPublic} such ${nounOf(inPublic)} in public`,
+      );
+    if (isOpen && others > 0)
+      hints.push(
+        namespace === PUBLIC_NAMESPACE
+          ? `your client sent a key, and this asks without one: ${others} such ${nounOf(others)} under keys`
+          : `your client sent another key: ${others} such ${nounOf(others)} under other keys`,
+      );
+    return hints;
+  }
+}
+
+/** All conditions; of what was not let in those that can be known. */
+function testIn(conditions: readonly Condition[]): (exchange: Exchange) => boolean {
+  const operation = conditions.find(({ field }) => field === 'operation');
+  const isOfOperation = operation?.fits ?? testOf({});
+  return (exchange) =>
+    conditions.every(({ fits }) => fits(exchange)) ||
+    (NOT_LET_IN.includes(exchange.response?.errorCode ?? '') && isOfOperation(exchange));
+}
+
+function wordOf(namespace: string): string {
+  return namespace === PUBLIC_NAMESPACE ? ' without a key' : ' for this key';
+}
+
+function nounOf(count: number): string {
+  return count === 1 ? 'exchange' : 'exchanges';
+}

@@ -1,0 +1,295 @@
+// control/namespace-commands.ts: what can be done to a namespace from outside its traffic: rules, clock, state, reset. The admin routes
+// and the in-process API are two faces of it.
+//
+// Promises: everything is for one namespace; what moving a clock makes due is done before the promise resolves.
+// Must not know: HTTP.
+import type { ClockChange, Clocks, ClockView } from '../core/clock.ts';
+import { AppError, invalidFields, isDamage } from '../core/errors.ts';
+import type { FaultActions } from '../faults/injection.ts';
+import { EVERYBODY, type RuleBook } from '../faults/rule-book.ts';
+import type { RuleView } from '../faults/rule-set.ts';
+import { parseRules } from '../faults/rules.ts';
+import type { Subject } from '../http/observer.ts';
+import { PUBLIC_NAMESPACE } from '../http/routes/keys.ts';
+import { uploadStatusBody } from '../http/routes/schemas.ts';
+import type { Journal } from '../journal/journal.ts';
+import { matcherSchema, type JournalMatcher } from '../journal/matcher.ts';
+import type { UnfiredRule } from '../journal/verify.ts';
+import type { Media } from '../media/media.ts';
+import { isPlatform } from '../media/platforms.ts';
+import type { Expiries } from '../uploads/expiries.ts';
+import type { Uploads } from '../uploads/uploads.ts';
+import type { LiveExchanges } from '../exchange/live-exchanges.ts';
+import type { Hints } from './hints.ts';
+import { noRule, RuleWaits, type RuleWait, type RuleWaited } from './rule-waits.ts';
+import type { NamespaceStates } from './state.ts';
+
+/** In the order in which they are done. */
+export const RESET_SCOPES = ['rules', 'uploads', 'media', 'journal', 'clock'] as const;
+export type ResetScope = (typeof RESET_SCOPES)[number];
+/** What is on its way late belongs to these: it must not come into what begins anew. */
+const DROPPING_SCOPES: readonly ResetScope[] = ['uploads', 'media', 'clock'];
+
+/** What moving the clock brought about. */
+export interface Settled {
+  readonly uploadsExpired: number;
+  /** Entries whose status is another than before. */
+  readonly entriesChanged: number;
+  /** Those that stored something. */
+  readonly lateCommits: number;
+}
+
+/** The last instant whose ISO 8601 form has four digits for the year. */
+const END_OF_TIME = Date.parse('9999-12-31T23:59:59.999Z');
+
+export interface ControlsOptions {
+  readonly rules: RuleBook;
+  readonly journal: Journal | null;
+  readonly clocks: Clocks;
+  readonly uploads: Uploads;
+  readonly expiries: Expiries;
+  readonly media: Media;
+  readonly states: NamespaceStates;
+  readonly newRuleId: (namespace: string) => string;
+  /** A server that others reach takes only rules that end by themselves. */
+  readonly isTtlNeeded: boolean;
+  readonly live: LiveExchanges;
+  /** Why no rule may kill the process; null: one may. */
+  readonly crashRefusal: string | null;
+  /** Kills the process, once the journal is written. */
+  readonly crash: () => never;
+  readonly hints: Hints;
+  readonly onReset: (namespace: string) => void;
+}
+
+export class NamespaceCommands {
+  readonly #options: ControlsOptions;
+  readonly #waits: RuleWaits;
+
+  constructor(options: ControlsOptions) {
+    this.#options = options;
+    this.#waits = new RuleWaits(options.rules, options.hints);
+  }
+
+  get states(): NamespaceStates {
+    return this.#options.states;
+  }
+
+  rules(namespace: string): RuleView[] {
+    this.#options.journal?.settle(); // Of an exchange that is being put on record the number is not known yet.
+    return this.#options.rules.list(namespace);
+  }
+
+  /** @throws AppError `rule_not_found` */
+  rule(namespace: string, id: string): RuleView {
+    this.#options.journal?.settle();
+    const view = this.#options.rules.get(namespace, id);
+    if (view !== null) return view;
+    throw noRule(id, this.#options.rules.wasArmed(namespace, id));
+  }
+
+  /** @param json a rule, or an array of them. @throws AppError `invalid_rule` */
+  addRules(namespace: string, json: unknown): RuleView[] {
+    const rules = this.#parse(namespace, json);
+    this.#options.rules.add(namespace, rules);
+    return rules.map(({ id }) => this.rule(namespace, id));
+  }
+
+  /** @throws AppError `invalid_rule`; the rules are as before then */
+  replaceRules(namespace: string, json: unknown): RuleView[] {
+    this.#options.rules.replace(namespace, this.#parse(namespace, json));
+    return this.rules(namespace);
+  }
+
+  clearRules(namespace: string): void {
+    this.#options.rules.rulesOf(namespace).clear();
+  }
+
+  /** @throws AppError `rule_not_found` */
+  removeRule(namespace: string, id: string): void {
+    if (!this.#options.rules.rulesOf(namespace).remove(id))
+      throw noRule(id, this.#options.rules.wasArmed(namespace, id));
+  }
+
+  /** The rule when it has fired so often, or why it has not. @throws AppError `rule_not_found`, also when it goes meanwhile */
+  waitForRule(namespace: string, id: string, wait: RuleWait): Promise<RuleWaited> {
+    const find = (): RuleView => this.rule(namespace, id);
+    return this.#waits.wait({ namespace, id, find }, wait);
+  }
+
+  /** Ends every wait, so that none keeps the server from closing. */
+  close(): void {
+    this.#waits.close();
+  }
+
+  /**
+   * Those armed for everybody, too, as long as they have fired for nobody: with `times` such a rule may have fired for
+   * another namespace and can never fire for this one. Of `*`, those of every namespace.
+   */
+  unfiredRules(namespace: string): UnfiredRule[] {
+    const isOfAll = namespace === EVERYBODY;
+    const namespaces = isOfAll ? this.#options.rules.namespaces : [namespace, EVERYBODY];
+    return namespaces.flatMap((name) => {
+      const whose = isOfAll && name !== EVERYBODY ? { namespace: name } : {};
+      const unfired = this.rules(name).filter(({ fired }) => fired === 0);
+      return unfired.map((rule) => ({
+        ruleId: rule.id,
+        ...whose,
+        explain: rule.explain,
+        match: matcherOf(rule),
+      }));
+    });
+  }
+
+  /** Whether there is, or was, such a rule: else nothing on record can be of it. */
+  wasArmed(namespace: string, id: string): boolean {
+    const { rules, journal } = this.#options;
+    return rules.wasArmed(namespace, id) || (journal?.count(namespace, { ruleId: id }) ?? 0) > 0;
+  }
+
+  clock(namespace: string): ClockView {
+    return this.#options.clocks.view(namespace);
+  }
+
+  /** @throws AppError `invalid_request` */
+  async changeClock(namespace: string, change: ClockChange): Promise<Settled> {
+    const { clocks, uploads, expiries } = this.#options;
+    refuseImpossible(change, clocks.now(namespace));
+    const before = await this.#statuses(namespace);
+    // What has expired goes before a late commit of the same moment comes: it must find neither the upload nor its bytes.
+    const moved = expiries.during(namespace, () =>
+      clocks.change(namespace, change, () => uploads.expire(namespace)),
+    );
+    const { result: lateCommits, expired: uploadsExpired } = await moved;
+    const after = await this.#statuses(namespace);
+    const entriesChanged = [...after].filter(([id, status]) => before.get(id) !== status).length;
+    return { uploadsExpired, entriesChanged, lateCommits };
+  }
+
+  resetClock(namespace: string): Promise<void> {
+    return this.#options.clocks.reset(namespace);
+  }
+
+  /**
+   * Forgets what the scopes name, all of it by default, of this namespace only. Says how much that was.
+   * @throws AppError `upload_damaged` when some of it could not be removed, and everything else is
+   */
+  async reset(
+    namespace: string,
+    scopes: readonly ResetScope[] = RESET_SCOPES,
+  ): Promise<Record<string, number>> {
+    const { states, rules, journal, clocks, live, onReset } = this.#options;
+    const failures: unknown[] = [];
+    const resets: Readonly<Record<ResetScope, () => number | Promise<number>>> = {
+      // Rules first: clearing must not meet them.
+      rules: () => {
+        const { length } = this.rules(namespace);
+        rules.reset(namespace);
+        return length;
+      },
+      uploads: () => states.clearUploads(namespace, failures),
+      media: () => states.clearMedia(namespace, failures),
+      journal: () => {
+        const count = journal?.count(namespace) ?? 0;
+        journal?.clear(namespace);
+        return count;
+      },
+      clock: async () => {
+        await clocks.reset(namespace);
+        return 1;
+      },
+    };
+    // What is in flight first: nothing of before may reach what comes after.
+    await live.end(namespace, scopes);
+    // Before the uploads go: a late commit that came in between, or after, would stay.
+    if (DROPPING_SCOPES.some((scope) => scopes.includes(scope))) await clocks.drop(namespace);
+    const done: Record<string, number> = {};
+    for (const scope of RESET_SCOPES) if (scopes.includes(scope)) done[scope] = await resets[scope]();
+    if (failures.length > 0) throw notAllReset(done, failures);
+    if (scopes.length === RESET_SCOPES.length) onReset(namespace);
+    return done;
+  }
+
+  /** What faults do to state. */
+  actionsOf(namespace: string): FaultActions {
+    const { uploads, media, clocks, crash } = this.#options;
+    return {
+      crash,
+      forget: async ({ fileId, mediaType }) => {
+        // Only a finalise takes an upload from the shared namespace (rule K3).
+        const fallback = mediaType === undefined ? null : PUBLIC_NAMESPACE;
+        if (fileId !== undefined) await uploads.remove({ caller: { namespace, fallback }, fileId });
+      },
+      staleStatus: (subject) => this.#staleStatus(namespace, subject),
+      failPublish: async (mediaId, { platform, reason }) => {
+        if (!isPlatform(platform)) return;
+        await media.failPublish(namespace, mediaId, { platform, ...(reason !== undefined && { reason }) });
+      },
+      later: (ms, change) => {
+        const run = async (): Promise<boolean> => ((await change.run())?.committed ?? null) !== null;
+        clocks.schedule(namespace, clocks.now(namespace) + ms, { run, drop: () => change.drop() });
+      },
+    };
+  }
+
+  #parse(namespace: string, json: unknown): ReturnType<typeof parseRules> {
+    const { newRuleId, isTtlNeeded, crashRefusal, journal } = this.#options;
+    const isJournalMissing = journal === null;
+    return parseRules(json, () => newRuleId(namespace), { isTtlNeeded, crashRefusal, isJournalMissing });
+  }
+
+  async #staleStatus(namespace: string, { fileId = '' }: Subject): Promise<string> {
+    const state = await this.#options.uploads.inspect({ caller: { namespace, fallback: null }, fileId });
+    const last = state?.chunks.get(state.nextIndex - 1);
+    const currentSize = (state?.currentSize ?? 0) - (last?.bytes ?? 0);
+    const exists = state !== null && state.nextIndex > 1;
+    return JSON.stringify(uploadStatusBody(fileId, { exists, currentSize: exists ? currentSize : 0 }));
+  }
+
+  async #statuses(namespace: string): Promise<Map<string, string>> {
+    const statuses = new Map<string, string>();
+    for await (const { entry } of this.#options.media.list(namespace)) {
+      statuses.set(entry.id, this.#options.media.view(entry).status);
+    }
+    return statuses;
+  }
+}
+
+/** A clock beyond what a date can show would break every exchange that is dated by it. */
+function refuseImpossible({ now, advanceMs = 0 }: ClockChange, current: number): void {
+  const isForward = advanceMs >= 0; // NaN is not.
+  const target = (now ?? current) + advanceMs;
+  if (isForward && target >= 0 && target <= END_OF_TIME) return;
+  const field = now === undefined ? 'advanceMs' : 'now';
+  throw invalidFields([{ field, message: 'the clock can show the years 1970 to 9999, and goes ahead only' }]);
+}
+
+/** What of the rule's conditions a journal can look for: a pattern, a range or `last` is more than it knows. */
+function matcherOf({ match, when }: RuleView): JournalMatcher {
+  const { operation, fileId, chunkIndex } = Object(match) as Record<string, unknown>;
+  const { attempt } = Object(when) as Record<string, unknown>;
+  const isPattern = typeof fileId === 'string' && fileId.includes('*');
+  const conditions = { operation, fileId: isPattern ? undefined : fileId, chunkIndex, attempt };
+  const usable = Object.entries(conditions).filter(
+    ([field, value]) => value !== undefined && matcherSchema.safeParse({ [field]: value }).success,
+  );
+  return Object.fromEntries(usable);
+}
+
+const MAX_NAMED_FAILURES = 20;
+
+/** An error that is about no single upload or entry goes first: it has another cause. */
+function notAllReset(reset: Readonly<Record<string, number>>, failures: readonly unknown[]): unknown {
+  const damages = failures.filter((error) => isDamage(error));
+  const other = failures.find((error) => !isDamage(error));
+  if (other !== undefined) return other;
+  const failed = damages.slice(0, MAX_NAMED_FAILURES).map(({ message, details }) => {
+    const { kind, namespace, name } = details;
+    return { kind, namespace, name, message };
+  });
+  return new AppError(
+    'upload_damaged',
+    `${failures.length} could not be removed (${failed[0]?.message}); everything else is reset`,
+    { reset, failed },
+  );
+}

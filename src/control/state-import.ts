@@ -1,0 +1,184 @@
+// control/state-import.ts: puts a state into an empty namespace.
+//
+// Promises: it goes the way of every chunk, so it never makes a state that a client could not have made. Contents that are
+// left out are filler bytes, which depend on nothing but the chunk's index and length, so that a small JSON can stand for a
+// large upload.
+// Must not know: HTTP, how states are written down.
+import { crc32 } from 'node:zlib';
+import { invalidFields } from '../core/errors.ts';
+import { PUBLIC_NAMESPACE } from '../http/routes/keys.ts';
+import { sourceOf } from '../http/routes/media.ts';
+import type { Fixtures } from '../media/accounts.ts';
+import { requestFingerprint } from '../media/entry-fingerprint.ts';
+import { parseEntryRequest, sentFields, type EntrySpec } from '../media/entry-form.ts';
+import type { PublishFailure } from '../media/entry.ts';
+import type { Media } from '../media/media.ts';
+import type { Clock } from '../uploads/ports.ts';
+import type { FinalizeRequest, Uploads, UploadRef } from '../uploads/uploads.ts';
+import type { State, StoredChunk, StoredFinalize, StoredUpload } from './state-shapes.ts';
+
+export interface ImportOptions {
+  readonly uploads: Uploads;
+  readonly media: Media;
+  /** Is told which ids exist from now on. */
+  readonly ids: { take(namespace: string, id: string): void };
+  readonly fixtures: Fixtures;
+  readonly clock: Clock;
+  readonly uploadTtlMs: number;
+}
+
+const PIECE_BYTES = 1024 * 1024;
+
+export class StateImport {
+  readonly #options: ImportOptions;
+  readonly #namespace: string;
+  readonly #state: State;
+
+  constructor(options: ImportOptions, namespace: string, state: State) {
+    this.#options = options;
+    this.#namespace = namespace;
+    this.#state = state;
+  }
+
+  /** What can be known to fail before anything is changed. @throws AppError `invalid_request` */
+  refuse(): void {
+    const { uploads, media } = this.#state;
+    const finalized = uploads.flatMap(({ fileId, finalize }) => (finalize ? [{ fileId, ...finalize }] : []));
+    if (this.#namespace === PUBLIC_NAMESPACE && finalized.length + media.length > 0) {
+      const message = 'an entry belongs to an API key, and without one nobody could read it: send the key';
+      throw invalidFields([{ field: 'namespace', message }]);
+    }
+    for (const { fileId, ...entry } of finalized) this.#specOf(entry, fileId);
+    for (const entry of media) this.#specOf(entry);
+  }
+
+  /** @throws AppError the refusals of a chunk and of a finalise */
+  async run(): Promise<{ uploads: number; media: number }> {
+    const { uploads, media } = this.#state;
+    for (const { id } of [...uploads.flatMap(({ finalize = {} }) => finalize as { id?: string }), ...media])
+      if (id !== undefined) this.#options.ids.take(this.#namespace, id);
+    for (const upload of uploads) await this.#upload(upload);
+    for (const entry of media) {
+      await this.#entry(this.#specOf(entry), { ...entry, pieces: piecesOf(entry, 'filler of an entry ') });
+    }
+    const finalized = uploads.filter(({ finalize }) => finalize !== undefined);
+    return { uploads: uploads.length, media: finalized.length + media.length };
+  }
+
+  #specOf({ type, fields }: StoredFinalize, fileId?: string): EntrySpec {
+    const all = fileId === undefined ? fields : { ...fields, fileId };
+    return { ...parseEntryRequest(all, type, this.#options.fixtures), fields: sentFields(all) };
+  }
+
+  async #upload(upload: StoredUpload): Promise<void> {
+    const { fileId, totalChunks, completedBy, finalize } = upload;
+    const inOrder = upload.chunks.toSorted((a, b) => a.index - b.index);
+    if (this.#isOver(upload)) {
+      // As it would be by now where it came from: the upload has expired, its entry stays.
+      if (finalize === undefined) return;
+      const pieces = piecesOfAll(inOrder);
+      return this.#entry(this.#specOf(finalize, fileId), { ...finalize, pieces });
+    }
+    const ref = { caller: { namespace: this.#namespace, fallback: null }, fileId };
+    const isLast = ({ index }: StoredChunk): boolean => index === completedBy;
+    const others = inOrder.filter((chunk) => !isLast(chunk));
+    for (const chunk of [...others, ...inOrder.filter(isLast)]) await this.#chunk(ref, totalChunks, chunk);
+    if (finalize !== undefined) await this.#finalize(ref, finalize);
+  }
+
+  #isOver({ chunks, finalize }: StoredUpload): boolean {
+    const now = this.#options.clock.now(this.#namespace);
+    const events = finalize === undefined ? chunks : [...chunks, finalize];
+    const lastActivityAt = events.reduce((latest, { at }) => Math.max(latest, timeOf(at) ?? now), 0);
+    return events.length > 0 && now >= lastActivityAt + this.#options.uploadTtlMs;
+  }
+
+  async #chunk(ref: UploadRef, totalChunks: number, chunk: StoredChunk): Promise<void> {
+    const at = timeOf(chunk.at);
+    const turn = await this.#options.uploads.claimChunk(
+      ref,
+      { chunkIndex: chunk.index, totalChunks },
+      {
+        signal: new AbortController().signal,
+        isSpooled: false,
+        silentMs: () => 0,
+        ...(at === undefined ? {} : { now: () => at }),
+      },
+    );
+    try {
+      const digest = { bytes: 0, crc32: 0 };
+      for (const piece of piecesOf(chunk, fillerOf(chunk))) {
+        if (turn.work.kind === 'write') await turn.work.write([piece]);
+        digest.bytes += piece.length;
+        digest.crc32 = crc32(piece, digest.crc32);
+      }
+      if (turn.work.kind === 'compare') turn.work.finish(digest);
+      else await turn.work.commit(digest);
+    } finally {
+      await turn.end();
+    }
+  }
+
+  async #finalize(ref: UploadRef, entry: StoredFinalize): Promise<void> {
+    const { uploads, media } = this.#options;
+    const spec = this.#specOf(entry, ref.fileId);
+    const check = (): Promise<void> => Promise.resolve();
+    const earlier = { mediaId: entry.id, at: timeOf(entry.at) };
+    const fingerprint = requestFingerprint(spec.fields ?? {}, spec.type, this.#options.fixtures);
+    const failures = failuresOf(entry);
+    const make: FinalizeRequest['make'] = (finalized) => media.settle({ ...sourceOf(finalized), failures });
+    await uploads.finalize(ref, {
+      fingerprint,
+      spec: { ...spec },
+      check,
+      earlier,
+      make,
+    });
+  }
+
+  async #entry(
+    spec: EntrySpec,
+    entry: Pick<StoredFinalize, 'id' | 'at' | 'failures'> & { readonly pieces: Iterable<Buffer> },
+  ): Promise<void> {
+    const { media } = this.#options;
+    const direct = media.openDirect(this.#namespace);
+    try {
+      for (const piece of entry.pieces) await direct.write([piece]);
+      const earlier = { id: entry.id, at: timeOf(entry.at), failures: failuresOf(entry) };
+      await media.createDirect(direct, spec, earlier);
+    } catch (error) {
+      await direct.discard();
+      throw error;
+    }
+  }
+}
+
+function failuresOf({ failures = [] }: Pick<StoredFinalize, 'failures'>): PublishFailure[] {
+  return failures.map(({ platform, reason }) => ({ platform, ...(reason !== undefined && { reason }) }));
+}
+
+function timeOf(at: string | undefined): number | undefined {
+  return at === undefined ? undefined : Date.parse(at);
+}
+
+/** Words that a person can recognise in a dump, and that differ from chunk to chunk. */
+function fillerOf({ index }: StoredChunk): string {
+  return `filler of chunk ${index} `;
+}
+
+function* piecesOfAll(chunks: readonly StoredChunk[]): Iterable<Buffer> {
+  for (const chunk of chunks) yield* piecesOf(chunk, fillerOf(chunk));
+}
+
+function* piecesOf(
+  { bytes, data }: { bytes: number; data?: string | undefined },
+  filler: string,
+): Iterable<Buffer> {
+  if (data !== undefined) {
+    if (bytes > 0) yield Buffer.from(data, 'base64');
+    return;
+  }
+  for (let left = bytes; left > 0; left -= PIECE_BYTES) {
+    yield Buffer.alloc(Math.min(left, PIECE_BYTES), filler);
+  }
+}

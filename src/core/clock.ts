@@ -1,0 +1,259 @@
+// core/clock.ts: time as each namespace sees it: real, frozen, or running with an offset; and work that waits for it.
+//
+// Promises: nothing that is due is left undone when `change` resolves (behaviour §9), and what was due first is done
+// first, at its own time; under a real clock due work is done by a timer, under a frozen one only when the clock is moved.
+// Work that is scheduled is done or dropped: `reset` and `close` leave nothing behind that holds memory or files.
+// Time never runs backwards by itself.
+// Must not know: what the work is. Idle time-outs and throttles use the machine's own time, never this.
+import { SteadyClock } from './steady-clock.ts';
+import { startTimer, type Timer } from './timers.ts';
+import { KeyedQueue } from './keyed-queue.ts';
+import type { Clock } from '../uploads/ports.ts';
+
+export type ClockMode = 'real' | 'frozen' | 'offset';
+
+export interface ClockView {
+  readonly mode: ClockMode;
+  /** ISO 8601. */
+  readonly now: string;
+  /** Milliseconds ahead of the machine's time; negative when behind. */
+  readonly offsetMs: number;
+}
+
+export interface ClockChange {
+  readonly mode?: ClockMode | undefined;
+  /** Epoch milliseconds. */
+  readonly now?: number | undefined;
+  readonly advanceMs?: number | undefined;
+}
+
+/** `at`: it stands there. `mode` is what is shown of it: while the clock is being moved, every mode stands now and then. */
+type Reading =
+  | { readonly mode: ClockMode; readonly at: number }
+  | { readonly mode: ClockMode; readonly aheadMs: number };
+
+/** Work that waits for a time. It is done then or dropped before: one of the two, once. Neither rejects. */
+export interface DelayedWork {
+  /** Resolves to whether anything came of it. */
+  run(): Promise<boolean>;
+  /** Gives back what it holds. */
+  drop(): Promise<void>;
+}
+
+interface Due {
+  readonly at: number;
+  readonly work: DelayedWork;
+}
+
+/** The clock of every namespace that has none of its own. */
+const EVERYBODY = '*';
+
+export class Clocks implements Clock {
+  readonly #readings = new Map<string, Reading>();
+  readonly #due = new Map<string, Set<Due>>();
+  readonly #timers = new Map<string, Timer>();
+  /** What is going on with a clock: whoever comes meanwhile waits for it. */
+  readonly #turns = new KeyedQueue();
+  readonly #steady: Pick<SteadyClock, 'now' | 'skippedSince'>;
+  #isClosed = false;
+
+  constructor(machine: Pick<SteadyClock, 'now' | 'skippedSince'> = new SteadyClock()) {
+    this.#steady = machine;
+  }
+
+  #machine(): number {
+    return this.#steady.now();
+  }
+
+  now(namespace: string): number {
+    return timeOf(this.#readingOf(namespace), this.#machine());
+  }
+
+  ageOf(namespace: string, at: number): number {
+    const age = this.now(namespace) - at;
+    // A clock of its own does not follow the machine's: what it skipped, a test had it skip.
+    return this.#readingOf(namespace) === undefined ? age - this.#steady.skippedSince(at) : age;
+  }
+
+  view(namespace: string): ClockView {
+    const now = this.now(namespace);
+    const mode = this.#readingOf(namespace)?.mode ?? 'real';
+    return { mode, now: new Date(now).toISOString(), offsetMs: mode === 'real' ? 0 : now - this.#machine() };
+  }
+
+  /**
+   * Sets the clock, and does everything that becomes due by it. On its way ahead the clock stops wherever something is
+   * due, so that a day in one step is the same as a day in many.
+   * @param moved is awaited at each stop, before what is due there is done, and at the end; time has passed
+   * @returns how much of the work that was done came to something
+   */
+  change(namespace: string, change: ClockChange, moved: () => Promise<void> = nothing): Promise<number> {
+    return this.#turns.inTurn(namespace, async () => {
+      const mode = change.mode ?? this.#modeAfter(namespace, change);
+      const reading = this.#readingAfter(namespace, mode, change);
+      let done = 0;
+      try {
+        for (
+          let at = this.#nextStop(namespace, reading);
+          at !== null;
+          at = this.#nextStop(namespace, reading)
+        ) {
+          this.#readings.set(namespace, { mode, at });
+          await moved();
+          done += await this.#settleBy(namespace);
+        }
+      } finally {
+        this.#put(namespace, reading);
+      }
+      await moved();
+      return done + (await this.#settleBy(namespace));
+    });
+  }
+
+  /** To set or move a real clock is to give it an offset: it goes on from there. */
+  #modeAfter(namespace: string, { now, advanceMs }: ClockChange): ClockMode {
+    const current = this.#readingOf(namespace)?.mode ?? 'real';
+    return current === 'real' && (now !== undefined || advanceMs !== undefined) ? 'offset' : current;
+  }
+
+  /** Undefined: the clock is one of its own no longer. */
+  #readingAfter(
+    namespace: string,
+    mode: ClockMode,
+    { now, advanceMs = 0 }: ClockChange,
+  ): Reading | undefined {
+    if (mode === 'real') return undefined;
+    const at = (now ?? this.now(namespace)) + advanceMs;
+    return mode === 'frozen' ? { mode, at } : { mode, aheadMs: at - this.#machine() };
+  }
+
+  /** The next time at which something is due before the clock has the reading; null: nothing is. */
+  #nextStop(namespace: string, reading: Reading | undefined): number | null {
+    const followed = namespace === EVERYBODY ? undefined : this.#readings.get(EVERYBODY);
+    const target = timeOf(reading ?? followed, this.#machine());
+    const first = firstOf(this.#namesBy(namespace).flatMap((name) => [...(this.#due.get(name) ?? [])]));
+    return first === null || first.at > target ? null : Math.max(first.at, this.now(namespace));
+  }
+
+  #put(namespace: string, reading: Reading | undefined): void {
+    if (reading === undefined) this.#readings.delete(namespace);
+    else this.#readings.set(namespace, reading);
+    for (const name of this.#namesBy(namespace)) this.#arm(name);
+  }
+
+  /** Those that go by this namespace's clock, as far as something is due or being done. */
+  #namesBy(namespace: string): string[] {
+    if (namespace !== EVERYBODY) return [namespace];
+    const names = new Set([...this.#due.keys(), ...this.#turns.names]);
+    return [...names].filter((name) => name !== EVERYBODY && !this.#readings.has(name));
+  }
+
+  async #settleBy(namespace: string): Promise<number> {
+    let done = 0;
+    for (const name of this.#namesBy(namespace))
+      done += await (name === namespace ? this.#doDue(name) : this.#settle(name));
+    return done;
+  }
+
+  /** Back to the machine's time. What is scheduled is dropped, and nothing of it is held any more when this resolves. */
+  async reset(namespace: string): Promise<void> {
+    const names = [...this.#namesIn(namespace)];
+    await Promise.all(
+      names.map((name) =>
+        this.#turns.inTurn(name, () => {
+          this.#readings.delete(name);
+          return this.#dropAll(name);
+        }),
+      ),
+    );
+  }
+
+  /** As `reset`, but that the clock goes on as it is. */
+  async drop(namespace: string): Promise<void> {
+    const names = [...this.#namesIn(namespace)];
+    await Promise.all(names.map((name) => this.#turns.inTurn(name, () => this.#dropAll(name))));
+  }
+
+  /** What there is of a namespace, or of all. */
+  #namesIn(namespace: string): Set<string> {
+    if (namespace !== EVERYBODY) return new Set([namespace]);
+    return new Set([EVERYBODY, ...this.#readings.keys(), ...this.#due.keys(), ...this.#turns.names]);
+  }
+
+  async #dropAll(namespace: string): Promise<void> {
+    const waiting = this.#due.get(namespace) ?? [];
+    this.#due.delete(namespace);
+    this.#arm(namespace);
+    await Promise.all([...waiting].map(({ work }) => work.drop()));
+  }
+
+  /** Does `work` when the namespace's clock reaches `at` (epoch milliseconds), unless it is dropped before. */
+  schedule(namespace: string, at: number, work: DelayedWork): void {
+    if (this.#isClosed) {
+      void work.drop();
+      return;
+    }
+    const waiting = this.#due.get(namespace) ?? new Set();
+    this.#due.set(namespace, waiting.add({ at, work }));
+    this.#arm(namespace);
+  }
+
+  /** Nothing is done after this, and nothing is held: what is being done ends, the rest is dropped. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.drop(EVERYBODY);
+  }
+
+  /** Does what is due now, behind what is being done already. Resolves to how much of it came to something. */
+  #settle(namespace: string): Promise<number> {
+    return this.#turns.inTurn(namespace, () => this.#doDue(namespace));
+  }
+
+  /** In order of time. Called in turn. */
+  async #doDue(namespace: string): Promise<number> {
+    let done = 0;
+    for (let next = this.#takeDue(namespace); next !== null; next = this.#takeDue(namespace)) {
+      if (await next.work.run()) done += 1;
+    }
+    this.#arm(namespace);
+    return done;
+  }
+
+  /** A clock of its own, or that of everybody. */
+  #readingOf(namespace: string): Reading | undefined {
+    return this.#readings.get(namespace) ?? this.#readings.get(EVERYBODY);
+  }
+
+  #takeDue(namespace: string): Due | null {
+    const waiting = this.#due.get(namespace);
+    const first = firstOf(waiting);
+    if (waiting === undefined || first === null || first.at > this.now(namespace)) return null;
+    waiting.delete(first);
+    if (waiting.size === 0) this.#due.delete(namespace);
+    return first;
+  }
+
+  #arm(namespace: string): void {
+    this.#timers.get(namespace)?.stop();
+    this.#timers.delete(namespace);
+    const first = firstOf(this.#due.get(namespace));
+    const reading = this.#readingOf(namespace);
+    if (first === null || this.#isClosed || (reading !== undefined && 'at' in reading)) return;
+    const waitMs = Math.max(first.at - this.now(namespace), 0);
+    const timer = startTimer(waitMs, () => void this.#settle(namespace), { isKeepingAlive: false });
+    this.#timers.set(namespace, timer);
+  }
+}
+
+async function nothing(): Promise<void> {}
+
+function timeOf(reading: Reading | undefined, machineMs: number): number {
+  if (reading === undefined) return machineMs;
+  return 'at' in reading ? reading.at : machineMs + reading.aheadMs;
+}
+
+function firstOf(waiting: Iterable<Due> | undefined): Due | null {
+  let first: Due | null = null;
+  for (const due of waiting ?? []) if (first === null || due.at < first.at) first = due;
+  return first;
+}

@@ -1,0 +1,75 @@
+// http/connection/linger.ts: lets a client read an answer that came before its body had ended.
+//
+// A server that closes a socket with unread bytes in it sends RST, and the client may lose the answer that was on its
+// way. So the whole answer is sent first, then the rest of the body is read and dropped, then the exchange ends (rule C13,
+// §7). Bounded: bodies with more left than `limitBytes` are told `Connection: close`, read up to that limit, and cut.
+// Promises: the next request on a connection that stays open starts at its first byte.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { awakeMs, startTimeout } from '../../core/awake.ts';
+
+export interface LingerLimits {
+  readonly limitBytes: number;
+  /** A client that sends nothing for this long has stopped: there is nothing to wait for. */
+  readonly silenceMs: number;
+}
+
+/** Their answers are with the kernel, whole, although they have not ended. */
+const answered = new WeakSet<ServerResponse>();
+
+/** Whether all of the answer was handed over: a client that has read it may leave before its own body has ended. */
+export function isAnswered(response: ServerResponse): boolean {
+  return response.writableFinished || answered.has(response);
+}
+
+/** To be called before the answer's headers are written. Does nothing when the body is whole. */
+export function lingerAfter(request: IncomingMessage, response: ServerResponse, limits: LingerLimits): void {
+  if (request.complete || !hasBody(request)) return;
+  const declared = Number(request.headers['content-length'] ?? Number.POSITIVE_INFINITY);
+  const mustClose = declared > limits.limitBytes;
+  if (mustClose) response.setHeader('connection', 'close');
+  const end = response.end.bind(response);
+  response.end = ((body?: unknown) => {
+    const onWritten = (error: Error | null | undefined): void => {
+      if (error === null || error === undefined) answered.add(response);
+    };
+    if (typeof body === 'string' || body instanceof Uint8Array) response.write(body, onWritten);
+    void drained(request, limits).then((isWhole) => {
+      end();
+      if (!isWhole) request.socket.destroySoon();
+    });
+    return response;
+  }) as typeof response.end;
+}
+
+function hasBody(request: IncomingMessage): boolean {
+  const length = request.headers['content-length'];
+  return request.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+}
+
+/** Reads and drops. True when the body came to its end. */
+function drained(request: IncomingMessage, limits: LingerLimits): Promise<boolean> {
+  return new Promise((resolve) => {
+    let bytes = 0;
+    let heardMs = awakeMs();
+    const settle = (isWhole: boolean): void => {
+      timer.stop();
+      request.off('data', onData);
+      resolve(isWhole);
+    };
+    const timer = startTimeout(
+      limits.silenceMs,
+      () => settle(false),
+      () => heardMs,
+    );
+    const onData = (piece: Buffer): void => {
+      bytes += piece.length;
+      heardMs = awakeMs();
+      if (bytes > limits.limitBytes) settle(false);
+    };
+    request
+      .on('data', onData)
+      .once('end', () => settle(true))
+      .once('close', () => settle(request.complete));
+    request.resume();
+  });
+}

@@ -1,0 +1,92 @@
+// http/routes/chunks.ts: the two chunk operations on the wire.
+//
+// Must not know: what surrounds them (keys, faults, journal, metrics), how a chunk is stored.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Metrics } from '../../telemetry/telemetry.ts';
+import type { Caller, Uploads } from '../../uploads/uploads.ts';
+import { ChunkForm, parseFileId } from '../forms/chunk-form.ts';
+import { ChunkIntake, type IntakeOptions } from '../forms/chunk-intake.ts';
+import { boundaryIn, callerOf, forbidCaching, openForm, type BodyRules } from '../exchange.ts';
+import type { InFlight } from '../connection/in-flight.ts';
+import { MultipartReader, type FormLimits } from '../forms/multipart-reader.ts';
+import { observerOf, type Subject } from '../observer.ts';
+import { chunkBody, uploadStatusBody } from './schemas.ts';
+import { queryOf } from '../forms/text.ts';
+
+export interface ChunkRoutesOptions {
+  readonly uploads: Uploads;
+  readonly intake: IntakeOptions;
+  readonly body: BodyRules;
+  readonly limits: FormLimits & { readonly maxFieldBytes: number };
+  readonly metrics: Metrics;
+  readonly inFlight: InFlight;
+}
+
+export async function chunkRoutes(app: FastifyInstance, options: ChunkRoutesOptions): Promise<void> {
+  // The body is read by the handler, as a stream: no parser of Fastify's may touch it, whatever it says it is.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
+  // Before a client that waits for it is told to go on with its body. All others are refused when their body is opened.
+  app.addHook('onRequest', ({ method, headers }, _reply, done) => {
+    if (headers.expect !== undefined && method === 'POST') boundaryIn(headers['content-type'] ?? '');
+    done();
+  });
+  app.get(
+    '/media/chunks',
+    { config: { operationId: 'getUploadStatus', isKeyOptional: true, subjectOf } },
+    (request, reply) => getUploadStatus(request, reply, options),
+  );
+  app.post('/media/chunks', { config: { operationId: 'uploadChunk', isKeyOptional: true } }, (request) =>
+    options.inFlight.track(uploadChunk(request, options)),
+  );
+}
+
+/** Empty: the route will refuse it. */
+function subjectOf(request: { readonly url: string }): Subject {
+  try {
+    return { fileId: fileIdOf(request) };
+  } catch {
+    return {};
+  }
+}
+
+/** @throws AppError `invalid_request` */
+function fileIdOf(request: { readonly url: string }): string {
+  return parseFileId(queryOf(request)['fileId']);
+}
+
+async function getUploadStatus(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { uploads }: ChunkRoutesOptions,
+): Promise<unknown> {
+  const fileId = fileIdOf(request);
+  request.facts = { fileId };
+  await observerOf(request).identified({ fileId });
+  forbidCaching(reply);
+  return uploadStatusBody(fileId, await uploads.status({ caller: ownOf(request), fileId }));
+}
+
+/** Chunks and their status never leave the caller's own namespace: only a finalise looks into the shared one (rule K3). */
+function ownOf(request: FastifyRequest): Caller {
+  return { ...callerOf(request), fallback: null };
+}
+
+async function uploadChunk(request: FastifyRequest, options: ChunkRoutesOptions): Promise<unknown> {
+  const { limits, metrics } = options;
+  const { boundary, feed, declaredBytes } = openForm(request, options.body);
+  const observer = observerOf(request);
+  const form = new ChunkForm(limits.maxFieldBytes, observer.marks);
+  const intake = new ChunkIntake(
+    options.intake,
+    { caller: ownOf(request), observer },
+    { feed, form, declaredBytes },
+  );
+  try {
+    const { receipt, identity } = await intake.receive(new MultipartReader(boundary, limits, form));
+    return chunkBody(identity.fileId, receipt);
+  } finally {
+    metrics.bytesReceived('uploadChunk', feed.receivedBytes);
+    request.facts = { ...form.knownIdentity, bytes: form.digest.bytes };
+  }
+}

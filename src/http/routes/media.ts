@@ -1,0 +1,285 @@
+// http/routes/media.ts: the media operations on the wire: create (finalise or direct), read.
+//
+// Videos and images are one set of routes over one life cycle; they differ by what media/platforms.ts says.
+// Must not know: how entries are stored, what surrounds the routes.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { AppError, invalidFields } from '../../core/errors.ts';
+import type { ContentSums } from '../../integrity/content-sums.ts';
+import type { StoredContent } from '../../integrity/stored-content.ts';
+import type { VerifiedReader } from '../../integrity/verified-reader.ts';
+import type { Fixtures } from '../../media/accounts.ts';
+import type { Entry } from '../../media/entry.ts';
+import { parseEntryRequest, sentFields, type EntryFields, type EntrySpec } from '../../media/entry-form.ts';
+import { requestFingerprint } from '../../media/entry-fingerprint.ts';
+import { checkContent, checkName, SNIFF_BYTES, type MediaCheck } from '../../media/media-check.ts';
+import type { EntrySource } from '../../media/entry-maker.ts';
+import type { Media } from '../../media/media.ts';
+import type { Metrics } from '../../telemetry/telemetry.ts';
+import type { FinalizedContent } from '../../uploads/finalized.ts';
+import type { Uploads } from '../../uploads/uploads.ts';
+import { EntryIntake, type DirectFile } from '../forms/entry-intake.ts';
+import {
+  boundaryIn,
+  callerOf,
+  forbidCaching,
+  isMultipart,
+  openForm,
+  operationOf,
+  type BodyRules,
+} from '../exchange.ts';
+import type { InFlight } from '../connection/in-flight.ts';
+import { MultipartReader, type FormLimits } from '../forms/multipart-reader.ts';
+import { observerOf, type BodyFacts, type Change, type DeferredChange } from '../observer.ts';
+import { addTextBodies, TEXT_BODY } from '../forms/text-body.ts';
+
+export interface MediaRoutesOptions {
+  readonly uploads: Uploads;
+  readonly media: Media;
+  readonly reader: VerifiedReader;
+  readonly fixtures: Fixtures;
+  readonly mediaCheck: MediaCheck;
+  readonly isStrict: boolean;
+  readonly maxFileBytes: number;
+  readonly body: BodyRules;
+  readonly limits: FormLimits & { readonly maxFieldBytes: number };
+  readonly metrics: Metrics;
+  readonly inFlight: InFlight;
+}
+
+const KINDS = [
+  {
+    type: 'video',
+    path: '/media/videos',
+    create: 'createVideo',
+    read: 'getVideo',
+    message: 'Video uploaded',
+  },
+  {
+    type: 'image',
+    path: '/media/images',
+    create: 'createImage',
+    read: 'getImage',
+    message: 'Image uploaded',
+  },
+] as const;
+
+export async function mediaRoutes(app: FastifyInstance, options: MediaRoutesOptions): Promise<void> {
+  app.removeAllContentTypeParsers(); // Fastify's own take plain text, and wait for a silent client for ever.
+  if (!options.isStrict) addTextBodies(app, options.body, options.limits.maxFieldBytes);
+  app.addContentTypeParser('multipart/form-data', (_request, _payload, done) => done(null));
+  // Before a client that waits for it is told to go on with its body. All others are refused when their body is opened.
+  app.addHook('onRequest', (request, _reply, done) => {
+    const isWaiting = request.headers.expect !== undefined && request.method === 'POST';
+    if (isWaiting) refuseOtherBodies(request, options.isStrict);
+    done();
+  });
+  for (const kind of KINDS) {
+    app.post(kind.path, { config: { operationId: kind.create } }, (request, reply) =>
+      options.inFlight.track(createEntry(request, reply, { ...options, kind })),
+    );
+    app.get(`${kind.path}/:id`, { config: { operationId: kind.read } }, (request, reply) =>
+      getEntry(request, reply, { ...options, kind }),
+    );
+  }
+}
+
+/** Without a Content-Type there may be no body: what is missing is named later. @throws as `boundaryIn` */
+function refuseOtherBodies({ headers }: FastifyRequest, isStrict: boolean): void {
+  const contentType = headers['content-type'] ?? '';
+  const isEmpty = headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0;
+  const isText = !isStrict && TEXT_BODY.test(contentType);
+  if (!isText && !(contentType === '' && isEmpty)) boundaryIn(contentType);
+}
+
+type KindOptions = MediaRoutesOptions & { readonly kind: (typeof KINDS)[number] };
+
+async function createEntry(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  options: KindOptions,
+): Promise<unknown> {
+  const { fields, file, body } = await readRequest(request, options);
+  const pending = new PendingFile(file);
+  try {
+    const read = parseEntryRequest(fields, options.kind.type, options.fixtures);
+    const spec: EntrySpec = { ...read, fields: sentFields(fields) };
+    refuseUnlessOne(spec, file);
+    const observer = observerOf(request);
+    await observer.identified({ fileId: spec.fileId, mediaType: options.kind.type });
+    const run = async (): ReturnType<Change<MadeEntry>['run']> => {
+      const made = await (file === null
+        ? finalize(request, { fields, spec }, options)
+        : createDirect(file, spec, options));
+      pending.keep();
+      const committed = made.isNew ? { offset: 0, bytes: made.entry.bytes } : null;
+      return { result: made, committed, mediaId: made.entry.id };
+    };
+    const { entry, isNew } = await observer.commit({ run, defer: () => pending.defer(run) }, body);
+    request.facts = { mediaId: entry.id, fileId: entry.spec.fileId };
+    reply.code(isNew ? 201 : 200);
+    forbidCaching(reply);
+    return { success: true, data: options.media.view(entry), message: options.kind.message };
+  } finally {
+    await pending.discard();
+  }
+}
+
+interface MadeEntry {
+  readonly entry: Entry;
+  readonly isNew: boolean;
+}
+
+/** The bytes of a direct upload until they are an entry's: discarded unless somebody keeps them. */
+class PendingFile {
+  #file: DirectFile | null;
+
+  constructor(file: DirectFile | null) {
+    this.#file = file;
+  }
+
+  keep(): void {
+    this.#file = null;
+  }
+
+  /** The change will be made later, or dropped, by who takes it. */
+  defer(run: DeferredChange['run']): DeferredChange {
+    const late = new PendingFile(this.#file);
+    this.keep();
+    // What cannot be discarded is collected: no ledger speaks of it (rule C15).
+    const drop = (): Promise<void> => late.discard().catch(() => undefined);
+    return {
+      drop,
+      run: async () => {
+        try {
+          const made = await run();
+          late.keep();
+          return made;
+        } catch {
+          return null; // The client has its answer: that the entry could not be made late is what it was told.
+        } finally {
+          await drop();
+        }
+      },
+    };
+  }
+
+  async discard(): Promise<void> {
+    await this.#file?.upload.discard();
+  }
+}
+
+interface EntryRequest {
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly file: DirectFile | null;
+  readonly body: BodyFacts;
+}
+
+async function readRequest(request: FastifyRequest, options: KindOptions): Promise<EntryRequest> {
+  if (!isMultipart(request.headers['content-type'] ?? '')) {
+    const receivedBytes = Number(request.headers['content-length'] ?? 0);
+    return { fields: bodyFields(request.body), file: null, body: { receivedBytes, fileBytes: 0, parts: [] } };
+  }
+  const { boundary, feed } = openForm(request, options.body);
+  const intake = new EntryIntake({
+    maxFieldBytes: options.limits.maxFieldBytes,
+    maxFileBytes: options.maxFileBytes,
+    openDirect: () => options.media.openDirect(callerOf(request).namespace),
+    observer: observerOf(request),
+  });
+  try {
+    const form = await intake.receive(new MultipartReader(boundary, options.limits, intake), feed);
+    return { ...form, fields: Object.fromEntries(form.fields) };
+  } finally {
+    options.metrics.bytesReceived(operationOf(request), feed.receivedBytes);
+  }
+}
+
+function bodyFields(body: unknown): Readonly<Record<string, unknown>> {
+  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return { ...body };
+  throw new AppError('malformed_json', 'the body is not a JSON object with the fields of an entry');
+}
+
+/** Rule F2. @throws AppError `invalid_request` */
+function refuseUnlessOne(spec: EntrySpec, file: DirectFile | null): void {
+  if (file === null && spec.fileId === undefined) {
+    throw invalidFields([
+      { field: 'fileId', message: 'missing; send the fileId of a complete upload, or a file' },
+    ]);
+  }
+  if (file !== null && spec.fileId !== undefined) {
+    throw invalidFields([{ field: 'fileId', message: 'sent together with a file; send one of them' }]);
+  }
+}
+
+async function finalize(
+  request: FastifyRequest,
+  { fields, spec }: { fields: EntryFields; spec: EntrySpec },
+  { uploads, media, mediaCheck, reader, fixtures }: KindOptions,
+): Promise<MadeEntry> {
+  const ref = { caller: callerOf(request), fileId: spec.fileId ?? '' };
+  const check = async (content: SniffedContent): Promise<void> => {
+    if (mediaCheck === 'content') await checkContent(spec.type, await headOf(reader, content));
+  };
+  const asked = { fingerprint: requestFingerprint(fields, spec.type, fixtures), spec: { ...spec }, check };
+  const finalized = await uploads.finalize(ref, asked);
+  return { entry: await media.ensure(sourceOf(finalized)), isNew: finalized.isNew };
+}
+
+/** What the entry of a finalised upload is made of. */
+export function sourceOf({
+  finalization,
+  place,
+  extents,
+  bytes,
+  sums,
+  isNew = false,
+}: FinalizedContent & { readonly isNew?: boolean }): EntrySource {
+  const { mediaId, namespace, at, entryAt = at } = finalization;
+  // The ledger gives back what `finalize` above put in.
+  const spec = finalization.spec as unknown as EntrySpec;
+  return { mediaId, namespace, spec, at: entryAt, bytes, extents, sums, from: place, isNew };
+}
+
+async function createDirect(
+  file: DirectFile,
+  spec: EntrySpec,
+  { media, mediaCheck, reader }: KindOptions,
+): Promise<MadeEntry> {
+  if (mediaCheck !== 'off') checkName(spec.type, file.filename);
+  if (mediaCheck === 'content') {
+    const extents = await file.upload.sync();
+    const { place, sums } = file.upload;
+    await checkContent(spec.type, await headOf(reader, { place, extents, sums }));
+  }
+  return { entry: await media.createDirect(file.upload, spec), isNew: true };
+}
+
+type SniffedContent = Pick<StoredContent, 'place' | 'extents'> & { readonly sums: ContentSums };
+
+/** The first bytes; a chunk that is whole in them is held against its CRC-32 (rule D5). */
+async function headOf(reader: VerifiedReader, content: SniffedContent): Promise<Buffer> {
+  const { bytes } = content.sums;
+  const whole = { ...content, bytes, currentSize: bytes, life: '' };
+  const pieces: Buffer[] = [];
+  const range = { start: 0, length: SNIFF_BYTES };
+  for await (const piece of reader.read(() => Promise.resolve(whole), range)) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
+
+async function getEntry(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  options: KindOptions,
+): Promise<unknown> {
+  const { id } = request.params as { id: string };
+  await observerOf(request).identified({ mediaType: options.kind.type });
+  const stored = await options.media.find(callerOf(request).namespace, id);
+  if (stored?.entry.spec.type !== options.kind.type) {
+    throw new AppError(
+      'media_not_found',
+      `no ${options.kind.type} ${JSON.stringify(id.slice(0, 80))} for this API key; check the id and the key that created it`,
+    );
+  }
+  forbidCaching(reply);
+  return { success: true, data: options.media.view(stored.entry) };
+}

@@ -1,0 +1,76 @@
+// lifecycle/restore.ts: what a journal file tells of the processes before this one, put where it belongs: exchanges, rules with their counters,
+// attempts.
+//
+// Promises: a rule that was armed over the admin plane is armed again, and one of `--rules` goes on counting as long as the file
+// has it as it was; what cannot be armed any more is logged and left out.
+// Must not know: the file.
+import type { Logger } from 'pino';
+import { attemptSubject } from '../exchange/attempt-subject.ts';
+import { AppError } from '../core/errors.ts';
+import { EVERYBODY, type RuleBook } from '../faults/rule-book.ts';
+import type { RuleState } from '../faults/rule-set.ts';
+import { parseRules, type Rule } from '../faults/rules.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { Past } from '../journal/journal-lines.ts';
+
+interface Restoring {
+  readonly past: Past;
+  readonly rules: RuleBook;
+  readonly journal: Journal;
+  /** Of `--rules`: armed here, in the place of those of the file before. */
+  readonly armed: readonly Rule[];
+  readonly crashRefusal: string | null;
+  readonly logger: Logger;
+}
+
+/** As it is in the file: whether `--rules` armed it. */
+export type KeptRule = RuleState & { readonly isOfFile: boolean };
+
+export function restore(restoring: Restoring): void {
+  const { past, journal } = restoring;
+  journal.restore(past);
+  restoreRulesOfFile(restoring);
+  for (const [namespace, states] of past.rules)
+    for (const state of states as readonly KeptRule[])
+      if (!state.isOfFile) restoreRule(namespace, state, restoring);
+  restoreAttempts(restoring);
+}
+
+function restoreRulesOfFile({ past, rules, armed }: Restoring): void {
+  const kept = (past.rules.get(EVERYBODY) ?? []) as readonly KeptRule[];
+  for (const rule of armed) {
+    const state = kept.find(({ isOfFile, given }) => isOfFile && isSame(given, rule.given));
+    if (state === undefined) rules.add(EVERYBODY, [rule]);
+    else rules.rulesOf(EVERYBODY).restore(rule, state);
+  }
+}
+
+function restoreRule(namespace: string, state: KeptRule, { rules, crashRefusal, logger }: Restoring): void {
+  const rule = ruleOf(state, crashRefusal, logger);
+  if (rule === null || rules.get(namespace, rule.id) !== null) return;
+  rules.rulesOf(namespace).restore(rule, state);
+}
+
+function restoreAttempts({ past, rules }: Restoring): void {
+  for (const { namespace, operation, upload, path } of past.exchanges) {
+    if (upload === null || upload.attempt === null) continue;
+    rules.rememberAttempt(namespace, attemptSubject(operation, upload, path), upload.attempt);
+  }
+}
+
+function isSame(one: Rule['given'], other: Rule['given']): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}
+
+function ruleOf({ given }: KeptRule, crashRefusal: string | null, logger: Logger): Rule | null {
+  try {
+    return parseRules(given, () => 'rule', { crashRefusal })[0] ?? null;
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    logger.warn(
+      { ruleId: given['id'], reason: error.message },
+      'a rule of the journal file cannot be armed again',
+    );
+    return null;
+  }
+}

@@ -1,0 +1,255 @@
+// storage/disk/bytes.ts: the Bytes port on a local disk: a folder per place, a file per segment.
+//
+// Promises: bytes are written where they stay (no copy, ever: rules F7, C10); every move is a rename inside one
+// filesystem; with `fsync`, data and names are on the disk when `sync` or `move` resolves (D1).
+// Must not know: what the bytes are. Which of them count is the ledger's word.
+import { fdatasync } from 'node:fs';
+import { rename } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Bytes, Extent, StorageKey, Spool } from '../../uploads/ports.ts';
+import { DiskFolders } from './folders.ts';
+import { endsOf, sliceExtents } from '../extents.ts';
+import { DiskSpool } from './spool.ts';
+import { FileWrites } from './file-writes.ts';
+import { rm, truncate } from '../files.ts';
+import { OpenFiles } from './open-files.ts';
+import { isMovedByCopy, moveByCopy } from './layered-move.ts';
+import { folderBytes, readExtent, segmentsIn, sizesOf } from './segment-files.ts';
+import { isAcrossLayers, isTaken } from './system-errors.ts';
+import {
+  asDamage,
+  entriesOf,
+  FOLDERS_OF_A_PLACE,
+  makeFolders,
+  modifiedAt,
+  modifiedAtIfKnown,
+  placePath,
+  placesIn,
+  syncFolder,
+  type DiskNotes,
+  type Durability,
+} from './paths.ts';
+
+const fdatasyncFd = promisify(fdatasync);
+const KINDS: readonly StorageKey['kind'][] = ['uploads', 'media'];
+
+export interface DiskBytesOptions {
+  /** Holds the places. */
+  readonly root: string;
+  /** Holds the spools: on the same filesystem as `root`, or adopting one could not be a move. */
+  readonly spoolRoot: string;
+  readonly durability: Durability;
+  readonly maxOpenFiles: number;
+  readonly notes: DiskNotes;
+}
+
+export class DiskBytes implements Bytes {
+  readonly #options: DiskBytesOptions;
+  readonly #files: OpenFiles;
+  readonly #writes = new FileWrites();
+  /** Segments made and not synced yet: their names must be, too. */
+  readonly #unsyncedNames = new Set<string>();
+  readonly #folders: DiskFolders;
+  readonly #paths = new WeakMap<StorageKey, string>();
+  #spools = 0;
+
+  constructor(options: DiskBytesOptions) {
+    this.#options = options;
+    this.#files = new OpenFiles(options.maxOpenFiles, options.notes.onCloseError);
+    this.#folders = new DiskFolders(dirname(options.root), options.durability);
+  }
+
+  /** Empties the spool folder: what an earlier process left there belongs to nobody. */
+  async start(): Promise<void> {
+    const { spoolRoot } = this.#options;
+    // Emptied, not made anew: on a full disk there may be no room for another.
+    await makeFolders(spoolRoot);
+    for await (const { name } of entriesOf(spoolRoot))
+      await rm(join(spoolRoot, name), { recursive: true, force: true });
+  }
+
+  close(): Promise<void> {
+    return this.#files.closeAll();
+  }
+
+  async write(
+    place: StorageKey,
+    at: { segment: string; offset: number },
+    buffers: readonly Buffer[],
+  ): Promise<void> {
+    const path = this.#segmentPath(place, at.segment);
+    const isNew = !this.#files.has(path) && !(await exists(path));
+    if (isNew) await this.#prepareNew(path);
+    await this.#files.use(path, isNew, (fd) => this.#writes.all(fd, buffers, at.offset));
+  }
+
+  async sync(place: StorageKey, segment: string): Promise<void> {
+    const path = this.#segmentPath(place, segment);
+    if (this.#options.durability === 'none') return this.#files.settle(path);
+    await this.#files.settle(path, (fd) => fdatasyncFd(fd));
+    if (!this.#unsyncedNames.has(path)) return;
+    await syncFolder(dirname(path));
+    this.#unsyncedNames.delete(path);
+  }
+
+  async spool(): Promise<Spool> {
+    this.#spools += 1;
+    return new DiskSpool(join(this.#options.spoolRoot, String(this.#spools)), this.#files, this.#writes);
+  }
+
+  async adopt(spool: Spool, place: StorageKey, segment: string): Promise<void> {
+    if (!(spool instanceof DiskSpool)) throw new Error('this spool is of another storage');
+    const path = this.#segmentPath(place, segment);
+    await this.#prepareNew(path);
+    await spool.moveTo(path);
+  }
+
+  async reconcile(
+    place: StorageKey,
+    extents: readonly Extent[],
+  ): Promise<{ strayBytes: number; missing: string[] }> {
+    const expected = endsOf(extents);
+    const sizes = await this.sizes(place);
+    const missing = [...expected].filter(([segment, bytes]) => (sizes.get(segment) ?? -1) < bytes);
+    if (missing.length > 0) return { strayBytes: 0, missing: missing.map(([segment]) => segment) };
+    let strayBytes = 0;
+    for (const [segment, bytes] of sizes) {
+      const kept = expected.get(segment);
+      if (kept === bytes) continue;
+      strayBytes += bytes - (kept ?? 0);
+      const path = this.#segmentPath(place, segment);
+      const cutting = kept === undefined ? rm(path, { force: true }) : truncate(path, kept);
+      await cutting.catch((error: unknown) => {
+        throw asDamage(error, place, 'removed');
+      });
+    }
+    return { strayBytes, missing: [] };
+  }
+
+  async sizes(place: StorageKey, only?: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const folder = this.#folder(place);
+    try {
+      return await sizesOf(folder, new Set(only ?? (await segmentsIn(folder))));
+    } catch (error) {
+      throw asDamage(error, place);
+    }
+  }
+
+  async truncate(place: StorageKey, segment: string, bytes: number): Promise<void> {
+    const path = this.#segmentPath(place, segment);
+    if (bytes > 0) {
+      await truncate(path, bytes);
+      return this.#files.forget(path);
+    }
+    await this.#files.close(path).catch(this.#options.notes.onCloseError);
+    await rm(path, { force: true });
+    this.#files.forget(path);
+    this.#unsyncedNames.delete(path); // Not before: what could not be removed is written again, and its name is not durable yet.
+  }
+
+  async move(from: StorageKey, to: StorageKey): Promise<boolean> {
+    const source = this.#folder(from);
+    const target = this.#folder(to);
+    await this.release(from);
+    const isMoved = !(await exists(source));
+    if (isMoved && !(await exists(target))) return true;
+    const move = async (): Promise<boolean> => isMoved || this.#moved(source, target);
+    if (!(await this.#folders.putInto(dirname(target), move))) return false;
+    this.#folders.forget(source);
+    if (this.#options.durability === 'none') return true;
+    // Also when it was moved before: by a process, perhaps, that did not live to sync it. The old name goes with the new one
+    // or stays, and then it is nobody's: a ledger says that the bytes are an entry's.
+    await syncFolder(dirname(target));
+    return true;
+  }
+
+  /** False, and nothing is done: the target holds something. An empty folder is replaced. */
+  async #moved(source: string, target: string): Promise<boolean> {
+    const byCopy = async (): Promise<boolean> => {
+      const aside = join(this.#options.spoolRoot, `move-${basename(target)}`);
+      const isDone = await moveByCopy({ source, target, aside, durability: this.#options.durability });
+      if (isDone) this.#options.notes.onCopied(target);
+      return isDone;
+    };
+    try {
+      await rename(source, target);
+      return true;
+    } catch (error) {
+      if (isAcrossLayers(error)) return byCopy();
+      if (isTaken(error)) return (await isMovedByCopy(source, target)) && byCopy();
+      throw error;
+    }
+  }
+
+  async remove(place: StorageKey): Promise<void> {
+    const folder = this.#folder(place);
+    await this.release(place);
+    await rm(folder, { recursive: true, force: true }).catch((error: unknown) => {
+      throw asDamage(error, place, 'removed');
+    });
+    for (const path of this.#unsyncedNames) if (dirname(path) === folder) this.#unsyncedNames.delete(path);
+    this.#folders.forget(folder);
+  }
+
+  /** A file that says on closing that something is wrong is closed all the same, and what counts of it was synced before. */
+  async release(place: StorageKey): Promise<void> {
+    await this.#files.closeFolder(this.#folder(place)).catch(this.#options.notes.onCloseError);
+  }
+
+  async *read(
+    place: StorageKey,
+    extents: readonly Extent[],
+    range?: { start: number; length: number },
+  ): AsyncIterable<Buffer> {
+    try {
+      for (const extent of sliceExtents(extents, range))
+        yield* readExtent(this.#segmentPath(place, extent.segment), extent);
+    } catch (error) {
+      throw asDamage(error, place);
+    }
+  }
+
+  async *list(kind: StorageKey['kind']): AsyncIterable<{ place: StorageKey; modifiedAt: number }> {
+    const { root, notes } = this.#options;
+    const report = notes.onSkipped;
+    for await (const { place, path } of placesIn({ root, kind, suffix: '', report })) {
+      const at = await modifiedAtIfKnown(path, report);
+      if (at !== undefined) yield { place, modifiedAt: at };
+    }
+  }
+
+  async usage(namespace?: string): Promise<number> {
+    const { root, spoolRoot, notes } = this.#options;
+    const parts =
+      namespace === undefined ? [root, spoolRoot] : KINDS.map((kind) => join(root, kind, namespace));
+    let bytes = 0;
+    for (const part of parts) bytes += await folderBytes(part, notes.onSkipped);
+    return bytes;
+  }
+
+  /** Removes the folders of namespaces that hold nothing any more. */
+  tidy(): Promise<void> {
+    return this.#folders.tidy(this.#options.root, FOLDERS_OF_A_PLACE);
+  }
+
+  #segmentPath(place: StorageKey, segment: string): string {
+    return `${this.#folder(place)}/${segment}`;
+  }
+
+  /** Of an open upload it is asked for several times a chunk. */
+  #folder(place: StorageKey): string {
+    const known = this.#paths.get(place) ?? placePath(this.#options.root, place);
+    this.#paths.set(place, known);
+    return known;
+  }
+
+  async #prepareNew(path: string): Promise<void> {
+    await this.#folders.ensure(dirname(path));
+    if (this.#options.durability === 'fsync') this.#unsyncedNames.add(path);
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await modifiedAt(path)) !== undefined;
+}

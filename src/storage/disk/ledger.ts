@@ -1,0 +1,246 @@
+// storage/disk/ledger.ts: the Ledgers port on a local disk: one append-only text file per upload or entry.
+//
+// What is in it: ledger-lines.ts. A write that never finished is dropped and reported as torn. Damage is refused: the file stays
+// as it is, and every other ledger goes on (rule D2).
+//
+// Promises: an append is whole or not at all (ledger-file.ts); with `fsync` it is synced, and so is the name of a new file (D1).
+// A ledger that is refused is not there; one that could not be withdrawn is withdrawn before it is opened or made again.
+import { fdatasync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import { InDoubt } from '../../core/errors.ts';
+import type { Ledger, Ledgers, OpenedLedger, StorageKey } from '../../uploads/ports.ts';
+import {
+  asDamage,
+  FOLDERS_OF_A_PLACE,
+  modifiedAtIfKnown,
+  placePath,
+  placesIn,
+  syncFolder,
+  type DiskNotes,
+  type Durability,
+  type ReportSkipped,
+} from './paths.ts';
+import { DiskFolders } from './folders.ts';
+import { FileWrites } from './file-writes.ts';
+import { open, rm } from '../files.ts';
+import { LedgerFile, type LedgerOwner } from './ledger-file.ts';
+import { readLines, type LedgerEnd } from './ledger-lines.ts';
+import { LedgerUndos } from './ledger-undos.ts';
+import { asDoubt, isAbsent, isTaken } from './system-errors.ts';
+
+const fdatasyncFd = promisify(fdatasync);
+
+const EMPTY: LedgerEnd = { bytes: 0, lines: 0, lastLineAt: 0 };
+
+interface DiskLedgersOptions extends Partial<Omit<DiskNotes, 'onCopied'>> {
+  readonly owner?: LedgerOwner;
+}
+
+/** Of tests, that own the folder without a lock. */
+const NOBODY_ELSE: LedgerOwner = { isLost: false, confirm: () => undefined };
+
+export class DiskLedgers implements Ledgers {
+  readonly #root: string;
+  readonly #durability: Durability;
+  readonly #onCloseError: DiskNotes['onCloseError'];
+  readonly #writes = new FileWrites();
+  readonly #folders: DiskFolders;
+  readonly #undos: LedgerUndos;
+  /** Ledgers whose content is durable, since this process made it, or synced it when it was read. */
+  readonly #durable = new Set<string>();
+  readonly #owner: LedgerOwner;
+
+  readonly #report: ReportSkipped;
+
+  constructor(root: string, durability: Durability, notes: DiskLedgersOptions = {}) {
+    this.#root = root;
+    this.#durability = durability;
+    this.#onCloseError = notes.onCloseError ?? ((): void => undefined);
+    this.#owner = notes.owner ?? NOBODY_ELSE;
+    this.#report = notes.onSkipped ?? ((): void => undefined);
+    this.#folders = new DiskFolders(dirname(root), durability);
+    this.#undos = new LedgerUndos(durability);
+  }
+
+  async open(place: StorageKey): Promise<OpenedLedger | null> {
+    try {
+      return await this.#open(place);
+    } catch (error) {
+      throw asDamage(error, place);
+    }
+  }
+
+  async #open(place: StorageKey): Promise<OpenedLedger | null> {
+    const path = this.#path(place);
+    await this.#undos.settle(path);
+    const file = await openFile(path);
+    if (file === null) {
+      await this.#settleFound(path); // Removed, perhaps, by a process that did not live to sync it; its bytes go next.
+      return null;
+    }
+    try {
+      // By the one descriptor: somebody may remove the file meanwhile.
+      const content = await file.readFile();
+      const { records, end } = readLines(content, place);
+      const torn = content.length - end.bytes;
+      if (torn > 0) {
+        await file.truncate(end.bytes);
+        this.#durable.delete(path);
+      }
+      if (records.length === 0) {
+        await rm(path, { force: true }); // The very first write never finished: there is no such ledger.
+        await this.#close(file);
+        return null;
+      }
+      await this.#settleRead(path, file);
+      const ledger = this.#ledgerOf(file, path, end);
+      return torn > 0 ? { ledger, records, torn: { bytes: torn } } : { ledger, records };
+    } catch (error) {
+      await this.#close(file);
+      throw error;
+    }
+  }
+
+  async create(place: StorageKey, records: readonly object[]): Promise<Ledger> {
+    const path = this.#path(place);
+    await this.#undos.settle(path);
+    let file: FileHandle | null = null;
+    try {
+      file = await this.#createFile(path);
+      const ledger = this.#ledgerOf(file, path, EMPTY);
+      await ledger.append(records);
+      await this.#syncName(path);
+      this.#rememberDurable(path);
+      return ledger;
+    } catch (error) {
+      if (file === null && isTaken(error)) throw error;
+      throw await this.#withdrawn(path, file, error);
+    }
+  }
+
+  /** The refusal of a ledger that could not be made: it is not there any more, unless the refusal is InDoubt. */
+  async #withdrawn(path: string, file: FileHandle | null, cause: unknown): Promise<unknown> {
+    if (this.#owner.isLost) {
+      await file?.close().catch(this.#onCloseError);
+      return cause; // What is at that path is the new owner's.
+    }
+    this.#undos.remember(path, 0, file === null);
+    await this.#undos.settle(path).catch(() => undefined); // It stays remembered.
+    if (file !== null) await this.#close(file);
+    const why = cause instanceof InDoubt ? cause.cause : cause;
+    return this.#undos.isInDoubt(path) ? asDoubt(why) : why;
+  }
+
+  async remove(place: StorageKey): Promise<void> {
+    const path = this.#path(place);
+    this.#durable.delete(path);
+    const removing = this.#folders.holding(dirname(path), async () => {
+      await rm(path, { force: true });
+      this.#undos.forget(path);
+      // A ledger that comes back without its bytes, which are removed after it, would be damage.
+      await this.#syncName(path).catch(unlessAbsent);
+    });
+    await removing.catch((error: unknown) => {
+      throw asDamage(error, place, 'removed');
+    });
+  }
+
+  async *list(kind: StorageKey['kind'], namespace?: string): AsyncIterable<{ place: StorageKey; modifiedAt: number }> {
+    const places = { root: this.#root, kind, namespace, suffix: '.log', report: this.#report } as const;
+    for await (const { place, path } of placesIn(places)) {
+      const at = await modifiedAtIfKnown(path, this.#report);
+      if (at !== undefined) yield { place, modifiedAt: at };
+    }
+  }
+
+  /** Removes the folders of namespaces that hold nothing any more, and what could not be withdrawn before. */
+  async tidy(): Promise<void> {
+    await this.#undos.settleAll();
+    await this.#folders.tidy(this.#root, FOLDERS_OF_A_PLACE);
+  }
+
+  /** What could not be withdrawn is tried once more: the next process would take it for what it says. */
+  async close(): Promise<void> {
+    if (!this.#owner.isLost) await this.#undos.settleAll();
+  }
+
+  #ledgerOf(file: FileHandle, path: string, end: LedgerEnd): LedgerFile {
+    return new LedgerFile(file, end, {
+      durability: this.#durability,
+      writes: this.#writes,
+      owner: this.#owner,
+      onCloseError: this.#onCloseError,
+      onStuck: (bytes) => this.#undos.remember(path, bytes),
+    });
+  }
+
+  async #close(file: FileHandle): Promise<void> {
+    await file.close().catch(this.#onCloseError);
+  }
+
+  #path(place: StorageKey): string {
+    return `${placePath(this.#root, place)}.log`;
+  }
+
+  /** Most ledgers are made in a folder that is there: it is made only when the file cannot be. */
+  async #createFile(path: string): Promise<FileHandle> {
+    try {
+      return await open(path, 'wx');
+    } catch (error) {
+      if (!isAbsent(error)) throw error;
+      return this.#folders.putInto(dirname(path), () => open(path, 'wx'));
+    }
+  }
+
+  /** What was read is durable when this resolves: it may be of a process that wrote it and did not live to sync it. */
+  async #settleRead(path: string, file: FileHandle): Promise<void> {
+    if (this.#durability === 'none') return;
+    if (!this.#durable.has(path)) {
+      await fdatasyncFd(file.fd);
+      this.#rememberDurable(path);
+    }
+    await this.#settleFound(path);
+  }
+
+  /** One that is forgotten is synced once more than it needs to be. */
+  #rememberDurable(path: string): void {
+    if (this.#durability === 'none') return;
+    if (this.#durable.size >= MAX_DURABLE) this.#durable.clear();
+    this.#durable.add(path);
+  }
+
+  async #settleFound(path: string): Promise<void> {
+    const folder = dirname(path);
+    await this.#folders.holding(folder, () => this.#folders.settleFound(folder)).catch(unlessAbsent);
+  }
+
+  async #syncName(path: string): Promise<void> {
+    if (this.#durability === 'none') return;
+    const folder = dirname(path);
+    try {
+      await syncFolder(folder);
+      await this.#folders.settle(folder);
+    } catch (error) {
+      this.#folders.forgetFound(folder);
+      throw error;
+    }
+  }
+}
+
+/** No such folder: there never was a ledger in it, or it was synced without one and removed. */
+function unlessAbsent(error: unknown): void {
+  if (!isAbsent(error)) throw error;
+}
+
+/** For reading and writing. Null: it is not there. */
+async function openFile(path: string): Promise<FileHandle | null> {
+  return open(path, 'r+').catch((error: unknown) => {
+    if (isAbsent(error)) return null;
+    throw error;
+  });
+}
+
+/** Of 100 bytes each. */
+const MAX_DURABLE = 20_000;

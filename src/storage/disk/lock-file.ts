@@ -1,0 +1,95 @@
+// storage/disk/lock-file.ts: the lock of a data folder as it is found, and what a person is told of it.
+//
+// Promises: a lock that cannot be read, or names nobody, is told as that.
+// Must not know: who is alive, what is done about it.
+import { dirname } from 'node:path';
+import { open } from '../files.ts';
+import { fileIdOf, parseHolder, type Holder } from './lock-holder.ts';
+import type { LockTimes, Sign } from './lock-watch.ts';
+import { isAbsent, systemErrorName } from './system-errors.ts';
+
+/** The folder is in use, or may be. The message names the holder and says what to do. */
+export class FolderInUse extends Error {
+  override readonly name = 'FolderInUse';
+}
+
+export interface FoundLock extends Sign {
+  readonly path: string;
+  /** Null: what is in the file names nobody. */
+  readonly holder: Holder | null;
+}
+
+/** A lock that nobody may hold any more: watching it longer tells. */
+export class Undecided extends Error {
+  override readonly name = 'Undecided';
+  readonly found: FoundLock;
+  readonly stillMs: number;
+
+  constructor(found: FoundLock, stillMs: number) {
+    super('the lock is being watched');
+    this.found = found;
+    this.stillMs = stillMs;
+  }
+}
+
+/** Null: there is none. @throws FolderInUse when it cannot be read: nobody knows whose it is */
+export async function readLock(path: string): Promise<FoundLock | null> {
+  try {
+    // Opened anew each time: a network filesystem looks at the server then, and not into its cache.
+    const file = await open(path, 'r');
+    try {
+      const stats = await file.stat();
+      const text = await file.readFile('utf8');
+      const holder = parseHolder(text);
+      return { path, text, holder, file: fileIdOf(stats), touchedMs: stats.mtimeMs };
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (isAbsent(error)) return null;
+    const name = systemErrorName(error);
+    if (name === null) throw error;
+    throw new FolderInUse(
+      `${path}, which says who uses the data folder, cannot be read (${name}); ` +
+        'make it readable for this user, remove it if no server runs on the folder, or take another --data-dir',
+    );
+  }
+}
+
+export function inUse(path: string, { pid, host, since }: Holder): FolderInUse {
+  return new FolderInUse(
+    `the data folder ${dirname(path)} is in use by process ${pid} on ${host} since ${since}; ` +
+      'stop it, or start this server with another --data-dir',
+  );
+}
+
+function whoseLock(path: string, { holder }: FoundLock): string {
+  const folder = `the data folder ${dirname(path)}`;
+  if (holder === null) return `${folder} has a lock that names nobody (${path})`;
+  const { pid, host, since } = holder;
+  return `${folder} was locked by process ${pid} on ${host} since ${since}, which cannot be looked up from here`;
+}
+
+export function waitingFor(path: string, found: FoundLock, times: LockTimes): string {
+  const neededMs = found.holder === null ? times.namelessMs : times.takeoverMs;
+  return `${whoseLock(path, found)}; the lock is taken over when it does not move for ${neededMs / 1_000} s`;
+}
+
+/** @param reason for which our own lock could not be removed */
+export function leftBehind(path: string, reason: unknown): string {
+  const why = reason instanceof Error ? reason.message : String(reason);
+  return (
+    `the data folder ${dirname(path)} is not used any more, but its lock could not be removed (${why}); ` +
+    'another process can have it when this one has ended'
+  );
+}
+
+export function gaveUp(path: string, { found, stillMs }: Undecided, times: LockTimes): FolderInUse {
+  const neededMs = found.holder === null ? times.namelessMs : times.takeoverMs;
+  const neededSeconds = Math.ceil((neededMs + times.beatMs) / 1_000);
+  return new FolderInUse(
+    `${whoseLock(path, found)}; it did not move for ${Math.round(stillMs / 100) / 10} s, which is too short to tell that nobody holds it. ` +
+      `Start with --wait-for-lock ${neededSeconds}s or more: the lock is taken over when it does not move for ${neededMs / 1_000} s. ` +
+      'Or start this server with another --data-dir',
+  );
+}

@@ -1,0 +1,187 @@
+// storage/disk/paths.ts: the folder of a disk storage, and the few things that both of its ports do with paths.
+//
+//   <data>/lock                                        who owns the folder (folder-lock.ts)
+//   <data>/format                                      what is in it (disk.ts)
+//   <data>/ledgers/<kind>/<namespace>/<ab>/<name>.log  a ledger (ledger-lines.ts)
+//   <data>/bytes/<kind>/<namespace>/<ab>/<name>/<segment>   its bytes (disk-bytes.ts)
+//   <data>/spool/<n>                                   bytes whose owner is not known yet; emptied at start
+//   <data>/reserve/<n>                                  room to start in when the disk is full (reserve.ts)
+//
+// Promises: every name in a path is ours (a hash, an id, `public` or `ns_…`). What else lies in the folder, and what of it cannot
+// be read, is told (`onSkipped`), left alone, and keeps nobody from seeing the rest (rule D5).
+import { lstat, mkdir, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Dirent, Stats } from 'node:fs';
+import { damage } from '../../core/errors.ts';
+import type { StorageKey } from '../../uploads/ports.ts';
+import { isAbsent, isTaken, nameIfOfOneFile } from './system-errors.ts';
+import { open, opendir } from '../files.ts';
+
+export type Durability = 'fsync' | 'none';
+
+/** What is worth a line of the log, and no reason to refuse anything. */
+export interface DiskNotes {
+  readonly onCloseError: (error: unknown) => void;
+  /** Bytes could not be moved and were copied (rule F7). @param path where they are now */
+  readonly onCopied: (path: string) => void;
+  /** Something in the folder is not the server's, or cannot be read, and is left alone (rule D5). */
+  readonly onSkipped: ReportSkipped;
+}
+
+/** `<namespace>/<ab>/<name>`: spread, because a folder with 100,000 names is slow to list. */
+export function placePath(root: string, place: StorageKey): string {
+  return join(root, place.kind, place.namespace, place.name.slice(0, 2), place.name);
+}
+
+/** Kind, namespace, `<ab>`: the folders that stay when their last place is gone. */
+export const FOLDERS_OF_A_PLACE = 3;
+
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/**
+ * Makes the folder and those above it that are not there, but neither `root` nor one above it. By hand: Node's own says "no such
+ * file" when the disk is full or read-only, and never returns when its root is gone.
+ * @returns the uppermost folder that was made
+ */
+export async function makeFolders(
+  path: string,
+  { root = '', mode = 0o777 }: { root?: string; mode?: number } = {},
+): Promise<string | undefined> {
+  const make = async (): Promise<string | undefined> => {
+    try {
+      await mkdir(path, mode);
+      return path;
+    } catch (error) {
+      if (isTaken(error)) return undefined;
+      throw error;
+    }
+  };
+  try {
+    return await make();
+  } catch (error) {
+    const above = dirname(path);
+    if (!isAbsent(error) || above === root || above === path) throw error;
+    const first = await makeFolders(above, { root, mode });
+    const own = await make();
+    return first ?? own;
+  }
+}
+
+/** What of one place cannot be read, or removed, is damage of that place (rule D5); every other error is as it was. */
+export function asDamage(error: unknown, place: StorageKey, done: 'read' | 'removed' = 'read'): unknown {
+  const systemError = nameIfOfOneFile(error);
+  if (systemError === null) return error;
+  return damage(
+    place,
+    `a file of this upload or entry cannot be ${done} (${systemError}); see to its permissions or its disk, ` +
+      'restore the data folder from a backup, or delete it and send it again',
+    { problem: 'unreadable', systemError },
+  );
+}
+
+/** Is told of what is left alone: where, and what is the matter with it. */
+export type ReportSkipped = (path: string, problem: string) => void;
+
+const NOT_OURS = 'it is none of the files of this server, and is left alone';
+
+/** Entries of a folder; none when there is no such folder. */
+export async function* entriesOf(path: string): AsyncIterable<Dirent> {
+  const folder = await opendir(path).catch((error: unknown) => {
+    if (isAbsent(error)) return null;
+    throw error;
+  });
+  if (folder !== null) yield* folder;
+}
+
+/** As `entriesOf`. A folder that cannot be read is reported, and has none. */
+async function* readableEntriesOf(path: string, report: ReportSkipped): AsyncIterable<Dirent> {
+  try {
+    yield* entriesOf(path);
+  } catch (error) {
+    const name = nameIfOfOneFile(error);
+    if (name === null) throw error;
+    report(path, `it cannot be read (${name})`);
+  }
+}
+
+/** The folders in it whose names are ours. */
+async function* ownFoldersIn(path: string, isOwn: RegExp, report: ReportSkipped): AsyncIterable<string> {
+  for await (const entry of readableEntriesOf(path, report)) {
+    if (entry.isDirectory() && isOwn.test(entry.name)) yield entry.name;
+    else report(join(path, entry.name), NOT_OURS);
+  }
+}
+
+const NAMESPACE = /^(public|ns_\w+)$/;
+const SHARD = /^\w{1,2}$/;
+
+export interface Places {
+  readonly root: string;
+  readonly kind: StorageKey['kind'];
+  /** Only of this one, if there is one. */
+  readonly namespace?: string | undefined;
+  /** What follows the name of a place. */
+  readonly suffix: '' | '.log';
+  readonly report: ReportSkipped;
+}
+
+/** Every file or folder that stands for a place of this kind. */
+export async function* placesIn(places: Places): AsyncIterable<{ place: StorageKey; path: string }> {
+  const { root, kind, namespace: only, report } = places;
+  const kindPath = join(root, kind);
+  for await (const namespace of ownFoldersIn(kindPath, NAMESPACE, report)) {
+    if (only !== undefined && namespace !== only) continue;
+    const namespacePath = join(kindPath, namespace);
+    for await (const shard of ownFoldersIn(namespacePath, SHARD, report)) {
+      const shardPath = join(namespacePath, shard);
+      for await (const { name, path } of namesIn(shardPath, shard, places))
+        yield { place: { kind, namespace, name }, path };
+    }
+  }
+}
+
+/** The names of places in a folder. Each begins as the folder is called. */
+async function* namesIn(
+  folder: string,
+  shard: string,
+  { suffix, report }: Places,
+): AsyncIterable<{ name: string; path: string }> {
+  for await (const entry of readableEntriesOf(folder, report)) {
+    const path = join(folder, entry.name);
+    const name = entry.name.endsWith(suffix) ? entry.name.slice(0, entry.name.length - suffix.length) : '';
+    if (name.startsWith(shard) && /^\w+$/.test(name)) yield { name, path };
+    else report(path, NOT_OURS);
+  }
+}
+
+/** Milliseconds since 1970 when the file was last written; undefined when it is gone. */
+export async function modifiedAt(path: string): Promise<number | undefined> {
+  return (await statIfThere(path))?.mtimeMs;
+}
+
+/** As `modifiedAt`; also undefined, and reported, when the system does not say. */
+export async function modifiedAtIfKnown(path: string, report: ReportSkipped): Promise<number | undefined> {
+  try {
+    return (await lstat(path)).mtimeMs;
+  } catch (error) {
+    const name = nameIfOfOneFile(error);
+    if (name === null && !isAbsent(error)) throw error;
+    if (name !== null) report(path, `it cannot be looked at (${name})`);
+    return undefined;
+  }
+}
+
+/** Undefined: it is gone. */
+export async function statIfThere(path: string): Promise<Stats | undefined> {
+  return stat(path).catch((error: unknown) => {
+    if (isAbsent(error)) return undefined;
+    throw error;
+  });
+}

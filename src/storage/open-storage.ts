@@ -1,0 +1,58 @@
+// storage/open-storage.ts: the storage that the settings ask for, and what the log is told of it.
+//
+// Must not know: what is stored.
+import type { Logger } from 'pino';
+import type { Config } from '../config/config.ts';
+import { openDiskStorage } from './disk/disk-storage.ts';
+import type { ReportSkipped } from './disk/paths.ts';
+import { createMemoryStorage } from './memory/memory-storage.ts';
+import { withQuota } from './quota.ts';
+import type { Storage } from '../uploads/ports.ts';
+
+const DEFAULT_MEMORY_QUOTA = 1024 ** 3;
+const MAX_TOLD_PATHS = 5_000;
+const COPIED = 'the bytes of an entry were copied: this filesystem cannot move them (an overlay)';
+
+interface StorageOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+}
+
+/** @throws FolderInUse; DataFolderUnusable */
+export async function openStorage({ config, logger }: StorageOptions): Promise<Storage> {
+  const isMemory = config.storage === 'memory';
+  const { dataDir, durability } = config;
+  const notes = {
+    onCloseError: noteOn(logger),
+    onCopied: (path: string) => logger.info({ path }, COPIED),
+    onSkipped: onceEach((path, problem) =>
+      logger.warn({ path, problem }, 'something in the data folder is left alone'),
+    ),
+    waitMs: config.waitForLock,
+    onWait: (message: string) => logger.warn(message),
+    onTrouble: (message: string) => logger.error(message),
+    onRecovered: (message: string) => logger.warn(message),
+    onLost: (message: string) => logger.fatal(message),
+  };
+  const storage = isMemory ? createMemoryStorage() : await openDiskStorage(dataDir, durability, notes);
+  const maxBytes = config.maxStoredBytes ?? (isMemory ? DEFAULT_MEMORY_QUOTA : undefined);
+  const { maxStoredBytesPerKey: maxBytesPerNamespace } = config;
+  if (maxBytes === undefined && maxBytesPerNamespace === undefined) return storage;
+  return { ...storage, bytes: withQuota(storage.bytes, { maxBytes, maxBytesPerNamespace }) };
+}
+
+/** Told of each path once: a folder is listed again and again. Of more than a few thousand some are told of once more. */
+function onceEach(tell: ReportSkipped): ReportSkipped {
+  const told = new Set<string>();
+  return (path, problem) => {
+    if (told.has(path)) return;
+    if (told.size >= MAX_TOLD_PATHS) told.clear();
+    told.add(path);
+    tell(path, problem);
+  };
+}
+
+/** A file that could not be closed: nothing is lost by it, but it wants a look. */
+export function noteOn(logger: Logger): (error: unknown) => void {
+  return (err) => logger.warn({ err }, 'a file could not be closed');
+}

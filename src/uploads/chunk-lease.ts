@@ -1,0 +1,144 @@
+// uploads/chunk-lease.ts: whose turn it is with a chunk.
+//
+// Promises: identical chunks in flight cost one write, and each of their senders gets an answer; a holder that goes
+// silent gives way after `takeoverMs`, so a dead socket never blocks a resume for longer (rule C12).
+// Must not know: HTTP, how uploads are opened and closed.
+import { startTimeout } from '../core/awake.ts';
+import type { ChunkRecord } from './chunk-table.ts';
+import { ChunkWriter } from './chunk-writer.ts';
+import type { OpenUpload } from './open-upload.ts';
+import type { Clock, StorageKey } from './ports.ts';
+import type { Unfinished } from './unfinished.ts';
+import {
+  compareResent,
+  decideChunk,
+  deletedMeanwhile,
+  receiptOf,
+  refuseEmpty,
+  type ChunkClaim,
+  type ChunkDigest,
+  type ChunkOrder,
+  type Receipt,
+} from './upload.ts';
+
+/** A chunk that is stored already: its bytes are only compared, never written (rules C6, C7). */
+export interface ChunkComparison {
+  readonly kind: 'compare';
+  /** Bytes of the stored chunk: one byte more, and the rest need not be read to know that it is another. */
+  readonly bytes: number;
+  /** @throws AppError `chunk_conflict` */
+  finish(sent: ChunkDigest): Receipt;
+}
+
+/** What a request may do with its bytes. `end` is called once, whatever happened, and never rejects. */
+export interface ChunkLease {
+  readonly work: ChunkWriter | ChunkComparison;
+  end(): Promise<void>;
+}
+
+export interface ClaimOptions {
+  /** Aborted when the client has gone; looked at only where there is something to wait for. */
+  readonly signal: AbortSignal;
+  /** The bytes are in a spool already. */
+  readonly isSpooled: boolean;
+  /** Milliseconds for which the client has sent nothing although it could. */
+  readonly silentMs: () => number;
+  /** When it came, where that is not now on the namespace's clock. */
+  readonly now?: () => number;
+}
+
+export interface ChunkRules {
+  readonly order: ChunkOrder;
+  readonly maxBytes: number;
+  readonly takeoverMs: number;
+  readonly clock: Clock;
+  readonly unfinished: Unfinished;
+  readonly onCompleted: (place: StorageKey) => void;
+}
+
+interface Asked {
+  readonly upload: OpenUpload;
+  readonly claim: ChunkClaim;
+  readonly fileId: string;
+  readonly release: () => void;
+}
+
+/** @throws AppError the refusals of `decideChunk`, `too_many_open_uploads`; the abort reason of the signal */
+export async function claimChunk(asked: Asked, options: ClaimOptions, rules: ChunkRules): Promise<ChunkLease> {
+  for (;;) {
+    const turn = await asked.upload.inTurn(() => Promise.resolve(tryTurn(asked, options, rules)));
+    if (turn !== null) return turn;
+    const holder = asked.upload.writers.get(asked.claim.chunkIndex);
+    if (holder === undefined) continue;
+    options.signal.throwIfAborted();
+    await holderEnds(holder, rules.takeoverMs, options.signal);
+    options.signal.throwIfAborted();
+  }
+}
+
+/** Null: another request is sending this very chunk. */
+function tryTurn(asked: Asked, options: ClaimOptions, rules: ChunkRules): ChunkLease | null {
+  const { upload, claim, fileId, release } = asked;
+  const { order, maxBytes, clock, unfinished } = rules;
+  const decision = decideChunk(upload.state, claim, order);
+  if (decision.kind === 'compare')
+    return { work: comparison(upload, claim, decision.stored), end: () => Promise.resolve(release()) };
+  if (upload.writers.has(claim.chunkIndex)) return null;
+  if (upload.state === null) unfinished.begin(upload.place);
+  // Not all of the options: a signal that is asked for has to be made.
+  const { isSpooled, silentMs, now = () => clock.now(upload.place.namespace) } = options;
+  const writer = new ChunkWriter(upload, claim, { order, maxBytes, fileId, now, isSpooled, silentMs });
+  return { work: writer, end: () => endWriter(asked, writer, rules) };
+}
+
+async function endWriter(asked: Asked, writer: ChunkWriter, rules: ChunkRules): Promise<void> {
+  const { upload, release } = asked;
+  await writer.abort(); // Does nothing after a commit.
+  if (upload.state === null && upload.writers.size === 0) rules.unfinished.remove(upload.place);
+  if (writer.receipt?.completed === true) rules.onCompleted(upload.place);
+  release();
+}
+
+function comparison(upload: OpenUpload, claim: ChunkClaim, stored: ChunkRecord): ChunkComparison {
+  const compared = upload.state;
+  return {
+    kind: 'compare',
+    bytes: stored.bytes,
+    finish(sent) {
+      refuseEmpty(claim, sent.bytes);
+      upload.refuseSpoilt();
+      const { state } = upload;
+      // Another state is that of an upload that was begun anew meanwhile: its chunks are not those that were compared.
+      if (state === null || state !== compared) throw deletedMeanwhile(claim);
+      compareResent(stored, sent);
+      return receiptOf(state, claim.chunkIndex);
+    },
+  };
+}
+
+/** Resolves when the holder has ended: by itself, or because it was silent for too long and had to. */
+async function holderEnds(holder: ChunkWriter, takeoverMs: number, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const patienceMs = Math.max(takeoverMs - holder.silentMs(), 1);
+    if (await endsWithin(holder, patienceMs, signal)) return;
+    if (holder.silentMs() >= takeoverMs && holder.giveWay()) {
+      await holder.ended;
+      return;
+    }
+  }
+}
+
+/** @throws the abort reason of the signal */
+function endsWithin(holder: ChunkWriter, ms: number, signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const timer = startTimeout(ms, () => settle(() => resolve(false)));
+    const onAbort = (): void => settle(() => reject(signal.reason));
+    const settle = (outcome: () => void): void => {
+      timer.stop();
+      signal.removeEventListener('abort', onAbort);
+      outcome();
+    };
+    signal.addEventListener('abort', onAbort);
+    void holder.ended.then(() => settle(() => resolve(true)));
+  });
+}

@@ -1,0 +1,45 @@
+// core/keyed-queue.test.ts: work under one name, one piece after the other.
+import { describe, expect, it } from 'vitest';
+import { KeyedQueue } from '../../src/core/keyed-queue.ts';
+
+describe('work under one name', () => {
+  it('begins when what was asked for before it has ended, failed or not, and each caller is told of its own', async () => {
+    const turns = new KeyedQueue();
+    const seen: string[] = [];
+    const work =
+      (name: string, isFailing = false) =>
+      async (): Promise<string> => {
+        seen.push(`${name} begins`);
+        await new Promise(setImmediate);
+        seen.push(`${name} ends`);
+        if (isFailing) throw new Error(name);
+        return name;
+      };
+    const all = [
+      turns.inTurn('a', work('1', true)),
+      turns.inTurn('a', work('2')),
+      turns.inTurn('a', work('3')),
+    ];
+    const told = await Promise.allSettled(all);
+    expect(seen).toEqual(['1 begins', '1 ends', '2 begins', '2 ends', '3 begins', '3 ends']);
+    expect(told.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled']);
+  });
+
+  it('does not wait for work under another name', async () => {
+    const turns = new KeyedQueue();
+    let goOn: () => void = () => undefined;
+    const held = turns.inTurn('a', () => new Promise<void>((resolve) => (goOn = resolve)));
+    expect(await turns.inTurn('b', () => Promise.resolve('done'))).toBe('done');
+    goOn();
+    await held;
+  });
+
+  it('leaves nothing of its name behind', async () => {
+    const turns = new KeyedQueue();
+    const running = turns.inTurn('a', () => Promise.resolve());
+    expect([...turns.names]).toEqual(['a']);
+    await running;
+    await new Promise(setImmediate);
+    expect([...turns.names]).toEqual([]);
+  });
+});

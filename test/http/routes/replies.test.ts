@@ -1,0 +1,625 @@
+// http/routes/replies.test.ts: what goes wrong before, beside and around the operations, and what every answer carries.
+import { describe, expect, it } from 'vitest';
+import { loadContract } from '../../../src/contract/contract.ts';
+import type { AppObserver } from '../../../src/http/server.ts';
+import { errorSchema } from '../../../src/http/routes/schemas.ts';
+import {
+  ask,
+  eventually,
+  metric,
+  openTestServer,
+  sendAll,
+  sendChunk,
+  sizeOf,
+  wireOf,
+  type Answer,
+  type TestServer,
+} from '../../helpers/app.ts';
+import { chunkParts, fieldsFirst, formOf } from '../../helpers/multipart.ts';
+import { openConnection, requestBytes, type RawAnswer, type RawConnection } from '../../helpers/raw.ts';
+
+const { contentType, body: chunk } = formOf(
+  chunkParts({ fileId: 'f', chunkIndex: 0, totalChunks: 1, bytes: Buffer.from('x') }),
+);
+
+function expectRefusal(answer: Answer, status: number, code: string): void {
+  expect([answer.status, answer.body.error], answer.text).toEqual([status, code]);
+  expect(errorSchema.parse(JSON.parse(answer.text)).message.length).toBeGreaterThan(10);
+  expect(answer.headers.get('content-type')).toBe('application/json; charset=utf-8');
+  expect(answer.headers.get('cache-control')).toBe('no-store');
+  expect(answer.headers.get('x-request-id')).toBe(answer.body.requestId);
+}
+
+describe('a path that is not there is 404', () => {
+  it.each([
+    '/',
+    '/media',
+    '/media/chunk',
+    '/media/chunks/',
+    '/media/chunks/f',
+    '/media/videos/a/b',
+    '/api/v1',
+    '/api/v2/profiles',
+    '/api/v1/api/v1/profiles',
+    '/api/v1/__admin/health',
+    '/PROFILES',
+    '/__admin',
+    '/__admin/nothing',
+    '//channels',
+  ])('GET %s', async (path) => {
+    const server = await openTestServer();
+    const connection = await openConnection(server.port);
+    await connection.write(requestBytes(`GET ${path}`, { 'x-api-key': 'k' }));
+    const answer = await connection.answer();
+    expect([answer?.status, wireOf(answer?.text).error]).toEqual([404, 'not_found']);
+  });
+
+  it.each([
+    ['a form', contentType, chunk],
+    ['broken JSON', 'application/json', '{"a'],
+    ['a large JSON body', 'application/json', JSON.stringify('x'.repeat(2_000_000))],
+    ['an unknown type', 'text/x-unknown', 'x'],
+    ['no known type', 'x', 'x'],
+  ])('also with %s as its body, and the connection goes on', async (_name, type, body) => {
+    const server = await openTestServer();
+    const connection = await openConnection(server.port);
+    await connection.write(requestBytes('POST /nowhere', { 'content-type': type }, body));
+    expect((await connection.answer())?.status).toBe(404);
+    await connection.write(requestBytes('GET /media/chunks?fileId=f'));
+    expect((await connection.answer())?.status).toBe(200);
+  });
+
+  it('in the envelope of every error', async () => {
+    const server = await openTestServer();
+    const answer = await ask(server, `/nowhere/${'x'.repeat(500)}?key=secret`);
+    expectRefusal(answer, 404, 'not_found');
+    expect(answer.text).not.toContain('secret');
+    expect(answer.text.length).toBeLessThan(500);
+  });
+
+  it('also when a part of it is longer than any id', async () => {
+    const server = await openTestServer();
+    for (const path of [`/media/videos/${'x'.repeat(5_000)}`, `/__admin/uploads/${'x'.repeat(5_000)}`]) {
+      const answer = await ask(server, path, { key: 'k' });
+      expect(answer.status).toBe(404);
+      expect(errorSchema.safeParse(JSON.parse(answer.text)).success, answer.text).toBe(true);
+    }
+  });
+});
+
+describe('a method that a path does not have is 405, and Allow lists those that it has', () => {
+  it.each([
+    ['PUT', '/media/chunks', 'GET, HEAD, POST'],
+    ['DELETE', '/api/v1/media/chunks?fileId=f', 'GET, HEAD, POST'],
+    ['PATCH', '/media/videos', 'POST'],
+    ['GET', '/media/videos', 'POST'],
+    ['GET', '/media/images', 'POST'],
+    ['POST', '/media/videos/0123456789abcdef01234567', 'GET, HEAD'],
+    ['DELETE', '/media/images/0123456789abcdef01234567', 'GET, HEAD'],
+    ['POST', '/channels', 'GET, HEAD'],
+    ['PUT', '/profiles', 'GET, HEAD'],
+    ['POST', '/__admin/health', 'GET, HEAD'],
+    ['PUT', '/__admin/uploads/f', 'GET, HEAD, DELETE'],
+  ])('%s %s', async (method, path, allowed) => {
+    const server = await openTestServer();
+    const answer = await ask(server, path, { method, key: 'k' });
+    expectRefusal(answer, 405, 'method_not_allowed');
+    expect(answer.headers.get('allow')).toBe(allowed);
+    expect(answer.body.details).toEqual({ allow: allowed.split(', ') });
+  });
+
+  it.each([contentType, 'application/json', 'text/plain'])('also with a body of type %s', async (type) => {
+    const server = await openTestServer();
+    const answer = await ask(server, '/media/chunks', {
+      method: 'PUT',
+      headers: { 'content-type': type },
+      body: '{"a',
+    });
+    expectRefusal(answer, 405, 'method_not_allowed');
+  });
+
+  it('also for methods that nobody has', async () => {
+    const server = await openTestServer();
+    const connection = await openConnection(server.port);
+    for (const method of ['PROPFIND', 'TRACE', 'MKCOL', 'SEARCH']) {
+      await connection.write(requestBytes(`${method} /profiles`, { 'x-api-key': 'k', 'content-length': 0 }));
+      const answer = await connection.answer();
+      expect([404, 405], `${method}: ${answer?.text}`).toContain(answer?.status);
+    }
+  });
+});
+
+describe('what is not HTTP', () => {
+  it.each([
+    ['no HTTP at all', 'hello\r\n\r\n'],
+    ['a TLS greeting', '\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001'],
+    ['a broken header', 'GET /profiles HTTP/1.1\r\nHost: x\r\nno colon here\r\n\r\n'],
+    ['a space before the colon', 'GET /profiles HTTP/1.1\r\nHost : x\r\n\r\n'],
+    [
+      'two lengths',
+      `POST /media/chunks HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc`,
+    ],
+    [
+      'a length and a transfer coding',
+      'POST /media/chunks HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    ],
+    ['a length that is none', 'POST /media/chunks HTTP/1.1\r\nHost: x\r\nContent-Length: -3\r\n\r\nabc'],
+    ['an unknown version', 'GET /profiles HTTP/9.9\r\nHost: x\r\n\r\n'],
+  ])('%s is 400 in the envelope of every error, and the connection ends', async (_name, bytes) => {
+    const server = await openTestServer();
+    const connection = await openConnection(server.port);
+    await connection.write(Buffer.from(bytes, 'latin1'));
+    const answer = await connection.answer();
+    expect(answer?.status, answer?.text).toBe(400);
+    expect(answer?.headers['content-type']).toBe('application/json; charset=utf-8');
+    expect(errorSchema.parse(JSON.parse(answer?.text ?? '')).error).toBe('invalid_request');
+    await connection.closed();
+    expect(connection.leftOver).toBe('');
+  });
+
+  it('headers of more than 16 KiB are 431', async () => {
+    const server = await openTestServer();
+    for (const bytes of [
+      requestBytes('GET /profiles', { 'x-api-key': 'k'.repeat(20_000) }),
+      requestBytes(`GET /media/chunks?fileId=${'x'.repeat(20_000)}`),
+    ]) {
+      const connection = await openConnection(server.port);
+      await connection.write(bytes);
+      const answer = await connection.answer();
+      expect([answer?.status, wireOf(answer?.text).error]).toEqual([431, 'headers_too_large']);
+      await connection.closed();
+    }
+  });
+
+  it('a broken chunk inside a transfer coding stores nothing and ends the connection', async () => {
+    const server = await openTestServer();
+    const connection = await openConnection(server.port);
+    const form = formOf(
+      fieldsFirst({ fileId: 'f', chunkIndex: 0, totalChunks: 1, bytes: Buffer.alloc(1_000) }),
+    ).body;
+    await connection.write(
+      requestBytes('POST /media/chunks', { 'content-type': contentType, 'transfer-encoding': 'chunked' }),
+    );
+    await connection.write(`${(600).toString(16)}\r\n`);
+    await connection.write(form.subarray(0, 600));
+    await connection.write('\r\nnot a size\r\n');
+    const answer = await connection.answer();
+    if (answer !== null) expect(answer.status).toBe(400);
+    await connection.closed();
+    await eventually(
+      () => metric(server, 'open_uploads'),
+      (count) => count === 0,
+    );
+    expect(await sizeOf(server)).toBeNull();
+  });
+
+  it('a path with a broken percent-encoding is 400', async () => {
+    const server = await openTestServer();
+    for (const path of ['/media/videos/%', '/media/videos/%FF', '/media/images/%zz', '/%E0%A4%A']) {
+      const connection = await openConnection(server.port);
+      await connection.write(requestBytes(`GET ${path}`, { 'x-api-key': 'k' }));
+      const answer = await connection.answer();
+      expect([answer?.status, wireOf(answer?.text).error], path).toEqual([400, 'invalid_request']);
+    }
+  });
+});
+
+it('HEAD is GET without its body', async () => {
+  const server = await openTestServer();
+  const connection = await openConnection(server.port);
+  for (const path of ['/media/chunks?fileId=f', '/profiles', '/media/chunks', '/__admin/health']) {
+    const ask = async (method: string): Promise<RawAnswer | null> => {
+      await connection.write(requestBytes(`${method} ${path}`, { 'x-api-key': 'k', 'content-length': 0 }));
+      return connection.answer({ isHead: method === 'HEAD' });
+    };
+    const [head, get] = [await ask('HEAD'), await ask('GET')];
+    expect([head?.status, head?.headers['content-type'], head?.text]).toEqual([
+      get?.status,
+      get?.headers['content-type'],
+      '',
+    ]);
+    expect(head?.headers['content-length']).toBe(get?.headers['content-length']);
+  }
+  expect(connection.leftOver).toBe('');
+});
+
+it('what a proxy says of where a request came from changes nothing: answers name no host', async () => {
+  const server = await openTestServer();
+  const same = { 'x-request-id': 'same' };
+  const forwarded = {
+    forwarded: 'for=203.0.113.9;host=evil.example;proto=https',
+    'x-forwarded-for': '203.0.113.9',
+    'x-forwarded-host': 'evil.example',
+    'x-forwarded-proto': 'https',
+  };
+  const made = await ask(server, '/media/chunks?fileId=f', { headers: { ...same, ...forwarded } });
+  expect(made.status).toBe(200);
+  for (const path of ['/media/chunks?fileId=f', '/channels', '/nowhere', '/__admin/health']) {
+    const plain = await ask(server, path, { key: 'k', headers: same });
+    const proxied = await ask(server, path, { key: 'k', headers: { ...same, ...forwarded } });
+    expect([proxied.status, proxied.text], path).toEqual([plain.status, plain.text]);
+    expect(proxied.headers.has('location')).toBe(false);
+    expect(JSON.stringify([...proxied.headers])).not.toContain('evil.example');
+  }
+});
+
+describe('a request id', () => {
+  it('of a proxy is kept, when it is short and harmless', async () => {
+    const server = await openTestServer();
+    const answer = await ask(server, '/profiles', { headers: { 'x-request-id': 'trace-1.2_3' } });
+    expect([answer.headers.get('x-request-id'), answer.body.requestId]).toEqual([
+      'trace-1.2_3',
+      'trace-1.2_3',
+    ]);
+    expect(server.log.find(({ reqId }) => reqId === 'trace-1.2_3')).toMatchObject({
+      status: 401,
+      code: 'api_key_missing',
+    });
+  });
+
+  it.each(['x'.repeat(65), 'a b', '{"a":1}', '', 'a;b'])('%j is replaced by one of ours', async (id) => {
+    const server = await openTestServer();
+    const answer = await ask(server, '/profiles', { headers: { 'x-request-id': id } });
+    expect(answer.body.requestId).toMatch(/^[0-9a-f-]{36}$/);
+  });
+});
+
+it('there is one log line and one count for each request, with what it was about', async () => {
+  const server = await openTestServer();
+  await sendAll(server, { fileId: 'my file' });
+  await sendChunk(server, { fileId: 'my file', index: 1, total: 2 });
+  const lines = server.log.filter(({ msg }) => msg === 'request');
+  expect(lines).toMatchObject([
+    {
+      operation: 'uploadChunk',
+      method: 'POST',
+      status: 200,
+      code: '',
+      namespace: 'public',
+      fileId: 'my file',
+      chunkIndex: 0,
+      bytes: 7,
+    },
+    {
+      operation: 'uploadChunk',
+      status: 409,
+      code: 'total_chunks_mismatch',
+      fileId: 'my file',
+      chunkIndex: 1,
+    },
+  ]);
+  const { text } = await ask(server, '/__admin/metrics');
+  expect(text).toContain('xenonflare_mock_requests_total{operation="uploadChunk",status="200",code=""} 1');
+  expect(text).toContain(
+    'xenonflare_mock_requests_total{operation="uploadChunk",status="409",code="total_chunks_mismatch"} 1',
+  );
+});
+
+describe('pages of other origins (CORS)', () => {
+  const preflight = {
+    method: 'OPTIONS',
+    headers: {
+      origin: 'https://app.example',
+      'access-control-request-method': 'POST',
+      'access-control-request-headers': 'x-api-key,content-type',
+    },
+  };
+  const promised = loadContract().operations.map(({ path }) =>
+    path.replace('{id}', '0123456789abcdef01234567'),
+  );
+
+  it.each([...new Set(promised)])(
+    'may ask whether they may call %s, and are told yes, without a key',
+    async (path) => {
+      const server = await openTestServer({ apiKeys: ['k'] });
+      for (const prefix of ['', '/api/v1']) {
+        const answer = await ask(server, `${prefix}${path}`, preflight);
+        expect([answer.status, answer.text]).toEqual([204, '']);
+        expect(answer.headers.get('access-control-allow-origin')).toBe('https://app.example');
+        expect(answer.headers.get('access-control-allow-credentials')).toBe('true');
+        expect(answer.headers.has('content-length'), 'RFC 9110 §8.6').toBe(false);
+        expect(answer.headers.get('access-control-allow-methods')).toBe('GET, POST, OPTIONS');
+        expect(answer.headers.get('access-control-allow-headers')).toBe('x-api-key,content-type');
+        expect(answer.headers.get('access-control-max-age')).toBe('600');
+      }
+    },
+  );
+
+  it('may read answers, refusals included, and the headers that matter', async () => {
+    const server = await openTestServer();
+    const headers = { origin: 'https://app.example' };
+    for (const answer of [
+      await ask(server, '/media/chunks?fileId=f', { headers }),
+      await ask(server, '/profiles', { headers }),
+      await ask(server, '/media/chunks', { headers, method: 'POST' }),
+    ]) {
+      expect(answer.headers.get('access-control-allow-origin')).toBe('https://app.example');
+      expect(answer.headers.get('access-control-allow-credentials'), 'withCredentials works').toBe('true');
+      expect(answer.headers.get('vary')).toContain('Origin');
+      expect(answer.headers.get('access-control-expose-headers')).toBe(
+        'X-Request-Id, Retry-After, Allow, WWW-Authenticate, X-Mock-Fault',
+      );
+    }
+  });
+
+  it('may read that there is no such route, or no such method: it is no trouble with CORS', async () => {
+    const server = await openTestServer({ corsOrigin: 'https://app.example,https://other.example' });
+    const seen = async (path: string, origin: string): Promise<unknown[]> => {
+      const { status, headers } = await ask(server, path, { headers: { origin } });
+      return [status, headers.get('access-control-allow-origin'), headers.get('vary')];
+    };
+    for (const prefix of ['', '/api/v1']) {
+      expect(await seen(`${prefix}/media/chunk`, 'https://app.example')).toEqual([
+        404,
+        'https://app.example',
+        'Origin',
+      ]);
+      expect(await seen(`${prefix}/media/videos`, 'https://other.example')).toEqual([
+        405,
+        'https://other.example',
+        'Origin',
+      ]);
+      expect(await seen(`${prefix}/media/videos`, 'https://evil.example')).toEqual([405, null, 'Origin']);
+    }
+    const any = await openTestServer();
+    const { headers } = await ask(any, '/media/videos');
+    expect([headers.get('access-control-allow-origin'), headers.get('vary')]).toEqual(['*', 'Origin']);
+    expect(headers.get('access-control-expose-headers')).toContain('Allow');
+  });
+
+  it('beyond --cors-origin are told nothing', async () => {
+    const server = await openTestServer({ corsOrigin: 'https://app.example,https://other.example' });
+    const allowed = async (origin: string): Promise<string | null> =>
+      (await ask(server, '/media/chunks?fileId=f', { headers: { origin } })).headers.get(
+        'access-control-allow-origin',
+      );
+    expect(await allowed('https://app.example')).toBe('https://app.example');
+    expect(await allowed('https://other.example')).toBe('https://other.example');
+    expect(await allowed('https://evil.example')).toBeNull();
+    const answer = await ask(server, '/media/chunks', {
+      ...preflight,
+      headers: { ...preflight.headers, origin: 'https://evil.example' },
+    });
+    expect(answer.headers.get('access-control-allow-origin')).toBeNull();
+  });
+
+  it('are told nothing of the admin plane: not by a preflight, not by an answer', async () => {
+    const server = await openTestServer();
+    for (const path of [
+      '/__admin/health',
+      '/__admin/uploads',
+      '/__admin/uploads/f',
+      '/__admin/rules',
+      '/__admin/nothing',
+    ]) {
+      for (const asked of [preflight, { headers: preflight.headers }, { method: 'OPTIONS' }]) {
+        const answer = await ask(server, path, asked);
+        expect(answer.headers.get('access-control-allow-origin'), `${asked.method} ${path}`).toBeNull();
+        expect(answer.headers.get('access-control-allow-methods')).toBeNull();
+        if (asked.method === 'OPTIONS') expect(answer.status).toBeGreaterThanOrEqual(400);
+      }
+    }
+  });
+
+  it('an OPTIONS that is no preflight is told the methods of the path, or that there is none', async () => {
+    const server = await openTestServer();
+    for (const prefix of ['', '/api/v1']) {
+      const known = await ask(server, `${prefix}/media/chunks`, { method: 'OPTIONS' });
+      expect([known.status, known.headers.get('allow')]).toEqual([204, 'GET, HEAD, POST, OPTIONS']);
+      expect(known.headers.has('content-length')).toBe(false);
+      const unknown = await ask(server, `${prefix}/nope`, { method: 'OPTIONS' });
+      expect([unknown.status, unknown.body.error]).toEqual([404, 'not_found']);
+    }
+    // A page asks before it sends a key to a mistyped path. Told no, it could not read that there is no such path.
+    expect((await ask(server, '/nope', preflight)).status).toBe(204);
+  });
+});
+
+it('an answer that cannot be sent costs its connection, and no more', async () => {
+  const observe: AppObserver = (app) => {
+    app.addHook('onRequest', (request, reply, done) => {
+      const fail = (): never => {
+        throw new Error('no head can be written');
+      };
+      if (request.url === '/profiles') reply.raw.writeHead = fail;
+      done();
+    });
+  };
+  const server = await openTestServer({}, { observe });
+  const connection = await openConnection(server.port);
+  await connection.write(requestBytes('GET /profiles', { 'x-api-key': 'k' }));
+  expect(await connection.answer()).toBeNull();
+  expect((await ask(server, '/channels', { key: 'k' })).status).toBe(200);
+  expect(server.takeErrors()).toMatchObject([{ msg: 'the answer could not be sent' }]);
+});
+
+describe('a server that drains (D4)', () => {
+  const OPERATIONS: [string, string, Record<string, string>][] = [
+    ['getUploadStatus', 'GET /media/chunks?fileId=f', {}],
+    ['uploadChunk', 'POST /media/chunks', { 'content-type': contentType }],
+    ['createVideo', 'POST /media/videos', { 'content-type': 'application/json' }],
+    ['createImage', 'POST /api/v1/media/images', { 'content-type': 'application/json' }],
+    ['getVideo', 'GET /media/videos/0123456789abcdef01234567', {}],
+    ['getImage', 'GET /media/images/0123456789abcdef01234567', {}],
+    ['listChannels', 'GET /channels', {}],
+    ['listProfiles', 'GET /profiles', {}],
+  ];
+
+  /** A chunk whose last bytes are still to come: the server waits for it. */
+  async function begin(
+    server: TestServer,
+    fileId: string,
+  ): Promise<{ connection: RawConnection; rest: Buffer }> {
+    const { body } = formOf(fieldsFirst({ fileId, chunkIndex: 0, totalChunks: 1, bytes: Buffer.from('x') }));
+    const whole = requestBytes('POST /media/chunks', { 'content-type': contentType, 'x-api-key': 'k' }, body);
+    const connection = await openConnection(server.port);
+    const before = await metric(server, 'open_uploads');
+    await connection.write(whole.subarray(0, -20));
+    await eventually(
+      () => metric(server, 'open_uploads'),
+      (count) => count > before,
+    );
+    return { connection, rest: whole.subarray(-20) };
+  }
+
+  it.each(OPERATIONS)(
+    'ends what is running, and refuses %s on a connection that is still there',
+    async (_operation, line, headers) => {
+      const server = await openTestServer({ storage: 'disk' });
+      const holder = await begin(server, 'held');
+      const { connection, rest } = await begin(server, 'f');
+      const drained = server.drain(10_000);
+      await connection.write(rest);
+      expect((await connection.answer())?.status, 'the chunk that was running').toBe(200);
+      await connection.write(
+        requestBytes(line, { ...headers, 'x-api-key': 'k' }, line.startsWith('GET') ? '' : chunk),
+      );
+      const answer = await connection.answer();
+      expect([answer?.status, wireOf(answer?.text).error]).toEqual([503, 'shutting_down']);
+      expect([answer?.headers['retry-after'], answer?.headers['connection']]).toEqual(['1', 'close']);
+      expect(answer?.headers['access-control-allow-origin'], 'pages may read it').toBe('*');
+      expect(answer?.headers['access-control-expose-headers']).toContain('Retry-After');
+      await connection.closed();
+      await holder.connection.write(holder.rest);
+      expect((await holder.connection.answer())?.status).toBe(200);
+      await drained;
+      const again = await openTestServer({ storage: 'disk', dataDir: server.dataDir });
+      expect([await sizeOf(again, 'f', 'k'), await sizeOf(again, 'held', 'k')]).toEqual([1, 1]);
+    },
+  );
+
+  it('says so on ready and takes no request on new connections either, until nothing runs any more', async () => {
+    const server = await openTestServer();
+    const { connection, rest } = await begin(server, 'f');
+    const kept = await openConnection(server.port);
+    await kept.write(requestBytes('GET /__admin/ready'));
+    expect((await kept.answer())?.text).toBe('{"ready":true}');
+    const drained = server.drain(10_000);
+    // Whoever asks anew, as a probe does each time, and on a connection that was idle.
+    await kept.write(requestBytes('GET /__admin/ready'));
+    const ready = await kept.answer();
+    expect([ready?.status, ready?.text, ready?.headers['connection']]).toEqual([
+      503,
+      '{"ready":false}',
+      'close',
+    ]);
+    expect((await ask(server, '/__admin/ready')).status).toBe(503);
+    expect((await ask(server, '/__admin/health')).status).toBe(200);
+    const refused = await ask(server, '/media/chunks?fileId=f', { key: 'k' });
+    expect([refused.status, refused.headers.get('connection')]).toEqual([503, 'close']);
+    await connection.write(rest);
+    expect((await connection.answer())?.status).toBe(200);
+    await drained;
+    await expect(ask(server, '/__admin/ready')).rejects.toThrow('fetch failed');
+  });
+
+  it('does not wait for a silent client beyond its grace', async () => {
+    const server = await openTestServer();
+    const { connection } = await begin(server, 'f');
+    await server.drain(50);
+    await connection.closed();
+    expect(connection.leftOver).toBe('');
+  });
+});
+
+describe('a 401', () => {
+  it('says what would be taken (RFC 9110 §15.5.2)', async () => {
+    const open = await openTestServer();
+    const closed = await openTestServer({ apiKeys: ['k'], adminToken: 't' });
+    const challengeOf = async (...asked: Parameters<typeof ask>): Promise<unknown> => {
+      const { status, headers } = await ask(...asked);
+      return [status, headers.get('www-authenticate')];
+    };
+    expect(await challengeOf(open, '/channels')).toEqual([401, 'Bearer realm="xenonflare"']);
+    expect(await challengeOf(closed, '/media/chunks?fileId=f', { key: 'other' })).toEqual([
+      401,
+      'Bearer realm="xenonflare", error="invalid_token"',
+    ]);
+    expect(await challengeOf(closed, '/__admin/uploads')).toEqual([
+      401,
+      'Bearer realm="xenonflare-mock admin"',
+    ]);
+  });
+});
+
+describe('a path that is written out', () => {
+  it.each(['count', 'find', 'wait'])('has its own methods alone: GET /__admin/requests/%s', async (name) => {
+    const server = await openTestServer();
+    for (const method of ['GET', 'DELETE']) {
+      const answer = await ask(server, `/__admin/requests/${name}`, { method });
+      expect([answer.status, answer.body.error, answer.headers.get('allow')]).toEqual([
+        405,
+        'method_not_allowed',
+        'POST',
+      ]);
+    }
+  });
+});
+
+describe('a path that cannot be decoded', () => {
+  it('is refused as the contract says, and pages can read it', async () => {
+    const server = await openTestServer();
+    const answer = await ask(server, '/media/videos/%zz', {
+      key: 'k',
+      headers: { origin: 'https://app.example' },
+    });
+    expect([answer.status, answer.body.error]).toEqual([400, 'invalid_request']);
+    expect(answer.body.details).toMatchObject({ fields: [{ field: 'path' }] });
+    expect(answer.headers.get('access-control-allow-origin')).toBe('https://app.example');
+  });
+});
+
+describe('a route that is missing', () => {
+  const messageOf = async (settings: Parameters<typeof openTestServer>[0]): Promise<string> => {
+    const { port } = await openTestServer(settings);
+    return (await ask({ url: `http://127.0.0.1:${port}` }, '/__admin/docs')).body.message;
+  };
+
+  it('because the admin plane is off says so, and how to have it', async () => {
+    const message = await messageOf({ host: '0.0.0.0' });
+    expect(message).toContain('is off here');
+    expect(message).not.toContain('/__admin/openapi.yaml');
+  });
+
+  it('because the admin plane has a port of its own says where that is', async () => {
+    expect(await messageOf({ adminPort: 0 })).toMatch(/http:\/\/127\.0\.0\.1:\d+\/__admin\/docs/);
+  });
+});
+
+describe('a defect of the server', () => {
+  const failing = loadContract().operations.filter(({ statuses }) =>
+    statuses.get(500)?.codes.includes('internal_error'),
+  );
+
+  it.each(failing.map(({ operationId, method, path }) => [operationId, method, path.replace('{id}', '0')]))(
+    'is 500 without a word of its text: %s',
+    async (_operationId, method = '', path = '') => {
+      const observe: AppObserver = (app) => {
+        app.addHook('preHandler', (request, _reply, done) => {
+          done(
+            request.routeOptions.config.operationId === undefined ? undefined : new Error('of the inside'),
+          );
+        });
+      };
+      const server = await openTestServer({}, { observe });
+      const { contentType: type, body } = formOf([]);
+      const form = method === 'POST' ? { headers: { 'content-type': type }, body } : {};
+      const answer = await ask(server, `${path}?fileId=f`, { method, key: 'k', ...form });
+      expect([answer.status, answer.body.error, answer.headers.get('retry-after')]).toEqual([
+        500,
+        'internal_error',
+        '1',
+      ]);
+      expect(answer.text).not.toContain('of the inside');
+      expect(server.takeErrors()).toMatchObject([{ msg: 'internal_error' }]);
+    },
+  );
+
+  it.each(['videos', 'images'])(
+    'a path of %s that cannot be decoded is none: it is the client’s',
+    async (type) => {
+      const server = await openTestServer();
+      expect((await ask(server, `/media/${type}/%zz`, { key: 'k' })).status).toBe(400);
+    },
+  );
+});
