@@ -4,19 +4,14 @@
 // requests in flight end first (rule D4).
 // Must not know: argv, the environment, signals.
 import type { Logger } from 'pino';
-import type { NamespaceCommands } from './control/namespace-commands.ts';
-import type { JournalQueries } from './control/journal-queries.ts';
-import type { Scrubs } from './control/scrubs.ts';
-import type { NamespaceQueries } from './control/namespace-queries.ts';
 import { Clocks } from './core/clock.ts';
-import type { Crash } from './faults/crash.ts';
-import { createDoubleParts, type Services } from './control/double-parts.ts';
+import { createControl, type ControlOptions, type Services } from './control/control.ts';
+import type { ControlledServer } from './control/in-process.ts';
 import { startCollector, type CollectorOptions } from './lifecycle/collector.ts';
-import { shownValue, type Config, type Source } from './config/config.ts';
+import { shownValue, type Source } from './config/config.ts';
 import { SETTING_NAMES, type SettingName } from './config/settings.ts';
 import { isDamage, nullIfDamaged } from './core/errors.ts';
-import type { Rule } from './faults/rules.ts';
-import { sourceOf } from './http/routes/media.ts';
+import { sourceOf } from './media/entry-source.ts';
 import { HttpServer, type AppObserver } from './http/server.ts';
 import { SeededIds } from './core/ids.ts';
 import { DamageBook } from './integrity/damage-book.ts';
@@ -24,7 +19,7 @@ import { VerifiedReader } from './integrity/verified-reader.ts';
 import { openJournalFile } from './journal/journal-file.ts';
 import type { Journal } from './journal/journal.ts';
 import { takeKnownIds } from './lifecycle/known-ids.ts';
-import type { Fixtures } from './media/accounts.ts';
+import { loadLate } from './lifecycle/late-loads.ts';
 import type { Entry } from './media/entry.ts';
 import { Media } from './media/media.ts';
 import { Metrics, type Log } from './telemetry/telemetry.ts';
@@ -34,40 +29,19 @@ import { maxCachedFiles } from './storage/disk/descriptors.ts';
 import type { StorageKey, Storage } from './uploads/ports.ts';
 import { Uploads } from './uploads/uploads.ts';
 
-export interface ServerOptions extends Partial<Pick<Log, 'droppedLines'>> {
-  readonly config: Config;
+export interface ServerOptions extends ControlOptions, Partial<Pick<Log, 'droppedLines'>> {
   /** Where each setting came from. */
   readonly sources: Readonly<Record<SettingName, Source>>;
-  readonly fixtures: Fixtures;
-  readonly logger: Logger;
   readonly version: string;
-  /** Armed at start, for every namespace. */
-  readonly rules?: readonly Rule[];
-  /** Kills the process. Absent: the process is not the server's own. */
-  readonly crash?: Crash | undefined;
   /** For tests that hold every exchange against the contract. */
   readonly observe?: AppObserver;
 }
 
-export interface Server {
-  /** `http://host:port`, with the port that was really taken. */
-  readonly url: string;
-  /** Null: the admin plane is off (§9). */
-  readonly adminUrl: string | null;
-  readonly version: string;
-  readonly controls: NamespaceCommands;
+export interface Server extends ControlledServer, Pick<Services, 'uploads' | 'media'> {
   /** Null: the server keeps none. */
   readonly journal: Journal | null;
-  readonly queries: JournalQueries;
-  readonly views: NamespaceQueries;
-  readonly scrubs: Scrubs;
-  readonly uploads: Uploads;
-  readonly media: Media;
   /** Resolves when another process has taken over the data folder: nothing can be stored any more (rule D3). */
   readonly lost: Promise<void>;
-  /** Refuses contract requests, lets those in flight end for at most `graceMs`, then closes. */
-  drain(graceMs: number): Promise<void>;
-  close(): Promise<void>;
 }
 
 const REPAIRED = 'an upload was repaired: a write that never finished was dropped';
@@ -82,7 +56,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const services = createServices(options, { storage, metrics, damages });
   const { uploads, media, clocks } = services;
   if (config.seed !== undefined) await takeKnown(services.ids, storage, { logger, damages });
-  const double = createDoubleParts(options, services, { storage, damages, kept });
+  const double = createControl(options, services, { storage, damages, kept });
   const http = new HttpServer({
     ...options,
     storage,
@@ -103,6 +77,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     await storage.close();
   };
   try {
+    await loadLate(config);
     await http.listen();
   } catch (error) {
     await http.close();

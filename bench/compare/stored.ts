@@ -31,7 +31,11 @@ interface DiskStorage {
     create(place: StorageKey, records: readonly object[]): Promise<{ close(): Promise<void> }>;
   };
   readonly bytes: {
-    write(place: StorageKey, at: { segment: string; offset: number }, buffers: readonly Buffer[]): Promise<void>;
+    write(
+      place: StorageKey,
+      at: { segment: string; offset: number },
+      buffers: readonly Buffer[],
+    ): Promise<void>;
     release(place: StorageKey): Promise<void>;
   };
   close(): Promise<void>;

@@ -1,6 +1,7 @@
 // admin/journal-routes.ts: the journal over HTTP: queries, waits, verification, HAR (behaviour §9, §11).
 //
 // Must not know: how exchanges are recorded.
+import { ALL_NAMESPACES } from '../core/namespace.ts';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, invalidFields } from '../core/errors.ts';
 import { endWithClient } from '../http/connection/leaving.ts';
@@ -13,7 +14,7 @@ import { asText } from '../journal/verify-text.ts';
 import { prefersText } from './accept.ts';
 import { EventStreams } from './events.ts';
 import type { JournalQueries } from '../control/journal-queries.ts';
-import { bodyOf, choiceIn, EVERYBODY, type NamespaceOf } from './query.ts';
+import { bodyOf, choiceIn, type NamespaceOf } from './query.ts';
 
 export interface JournalRoutesOptions {
   readonly queries: JournalQueries;
@@ -35,7 +36,8 @@ export async function journalRoutes(app: FastifyInstance, options: JournalRoutes
     const { seq } = request.params as { seq: string };
     const exchange = /^\d+$/.test(seq) ? queries.journal.get(Number(seq)) : null;
     const namespace = namespaceOf(request);
-    if (exchange !== null && (namespace === EVERYBODY || exchange.namespace === namespace)) return exchange;
+    if (exchange !== null && (namespace === ALL_NAMESPACES || exchange.namespace === namespace))
+      return exchange;
     throw new AppError(
       'exchange_not_found',
       `no exchange ${JSON.stringify(seq.slice(0, 20))} on record for this key`,

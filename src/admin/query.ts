@@ -4,15 +4,11 @@
 // Promises: a value that means nothing is refused and never overlooked; a namespace is `public`, a key's or `*`, so that
 // nothing else ever becomes part of a path on the disk.
 // Must not know: what the routes do.
+import { ALL_NAMESPACES, isNamespace } from '../core/namespace.ts';
 import type { FastifyRequest } from 'fastify';
 import { invalidFields } from '../core/errors.ts';
 import type { Keys } from '../http/routes/keys.ts';
 import { queryOf } from '../http/forms/text.ts';
-
-/** All namespaces together. */
-export const EVERYBODY = '*';
-
-const NAMESPACE = /^(\*|public|ns_[0-9a-f]{16})$/;
 
 /** @throws AppError `invalid_request` */
 export type NamespaceOf = (request: FastifyRequest) => string;
@@ -29,14 +25,15 @@ export function createNamespaceOf(keys: Keys, token: string | null): NamespaceOf
 }
 
 function named(namespace: unknown): string {
-  if (typeof namespace === 'string' && NAMESPACE.test(namespace)) return namespace;
+  if (typeof namespace === 'string' && (namespace === ALL_NAMESPACES || isNamespace(namespace)))
+    return namespace;
   const message = 'expected `public`, the `ns_…` of a key, or `*`';
   throw invalidFields([{ field: 'namespace', message }]);
 }
 
 /** For what cannot be about all of them. */
 export function onlyOne(namespace: string): string {
-  if (namespace !== EVERYBODY) return namespace;
+  if (namespace !== ALL_NAMESPACES) return namespace;
   const message = 'this is about one namespace; name it, or send its key';
   throw invalidFields([{ field: 'namespace', message }]);
 }

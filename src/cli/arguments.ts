@@ -4,7 +4,14 @@
 // Must not know: what the settings do.
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { ConfigError, resolveConfig, shownValue, type Config, type Layer, type Source } from '../config/config.ts';
+import {
+  ConfigError,
+  resolveConfig,
+  shownValue,
+  type Config,
+  type Layer,
+  type Source,
+} from '../config/config.ts';
 import { environmentOf, flagOf, SETTING_NAMES, SETTINGS, type SettingName } from '../config/settings.ts';
 import { visible, visibleValue } from '../visible.ts';
 

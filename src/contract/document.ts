@@ -3,10 +3,10 @@
 //
 // Promises: `$ref`s are replaced, so that every schema stands alone; equal refs give the same object; the files are
 // found from src/ and from dist/.
-// Must not know: what is checked against them (contract.ts), how they are shown. It imports nothing of ours.
-
+// Must not know: what is checked against them (contract.ts), how they are shown.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { IS_BUILT, PACKAGE_ROOT } from '../core/package-root.ts';
 
 export type Named<T> = Readonly<Record<string, T>>;
 
@@ -123,10 +123,9 @@ function sourceOf(name: DocumentName): Source {
 }
 
 function readSource(name: DocumentName): Source {
-  // src/ and dist/ both lie beside the documents.
-  const text = readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8');
+  const text = readFileSync(new URL(name, PACKAGE_ROOT), 'utf8');
   const built = jsonOf(name);
-  return { text, json: existsSync(built) ? readFileSync(built, 'utf8') : null };
+  return { text, json: IS_BUILT && existsSync(built) ? readFileSync(built, 'utf8') : null };
 }
 
 export function readDocument(name: DocumentName): {
@@ -147,13 +146,13 @@ function parse(text: string): unknown {
 }
 
 function jsonOf(name: DocumentName): URL {
-  return new URL(`./${name.replace('.yaml', '.json')}`, import.meta.url);
+  return new URL(`dist/${name.replace('.yaml', '.json')}`, PACKAGE_ROOT);
 }
 
 /** The last step of the build (package.json): see `readParsed`. @public */
 export function writeParsed(): void {
   for (const name of ['openapi.yaml', 'openapi-admin.yaml'] as const) {
-    const source = new URL(`../../${name}`, import.meta.url);
+    const source = new URL(name, PACKAGE_ROOT);
     if (existsSync(source)) writeFileSync(jsonOf(name), JSON.stringify(parse(readFileSync(source, 'utf8'))));
   }
 }

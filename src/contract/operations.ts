@@ -23,3 +23,11 @@ export const OPERATIONS = {
 
 export type Operation = keyof typeof OPERATIONS;
 export const OPERATION_NAMES = Object.keys(OPERATIONS) as Operation[];
+
+/** What the request is about, as far as the operation has it. */
+export interface Subject {
+  readonly fileId?: string | undefined;
+  readonly chunkIndex?: number | undefined;
+  readonly totalChunks?: number | undefined;
+  readonly mediaType?: 'video' | 'image' | undefined;
+}

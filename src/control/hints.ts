@@ -3,9 +3,9 @@
 // Promises: of other namespaces it tells a count and no more: of `public` ("your client sent no key"), and, where every key is
 // taken as it comes (K2), of all others together. Nobody learns another's key, upload or chunk. Costs nothing until something failed.
 // Must not know: HTTP.
-import { EVERYBODY, type RuleBook } from '../faults/rule-book.ts';
+import { ALL_NAMESPACES, PUBLIC_NAMESPACE } from '../core/namespace.ts';
+import { type RuleBook } from '../faults/rule-book.ts';
 import type { RuleTrace } from '../faults/rule-set.ts';
-import { PUBLIC_NAMESPACE } from '../http/routes/keys.ts';
 import { conditionsOf, whyNone, type Condition, type OnRecord } from '../journal/absence.ts';
 import type { Exchange } from '../journal/exchange.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -56,9 +56,9 @@ export class Hints {
   ofRule(namespace: string, id: string): string[] {
     const { rules } = this.#options;
     const own = rules.trace(namespace, id);
-    const trace = own ?? (namespace === EVERYBODY ? null : rules.trace(EVERYBODY, id));
+    const trace = own ?? (namespace === ALL_NAMESPACES ? null : rules.trace(ALL_NAMESPACES, id));
     if (trace !== null) return this.#ofTrace(namespace, { ...trace, isOfAll: own === null });
-    if (namespace === EVERYBODY) return []; // It may be armed for any of them.
+    if (namespace === ALL_NAMESPACES) return []; // It may be armed for any of them.
     return [`rule ${id} is not armed any more: it was removed, or the rules were replaced or reset`];
   }
 
@@ -80,8 +80,8 @@ export class Hints {
   #unfired(namespace: string, id: string): (RuleTrace & { isOfAll: boolean }) | null {
     const { rules } = this.#options;
     const own = rules.trace(namespace, id);
-    if (own?.fired === 0) return { ...own, isOfAll: namespace === EVERYBODY };
-    const common = rules.trace(EVERYBODY, id);
+    if (own?.fired === 0) return { ...own, isOfAll: namespace === ALL_NAMESPACES };
+    const common = rules.trace(ALL_NAMESPACES, id);
     return common === null ? null : { ...common, isOfAll: true };
   }
 
@@ -95,14 +95,14 @@ export class Hints {
   #onRecord(namespace: string): OnRecord {
     const { journal } = this.#options;
     if (journal === null) return { exchanges: [], evicted: 0, whose: ': this server keeps no journal' };
-    const whose = namespace === EVERYBODY ? '' : wordOf(namespace);
+    const whose = namespace === ALL_NAMESPACES ? '' : wordOf(namespace);
     const { exchanges, evicted } = journal.find(namespace);
     return { exchanges, evicted, whose };
   }
 
   #elsewhere(namespace: string, conditions: readonly Condition[]): string[] {
     const { journal, isOpen } = this.#options;
-    if (journal === null || namespace === EVERYBODY) return [];
+    if (journal === null || namespace === ALL_NAMESPACES) return [];
     const counts = journal.countElsewhere(namespace, testIn(conditions));
     const inPublic = counts.get(PUBLIC_NAMESPACE) ?? 0;
     const others = [...counts.values()].reduce((sum, count) => sum + count, 0) - inPublic;

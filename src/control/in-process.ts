@@ -3,17 +3,23 @@
 // Promises: the same as the admin plane over HTTP, without HTTP. On the server itself everything is about all keys
 // together; `server.namespace(key)` is about one, for tests that run side by side on one server.
 // Must not know: Fastify, how any of it is done.
+import { ALL_NAMESPACES, PUBLIC_NAMESPACE, namespaceOfKey } from '../core/namespace.ts';
 import type { NamespaceCommands, ResetScope, Settled } from './namespace-commands.ts';
 import type { ExportedState } from './state-export.ts';
 import type { Fixture, State } from './state-shapes.ts';
 import type { ScrubView } from './scrubs.ts';
-import type { Content, EntryDetails, UploadDetails, UploadView, NamespaceQueries } from './namespace-queries.ts';
-import type { Server } from '../app.ts';
+import type {
+  Content,
+  EntryDetails,
+  UploadDetails,
+  UploadView,
+  NamespaceQueries,
+} from './namespace-queries.ts';
+import type { Control } from './control.ts';
 import type { ClockView } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import type { RuleView } from '../faults/rule-set.ts';
 import type { RuleInput } from '../faults/rule-input.ts';
-import { Keys, PUBLIC_NAMESPACE } from '../http/routes/keys.ts';
 import type { Verified } from '../integrity/content-verifier.ts';
 import type { JournalEvent } from '../journal/event-feed.ts';
 import type { Exchange } from '../journal/exchange.ts';
@@ -22,8 +28,6 @@ import { toHar, type Har } from '../journal/har.ts';
 import type { JournalMatcher } from '../journal/matcher.ts';
 import { asText, hintLine, lineOf } from '../journal/verify-text.ts';
 import type { Verdict, VerifyRequest } from '../journal/verify.ts';
-
-const EVERYBODY = '*';
 
 interface Rules {
   /** Arms a rule, or several. @throws AppError `invalid_rule`, naming each problem by its JSON pointer */
@@ -124,22 +128,33 @@ export interface NamespaceDouble extends Double {
   };
 }
 
-export interface TestDouble extends Double, Pick<Server, 'url' | 'adminUrl' | 'close' | 'drain'> {
+/** A server that listens, and what can be asked of it. */
+export interface ControlledServer extends Pick<Control, 'controls' | 'queries' | 'views' | 'scrubs'> {
+  /** `http://host:port`, with the port that was really taken. */
+  readonly url: string;
+  /** Null: the admin plane is off (§9). */
+  readonly adminUrl: string | null;
+  readonly version: string;
+  /** Refuses contract requests, lets those in flight end for at most `graceMs`, then closes. */
+  drain(graceMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface TestDouble extends Double, Pick<ControlledServer, 'url' | 'adminUrl' | 'close' | 'drain'> {
   /** What belongs to this API key; without one, to requests without a key. */
   namespace(apiKey?: string): NamespaceDouble;
 }
 
-export function createDouble(server: Server): TestDouble {
-  const keys = new Keys([]);
+export function createDouble(server: ControlledServer): TestDouble {
   const { url, adminUrl, controls } = server;
   return {
-    ...doubleOf(server, EVERYBODY),
+    ...doubleOf(server, ALL_NAMESPACES),
     url,
     adminUrl,
     close: () => server.close(),
     drain: (graceMs) => server.drain(graceMs),
     namespace(apiKey) {
-      const own = apiKey === undefined ? PUBLIC_NAMESPACE : keys.caller({ 'x-api-key': apiKey }).namespace;
+      const own = apiKey === undefined ? PUBLIC_NAMESPACE : namespaceOfKey(apiKey);
       return {
         ...doubleOf(server, own),
         state: {
@@ -151,7 +166,7 @@ export function createDouble(server: Server): TestDouble {
   };
 }
 
-function doubleOf(server: Server, namespace: string): Double {
+function doubleOf(server: ControlledServer, namespace: string): Double {
   const { controls, views, scrubs } = server;
   return {
     rules: {
@@ -178,7 +193,7 @@ function doubleOf(server: Server, namespace: string): Double {
   };
 }
 
-function journalDouble({ queries, url, version }: Server, namespace: string): JournalDouble {
+function journalDouble({ queries, url, version }: ControlledServer, namespace: string): JournalDouble {
   const judge = (request: Partial<VerifyRequest> = {}): Verdict => queries.verify(namespace, request);
   return {
     find: (matcher = {}) => queries.find(namespace, matcher).exchanges,

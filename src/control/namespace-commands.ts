@@ -3,15 +3,15 @@
 //
 // Promises: everything is for one namespace; what moving a clock makes due is done before the promise resolves.
 // Must not know: HTTP.
+import { ALL_NAMESPACES, PUBLIC_NAMESPACE } from '../core/namespace.ts';
 import type { ClockChange, Clocks, ClockView } from '../core/clock.ts';
 import { AppError, invalidFields, isDamage } from '../core/errors.ts';
 import type { FaultActions } from '../faults/injection.ts';
-import { EVERYBODY, type RuleBook } from '../faults/rule-book.ts';
+import { type RuleBook } from '../faults/rule-book.ts';
 import type { RuleView } from '../faults/rule-set.ts';
 import { parseRules } from '../faults/rules.ts';
-import type { Subject } from '../http/observer.ts';
-import { PUBLIC_NAMESPACE } from '../http/routes/keys.ts';
-import { uploadStatusBody } from '../http/routes/schemas.ts';
+import type { Subject } from '../contract/operations.ts';
+import { uploadStatusBody } from '../contract/bodies.ts';
 import type { Journal } from '../journal/journal.ts';
 import { matcherSchema, type JournalMatcher } from '../journal/matcher.ts';
 import type { UnfiredRule } from '../journal/verify.ts';
@@ -127,10 +127,10 @@ export class NamespaceCommands {
    * another namespace and can never fire for this one. Of `*`, those of every namespace.
    */
   unfiredRules(namespace: string): UnfiredRule[] {
-    const isOfAll = namespace === EVERYBODY;
-    const namespaces = isOfAll ? this.#options.rules.namespaces : [namespace, EVERYBODY];
+    const isOfAll = namespace === ALL_NAMESPACES;
+    const namespaces = isOfAll ? this.#options.rules.namespaces : [namespace, ALL_NAMESPACES];
     return namespaces.flatMap((name) => {
-      const whose = isOfAll && name !== EVERYBODY ? { namespace: name } : {};
+      const whose = isOfAll && name !== ALL_NAMESPACES ? { namespace: name } : {};
       const unfired = this.rules(name).filter(({ fired }) => fired === 0);
       return unfired.map((rule) => ({
         ruleId: rule.id,

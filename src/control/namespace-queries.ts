@@ -3,6 +3,7 @@
 //
 // Promises: a namespace is a name, or `*`; nothing here changes anything but `removeUpload`. What is damaged is never passed on (D5).
 // Must not know: HTTP, how chunks come in.
+import { ALL_NAMESPACES } from '../core/namespace.ts';
 import { AppError, invalidFields } from '../core/errors.ts';
 import type { EntryView, PublishFailure } from '../media/entry.ts';
 import type { Media } from '../media/media.ts';
@@ -86,8 +87,6 @@ export interface ViewsOptions {
   readonly damages: DamageBook;
   readonly uploadTtlMs: number;
 }
-
-const EVERYBODY = '*';
 
 export class NamespaceQueries {
   readonly #options: ViewsOptions;
@@ -203,14 +202,14 @@ export class NamespaceQueries {
   }
 
   async #ref(namespace: string, fileId: string): Promise<UploadRef> {
-    const own = namespace === EVERYBODY ? await this.#holderOf(fileId) : namespace;
+    const own = namespace === ALL_NAMESPACES ? await this.#holderOf(fileId) : namespace;
     return { caller: { namespace: own, fallback: null }, fileId };
   }
 
   /** The only namespace that has such an upload. */
   async #holderOf(fileId: string): Promise<string> {
     const holders: string[] = [];
-    for await (const { namespace, state } of this.#options.uploads.list(EVERYBODY)) {
+    for await (const { namespace, state } of this.#options.uploads.list(ALL_NAMESPACES)) {
       if (state.fileId === fileId) holders.push(namespace);
     }
     const [holder, ...others] = holders;
@@ -222,10 +221,10 @@ export class NamespaceQueries {
 
   async #stored(namespace: string, id: string): Promise<StoredEntry> {
     const { media } = this.#options;
-    if (namespace !== EVERYBODY) {
+    if (namespace !== ALL_NAMESPACES) {
       const stored = await media.find(namespace, id);
       if (stored !== null) return stored;
-    } else for await (const stored of media.list(EVERYBODY)) if (stored.entry.id === id) return stored;
+    } else for await (const stored of media.list(ALL_NAMESPACES)) if (stored.entry.id === id) return stored;
     const name = JSON.stringify(id.slice(0, 80));
     throw new AppError(
       'media_not_found',

@@ -179,7 +179,11 @@ class Run {
     }
   }
 
-  async #look(place: StorageKey, verify: () => Promise<Verified>, about: { fileId?: string } = {}): Promise<void> {
+  async #look(
+    place: StorageKey,
+    verify: () => Promise<Verified>,
+    about: { fileId?: string } = {},
+  ): Promise<void> {
     await this.#pause(BYTES_PER_PLACE);
     try {
       const { uncheckedBytes, chunks, damaged } = await verify();

@@ -9,7 +9,7 @@ import type { Media } from '../media/media.ts';
 import type { StoredEntry } from '../media/stored-entry.ts';
 import { runsOf, type FindContent } from '../integrity/stored-content.ts';
 import type { VerifiedReader } from '../integrity/verified-reader.ts';
-import type { Clock } from '../uploads/ports.ts';
+import type { Clock } from '../core/clock.ts';
 import type { Contents } from './contents.ts';
 import { hex32 } from '../core/hex32.ts';
 import { damagedView, type Damaged } from './damaged-view.ts';

@@ -4,16 +4,16 @@
 // left out are filler bytes, which depend on nothing but the chunk's index and length, so that a small JSON can stand for a
 // large upload.
 // Must not know: HTTP, how states are written down.
+import { PUBLIC_NAMESPACE } from '../core/namespace.ts';
 import { crc32 } from 'node:zlib';
 import { invalidFields } from '../core/errors.ts';
-import { PUBLIC_NAMESPACE } from '../http/routes/keys.ts';
-import { sourceOf } from '../http/routes/media.ts';
+import { sourceOf } from '../media/entry-source.ts';
 import type { Fixtures } from '../media/accounts.ts';
 import { requestFingerprint } from '../media/entry-fingerprint.ts';
 import { parseEntryRequest, sentFields, type EntrySpec } from '../media/entry-form.ts';
 import type { PublishFailure } from '../media/entry.ts';
 import type { Media } from '../media/media.ts';
-import type { Clock } from '../uploads/ports.ts';
+import type { Clock } from '../core/clock.ts';
 import type { FinalizeRequest, Uploads, UploadRef } from '../uploads/uploads.ts';
 import type { State, StoredChunk, StoredFinalize, StoredUpload } from './state-shapes.ts';
 

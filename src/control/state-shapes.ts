@@ -4,6 +4,7 @@
 // everything fits together: an index below `totalChunks` and only once, `data` as long as `bytes` and of this `crc32`,
 // `finalize` only where every chunk is there. What `at` and ids leave out is chosen when it is put in.
 // Must not know: how it is made or put in.
+import { NAMESPACE_PATTERN } from '../core/namespace.ts';
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { invalidFields, type FieldProblem } from '../core/errors.ts';
@@ -76,9 +77,7 @@ const stateSchema = z.strictObject({
     .array(
       z.strictObject({
         kind: z.enum(['uploads', 'media']),
-        namespace: z
-          .string()
-          .regex(/^(?:public|ns_[0-9a-f]{16})$/, 'expected `public`, or the `ns_…` of a key'),
+        namespace: z.string().regex(NAMESPACE_PATTERN, 'expected `public`, or the `ns_…` of a key'),
         name: z.string(),
         message: z.string(),
       }),

@@ -3,8 +3,8 @@
 // Promises: what was exported with its bytes, put in anywhere, gives the same answers to every client: the same chunks,
 // entries, ids and instants. An import is refused before anything changes, or it leaves the namespace empty.
 // Must not know: HTTP.
+import { PUBLIC_NAMESPACE } from '../core/namespace.ts';
 import { nullIfDamaged } from '../core/errors.ts';
-import { PUBLIC_NAMESPACE } from '../http/routes/keys.ts';
 import type { Entry } from '../media/entry.ts';
 import type { StorageKey } from '../uploads/ports.ts';
 import type { UploadState } from '../uploads/upload.ts';
@@ -55,7 +55,8 @@ export class NamespaceStates {
   async clearUploads(namespace: string, failures: unknown[]): Promise<number> {
     const { uploads } = this.#options;
     const removals: (() => Promise<boolean>)[] = [];
-    const damaged = (_error: unknown, place: StorageKey): unknown => removals.push(() => uploads.removeAt(place));
+    const damaged = (_error: unknown, place: StorageKey): unknown =>
+      removals.push(() => uploads.removeAt(place));
     let count = 0;
     for await (const { namespace: own, state } of uploads.list(namespace, damaged)) {
       if (await orFailed(uploads.remove(refOf(own, state.fileId)), failures)) count += 1;

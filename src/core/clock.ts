@@ -5,12 +5,23 @@
 // Work that is scheduled is done or dropped: `reset` and `close` leave nothing behind that holds memory or files.
 // Time never runs backwards by itself.
 // Must not know: what the work is. Idle time-outs and throttles use the machine's own time, never this.
+import { ALL_NAMESPACES } from './namespace.ts';
 import { SteadyClock } from './steady-clock.ts';
 import { startTimer, type Timer } from './timers.ts';
 import { KeyedQueue } from './keyed-queue.ts';
-import type { Clock } from '../uploads/ports.ts';
 
 export type ClockMode = 'real' | 'frozen' | 'offset';
+
+/** Time as one namespace sees it. Idle time-outs use the machine's own time, never this. */
+export interface Clock {
+  /** Milliseconds since 1970-01-01T00:00:00Z. Never goes back by itself. */
+  now(namespace: string): number;
+  /**
+   * Milliseconds that passed since `at`, an instant of `now`. A jump of the machine's date does not count: no time passed in it.
+   * Negative when `at` is still to come.
+   */
+  ageOf(namespace: string, at: number): number;
+}
 
 export interface ClockView {
   readonly mode: ClockMode;
@@ -44,9 +55,6 @@ interface Due {
   readonly at: number;
   readonly work: DelayedWork;
 }
-
-/** The clock of every namespace that has none of its own. */
-const EVERYBODY = '*';
 
 export class Clocks implements Clock {
   readonly #readings = new Map<string, Reading>();
@@ -129,7 +137,7 @@ export class Clocks implements Clock {
 
   /** The next time at which something is due before the clock has the reading; null: nothing is. */
   #nextStop(namespace: string, reading: Reading | undefined): number | null {
-    const followed = namespace === EVERYBODY ? undefined : this.#readings.get(EVERYBODY);
+    const followed = namespace === ALL_NAMESPACES ? undefined : this.#readings.get(ALL_NAMESPACES);
     const target = timeOf(reading ?? followed, this.#machine());
     const first = firstOf(this.#namesBy(namespace).flatMap((name) => [...(this.#due.get(name) ?? [])]));
     return first === null || first.at > target ? null : Math.max(first.at, this.now(namespace));
@@ -143,9 +151,9 @@ export class Clocks implements Clock {
 
   /** Those that go by this namespace's clock, as far as something is due or being done. */
   #namesBy(namespace: string): string[] {
-    if (namespace !== EVERYBODY) return [namespace];
+    if (namespace !== ALL_NAMESPACES) return [namespace];
     const names = new Set([...this.#due.keys(), ...this.#turns.names]);
-    return [...names].filter((name) => name !== EVERYBODY && !this.#readings.has(name));
+    return [...names].filter((name) => name !== ALL_NAMESPACES && !this.#readings.has(name));
   }
 
   async #settleBy(namespace: string): Promise<number> {
@@ -176,8 +184,8 @@ export class Clocks implements Clock {
 
   /** What there is of a namespace, or of all. */
   #namesIn(namespace: string): Set<string> {
-    if (namespace !== EVERYBODY) return new Set([namespace]);
-    return new Set([EVERYBODY, ...this.#readings.keys(), ...this.#due.keys(), ...this.#turns.names]);
+    if (namespace !== ALL_NAMESPACES) return new Set([namespace]);
+    return new Set([ALL_NAMESPACES, ...this.#readings.keys(), ...this.#due.keys(), ...this.#turns.names]);
   }
 
   async #dropAll(namespace: string): Promise<void> {
@@ -201,7 +209,7 @@ export class Clocks implements Clock {
   /** Nothing is done after this, and nothing is held: what is being done ends, the rest is dropped. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.drop(EVERYBODY);
+    await this.drop(ALL_NAMESPACES);
   }
 
   /** Does what is due now, behind what is being done already. Resolves to how much of it came to something. */
@@ -221,7 +229,7 @@ export class Clocks implements Clock {
 
   /** A clock of its own, or that of everybody. */
   #readingOf(namespace: string): Reading | undefined {
-    return this.#readings.get(namespace) ?? this.#readings.get(EVERYBODY);
+    return this.#readings.get(namespace) ?? this.#readings.get(ALL_NAMESPACES);
   }
 
   #takeDue(namespace: string): Due | null {

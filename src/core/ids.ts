@@ -1,13 +1,15 @@
 // core/ids.ts: ids of media entries: random, or with a seed a repeatable sequence per namespace.
 //
 // Promises: 24 lower-case hexadecimal digits, as the vendor's samples look; without a seed never given twice.
+import { ALL_NAMESPACES } from './namespace.ts';
 import { createHash, randomBytes } from 'node:crypto';
-import type { Ids } from '../uploads/ports.ts';
+
+/** Ids as one namespace sees them: 24 lower-case hexadecimal digits, never given twice. */
+export interface Ids {
+  next(namespace: string): string;
+}
 
 const ID_BYTES = 12;
-
-/** All namespaces. */
-const EVERYBODY = '*';
 
 export class SeededIds implements Ids {
   readonly #seed: string | null;
@@ -37,7 +39,7 @@ export class SeededIds implements Ids {
   /** The sequence of the namespace starts anew: its entries are gone. */
   reset(namespace: string): void {
     for (const known of [this.#counts, this.#taken]) {
-      if (namespace === EVERYBODY) known.clear();
+      if (namespace === ALL_NAMESPACES) known.clear();
       else known.delete(namespace);
     }
   }

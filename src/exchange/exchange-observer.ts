@@ -4,6 +4,7 @@
 // Promises: an exchange is in the journal before the last byte of its answer is sent, or before its connection ends;
 // every answer that a rule touched carries `X-Mock-Fault: <rule id>`.
 // Must not know: what the routes do.
+import { PUBLIC_NAMESPACE } from '../core/namespace.ts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { attemptSubject } from './attempt-subject.ts';
@@ -23,8 +24,8 @@ import type { RuleBook } from '../faults/rule-book.ts';
 import { explain } from '../faults/explain.ts';
 import type { Claim } from '../faults/rule-armed.ts';
 import { operationOf } from '../http/exchange.ts';
-import { PUBLIC_NAMESPACE } from '../http/routes/keys.ts';
 import { isAnswered } from '../http/connection/linger.ts';
+import type { Subject } from '../contract/operations.ts';
 import {
   NOTHING_KEPT_ASIDE,
   type Announced,
@@ -32,7 +33,6 @@ import {
   type Change,
   type Observer,
   type Stored,
-  type Subject,
 } from '../http/observer.ts';
 import type { Amendment, Exchange, Outcome } from '../journal/exchange.ts';
 import type { ExchangeInFlight } from '../journal/in-flight.ts';

@@ -6,8 +6,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Contract } from '../contract/contract.ts';
 import { isMultipart, operationOf } from '../http/exchange.ts';
-import type { DeferredChange, Stored, Subject } from '../http/observer.ts';
-import { uploadStatusIn } from '../http/routes/schemas.ts';
+import type { Subject } from '../contract/operations.ts';
+import type { DeferredChange, Stored } from '../http/observer.ts';
+import { uploadStatusIn } from '../contract/bodies.ts';
 import { monotonicMs } from '../core/machine-time.ts';
 import { toldOf } from '../faults/holding.ts';
 import { isCutting } from '../faults/injection.ts';

@@ -2,6 +2,7 @@
 //
 // Promises: an exchange is among them from when its key was checked until its connection is done with it.
 // Must not know: how an exchange is observed.
+import { ALL_NAMESPACES } from '../core/namespace.ts';
 import { AppError } from '../core/errors.ts';
 import type { ExchangeInFlight } from '../journal/in-flight.ts';
 
@@ -19,8 +20,6 @@ export interface LiveExchange {
   refuse(error: Error): Promise<void>;
 }
 
-const EVERYBODY = '*';
-
 export class LiveExchanges {
   readonly #live = new Set<LiveExchange>();
 
@@ -33,7 +32,7 @@ export class LiveExchanges {
   }
 
   /** Those of a namespace, or of all (`*`), in the order in which their heads were read. */
-  inFlight(namespace = EVERYBODY): ExchangeInFlight[] {
+  inFlight(namespace = ALL_NAMESPACES): ExchangeInFlight[] {
     const known = this.#of(namespace).flatMap((exchange) => exchange.soFar() ?? []);
     return known.toSorted((a, b) => a.begun - b.begun);
   }
@@ -50,7 +49,7 @@ export class LiveExchanges {
   }
 
   #of(namespace: string): LiveExchange[] {
-    return [...this.#live].filter((one) => namespace === EVERYBODY || one.namespaceNow() === namespace);
+    return [...this.#live].filter((one) => namespace === ALL_NAMESPACES || one.namespaceNow() === namespace);
   }
 }
 

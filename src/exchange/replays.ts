@@ -4,7 +4,7 @@
 // Must not know: what makes a request a replay (journal/transport-replay.ts), what a rule counts.
 import type { Claim } from '../faults/rule-armed.ts';
 import type { RuleBook } from '../faults/rule-book.ts';
-import type { Subject } from '../http/observer.ts';
+import type { Subject } from '../contract/operations.ts';
 import type { ExchangeInFlight } from '../journal/in-flight.ts';
 import type { Journal } from '../journal/journal.ts';
 import { monotonicMs } from '../core/machine-time.ts';

@@ -143,7 +143,11 @@ function readText(text: string): FaultReading {
   return readArguments(list?.split(COMMA) ?? [], { effect, phase }, { effect: name, phase });
 }
 
-function readArguments(list: readonly string[], place: StorageKey, fields: Record<string, unknown>): FaultReading {
+function readArguments(
+  list: readonly string[],
+  place: StorageKey,
+  fields: Record<string, unknown>,
+): FaultReading {
   for (const argument of list) {
     const problem = addArgument(argument.trim(), place, fields);
     if (problem !== null) return refusal(problem);

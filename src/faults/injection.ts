@@ -4,13 +4,13 @@
 // the upload (the change is kept aside until then); a client that leaves ends every wait.
 // Must not know: which rules there are, what is stored, the journal.
 import { STATUS_CODES } from 'node:http';
+import type { Subject } from '../contract/operations.ts';
 import {
   AnswerInstead,
   NoAnswer,
   type BodyFacts,
   type Change,
   type DeferredChange,
-  type Subject,
 } from '../http/observer.ts';
 import { monotonicMs } from '../core/machine-time.ts';
 import type { Effect, Fault, FaultOf, PhaseName } from './effects.ts';

@@ -3,6 +3,7 @@
 // Promises: an exchange asks its own namespace's rules first, then those armed for all (`*`); attempts are counted per
 // operation, upload and chunk; with a seed every namespace draws a sequence of its own, the same in every run.
 // Must not know: HTTP, how a fault is carried out.
+import { ALL_NAMESPACES } from '../core/namespace.ts';
 import { Attempts } from './attempts.ts';
 import type { Claim } from './rule-armed.ts';
 import type { ExchangeFacts } from './rule-fits.ts';
@@ -10,8 +11,6 @@ import { RuleSet, type RuleState, type RuleTrace, type RuleView } from './rule-s
 import type { Rule } from './rules.ts';
 import { createSequence } from './seeded.ts';
 
-/** Rules armed here are met by every namespace. */
-export const EVERYBODY = '*';
 /** Uploads and chunks whose attempts are remembered, of all namespaces together. */
 const MAX_ATTEMPTS = 100_000;
 /** Namespaces that are remembered beside those that have rules. */
@@ -81,7 +80,7 @@ export class RuleBook {
 
   /** Whether a rule with this id was ever armed for the namespace, for everybody, or, asked of all (`*`), for anybody. */
   wasArmed(namespace: string, id: string): boolean {
-    const pages = namespace === EVERYBODY ? [...this.#pages.keys()] : [namespace, EVERYBODY];
+    const pages = namespace === ALL_NAMESPACES ? [...this.#pages.keys()] : [namespace, ALL_NAMESPACES];
     return this.#hasForgotten || pages.some((name) => this.#pages.get(name)?.rules.wasArmed(id) === true);
   }
 
@@ -151,7 +150,7 @@ export class RuleBook {
 
   /** As if the namespace were new: rules, attempts and sequence. */
   reset(namespace: string): void {
-    const gone = namespace === EVERYBODY ? [...this.#pages.keys()] : [namespace];
+    const gone = namespace === ALL_NAMESPACES ? [...this.#pages.keys()] : [namespace];
     const sets = gone.map((name) => this.#pages.get(name)?.rules);
     for (const name of gone) this.#pages.delete(name);
     // Now that they are gone: whoever waits for one of their rules looks for it.
@@ -162,12 +161,12 @@ export class RuleBook {
   /** Those that have rules: most exchanges of most servers meet none. */
   #sets(namespace: string): readonly { rules: RuleSet; now: number }[] {
     const own = this.#pages.get(namespace);
-    const everybody = this.#pages.get(EVERYBODY);
+    const everybody = this.#pages.get(ALL_NAMESPACES);
     const isOwn = own !== undefined && !own.rules.isEmpty;
     const isEverybody = everybody !== undefined && !everybody.rules.isEmpty;
     if (!isOwn && !isEverybody) return NO_SETS;
     const sets = isOwn ? [{ rules: own.rules, now: this.#now(namespace) }] : [];
-    return isEverybody ? [...sets, { rules: everybody.rules, now: this.#now(EVERYBODY) }] : sets;
+    return isEverybody ? [...sets, { rules: everybody.rules, now: this.#now(ALL_NAMESPACES) }] : sets;
   }
 
   #page(namespace: string): Page {

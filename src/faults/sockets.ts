@@ -5,7 +5,13 @@
 // Must not know: rules, uploads, journal.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { awakeMs, startTimeout } from '../core/awake.ts';
-import { clearInterval, monotonicMs, queueMicrotask, setImmediate, setInterval } from '../core/machine-time.ts';
+import {
+  clearInterval,
+  monotonicMs,
+  queueMicrotask,
+  setImmediate,
+  setInterval,
+} from '../core/machine-time.ts';
 import { startTimer } from '../core/timers.ts';
 
 /** What is still read after a FIN, so that it stays one. */

@@ -4,10 +4,10 @@
 // Must not know: uploads, media.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from '../core/errors.ts';
-import type { Caller } from '../uploads/uploads.ts';
+import type { Caller } from '../core/namespace.ts';
 import { BodyFeed, type FeedBudget } from './connection/body-feed.ts';
 import { malformed } from './forms/multipart-reader.ts';
-import type { Subject } from './observer.ts';
+import type { Subject } from '../contract/operations.ts';
 import { boundaryOf } from './forms/part-head.ts';
 
 declare module 'fastify' {

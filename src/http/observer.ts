@@ -4,15 +4,8 @@
 // nothing. A listener may let time pass before it resolves, or throw: an AppError is a refusal like any other,
 // `AnswerInstead` an answer in the route's place, `NoAnswer` the end of a connection that has been dealt with.
 // Must not know: faults, journal.
+import type { Subject } from '../contract/operations.ts';
 import type { FastifyRequest } from 'fastify';
-
-/** What the request is about, as far as the operation has it. */
-export interface Subject {
-  readonly fileId?: string | undefined;
-  readonly chunkIndex?: number | undefined;
-  readonly totalChunks?: number | undefined;
-  readonly mediaType?: 'video' | 'image' | undefined;
-}
 
 /** A part of the request's form, as it came. */
 export interface PartFacts {

@@ -11,10 +11,11 @@ import { ADMIN_PREFIX, adminRoutes, probeRoutes, type AdminOptions } from '../ad
 import type { Clocks } from '../core/clock.ts';
 import type { Config } from '../config/config.ts';
 import { loadContract } from '../contract/contract.ts';
-import type { DoubleParts } from '../control/double-parts.ts';
+import type { Control } from '../control/control.ts';
 import { AppError } from '../core/errors.ts';
 import type { FaultActions } from '../faults/injection.ts';
-import { isLoopback, urlOf } from './connection/addresses.ts';
+import { isLoopback } from '../core/loopback.ts';
+import { urlOf } from './connection/addresses.ts';
 import { FeedBudget } from './connection/body-feed.ts';
 import { decorateRequests } from './exchange.ts';
 import { ClientErrors } from './connection/client-errors.ts';
@@ -39,7 +40,6 @@ import type { VerifiedReader } from '../integrity/verified-reader.ts';
 import { monotonicMs } from '../core/machine-time.ts';
 import type { Fixtures } from '../media/accounts.ts';
 import type { Media } from '../media/media.ts';
-import { loadLate } from '../lifecycle/late-loads.ts';
 import { NO_SURROUNDINGS, surroundings, type SurroundOptions, type Surroundings } from '../exchange/hooks.ts';
 import type { Metrics } from '../telemetry/telemetry.ts';
 import { within } from '../core/timers.ts';
@@ -54,7 +54,7 @@ const CHECK_MS = 5_000;
 /** Is shown each Fastify instance before it has a route: whoever looks on sees every route and every exchange. */
 export type AppObserver = (app: FastifyInstance) => void;
 
-export interface HttpOptions extends DoubleParts {
+export interface HttpOptions extends Control {
   readonly config: Config;
   readonly fixtures: Fixtures;
   readonly logger: Logger;
@@ -111,7 +111,6 @@ export class HttpServer {
 
   async listen(): Promise<void> {
     const { host, port, adminPort } = this.#options.config;
-    await loadLate(this.#options.config);
     // By its address: `localhost` Fastify would serve by a second server object on `::1`, without our listeners, and
     // beyond the reach of `drain`.
     const { address } = await lookup(host, { order: 'ipv4first' });

@@ -4,11 +4,10 @@
 // Promises: ids of the server's events count up from 1; a listener is told before `publish` or `tell` returns, of its own
 // namespace only.
 // Must not know: server-sent events, who listens.
+import { ALL_NAMESPACES } from '../core/namespace.ts';
 import type { Exchange } from './exchange.ts';
 import { Fifo } from './fifo.ts';
 import type { ExchangeInFlight } from './in-flight.ts';
-
-export const ALL_NAMESPACES = '*';
 
 /** An exchange is told when it is on record, and again when more than its timing is amended: the `seq` is the same. */
 export type EventContent =

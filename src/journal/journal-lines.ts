@@ -8,6 +8,7 @@
 // What has no newline at the end was being written when the process died: it is dropped. Any other line that is not valid is
 // damage: it is left out and counted, and the rest is good.
 // Must not know: files; what a rule is.
+import { ALL_NAMESPACES } from '../core/namespace.ts';
 import { crc32 } from 'node:zlib';
 import { hex32 } from '../core/hex32.ts';
 import type { Exchange } from './exchange.ts';
@@ -47,7 +48,6 @@ export const NO_PAST: Past = {
   damaged: [],
 };
 
-const ALL = '*';
 const NEWLINE = 0x0a;
 const HEAD = /^\{"crc":"([0-9a-f]{8})","line":$/;
 const HEAD_BYTES = '{"crc":"00000000","line":'.length;
@@ -121,6 +121,6 @@ class Fold {
 
   #clear(namespace: string): void {
     for (const [seq, exchange] of this.#exchanges)
-      if (namespace === ALL || exchange.namespace === namespace) this.#exchanges.delete(seq);
+      if (namespace === ALL_NAMESPACES || exchange.namespace === namespace) this.#exchanges.delete(seq);
   }
 }

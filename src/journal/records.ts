@@ -5,7 +5,7 @@
 // namespace that holds the most makes room, so that ten thousand small ones stay whole beside a large one. Adding and evicting take the
 // same time however many there are; reading one namespace does not look at the others.
 // Must not know: who reads, what else happens when an exchange comes.
-import { ALL_NAMESPACES } from './event-feed.ts';
+import { ALL_NAMESPACES } from '../core/namespace.ts';
 import { approximateBytes, type Exchange } from './exchange.ts';
 import { Fifo } from './fifo.ts';
 import { isLost, type Sighting } from './transport-replay.ts';

@@ -3,9 +3,9 @@
 // Promises: a wait ends inside the very call that puts the last exchange it needs on record, at its time-out or when
 // its signal aborts, and leaves nothing behind; there are never more than `maxWaits` of them.
 // Must not know: where exchanges are kept, HTTP.
+import { ALL_NAMESPACES } from '../core/namespace.ts';
 import { z } from 'zod';
 import { startTimeout } from '../core/awake.ts';
-import { ALL_NAMESPACES } from './event-feed.ts';
 import type { Exchange } from './exchange.ts';
 import { matcherSchema, testOf, type JournalMatcher } from './matcher.ts';
 import { parseOrRefuse, refusalOf } from '../core/problems.ts';

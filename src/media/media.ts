@@ -4,6 +4,7 @@
 // never copied (rule F7); making the entry of a finalised upload again does nothing (F6). One that is refused is not there, and the
 // bytes are where they came from (C16). One namespace never sees another's entries (K4).
 // Must not know: HTTP, uploads (it is handed a place and extents), why a platform fails.
+import { ALL_NAMESPACES } from '../core/namespace.ts';
 import { randomBytes } from 'node:crypto';
 import { AppError, isDamage } from '../core/errors.ts';
 import { wallMs } from '../core/machine-time.ts';
@@ -11,7 +12,9 @@ import type { ContentSums } from '../integrity/content-sums.ts';
 import type { ByteRange, StoredContent } from '../integrity/stored-content.ts';
 import type { VerifiedReader } from '../integrity/verified-reader.ts';
 import { KeyedQueue } from '../core/keyed-queue.ts';
-import type { Clock, Ids, StorageKey, Storage } from '../uploads/ports.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Ids } from '../core/ids.ts';
+import type { StorageKey, Storage } from '../uploads/ports.ts';
 import { DirectUpload } from './direct-upload.ts';
 import { asError, EntryMaker, type EntrySource } from './entry-maker.ts';
 import type { EntrySpec } from './entry-form.ts';
@@ -103,7 +106,7 @@ export class Media {
     namespace: string,
     onDamaged: (error: AppError, place: StorageKey) => void = () => undefined,
   ): AsyncIterable<StoredEntry> {
-    const only = namespace === '*' ? undefined : namespace;
+    const only = namespace === ALL_NAMESPACES ? undefined : namespace;
     for await (const { place } of this.#options.storage.ledgers.list('media', only)) {
       const found = this.find(place.namespace, place.name);
       const stored = await found.catch((error: unknown) => {
@@ -206,7 +209,8 @@ export class Media {
   async countByStatus(): Promise<Map<string, number>> {
     const counts = new Map<string, number>();
     const count = (status: string): unknown => counts.set(status, (counts.get(status) ?? 0) + 1);
-    for await (const { entry } of this.list('*', () => count('damaged'))) count(this.view(entry).status);
+    for await (const { entry } of this.list(ALL_NAMESPACES, () => count('damaged')))
+      count(this.view(entry).status);
     return counts;
   }
 

@@ -6,8 +6,9 @@
 import { startTimeout } from '../core/awake.ts';
 import type { ChunkRecord } from './chunk-table.ts';
 import { ChunkWriter } from './chunk-writer.ts';
-import type { OpenUpload } from './open-upload.ts';
-import type { Clock, StorageKey } from './ports.ts';
+import type { ChunkInTransit, OpenUpload } from './open-upload.ts';
+import type { Clock } from '../core/clock.ts';
+import type { StorageKey } from './ports.ts';
 import type { Unfinished } from './unfinished.ts';
 import {
   compareResent,
@@ -64,7 +65,11 @@ interface Asked {
 }
 
 /** @throws AppError the refusals of `decideChunk`, `too_many_open_uploads`; the abort reason of the signal */
-export async function claimChunk(asked: Asked, options: ClaimOptions, rules: ChunkRules): Promise<ChunkLease> {
+export async function claimChunk(
+  asked: Asked,
+  options: ClaimOptions,
+  rules: ChunkRules,
+): Promise<ChunkLease> {
   for (;;) {
     const turn = await asked.upload.inTurn(() => Promise.resolve(tryTurn(asked, options, rules)));
     if (turn !== null) return turn;
@@ -117,7 +122,7 @@ function comparison(upload: OpenUpload, claim: ChunkClaim, stored: ChunkRecord):
 }
 
 /** Resolves when the holder has ended: by itself, or because it was silent for too long and had to. */
-async function holderEnds(holder: ChunkWriter, takeoverMs: number, signal: AbortSignal): Promise<void> {
+async function holderEnds(holder: ChunkInTransit, takeoverMs: number, signal: AbortSignal): Promise<void> {
   for (;;) {
     const patienceMs = Math.max(takeoverMs - holder.silentMs(), 1);
     if (await endsWithin(holder, patienceMs, signal)) return;
@@ -129,16 +134,16 @@ async function holderEnds(holder: ChunkWriter, takeoverMs: number, signal: Abort
 }
 
 /** @throws the abort reason of the signal */
-function endsWithin(holder: ChunkWriter, ms: number, signal: AbortSignal): Promise<boolean> {
+function endsWithin(holder: ChunkInTransit, ms: number, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    const timer = startTimeout(ms, () => settle(() => resolve(false)));
-    const onAbort = (): void => settle(() => reject(signal.reason));
-    const settle = (outcome: () => void): void => {
+    const timer = startTimeout(ms, () => end(() => resolve(false)));
+    const onAbort = (): void => end(() => reject(signal.reason));
+    const end = (outcome: () => void): void => {
       timer.stop();
       signal.removeEventListener('abort', onAbort);
       outcome();
     };
     signal.addEventListener('abort', onAbort);
-    void holder.ended.then(() => settle(() => resolve(true)));
+    void holder.ended.then(() => end(() => resolve(true)));
   });
 }

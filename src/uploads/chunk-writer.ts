@@ -6,7 +6,7 @@
 // Must not know: multipart, HTTP, how waiting requests are queued (uploads.ts).
 import { AppError } from '../core/errors.ts';
 import { MAIN_SEGMENT, ownSegment } from './chunk-table.ts';
-import type { OpenUpload } from './open-upload.ts';
+import type { ChunkInTransit, OpenUpload } from './open-upload.ts';
 import type { Spool } from './ports.ts';
 import {
   decideChunk,
@@ -36,7 +36,7 @@ interface WriterRules {
 const NOTHING_STORING = Promise.resolve();
 const NOTHING_STORED = { receivedBytes: 0, nextIndex: 0, currentSize: 0 };
 
-export class ChunkWriter {
+export class ChunkWriter implements ChunkInTransit {
   readonly kind = 'write';
   /** Resolves when this writer has committed or given up, and never rejects. */
   readonly ended: Promise<void>;
@@ -82,18 +82,15 @@ export class ChunkWriter {
     return tooLarge(this.#upload.state, this.#rules.maxBytes);
   }
 
-  /** Milliseconds for which the client sent nothing. A writer in its commit never counts as silent. */
   silentMs(): number {
     return this.#phase === 'receiving' ? this.#rules.silentMs() : 0;
   }
 
-  /** All of its bytes have come, and its record is being stored: from here on it ends by itself. */
   get isCommitting(): boolean {
     return this.#phase === 'committing';
   }
 
-  /** Resolves when none of its bytes is on the way to the storage any more, and never rejects. */
-  async settled(): Promise<void> {
+  async written(): Promise<void> {
     await this.#storing.catch(() => undefined); // Whoever wrote them is told.
   }
 
@@ -102,21 +99,18 @@ export class ChunkWriter {
     if (this.#supersededBy !== null) listener(this.#supersededBy);
   }
 
-  /** A newer request wants the place of a silent one (C12). False: too late, the commit has begun. */
   giveWay(): boolean {
     const { chunkIndex } = this.#claim;
     const message = `no byte of chunk ${chunkIndex} came for ${this.silentMs()} ms and a newer request for it took over; ask for the status and go on from there`;
     return this.#supersede(new AppError('chunk_superseded', message, { chunkIndex }));
   }
 
-  /** Its upload is being deleted. One whose commit has begun ends by itself. */
   refuseDeleted(): void {
     this.#supersede(deletedMeanwhile(this.#claim));
   }
 
-  /** Nothing of its upload can be relied on. Resolves when none of its bytes comes any more. */
   letGo(reason: AppError): Promise<void> {
-    return this.#supersede(reason) ? this.settled() : this.ended;
+    return this.#supersede(reason) ? this.written() : this.ended;
   }
 
   #supersede(reason: AppError): boolean {

@@ -2,9 +2,7 @@
 //
 // Promises: each is counted once, whoever touched it first and so expired it: a sweep, a request, a late commit.
 // Must not know: when an upload expires, what is being done.
-
-/** Stands for all namespaces. */
-const EVERYBODY = '*';
+import { ALL_NAMESPACES } from '../core/namespace.ts';
 
 interface Count {
   readonly namespace: string;
@@ -17,7 +15,7 @@ export class Expiries {
   /** An upload of this namespace has expired, and is gone. */
   add(namespace: string): void {
     for (const count of this.#counts)
-      if (count.namespace === EVERYBODY || count.namespace === namespace) count.expired += 1;
+      if (count.namespace === ALL_NAMESPACES || count.namespace === namespace) count.expired += 1;
   }
 
   /** What `work` resolves to, and how many uploads of a namespace, or of all (`*`), expired meanwhile. */

@@ -30,7 +30,11 @@ export type UploadContent = Omit<FinalizedContent, 'bytes' | 'finalization' | 's
     readonly life: string;
   };
 
-export function handOver(place: StorageKey, finalization: Finalization, state: UploadState): FinalizedContent {
+export function handOver(
+  place: StorageKey,
+  finalization: Finalization,
+  state: UploadState,
+): FinalizedContent {
   const { chunks, receivedBytes } = state;
   const sums = (): ContentSums => ContentSums.ofChunks(chunks, chunks.count);
   return { finalization, place, extents: chunks.extents(), bytes: receivedBytes, sums };

@@ -7,7 +7,24 @@ import { AppError, InDoubt } from '../core/errors.ts';
 import type { Ledger, StorageKey, Storage } from './ports.ts';
 import { evolve, withoutFinalization, type UploadEvent, type UploadState } from './upload.ts';
 import { MAIN_SEGMENT } from './chunk-table.ts';
-import type { ChunkWriter } from './chunk-writer.ts';
+
+/** A chunk on its way into the storage, as the requests see it that wait for it or end it. */
+export interface ChunkInTransit {
+  /** Resolves when it is stored or given up, and never rejects. */
+  readonly ended: Promise<void>;
+  /** All of its bytes have come, and its record is being stored: from here on it ends by itself. */
+  readonly isCommitting: boolean;
+  /** Milliseconds for which the client sent nothing. 0 while it commits. */
+  silentMs(): number;
+  /** Resolves when none of its bytes is on the way to the storage any more, and never rejects. */
+  written(): Promise<void>;
+  /** A newer request wants the place of a silent one (C12). False: too late, the commit has begun. */
+  giveWay(): boolean;
+  /** Its upload is being deleted. One whose commit has begun ends by itself. */
+  refuseDeleted(): void;
+  /** Nothing of its upload can be relied on. Resolves when none of its bytes comes any more. */
+  letGo(reason: AppError): Promise<void>;
+}
 
 export class OpenUpload {
   readonly place: StorageKey;
@@ -17,7 +34,7 @@ export class OpenUpload {
   /** Requests in flight. The collector and the cache leave an upload alone while there are any (rule C15). */
   users = 0;
   /** By chunk index: the request whose bytes are on their way to the storage. */
-  readonly writers = new Map<number, ChunkWriter>();
+  readonly writers = new Map<number, ChunkInTransit>();
   #ledger: Ledger | null = null;
   #mainIsTaken = false;
   #turn: Promise<unknown> = Promise.resolve();
@@ -133,7 +150,7 @@ export class OpenUpload {
   }
 
   /** Whom a deletion ends. Of an upload that does not exist yet, a chunk that is still being received comes after it. */
-  writersToDelete(): readonly ChunkWriter[] {
+  writersToDelete(): readonly ChunkInTransit[] {
     const all = [...this.writers.values()];
     return this.state === null ? all.filter(({ isCommitting }) => isCommitting) : all;
   }
@@ -145,7 +162,7 @@ export class OpenUpload {
    */
   async cutOffWriters(): Promise<void> {
     if (this.writers.size === 0) return;
-    await Promise.all([...this.writers.values()].map((writer) => writer.settled()));
+    await Promise.all([...this.writers.values()].map((writer) => writer.written()));
     await this.reconcile();
   }
 

@@ -8,7 +8,8 @@ import { damage } from '../core/errors.ts';
 import { KeyedQueue } from '../core/keyed-queue.ts';
 import { handOver, type MakeEntry } from './finalized.ts';
 import { OpenUpload } from './open-upload.ts';
-import type { Clock, StorageKey, Storage } from './ports.ts';
+import type { Clock } from '../core/clock.ts';
+import type { StorageKey, Storage } from './ports.ts';
 import { isExpired, type UploadEvent, type UploadState } from './upload.ts';
 
 export interface Repair {

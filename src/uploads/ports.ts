@@ -56,7 +56,10 @@ export interface Ledgers {
    * Every ledger of a kind (of one namespace when given) with the time of its last append, without reading any. What is none, or
    * cannot be looked at, keeps none of the others from being listed (rule D5).
    */
-  list(kind: StorageKey['kind'], namespace?: string): AsyncIterable<{ place: StorageKey; modifiedAt: number }>;
+  list(
+    kind: StorageKey['kind'],
+    namespace?: string,
+  ): AsyncIterable<{ place: StorageKey; modifiedAt: number }>;
 }
 
 /**
@@ -87,7 +90,11 @@ export interface Bytes {
    * this writer wrote. The buffers are the caller's again when it resolves: they may be overwritten or freed.
    * Throws AppError `insufficient_storage` when there is no room.
    */
-  write(place: StorageKey, extent: { segment: string; offset: number }, buffers: readonly Buffer[]): Promise<void>;
+  write(
+    place: StorageKey,
+    extent: { segment: string; offset: number },
+    buffers: readonly Buffer[],
+  ): Promise<void>;
   /** When it resolves, every byte written to the segment is as durable as the mode promises, its name included. */
   sync(place: StorageKey, segment: string): Promise<void>;
   spool(): Promise<Spool>;
@@ -154,20 +161,4 @@ export interface Storage {
   tidy(): Promise<void>;
   /** Resolves when every file is closed and the place can be opened by another process. */
   close(): Promise<void>;
-}
-
-/** Time as one namespace sees it. Idle time-outs use the machine's own time, never this. */
-export interface Clock {
-  /** Milliseconds since 1970-01-01T00:00:00Z. Never goes back by itself. */
-  now(namespace: string): number;
-  /**
-   * Milliseconds that passed since `at`, an instant of `now`. A jump of the machine's date does not count: no time passed in it.
-   * Negative when `at` is still to come.
-   */
-  ageOf(namespace: string, at: number): number;
-}
-
-/** Ids as one namespace sees them: 24 lower-case hexadecimal digits, never given twice. */
-export interface Ids {
-  next(namespace: string): string;
 }

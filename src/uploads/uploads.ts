@@ -3,13 +3,15 @@
 // Promises: the rules C1-C16, F4 and F6 of the behaviour page, whatever runs at the same time; one namespace never
 // sees another's uploads (K4).
 // Must not know: HTTP, where bytes lie, what a media entry is (it hands over a place and its extents).
+import { ALL_NAMESPACES, type Caller } from '../core/namespace.ts';
 import { AppError, isDamage, nullIfDamaged } from '../core/errors.ts';
 import { wallMs } from '../core/machine-time.ts';
 import { claimChunk, type ChunkRules, type ChunkLease, type ClaimOptions } from './chunk-lease.ts';
 import { OpenUploads, type OpenUploadsOptions } from './open-uploads.ts';
 import type { OpenUpload } from './open-upload.ts';
 import { placeOf } from './storage-key.ts';
-import type { Ids, StorageKey } from './ports.ts';
+import type { Ids } from '../core/ids.ts';
+import type { StorageKey } from './ports.ts';
 import {
   contentIn,
   handOver,
@@ -26,12 +28,6 @@ import {
   type Finalization,
   type UploadState,
 } from './upload.ts';
-
-/** Whose request it is. `fallback`: where a fileId is looked for that the own namespace lacks (rule K3). */
-export interface Caller {
-  readonly namespace: string;
-  readonly fallback: string | null;
-}
 
 export interface UploadRef {
   readonly caller: Caller;
@@ -74,9 +70,6 @@ export interface UploadsOptions extends Omit<OpenUploadsOptions, 'onOpened' | 'o
 
 /** Null: there is none, or it is just being begun. */
 type IsMeant = (state: UploadState | null) => boolean;
-
-/** Stands for all namespaces where a namespace is asked for. */
-const EVERYBODY = '*';
 
 export class Uploads {
   readonly #options: UploadsOptions;
@@ -235,7 +228,10 @@ export class Uploads {
   }
 
   #placesOf(namespace: string): AsyncIterable<{ place: StorageKey }> {
-    return this.#options.storage.ledgers.list('uploads', namespace === EVERYBODY ? undefined : namespace);
+    return this.#options.storage.ledgers.list(
+      'uploads',
+      namespace === ALL_NAMESPACES ? undefined : namespace,
+    );
   }
 
   /** Uploads begun and not yet finalised, as far as this process has seen them. */

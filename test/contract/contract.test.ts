@@ -5,7 +5,13 @@
 
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { bodiesOf, loadContract, type Contract, type FormPart, type Operation } from '../../src/contract/contract.ts';
+import {
+  bodiesOf,
+  loadContract,
+  type Contract,
+  type FormPart,
+  type Operation,
+} from '../../src/contract/contract.ts';
 import { ERRORS, type ErrorCode } from '../../src/core/errors.ts';
 import {
   channelsAnswerSchema,
@@ -18,7 +24,7 @@ import {
   errorSchema,
   uploadCompleteSchema,
   uploadStatusSchema,
-} from '../../src/http/routes/schemas.ts';
+} from '../../src/contract/bodies.ts';
 import { schemaDifferences } from '../helpers/schema-diff.ts';
 
 const contract = loadContract();

@@ -3,7 +3,10 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AwakeTime, awakeMs, startTimeout } from '../../src/core/awake.ts';
 import { FAKEABLE } from '../helpers/faked-machine-time.ts';
 
-vi.mock('../../src/core/machine-time.ts', async () => (await import('../helpers/faked-machine-time.ts')).FAKED);
+vi.mock(
+  '../../src/core/machine-time.ts',
+  async () => (await import('../helpers/faked-machine-time.ts')).FAKED,
+);
 
 describe('time awake', () => {
   it('passes as the clock does while the ticker is called in time', () => {

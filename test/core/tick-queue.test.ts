@@ -68,7 +68,11 @@ describe('work that is put off', () => {
   });
 
   it('is done by rank, whoever was first: answers, then records, then the log, with what they bring about in between', async () => {
-    const [log, records, answers] = [new TickQueue('log'), new TickQueue('records'), new TickQueue('answers')];
+    const [log, records, answers] = [
+      new TickQueue('log'),
+      new TickQueue('records'),
+      new TickQueue('answers'),
+    ];
     const done: string[] = [];
     log.later(() => done.push('line 1'));
     records.later(() => done.push('record'));

@@ -9,7 +9,7 @@ import { crc32 } from 'node:zlib';
 import { openDiskStorage } from '../../src/storage/disk/disk-storage.ts';
 import type { Storage } from '../../src/uploads/ports.ts';
 import type { Receipt, UploadState } from '../../src/uploads/upload.ts';
-import type { Caller } from '../../src/uploads/uploads.ts';
+import type { Caller } from '../../src/core/namespace.ts';
 import { namespaceOf } from './disk.ts';
 import type { TraceLine } from './fs-trace.ts';
 import { chunkParts, fieldsFirst, formOf, type Form } from './multipart.ts';

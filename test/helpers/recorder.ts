@@ -6,7 +6,12 @@
 // Bodies beyond MAX_BODY_BYTES are not kept, so what is in them is not looked at.
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
-import { loadContract, type Contract, type OperationMatch, type RequestFacts } from '../../src/contract/contract.ts';
+import {
+  loadContract,
+  type Contract,
+  type OperationMatch,
+  type RequestFacts,
+} from '../../src/contract/contract.ts';
 import { whyUnclear } from '../../src/http/connection/host-and-expect.ts';
 import { recordExchange } from './contract-coverage.ts';
 import { partsIn } from './multipart.ts';

@@ -1,7 +1,8 @@
 // helpers/uploads.ts: the upload service over some storage, with a clock that stands still until it is told, and a client
 // that sends chunks straight to it, without HTTP.
+import type { Caller } from '../../src/core/namespace.ts';
 import { crc32 } from 'node:zlib';
-import { sourceOf } from '../../src/http/routes/media.ts';
+import { sourceOf } from '../../src/media/entry-source.ts';
 import { DamageBook } from '../../src/integrity/damage-book.ts';
 import { VerifiedReader } from '../../src/integrity/verified-reader.ts';
 import { Media } from '../../src/media/media.ts';
@@ -11,12 +12,7 @@ import type { Repair } from '../../src/uploads/open-uploads.ts';
 import type { FinalizedContent } from '../../src/uploads/finalized.ts';
 import type { StorageKey, Storage } from '../../src/uploads/ports.ts';
 import type { ChunkDigest, Receipt } from '../../src/uploads/upload.ts';
-import {
-  Uploads,
-  type Caller,
-  type FinalizeRequest,
-  type UploadsOptions,
-} from '../../src/uploads/uploads.ts';
+import { Uploads, type FinalizeRequest, type UploadsOptions } from '../../src/uploads/uploads.ts';
 
 export const TTL_MS = 1_000_000;
 

@@ -4,7 +4,7 @@
 // Must not know: how the case was made or played.
 import { loadContract, type OperationMatch } from '../../src/contract/contract.ts';
 import { ERRORS } from '../../src/core/errors.ts';
-import { errorSchema } from '../../src/http/routes/schemas.ts';
+import { errorSchema } from '../../src/contract/bodies.ts';
 import type { RawAnswer } from '../helpers/raw.ts';
 import type { HostileCase, Sent } from './hostile-case.ts';
 

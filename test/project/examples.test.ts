@@ -145,7 +145,8 @@ describe('the cookbook', () => {
   });
 
   it('has the effects table that is in the code', () => {
-    const begin = '<!-- effects table: made from src/faults/effects.ts by test/project/examples.test.ts -->\n';
+    const begin =
+      '<!-- effects table: made from src/faults/effects.ts by test/project/examples.test.ts -->\n';
     const [before = '', rest = ''] = cookbook.split(begin);
     const after = rest.slice(rest.indexOf('<!-- end of effects table -->'));
     if (process.env['UPDATE_COOKBOOK'] === '1')

@@ -7,7 +7,14 @@ import { expect, it } from 'vitest';
 import { placePath } from '../../src/storage/disk/paths.ts';
 import { placeOf } from '../../src/uploads/storage-key.ts';
 import type { StorageKey } from '../../src/uploads/ports.ts';
-import { ask, finalize, openTestServer, sendChunk, temporaryFolder, type TestServer } from '../helpers/app.ts';
+import {
+  ask,
+  finalize,
+  openTestServer,
+  sendChunk,
+  temporaryFolder,
+  type TestServer,
+} from '../helpers/app.ts';
 import { namespaceOf } from '../helpers/disk.ts';
 import { diceOf, SEED, type Dice } from '../helpers/seed.ts';
 

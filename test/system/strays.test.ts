@@ -5,7 +5,14 @@ import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { collectOnce } from '../../src/lifecycle/collector.ts';
 import { ask, finalize, openTestServer, sendAll, sendChunk, type TestServer } from '../helpers/app.ts';
-import { filesIn, mediaLedger, namespaceOf, putFolderAt, uploadBytes, uploadLedger } from '../helpers/disk.ts';
+import {
+  filesIn,
+  mediaLedger,
+  namespaceOf,
+  putFolderAt,
+  uploadBytes,
+  uploadLedger,
+} from '../helpers/disk.ts';
 
 const NAMESPACE = namespaceOf('k');
 

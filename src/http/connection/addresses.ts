@@ -4,11 +4,6 @@
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 
-/** Whether only this machine reaches it. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
-}
-
 /** `http://host:port`, with the port that was really taken. */
 export function urlOf(app: FastifyInstance): string {
   const { address, port } = app.server.address() as AddressInfo;

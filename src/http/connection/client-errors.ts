@@ -10,7 +10,7 @@ import { AppError } from '../../core/errors.ts';
 import { wallMs } from '../../core/machine-time.ts';
 import { startTimer } from '../../core/timers.ts';
 import type { Pipelined } from './pipelined.ts';
-import { errorBody } from '../routes/schemas.ts';
+import { errorBody } from '../../contract/bodies.ts';
 
 /** So long the client has to read the answer and to leave. */
 const PARTING_MS = 1_000;

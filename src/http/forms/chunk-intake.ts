@@ -4,7 +4,8 @@
 // while the shared budget lasts, else in a temporary file that becomes part of the upload by a move (rule C10). Nothing counts
 // before the closing delimiter has been read (C3). Whatever happens, the turn with the upload is given back.
 // Must not know: replies, keys, what surrounds the route.
-import type { Uploads, Caller } from '../../uploads/uploads.ts';
+import type { Caller } from '../../core/namespace.ts';
+import type { Uploads } from '../../uploads/uploads.ts';
 import type { ChunkComparison, ChunkLease, ClaimOptions } from '../../uploads/chunk-lease.ts';
 import type { Spool, Storage } from '../../uploads/ports.ts';
 import { tooLarge, type Receipt } from '../../uploads/upload.ts';

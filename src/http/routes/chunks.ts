@@ -3,14 +3,16 @@
 // Must not know: what surrounds them (keys, faults, journal, metrics), how a chunk is stored.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Metrics } from '../../telemetry/telemetry.ts';
-import type { Caller, Uploads } from '../../uploads/uploads.ts';
+import type { Caller } from '../../core/namespace.ts';
+import type { Uploads } from '../../uploads/uploads.ts';
 import { ChunkForm, parseFileId } from '../forms/chunk-form.ts';
 import { ChunkIntake, type IntakeOptions } from '../forms/chunk-intake.ts';
 import { boundaryIn, callerOf, forbidCaching, openForm, type BodyRules } from '../exchange.ts';
 import type { InFlight } from '../connection/in-flight.ts';
 import { MultipartReader, type FormLimits } from '../forms/multipart-reader.ts';
-import { observerOf, type Subject } from '../observer.ts';
-import { chunkBody, uploadStatusBody } from './schemas.ts';
+import type { Subject } from '../../contract/operations.ts';
+import { observerOf } from '../observer.ts';
+import { chunkBody, uploadStatusBody } from '../../contract/bodies.ts';
 import { queryOf } from '../forms/text.ts';
 
 export interface ChunkRoutesOptions {

@@ -3,15 +3,11 @@
 // Promises: configured keys are compared in constant time; a key is never shown or logged: a namespace is a short
 // hash of it.
 // Must not know: routes, what a namespace holds.
+import { namespaceOfDigest, PUBLIC_NAMESPACE, type Caller } from '../../core/namespace.ts';
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { AppError } from '../../core/errors.ts';
-import type { Caller } from '../../uploads/uploads.ts';
 
-export const PUBLIC_NAMESPACE = 'public';
-
-/** 64 bits: enough that two keys never meet, short enough to read in a log. */
-const NAMESPACE_DIGITS = 16;
 const MAX_REMEMBERED = 10_000;
 
 export class Keys {
@@ -44,7 +40,7 @@ export class Keys {
     if (!this.#isOpen) return this.#check(key);
     const remembered = this.#namespaces.get(key);
     if (remembered !== undefined) return remembered;
-    const namespace = namespaceOf(digestOf(key));
+    const namespace = namespaceOfDigest(digestOf(key));
     if (this.#namespaces.size >= MAX_REMEMBERED) this.#namespaces.clear();
     this.#namespaces.set(key, namespace);
     return namespace;
@@ -60,7 +56,7 @@ export class Keys {
         'this API key is not known to the server; check --api-keys of the server and X-API-Key of the client',
       );
     }
-    return namespaceOf(digest);
+    return namespaceOfDigest(digest);
   }
 }
 
@@ -88,8 +84,4 @@ function missing(): AppError {
 
 function digestOf(key: string): Buffer {
   return createHash('sha256').update(key).digest();
-}
-
-function namespaceOf(digest: Buffer): string {
-  return `ns_${digest.toString('hex').slice(0, NAMESPACE_DIGITS)}`;
 }

@@ -12,10 +12,9 @@ import type { Entry } from '../../media/entry.ts';
 import { parseEntryRequest, sentFields, type EntryFields, type EntrySpec } from '../../media/entry-form.ts';
 import { requestFingerprint } from '../../media/entry-fingerprint.ts';
 import { checkContent, checkName, SNIFF_BYTES, type MediaCheck } from '../../media/media-check.ts';
-import type { EntrySource } from '../../media/entry-maker.ts';
+import { sourceOf } from '../../media/entry-source.ts';
 import type { Media } from '../../media/media.ts';
 import type { Metrics } from '../../telemetry/telemetry.ts';
-import type { FinalizedContent } from '../../uploads/finalized.ts';
 import type { Uploads } from '../../uploads/uploads.ts';
 import { EntryIntake, type DirectFile } from '../forms/entry-intake.ts';
 import {
@@ -223,21 +222,6 @@ async function finalize(
   const asked = { fingerprint: requestFingerprint(fields, spec.type, fixtures), spec: { ...spec }, check };
   const finalized = await uploads.finalize(ref, asked);
   return { entry: await media.ensure(sourceOf(finalized)), isNew: finalized.isNew };
-}
-
-/** What the entry of a finalised upload is made of. */
-export function sourceOf({
-  finalization,
-  place,
-  extents,
-  bytes,
-  sums,
-  isNew = false,
-}: FinalizedContent & { readonly isNew?: boolean }): EntrySource {
-  const { mediaId, namespace, at, entryAt = at } = finalization;
-  // The ledger gives back what `finalize` above put in.
-  const spec = finalization.spec as unknown as EntrySpec;
-  return { mediaId, namespace, spec, at: entryAt, bytes, extents, sums, from: place, isNew };
 }
 
 async function createDirect(

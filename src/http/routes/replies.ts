@@ -9,7 +9,7 @@ import { AppError, ERRORS, type ErrorCode } from '../../core/errors.ts';
 import { ClientGone } from '../connection/body-feed.ts';
 import { operationOf } from '../exchange.ts';
 import { AnswerInstead, NoAnswer } from '../observer.ts';
-import { errorBody } from './schemas.ts';
+import { errorBody } from '../../contract/bodies.ts';
 import type { ServedPaths } from '../connection/served.ts';
 
 /** Seconds after which a retryable refusal is worth another try. */

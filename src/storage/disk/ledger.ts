@@ -147,7 +147,10 @@ export class DiskLedgers implements Ledgers {
     });
   }
 
-  async *list(kind: StorageKey['kind'], namespace?: string): AsyncIterable<{ place: StorageKey; modifiedAt: number }> {
+  async *list(
+    kind: StorageKey['kind'],
+    namespace?: string,
+  ): AsyncIterable<{ place: StorageKey; modifiedAt: number }> {
     const places = { root: this.#root, kind, namespace, suffix: '.log', report: this.#report } as const;
     for await (const { place, path } of placesIn(places)) {
       const at = await modifiedAtIfKnown(path, this.#report);

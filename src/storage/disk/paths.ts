@@ -9,6 +9,7 @@
 //
 // Promises: every name in a path is ours (a hash, an id, `public` or `ns_…`). What else lies in the folder, and what of it cannot
 // be read, is told (`onSkipped`), left alone, and keeps nobody from seeing the rest (rule D5).
+import { NAMESPACE_FOLDER } from '../../core/namespace.ts';
 import { lstat, mkdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Dirent, Stats } from 'node:fs';
@@ -119,7 +120,6 @@ async function* ownFoldersIn(path: string, isOwn: RegExp, report: ReportSkipped)
   }
 }
 
-const NAMESPACE = /^(public|ns_\w+)$/;
 const SHARD = /^\w{1,2}$/;
 
 export interface Places {
@@ -136,7 +136,7 @@ export interface Places {
 export async function* placesIn(places: Places): AsyncIterable<{ place: StorageKey; path: string }> {
   const { root, kind, namespace: only, report } = places;
   const kindPath = join(root, kind);
-  for await (const namespace of ownFoldersIn(kindPath, NAMESPACE, report)) {
+  for await (const namespace of ownFoldersIn(kindPath, NAMESPACE_FOLDER, report)) {
     if (only !== undefined && namespace !== only) continue;
     const namespacePath = join(kindPath, namespace);
     for await (const shard of ownFoldersIn(namespacePath, SHARD, report)) {

@@ -58,7 +58,10 @@ class MemoryLedgers implements Ledgers {
     return Promise.resolve();
   }
 
-  async *list(kind: StorageKey['kind'], namespace?: string): AsyncIterable<{ place: StorageKey; modifiedAt: number }> {
+  async *list(
+    kind: StorageKey['kind'],
+    namespace?: string,
+  ): AsyncIterable<{ place: StorageKey; modifiedAt: number }> {
     for (const { place, modifiedAt } of this.#ledgers.values()) {
       if (place.kind === kind && (namespace === undefined || place.namespace === namespace))
         yield { place, modifiedAt };
@@ -88,7 +91,11 @@ class MemoryBytes implements Bytes {
   >();
   readonly #spools = new Set<MemorySpool>();
 
-  write(place: StorageKey, at: { segment: string; offset: number }, buffers: readonly Buffer[]): Promise<void> {
+  write(
+    place: StorageKey,
+    at: { segment: string; offset: number },
+    buffers: readonly Buffer[],
+  ): Promise<void> {
     this.#segment(place, at.segment).write(at.offset, buffers);
     return Promise.resolve();
   }
@@ -109,7 +116,10 @@ class MemoryBytes implements Bytes {
     await spool.discard();
   }
 
-  reconcile(place: StorageKey, extents: readonly Extent[]): Promise<{ strayBytes: number; missing: string[] }> {
+  reconcile(
+    place: StorageKey,
+    extents: readonly Extent[],
+  ): Promise<{ strayBytes: number; missing: string[] }> {
     const expected = endsOf(extents);
     const segments = this.#places.get(keyOf(place))?.segments ?? new Map<string, MemorySegment>();
     const missing = [...expected].filter(([name, bytes]) => (segments.get(name)?.bytes ?? -1) < bytes);

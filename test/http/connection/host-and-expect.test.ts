@@ -1,7 +1,7 @@
 // http/connection/host-and-expect.test.ts: what Node would answer by itself is answered like everything else.
 import { describe, expect, it } from 'vitest';
 import { loadContract } from '../../../src/contract/contract.ts';
-import { errorSchema } from '../../../src/http/routes/schemas.ts';
+import { errorSchema } from '../../../src/contract/bodies.ts';
 import { ask, openTestServer, sizeOf, wireOf } from '../../helpers/app.ts';
 import { chunkParts, formOf } from '../../helpers/multipart.ts';
 import { chunkedCoding, openConnection, requestBytes, type RawAnswer } from '../../helpers/raw.ts';

@@ -11,7 +11,11 @@ import { Busboy } from '@fastify/busboy';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../../src/core/errors.ts';
-import { MultipartReader, type FormLimits, type PartHandler } from '../../../src/http/forms/multipart-reader.ts';
+import {
+  MultipartReader,
+  type FormLimits,
+  type PartHandler,
+} from '../../../src/http/forms/multipart-reader.ts';
 import { boundaryOf } from '../../../src/http/forms/part-head.ts';
 import { SEED } from '../../helpers/seed.ts';
 

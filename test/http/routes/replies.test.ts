@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { loadContract } from '../../../src/contract/contract.ts';
 import type { AppObserver } from '../../../src/http/server.ts';
-import { errorSchema } from '../../../src/http/routes/schemas.ts';
+import { errorSchema } from '../../../src/contract/bodies.ts';
 import {
   ask,
   eventually,

@@ -20,7 +20,10 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { lockFolder, type FolderLock, type LockOptions } from '../../../src/storage/disk/folder-lock.ts';
 import { FolderInUse } from '../../../src/storage/disk/lock-file.ts';
 
-vi.mock('../../../src/core/machine-time.ts', async () => (await import('../../helpers/faked-machine-time.ts')).FAKED);
+vi.mock(
+  '../../../src/core/machine-time.ts',
+  async () => (await import('../../helpers/faked-machine-time.ts')).FAKED,
+);
 
 const LOCK_MODULE = new URL('../../../dist/storage/disk/folder-lock.js', import.meta.url).href;
 

@@ -1,11 +1,15 @@
-// http/routes/schemas.ts: the bodies of the chunk routes and of every refusal, as they look on the wire (api-facts §4).
+// contract/bodies.ts: the bodies of the chunk routes and of every refusal, as they look on the wire (api-facts §4).
 //
 // Promises: wire names stand here and in schemas-media.ts only; openapi.yaml says the same (test: contract.test.ts).
 // Must not know: where the values come from.
 import { z } from 'zod';
-import type { AppError } from '../../core/errors.ts';
-import type { Receipt } from '../../uploads/upload.ts';
-import type { UploadStatus } from '../../uploads/uploads.ts';
+import type { AppError } from '../core/errors.ts';
+
+/** What a status query tells. */
+interface UploadStatus {
+  readonly exists: boolean;
+  readonly currentSize: number;
+}
 
 export const uploadStatusSchema = z.strictObject({
   success: z.literal(true),
@@ -53,7 +57,7 @@ export function uploadStatusIn(answer: string): UploadStatus | null {
 
 export function chunkBody(
   fileId: string,
-  { completed, chunkIndex }: Receipt,
+  { completed, chunkIndex }: { readonly completed: boolean; readonly chunkIndex: number },
 ): z.infer<typeof chunkReceivedSchema> | z.infer<typeof uploadCompleteSchema> {
   return completed
     ? { success: true, data: { completed, fileId }, message: 'Upload complete' }

@@ -1,6 +1,7 @@
-// control/double-parts.ts: what makes the server a test double, put together: rules, journal, clocks, and what can be done to them.
+// control/control.ts: what makes the server a test double, put together: rules, journal, clocks, and what can be done to them.
 //
 // Must not know: HTTP, how the server starts and ends.
+import { ALL_NAMESPACES } from '../core/namespace.ts';
 import { Contents } from './contents.ts';
 import { NamespaceCommands } from './namespace-commands.ts';
 import { Hints } from './hints.ts';
@@ -8,12 +9,14 @@ import { JournalQueries } from './journal-queries.ts';
 import { Scrubs } from './scrubs.ts';
 import { NamespaceStates } from './state.ts';
 import { NamespaceQueries } from './namespace-queries.ts';
-import type { ServerOptions } from '../app.ts';
+import type { Logger } from 'pino';
+import type { Config } from '../config/config.ts';
+import type { Fixtures } from '../media/accounts.ts';
 import type { Clocks } from '../core/clock.ts';
-import { crashRefusalOf } from '../faults/crash.ts';
-import { EVERYBODY, RuleBook } from '../faults/rule-book.ts';
+import { crashRefusalOf, type Crash } from '../faults/crash.ts';
+import { RuleBook } from '../faults/rule-book.ts';
 import type { Rule } from '../faults/rules.ts';
-import { isLoopback } from '../http/connection/addresses.ts';
+import { isLoopback } from '../core/loopback.ts';
 import { SeededIds } from '../core/ids.ts';
 import { ContentVerifier } from '../integrity/content-verifier.ts';
 import type { DamageBook } from '../integrity/damage-book.ts';
@@ -22,11 +25,21 @@ import { Journal } from '../journal/journal.ts';
 import { NO_PAST, type Numbers, type Past } from '../journal/journal-lines.ts';
 import type { Held, JournalFile } from '../journal/journal-file.ts';
 import { LiveExchanges } from '../exchange/live-exchanges.ts';
-import { restore } from '../lifecycle/restore.ts';
+import { restore } from './restore.ts';
 import type { Media } from '../media/media.ts';
 import type { Expiries } from '../uploads/expiries.ts';
 import type { Storage } from '../uploads/ports.ts';
 import type { Uploads } from '../uploads/uploads.ts';
+
+export interface ControlOptions {
+  readonly config: Config;
+  readonly fixtures: Fixtures;
+  readonly logger: Logger;
+  /** Armed at start, for every namespace. */
+  readonly rules?: readonly Rule[];
+  /** Kills the process. Absent: the process is not the server's own. */
+  readonly crash?: Crash | undefined;
+}
 
 export interface Services {
   readonly clocks: Clocks;
@@ -37,7 +50,7 @@ export interface Services {
   readonly reader: VerifiedReader;
 }
 
-export interface DoubleParts {
+export interface Control {
   readonly rules: RuleBook;
   /** Null: `--no-journal`. */
   readonly journal: Journal | null;
@@ -57,11 +70,11 @@ interface Beneath {
   readonly kept: { readonly file: JournalFile; readonly past: Past } | null;
 }
 
-export function createDoubleParts(
-  options: Pick<ServerOptions, 'config' | 'crash' | 'fixtures' | 'logger' | 'rules'>,
+export function createControl(
+  options: ControlOptions,
   { clocks, ids, uploads, expiries, media, reader }: Services,
   { storage, damages, kept }: Beneath,
-): DoubleParts {
+): Control {
   const { config, fixtures, rules: armed = [], crash } = options;
   const rules = new RuleBook(
     config.seed ?? null,
@@ -117,8 +130,8 @@ export function createDoubleParts(
 
 /** What is on record is on the disk before the process is killed. */
 function crashNow(
-  { journal, kept }: Pick<DoubleParts, 'journal'> & Pick<Beneath, 'kept'>,
-  crash: ServerOptions['crash'],
+  { journal, kept }: Pick<Control, 'journal'> & Pick<Beneath, 'kept'>,
+  crash: Crash | undefined,
 ): never {
   journal?.settle();
   kept?.file.writeNow();
@@ -126,18 +139,18 @@ function crashNow(
   throw new Error('a rule that crashes was armed where none may be');
 }
 
-function journalOf(config: ServerOptions['config'], kept: Beneath['kept']): Journal {
+function journalOf(config: Config, kept: Beneath['kept']): Journal {
   const limits = { maxEntries: config.journalEntries, maxBytes: config.journalBytes };
   return new Journal({ ...limits, keep: kept === null ? undefined : (line) => kept.file.keep(line) });
 }
 
 /** Rules of `--rules`, and what there was before. */
 function begin(
-  { rules, journal, kept }: Pick<DoubleParts, 'rules' | 'journal'> & Pick<Beneath, 'kept'>,
-  about: Pick<ServerOptions, 'logger'> & { armed: readonly Rule[]; crashRefusal: string | null },
+  { rules, journal, kept }: Pick<Control, 'rules' | 'journal'> & Pick<Beneath, 'kept'>,
+  about: Pick<ControlOptions, 'logger'> & { armed: readonly Rule[]; crashRefusal: string | null },
 ): void {
   const { armed } = about;
-  if (kept === null || journal === null) return rules.add(EVERYBODY, armed);
+  if (kept === null || journal === null) return rules.add(ALL_NAMESPACES, armed);
   restore({ ...about, past: kept.past, rules, journal });
   kept.file.holds(heldBy(journal, rules, new Set(armed.map(({ id }) => id))));
 }
@@ -146,11 +159,11 @@ function begin(
 function heldBy(journal: Journal, rules: RuleBook, fileIds: ReadonlySet<string>): Held {
   const rulesOf = (namespace: string): object[] =>
     rules.states(namespace).map((state) => {
-      const isOfFile = namespace === EVERYBODY && fileIds.has(String(state.given['id']));
+      const isOfFile = namespace === ALL_NAMESPACES && fileIds.has(String(state.given['id']));
       return { ...state, isOfFile };
     });
   return {
-    exchanges: () => journal.find(EVERYBODY).exchanges,
+    exchanges: () => journal.find(ALL_NAMESPACES).exchanges,
     rules: () => rules.namespaces.map((namespace) => [namespace, rulesOf(namespace)] as const),
     rulesOf,
   };

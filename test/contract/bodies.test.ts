@@ -1,14 +1,14 @@
-// http/routes/schemas.test.ts: what openapi.yaml promises per answer is what the server's own schemas say, and what it builds of them.
+// contract/bodies.test.ts: what openapi.yaml promises per answer is what the server's own schemas say, and what it builds of them.
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { loadContract } from '../../../src/contract/contract.ts';
-import { AppError, ERRORS, invalidFields, type ErrorCode } from '../../../src/core/errors.ts';
+import { loadContract } from '../../src/contract/contract.ts';
+import { AppError, ERRORS, invalidFields, type ErrorCode } from '../../src/core/errors.ts';
 import {
   channelsAnswerSchema,
   entryAnswerSchema,
   entryCreatedSchema,
   profilesAnswerSchema,
-} from '../../../src/http/routes/schemas-media.ts';
+} from '../../src/http/routes/schemas-media.ts';
 import {
   chunkBody,
   chunkReceivedSchema,
@@ -17,8 +17,8 @@ import {
   uploadCompleteSchema,
   uploadStatusBody,
   uploadStatusSchema,
-} from '../../../src/http/routes/schemas.ts';
-import { schemaDifferences } from '../../helpers/schema-diff.ts';
+} from '../../src/contract/bodies.ts';
+import { schemaDifferences } from '../helpers/schema-diff.ts';
 
 const contract = loadContract();
 

@@ -1,13 +1,14 @@
-// lifecycle/restore.ts: what a journal file tells of the processes before this one, put where it belongs: exchanges, rules with their counters,
+// control/restore.ts: what a journal file tells of the processes before this one, put where it belongs: exchanges, rules with their counters,
 // attempts.
 //
 // Promises: a rule that was armed over the admin plane is armed again, and one of `--rules` goes on counting as long as the file
 // has it as it was; what cannot be armed any more is logged and left out.
 // Must not know: the file.
+import { ALL_NAMESPACES } from '../core/namespace.ts';
 import type { Logger } from 'pino';
 import { attemptSubject } from '../exchange/attempt-subject.ts';
 import { AppError } from '../core/errors.ts';
-import { EVERYBODY, type RuleBook } from '../faults/rule-book.ts';
+import { type RuleBook } from '../faults/rule-book.ts';
 import type { RuleState } from '../faults/rule-set.ts';
 import { parseRules, type Rule } from '../faults/rules.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -37,11 +38,11 @@ export function restore(restoring: Restoring): void {
 }
 
 function restoreRulesOfFile({ past, rules, armed }: Restoring): void {
-  const kept = (past.rules.get(EVERYBODY) ?? []) as readonly KeptRule[];
+  const kept = (past.rules.get(ALL_NAMESPACES) ?? []) as readonly KeptRule[];
   for (const rule of armed) {
     const state = kept.find(({ isOfFile, given }) => isOfFile && isSame(given, rule.given));
-    if (state === undefined) rules.add(EVERYBODY, [rule]);
-    else rules.rulesOf(EVERYBODY).restore(rule, state);
+    if (state === undefined) rules.add(ALL_NAMESPACES, [rule]);
+    else rules.rulesOf(ALL_NAMESPACES).restore(rule, state);
   }
 }
 

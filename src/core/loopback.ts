@@ -1,0 +1,6 @@
+// core/loopback.ts: who can reach an address that a server listens on.
+
+/** Whether only this machine reaches it. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}

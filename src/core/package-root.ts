@@ -1,0 +1,17 @@
+// core/package-root.ts: the folder of this package, which holds the contracts beside src/ and dist/.
+//
+// Promises: found from any module in src/ and from each file of dist/, bundles included, whatever the depth.
+import { existsSync } from 'node:fs';
+
+export const PACKAGE_ROOT: URL = rootOf(import.meta.url);
+
+/** Whether this code comes from the build. What the build made is used by nothing else: beside src/ it may be out of date. */
+export const IS_BUILT: boolean = import.meta.url.startsWith(new URL('dist/', PACKAGE_ROOT).href);
+
+/** @throws Error when no folder above has a package.json */
+function rootOf(module: string): URL {
+  for (let folder = new URL('./', module); ; folder = new URL('../', folder)) {
+    if (existsSync(new URL('package.json', folder))) return folder;
+    if (folder.pathname === '/') throw new Error(`no package.json above ${module}`);
+  }
+}
