@@ -61,7 +61,7 @@ describe('every module of ours', () => {
   it('takes timers and clocks from machine-time.ts: what the linter cannot see', async () => {
     const names = (await readdir(SOURCES, { recursive: true })).filter((name) => name.endsWith('.ts'));
     expect(names.length).toBeGreaterThan(100);
-    const others = names.filter((name) => name !== 'machine-time.ts');
+    const others = names.filter((name) => name !== 'core/machine-time.ts');
     const found = await Promise.all(
       others.map(async (name) => {
         const source = await readFile(`${SOURCES}/${name}`, 'utf8');

@@ -1,5 +1,4 @@
 // routes.test.ts: the server serves what openapi.yaml promises, under both prefixes, and nothing else beside its admin plane.
-import { readdirSync, readFileSync } from 'node:fs';
 import type { RouteOptions } from 'fastify';
 import { describe, expect, it } from 'vitest';
 import type { ConfigInput } from '../../src/options.ts';
@@ -69,16 +68,6 @@ describe('served and promised', () => {
     ];
     for (const settings of others) expect(await names(settings)).toEqual(usual);
   });
-});
-
-it('know neither rules nor a journal: they tell an observer, whoever that is (§10)', () => {
-  const folder = new URL('../../src/http/', import.meta.url);
-  const files = readdirSync(folder);
-  expect(files.length).toBeGreaterThan(20);
-  const outward = files.filter((file) =>
-    /from '\.\.\/(faults|journal|double|exchange-\w+)/.test(readFileSync(new URL(file, folder), 'utf8')),
-  );
-  expect(outward).toEqual([]);
 });
 
 it('everything else is under /__admin, and none of it under a prefix', async () => {
