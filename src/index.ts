@@ -10,7 +10,7 @@ import { crashRefusalOf } from './faults/crash.ts';
 import { createDouble, type TestDouble } from './control/in-process.ts';
 import type { ParseOptions, Rule } from './faults/rules.ts';
 import { DEFAULT_FIXTURES, parseFixtures, type Fixtures } from './media/accounts.ts';
-import type { ConfigInput } from './options.ts';
+import type { ConfigInput } from './config/options.ts';
 import { flagOf, SETTING_NAMES, SETTINGS } from './config/settings.ts';
 import { openLog, type Log } from './telemetry/telemetry.ts';
 
@@ -18,7 +18,7 @@ export type { ResetScope, Settled } from './control/namespace-commands.ts';
 export type { ScrubFinding, ScrubView } from './control/scrubs.ts';
 export type { EntryDetails, UploadDetails, UploadView } from './control/namespace-queries.ts';
 export type { ClockView } from './core/clock.ts';
-export type { ConfigInput } from './options.ts';
+export type { ConfigInput } from './config/options.ts';
 export type { NamespaceDouble, TestDouble } from './control/in-process.ts';
 export type { RuleInput } from './faults/rule-input.ts';
 export type { RuleView } from './faults/rule-set.ts';

@@ -13,7 +13,7 @@ import {
   type Source,
 } from '../config/config.ts';
 import { environmentOf, flagOf, SETTING_NAMES, SETTINGS, type SettingName } from '../config/settings.ts';
-import { visible, visibleValue } from '../visible.ts';
+import { visible, visibleValue } from '../core/visible.ts';
 
 export interface Invocation {
   readonly command: Command;

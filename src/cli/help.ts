@@ -2,7 +2,7 @@
 //
 // Promises: grouped, each flag with its unit and its default, and no line is longer than a terminal of 80 columns.
 // Must not know: what the settings do.
-import { GROUPS } from '../setting-kinds.ts';
+import { GROUPS } from '../config/setting-kinds.ts';
 import { COMMAND_FLAGS, flagOf, SETTING_NAMES, SETTINGS, type SettingName } from '../config/settings.ts';
 
 const COLUMNS = 80;

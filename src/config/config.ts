@@ -3,10 +3,10 @@
 // Promises: flags > environment > config file > defaults; an unknown key or a bad value is a ConfigError that names the
 // key, where it came from, what was got and what was expected. The result is frozen.
 // Must not know: what the settings are for; it reads no environment and no file itself.
-import type { ConfigInput } from '../options.ts';
-import { expectedOf, readAs } from '../setting-kinds.ts';
+import type { ConfigInput } from './options.ts';
+import { expectedOf, readAs } from './setting-kinds.ts';
 import { environmentOf, flagOf, SETTING_NAMES, SETTINGS, type SettingName } from './settings.ts';
-import { visibleValue } from '../visible.ts';
+import { visibleValue } from '../core/visible.ts';
 
 /** Cells of a value in an error. */
 const MOST_SHOWN = 80;

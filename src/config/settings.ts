@@ -5,7 +5,7 @@
 // Promises: a setting has one name: `maxFileSize` is the flag --max-file-size, the variable XENONFLARE_MOCK_MAX_FILE_SIZE, the
 // key of a config file, the option of `startServer` and the field of the configuration. Nothing but data.
 // Must not know: where values come from (config.ts), what is done with them.
-import { ofKind } from '../setting-kinds.ts';
+import { ofKind } from './setting-kinds.ts';
 
 const [bytes, duration, count, port] = [ofKind('bytes'), ofKind('duration'), ofKind('count'), ofKind('port')];
 const [flag, choice, list, path] = [ofKind('flag'), ofKind('choice'), ofKind('list'), ofKind('path')];

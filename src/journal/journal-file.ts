@@ -8,7 +8,7 @@
 import { closeSync, fsyncSync, openSync, renameSync, write, writeFileSync, writeSync } from 'node:fs';
 import { open, readFile, truncate } from 'node:fs/promises';
 import type { Logger } from 'pino';
-import { isAbsent } from '../storage/disk/system-errors.ts';
+import { isAbsent } from '../core/system-errors.ts';
 import { ConfigError } from '../config/config.ts';
 import type { Exchange } from './exchange.ts';
 import {

@@ -1,7 +1,7 @@
 // safety.test.ts: the plane in staging: where it is, who may use it, which pages may, which rules it takes. What is served
 // where is tested in http/admin.test.ts, too; here it is what must not happen.
 import { describe, expect, it } from 'vitest';
-import type { ConfigInput } from '../../src/options.ts';
+import type { ConfigInput } from '../../src/config/options.ts';
 import { startServer } from '../../src/index.ts';
 import { openTestServer, temporaryFolder } from '../helpers/app.ts';
 import { openConnection } from '../helpers/raw.ts';

@@ -6,8 +6,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { printedConfig, readInvocation } from '../../src/cli/arguments.ts';
 import { helpText } from '../../src/cli/help.ts';
 import { ConfigError } from '../../src/config/config.ts';
-import { GROUPS } from '../../src/setting-kinds.ts';
-import { environmentOf, flagOf, SETTING_NAMES, SETTINGS, type SettingName } from '../../src/config/settings.ts';
+import { GROUPS } from '../../src/config/setting-kinds.ts';
+import {
+  environmentOf,
+  flagOf,
+  SETTING_NAMES,
+  SETTINGS,
+  type SettingName,
+} from '../../src/config/settings.ts';
 
 let folder: string;
 let file: string;

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { banner } from '../../src/cli/serve.ts';
 import { resolveConfig } from '../../src/config/config.ts';
-import type { ConfigInput } from '../../src/options.ts';
+import type { ConfigInput } from '../../src/config/options.ts';
 
 const AT = { url: 'http://127.0.0.1:4310', adminUrl: 'http://127.0.0.1:4310/__admin' };
 

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { ERRORS } from '../../src/core/errors.ts';
-import { GROUPS } from '../../src/setting-kinds.ts';
+import { GROUPS } from '../../src/config/setting-kinds.ts';
 import { environmentOf, flagOf, SETTING_NAMES, SETTINGS } from '../../src/config/settings.ts';
 
 const ADMIN_CONTRACT = new URL('../../openapi-admin.yaml', import.meta.url);

@@ -1,7 +1,7 @@
 // silence.test.ts: a server whose rules are not armed answers byte for byte as one without the machinery, and says nothing
 // of it. What differs by nature (the date, ids of requests) is masked.
 import { describe, expect, it } from 'vitest';
-import type { ConfigInput } from '../../src/options.ts';
+import type { ConfigInput } from '../../src/config/options.ts';
 import {
   chunkRequest,
   finaliseRequest,

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect } from 'vitest';
 import { openServer, type Server, type ServerOptions } from '../../src/app.ts';
 import { resolveConfig } from '../../src/config/config.ts';
-import type { ConfigInput } from '../../src/options.ts';
+import type { ConfigInput } from '../../src/config/options.ts';
 import { version } from '../../src/index.ts';
 import { DEFAULT_FIXTURES } from '../../src/media/accounts.ts';
 import { createLogger } from '../../src/telemetry/telemetry.ts';

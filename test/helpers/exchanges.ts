@@ -4,7 +4,7 @@
 // Promises: what a body was is counted here from the bytes that are sent, without the server's code.
 import type { Server as HttpServer } from 'node:http';
 import { crc32 } from 'node:zlib';
-import type { ConfigInput } from '../../src/options.ts';
+import type { ConfigInput } from '../../src/config/options.ts';
 import { createDouble, type TestDouble } from '../../src/control/in-process.ts';
 import type { Exchange } from '../../src/journal/exchange.ts';
 import { openTestServer, type TestServer } from './app.ts';

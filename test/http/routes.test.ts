@@ -1,7 +1,7 @@
 // routes.test.ts: the server serves what openapi.yaml promises, under both prefixes, and nothing else beside its admin plane.
 import type { RouteOptions } from 'fastify';
 import { describe, expect, it } from 'vitest';
-import type { ConfigInput } from '../../src/options.ts';
+import type { ConfigInput } from '../../src/config/options.ts';
 import { loadContract } from '../../src/contract/contract.ts';
 import { openTestServer } from '../helpers/app.ts';
 

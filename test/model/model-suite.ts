@@ -5,7 +5,7 @@
 // repeats the run.
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
-import type { ConfigInput } from '../../src/options.ts';
+import type { ConfigInput } from '../../src/config/options.ts';
 import { SEED } from '../helpers/seed.ts';
 import { commands, contentsOf } from './commands.ts';
 import { TTL_MS, type ChunkOrder } from './oracle.ts';

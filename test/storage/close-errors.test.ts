@@ -35,7 +35,11 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const NO_ROOM = Object.assign(new Error('ENOSPC: close'), { code: 'ENOSPC', syscall: 'close' });
-const placeOf = (name: string): StorageKey => ({ kind: 'uploads', namespace: 'public', name: name.repeat(40) });
+const placeOf = (name: string): StorageKey => ({
+  kind: 'uploads',
+  namespace: 'public',
+  name: name.repeat(40),
+});
 const [ours, other] = [placeOf('a'), placeOf('b')];
 
 /** Keeps one file open. */

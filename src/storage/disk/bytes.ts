@@ -16,7 +16,7 @@ import { rm, truncate } from '../files.ts';
 import { OpenFiles } from './open-files.ts';
 import { isMovedByCopy, moveByCopy } from './layered-move.ts';
 import { folderBytes, readExtent, segmentsIn, sizesOf } from './segment-files.ts';
-import { isAcrossLayers, isTaken } from './system-errors.ts';
+import { isAcrossLayers, isTaken } from '../../core/system-errors.ts';
 import {
   asDamage,
   entriesOf,

@@ -5,7 +5,7 @@
 // that nobody uses closes them, and the file is opened after all; if not even then, the error is the caller's, and passes.
 // Must not know: which files they are.
 import { readFileSync } from 'node:fs';
-import { systemErrorKind } from './system-errors.ts';
+import { systemErrorKind } from '../../core/system-errors.ts';
 
 /** Where nothing tells the limit, and where it is high. */
 const MAX_CACHED = 512;

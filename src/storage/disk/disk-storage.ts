@@ -15,7 +15,7 @@ import { lockFolder, type LockOptions } from './folder-lock.ts';
 import { guarded } from './guarded.ts';
 import { bytesWithRefusals, ledgersWithRefusals } from './refusals.ts';
 import { keepReserve, withReserve } from './reserve.ts';
-import { folderAdvice, isAbsent, systemErrorKind } from './system-errors.ts';
+import { folderAdvice, isAbsent, systemErrorKind } from '../../core/system-errors.ts';
 
 /** Written into the folder: another layout gets another number, so that an old server never misreads a new folder. */
 const FORMAT = 'xenonflare-mock data folder, format 1\n';

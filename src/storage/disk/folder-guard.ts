@@ -19,7 +19,7 @@ import { clearInterval, monotonicMs, setInterval, wallMs } from '../../core/mach
 import type { Availability } from '../../uploads/ports.ts';
 import { fileIdOf, parseHolder } from './lock-holder.ts';
 import type { LockTimes } from './lock-watch.ts';
-import { isReadOnly, systemErrorKind } from './system-errors.ts';
+import { isReadOnly, systemErrorKind } from '../../core/system-errors.ts';
 
 /** A look this young is as good as a new one: no request comes and is stored in less. */
 const FRESH_MS = 1;

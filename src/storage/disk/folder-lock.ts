@@ -25,7 +25,7 @@ import {
 } from './lock-file.ts';
 import { fileIdOf, judge, thisProcess, type Holder, type Verdict } from './lock-holder.ts';
 import { LOCK_TIMES, LockWatch, type LockTimes } from './lock-watch.ts';
-import { isAbsent, isTaken } from './system-errors.ts';
+import { isAbsent, isTaken } from '../../core/system-errors.ts';
 
 export interface LockOptions extends GuardEvents {
   /** How long a holder that cannot be looked up is watched before the start gives up. */

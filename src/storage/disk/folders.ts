@@ -10,7 +10,7 @@
 import { rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { entriesOf, makeFolders, syncFolder, type Durability } from './paths.ts';
-import { isTaken } from './system-errors.ts';
+import { isTaken } from '../../core/system-errors.ts';
 
 const MAX_KNOWN = 10_000;
 const NOTHING_TO_DO = Promise.resolve();

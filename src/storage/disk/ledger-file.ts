@@ -11,7 +11,7 @@ import type { Ledger } from '../../uploads/ports.ts';
 import type { Durability } from './paths.ts';
 import type { FileWrites } from './file-writes.ts';
 import { encodeLine, type LedgerEnd } from './ledger-lines.ts';
-import { asDoubt, asLost, asRefusal } from './system-errors.ts';
+import { asDoubt, asLost, asRefusal } from '../../core/system-errors.ts';
 
 const fdatasyncFd = promisify(fdatasync);
 

@@ -11,7 +11,7 @@ import { fdatasync } from 'node:fs';
 import { promisify } from 'node:util';
 import { statIfThere, type Durability } from './paths.ts';
 import { open, rm } from '../files.ts';
-import { isAbsent } from './system-errors.ts';
+import { isAbsent } from '../../core/system-errors.ts';
 
 const fdatasyncFd = promisify(fdatasync);
 

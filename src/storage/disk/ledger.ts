@@ -28,7 +28,7 @@ import { open, rm } from '../files.ts';
 import { LedgerFile, type LedgerOwner } from './ledger-file.ts';
 import { readLines, type LedgerEnd } from './ledger-lines.ts';
 import { LedgerUndos } from './ledger-undos.ts';
-import { asDoubt, isAbsent, isTaken } from './system-errors.ts';
+import { asDoubt, isAbsent, isTaken } from '../../core/system-errors.ts';
 
 const fdatasyncFd = promisify(fdatasync);
 

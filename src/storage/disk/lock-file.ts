@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import { open } from '../files.ts';
 import { fileIdOf, parseHolder, type Holder } from './lock-holder.ts';
 import type { LockTimes, Sign } from './lock-watch.ts';
-import { isAbsent, systemErrorName } from './system-errors.ts';
+import { isAbsent, systemErrorName } from '../../core/system-errors.ts';
 
 /** The folder is in use, or may be. The message names the holder and says what to do. */
 export class FolderInUse extends Error {

@@ -11,7 +11,7 @@ import type { Stats } from 'node:fs';
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import { wallMs } from '../../core/machine-time.ts';
-import { systemErrorKind } from './system-errors.ts';
+import { systemErrorKind } from '../../core/system-errors.ts';
 
 const holderSchema = z.object({
   pid: z.int().positive(),

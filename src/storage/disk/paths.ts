@@ -15,7 +15,7 @@ import { dirname, join } from 'node:path';
 import type { Dirent, Stats } from 'node:fs';
 import { damage } from '../../core/errors.ts';
 import type { StorageKey } from '../../uploads/ports.ts';
-import { isAbsent, isTaken, nameIfOfOneFile } from './system-errors.ts';
+import { isAbsent, isTaken, nameIfOfOneFile } from '../../core/system-errors.ts';
 import { open, opendir } from '../files.ts';
 
 export type Durability = 'fsync' | 'none';

@@ -3,7 +3,7 @@
 // Promises: every way out of both ports goes through the table of system-errors.ts, so that no call can be forgotten (rule C16).
 // Must not know: files.
 import type { Bytes, Ledgers } from '../../uploads/ports.ts';
-import { asRefusal } from './system-errors.ts';
+import { asRefusal } from '../../core/system-errors.ts';
 
 export function ledgersWithRefusals(ledgers: Ledgers): Ledgers {
   return {

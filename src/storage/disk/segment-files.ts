@@ -9,7 +9,7 @@ import type { Extent } from '../../uploads/ports.ts';
 import { opening } from './descriptors.ts';
 import { entriesOf, statIfThere, type ReportSkipped } from './paths.ts';
 import { readdir } from '../files.ts';
-import { isAbsent, nameIfOfOneFile } from './system-errors.ts';
+import { isAbsent, nameIfOfOneFile } from '../../core/system-errors.ts';
 
 const openFd = promisify(open);
 

@@ -7,7 +7,7 @@ import type { Spool } from '../../uploads/ports.ts';
 import type { FileWrites } from './file-writes.ts';
 import { rm } from '../files.ts';
 import type { OpenFiles } from './open-files.ts';
-import { asRefusal } from './system-errors.ts';
+import { asRefusal } from '../../core/system-errors.ts';
 
 export class DiskSpool implements Spool {
   readonly #path: string;

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { ConfigInput } from '../../../src/options.ts';
+import type { ConfigInput } from '../../../src/config/options.ts';
 import {
   advanceClock,
   ask,

@@ -6,7 +6,7 @@ import { AppError, InDoubt } from '../../../src/core/errors.ts';
 import { FolderGuard } from '../../../src/storage/disk/folder-guard.ts';
 import { fileIdOf, thisProcess } from '../../../src/storage/disk/lock-holder.ts';
 import { LOCK_TIMES } from '../../../src/storage/disk/lock-watch.ts';
-import { asRefusal } from '../../../src/storage/disk/system-errors.ts';
+import { asRefusal } from '../../../src/core/system-errors.ts';
 
 let parent: string;
 let folder: string;

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { AppError, InDoubt } from '../../../src/core/errors.ts';
+import { AppError, InDoubt } from '../../src/core/errors.ts';
 import {
   asDoubt,
   asRefusal,
@@ -8,7 +8,7 @@ import {
   isAbsent,
   isTaken,
   systemErrorKind,
-} from '../../../src/storage/disk/system-errors.ts';
+} from '../../src/core/system-errors.ts';
 
 /** As Node makes it. */
 function failed(code: string, errno?: number): Error {

@@ -1,4 +1,4 @@
-// options.ts: the options of `startServer`, each with what an editor shows of it. Made from settings.ts by
+// config/options.ts: the options of `startServer`, each with what an editor shows of it. Made from settings.ts by
 // test/options.test.ts, which says how: change that table, not this file.
 
 /** By the names of the settings; real values, or what a person would type. */

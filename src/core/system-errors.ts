@@ -1,4 +1,4 @@
-// storage/disk/system-errors.ts: what a failed system call means, in one table, for everything that touches the disk.
+// core/system-errors.ts: what a failed system call means, in one table, for everything that touches the disk.
 //
 //   no-room   there is no room in any form: blocks, inodes, a quota, the length that a file may have       507 (rule C16)
 //   gone      what is ours and must be there is not: the folder was removed, unmounted or moved           503
@@ -9,7 +9,7 @@
 // Promises: nothing else in the project looks at the code of a failed system call of the disk.
 // Must not know: which call failed, what it was for.
 import { constants } from 'node:os';
-import { AppError, InDoubt } from '../../core/errors.ts';
+import { AppError, InDoubt } from './errors.ts';
 
 export type SystemErrorKind = 'no-room' | 'gone' | 'not-ours' | 'passing' | 'broken';
 

@@ -1,11 +1,11 @@
-// options.test.ts: the options of `startServer` are those of the table of settings: their types, and what an editor says of each.
+// config/options.test.ts: the options of `startServer` are those of the table of settings: their types, and what an editor says of each.
 import { readFile, writeFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
-import { startServer } from '../src/index.ts';
-import { typeOf } from '../src/setting-kinds.ts';
-import { flagOf, SETTING_NAMES, SETTINGS, type SettingName } from '../src/config/settings.ts';
+import { startServer } from '../../src/index.ts';
+import { typeOf } from '../../src/config/setting-kinds.ts';
+import { flagOf, SETTING_NAMES, SETTINGS, type SettingName } from '../../src/config/settings.ts';
 
-const OPTIONS = new URL('../src/options.ts', import.meta.url);
+const OPTIONS = new URL('../../src/config/options.ts', import.meta.url);
 const COLUMNS = 110;
 
 /** `UPDATE_OPTIONS=1 npx vitest run test/options.test.ts` writes them anew. */

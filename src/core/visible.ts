@@ -1,4 +1,4 @@
-// visible.ts: text of somebody else's, made fit for a line that a person reads.
+// core/visible.ts: text of somebody else's, made fit for a line that a person reads.
 //
 // Promises: one line whatever came, nothing that a terminal acts on, nothing that cannot be seen, and no wider than asked for.
 // Must not know: where it is shown. It is a leaf.

@@ -1,10 +1,10 @@
-// setting-kinds.ts: the kinds that a setting can be of: what it counts, what a person may type for it, how that is read,
+// config/setting-kinds.ts: the kinds that a setting can be of: what it counts, what a person may type for it, how that is read,
 // and the sentence that says what was expected.
 //
 // Promises: what is of another kind is never bent into this one (`true` is no port); null is said for it.
 // Must not know: which settings there are.
 import { isIP } from 'node:net';
-import { parseBytes, parseDuration, parseList } from './config/units.ts';
+import { parseBytes, parseDuration, parseList } from './units.ts';
 
 export type Kind =
   | 'bytes'
