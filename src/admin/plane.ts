@@ -5,8 +5,6 @@
 // JSON, whatever its Content-Type says, so that `curl -d` is enough.
 // Must not know: how requests on the contract routes are handled.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Contract } from '../contract/contract.ts';
-import type { DocumentName } from '../contract/document.ts';
 import type { BodyRules } from '../http/exchange.ts';
 import type { Keys } from '../http/routes/keys.ts';
 import { parseJson } from '../http/forms/text.ts';
@@ -18,7 +16,7 @@ import { allowOrigins, requireTokenOrLocalName } from './access.ts';
 import { clockRoutes } from './clock-routes.ts';
 import { controlRoutes } from './control-routes.ts';
 import type { NamespaceCommands } from '../control/namespace-commands.ts';
-import { renderDocs } from './docs-page.ts';
+import { documentRoutes, type DocumentOptions } from './document-routes.ts';
 import type { JournalQueries } from '../control/journal-queries.ts';
 import { journalRoutes } from './journal-routes.ts';
 import { mediaViews } from './media-views.ts';
@@ -31,23 +29,16 @@ import type { NamespaceQueries } from '../control/namespace-queries.ts';
 /** Where all of it is served. */
 export const ADMIN_PREFIX = '/__admin';
 
-export interface AdminOptions {
+export interface AdminOptions extends DocumentOptions {
   readonly views: NamespaceQueries;
   readonly scrubs: Scrubs;
   readonly keys: Keys;
   readonly metrics: Metrics;
-  /** Parsed when it is first asked for: start-up does not wait for it. */
-  readonly contract: (name: DocumentName) => Contract;
-  /** Null: the plane is open to whoever reaches it, which is this machine only. */
-  readonly token: string | null;
   readonly state: ServerState;
   readonly controls: NamespaceCommands;
   readonly queries: JournalQueries;
   /** Every setting with its value and source, secrets redacted. */
   readonly shownConfig: () => object;
-  /** The address of the contract's routes. */
-  readonly contractUrl: () => string;
-  readonly corsOrigin: readonly string[];
   readonly body: BodyRules;
 }
 
@@ -93,6 +84,7 @@ function healthOf(state: ServerState): object {
 export async function adminRoutes(app: FastifyInstance, options: AdminOptions): Promise<void> {
   await allowOrigins(app, options.corsOrigin);
   await app.register((scope) => probeRoutes(scope, options.state));
+  await app.register((scope) => documentRoutes(scope, options));
   await app.register((scope) => guardedRoutes(scope, options));
 }
 
@@ -104,7 +96,6 @@ async function guardedRoutes(app: FastifyInstance, options: AdminOptions): Promi
   app.get('/version', () => Promise.resolve({ version: state.version, node: process.version }));
   app.get('/config', () => Promise.resolve(options.shownConfig()));
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
-  documentRoutes(app, options);
   await app.register(async (stored) => {
     // Before an answer is begun: what comes after its head can only break off (rule D6).
     stored.addHook('onRequest', (_request, _reply, done) => {
@@ -122,36 +113,6 @@ async function guardedRoutes(app: FastifyInstance, options: AdminOptions): Promi
     version: state.version,
     contractUrl: options.contractUrl,
   });
-}
-
-/** The pages are whole in themselves: whatever else got into one would neither be loaded nor run. */
-const PAGE_HEADERS = {
-  'content-type': 'text/html; charset=utf-8',
-  'content-security-policy':
-    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-  'x-content-type-options': 'nosniff',
-};
-
-/** Each document as it is, and as a page. */
-function documentRoutes(app: FastifyInstance, { contract }: AdminOptions): void {
-  const documents = [
-    { name: 'openapi.yaml', page: 'docs', other: 'docs-admin' },
-    { name: 'openapi-admin.yaml', page: 'docs-admin', other: 'docs' },
-  ] as const;
-  for (const { name, page, other } of documents) {
-    app.get(`/${name}`, (_request, reply) =>
-      reply.type('application/yaml; charset=utf-8').send(contract(name).text),
-    );
-    let rendered: string | null = null;
-    app.get(`/${page}`, (_request, reply) => {
-      const text = other === 'docs' ? 'The media-upload API' : 'The admin plane';
-      rendered ??= renderDocs(contract(name), [
-        { href: other, text },
-        { href: name, text: name },
-      ]);
-      return reply.headers(PAGE_HEADERS).send(rendered);
-    });
-  }
 }
 
 /** Through the feed of every other body, so that silence of the client ends it (§7). */

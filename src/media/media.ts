@@ -14,7 +14,7 @@ import type { VerifiedReader } from '../integrity/verified-reader.ts';
 import { KeyedQueue } from '../core/keyed-queue.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Ids } from '../core/ids.ts';
-import type { StorageKey, Storage } from '../uploads/ports.ts';
+import type { OnSkipped, StorageKey, Storage } from '../uploads/ports.ts';
 import { DirectUpload } from './direct-upload.ts';
 import { asError, EntryMaker, type EntrySource } from './entry-maker.ts';
 import type { EntrySpec } from './entry-form.ts';
@@ -101,13 +101,13 @@ export class Media {
     return stored;
   }
 
-  /** Every entry of a namespace, or of all (`*`). A damaged one does not take the others with it (rule D2). */
-  async *list(
-    namespace: string,
-    onDamaged: (error: AppError, place: StorageKey) => void = () => undefined,
-  ): AsyncIterable<StoredEntry> {
+  /**
+   * Every entry of a namespace, or of all (`*`). A damaged one does not take the others with it (rule D2).
+   * @param onDamaged is told of those, and of what could not be listed (place: null)
+   */
+  async *list(namespace: string, onDamaged: OnSkipped = () => undefined): AsyncIterable<StoredEntry> {
     const only = namespace === ALL_NAMESPACES ? undefined : namespace;
-    for await (const { place } of this.#options.storage.ledgers.list('media', only)) {
+    for await (const { place } of this.#options.storage.ledgers.list('media', only, onDamaged)) {
       const found = this.find(place.namespace, place.name);
       const stored = await found.catch((error: unknown) => {
         if (!isDamage(error)) throw error;

@@ -4,14 +4,14 @@
 // sees another's uploads (K4).
 // Must not know: HTTP, where bytes lie, what a media entry is (it hands over a place and its extents).
 import { ALL_NAMESPACES, type Caller } from '../core/namespace.ts';
-import { AppError, isDamage, nullIfDamaged } from '../core/errors.ts';
+import { isDamage, nullIfDamaged } from '../core/errors.ts';
 import { wallMs } from '../core/machine-time.ts';
 import { claimChunk, type ChunkRules, type ChunkLease, type ClaimOptions } from './chunk-lease.ts';
 import { OpenUploads, type OpenUploadsOptions } from './open-uploads.ts';
 import type { OpenUpload } from './open-upload.ts';
 import { placeOf } from './storage-key.ts';
 import type { Ids } from '../core/ids.ts';
-import type { StorageKey } from './ports.ts';
+import type { OnSkipped, StorageKey } from './ports.ts';
 import {
   contentIn,
   handOver,
@@ -94,9 +94,7 @@ export class Uploads {
   /** Rules C1, C2. Without side effects but one: an expired upload is gone. */
   async status(ref: UploadRef): Promise<UploadStatus> {
     const state = await this.inspect(ref);
-    return state === null
-      ? { exists: false, currentSize: 0 }
-      : { exists: true, currentSize: state.currentSize };
+    return { exists: state !== null, currentSize: state?.currentSize ?? 0 };
   }
 
   /** The whole state, for the admin plane. Not to be changed or kept. */
@@ -210,13 +208,13 @@ export class Uploads {
 
   /**
    * Every upload of a namespace, or of all (`*`). Reads each one: for the admin plane, not for the chunk path.
-   * @param onDamaged is told of those that fail their checks
+   * @param onDamaged is told of those that fail their checks, and of what could not be listed (place: null)
    */
   async *list(
     namespace: string,
-    onDamaged: (error: AppError, place: StorageKey) => void = () => undefined,
+    onDamaged: OnSkipped = () => undefined,
   ): AsyncIterable<{ namespace: string; state: UploadState }> {
-    for await (const { place } of this.#placesOf(namespace)) {
+    for await (const { place } of this.#placesOf(namespace, onDamaged)) {
       const opened = this.#open.use(place, ({ state }) => Promise.resolve(state));
       const state = await opened.catch((error: unknown) => {
         if (!isDamage(error)) throw error;
@@ -227,11 +225,9 @@ export class Uploads {
     }
   }
 
-  #placesOf(namespace: string): AsyncIterable<{ place: StorageKey }> {
-    return this.#options.storage.ledgers.list(
-      'uploads',
-      namespace === ALL_NAMESPACES ? undefined : namespace,
-    );
+  #placesOf(namespace: string, onSkipped?: OnSkipped): AsyncIterable<{ place: StorageKey }> {
+    const { ledgers } = this.#options.storage;
+    return ledgers.list('uploads', namespace === ALL_NAMESPACES ? undefined : namespace, onSkipped);
   }
 
   /** Uploads begun and not yet finalised, as far as this process has seen them. */

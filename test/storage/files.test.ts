@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { disk } from '../helpers/failing-fs.ts';
 import { entriesOf } from '../../src/storage/disk/paths.ts';
-import * as files from '../../src/storage/files.ts';
+import * as files from '../../src/storage/disk/files.ts';
 import { moveByCopy } from '../../src/storage/disk/layered-move.ts';
 import { LedgerUndos } from '../../src/storage/disk/ledger-undos.ts';
 import { readExtent, segmentsIn } from '../../src/storage/disk/segment-files.ts';

@@ -11,8 +11,8 @@ const eio = vi.hoisted(
   () => (call: string) => Object.assign(new Error(`EIO: i/o error, ${call}`), { code: 'EIO', syscall: call }),
 );
 
-vi.mock('../../src/storage/files.ts', async (load) => {
-  const real = await load<typeof import('../../src/storage/files.ts')>();
+vi.mock('../../src/storage/disk/files.ts', async (load) => {
+  const real = await load<typeof import('../../src/storage/disk/files.ts')>();
   const fail = (call: string, path: string): void => {
     const at = path.endsWith('/lock') ? 'lock' : 'other';
     if (failing.has(`${call} ${at}`)) throw eio(call);

@@ -12,20 +12,19 @@ import { DiskFolders } from './folders.ts';
 import { endsOf, sliceExtents } from '../extents.ts';
 import { DiskSpool } from './spool.ts';
 import { FileWrites } from './file-writes.ts';
-import { rm, truncate } from '../files.ts';
+import { rm, truncate } from './files.ts';
 import { OpenFiles } from './open-files.ts';
 import { isMovedByCopy, moveByCopy } from './layered-move.ts';
 import { folderBytes, readExtent, segmentsIn, sizesOf } from './segment-files.ts';
 import { isAcrossLayers, isTaken } from '../../core/system-errors.ts';
 import {
   asDamage,
+  datedPlacesIn,
   entriesOf,
   FOLDERS_OF_A_PLACE,
   makeFolders,
   modifiedAt,
-  modifiedAtIfKnown,
   placePath,
-  placesIn,
   syncFolder,
   type DiskNotes,
   type Durability,
@@ -210,13 +209,9 @@ export class DiskBytes implements Bytes {
     }
   }
 
-  async *list(kind: StorageKey['kind']): AsyncIterable<{ place: StorageKey; modifiedAt: number }> {
+  list(kind: StorageKey['kind']): AsyncIterable<{ place: StorageKey; modifiedAt: number }> {
     const { root, notes } = this.#options;
-    const report = notes.onSkipped;
-    for await (const { place, path } of placesIn({ root, kind, suffix: '', report })) {
-      const at = await modifiedAtIfKnown(path, report);
-      if (at !== undefined) yield { place, modifiedAt: at };
-    }
+    return datedPlacesIn({ root, kind, suffix: '', report: notes.onSkipped });
   }
 
   async usage(namespace?: string): Promise<number> {

@@ -10,7 +10,7 @@ import { DiskBytes } from './bytes.ts';
 import { DiskFolders } from './folders.ts';
 import { DiskLedgers } from './ledger.ts';
 import { makeFolders, type DiskNotes, type Durability } from './paths.ts';
-import { readText, writeFile } from '../files.ts';
+import { readText, writeFile } from './files.ts';
 import { lockFolder, type LockOptions } from './folder-lock.ts';
 import { guarded } from './guarded.ts';
 import { bytesWithRefusals, ledgersWithRefusals } from './refusals.ts';

@@ -11,7 +11,7 @@ import { randomUUID } from 'node:crypto';
 import { link, rename, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { monotonicMs, setTimeout } from '../../core/machine-time.ts';
-import { open, readdir, rm } from '../files.ts';
+import { open, readdir, rm } from './files.ts';
 import { FolderGuard, type GuardEvents } from './folder-guard.ts';
 import {
   FolderInUse,

@@ -9,7 +9,7 @@
 import { mkdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { syncFolder, type Durability } from './paths.ts';
-import { copyFile, open, readdir, readText, rm, writeFile } from '../files.ts';
+import { copyFile, open, readdir, readText, rm, writeFile } from './files.ts';
 import { isAbsent, isTaken } from '../../core/system-errors.ts';
 
 const MARK = 'copied-from';

@@ -10,7 +10,7 @@
 import { fdatasync } from 'node:fs';
 import { promisify } from 'node:util';
 import { statIfThere, type Durability } from './paths.ts';
-import { open, rm } from '../files.ts';
+import { open, rm } from './files.ts';
 import { isAbsent } from '../../core/system-errors.ts';
 
 const fdatasyncFd = promisify(fdatasync);

@@ -10,13 +10,12 @@ import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { InDoubt } from '../../core/errors.ts';
-import type { Ledger, Ledgers, OpenedLedger, StorageKey } from '../../uploads/ports.ts';
+import type { Ledger, Ledgers, OnSkipped, OpenedLedger, StorageKey } from '../../uploads/ports.ts';
 import {
   asDamage,
+  datedPlacesIn,
   FOLDERS_OF_A_PLACE,
-  modifiedAtIfKnown,
   placePath,
-  placesIn,
   syncFolder,
   type DiskNotes,
   type Durability,
@@ -24,7 +23,7 @@ import {
 } from './paths.ts';
 import { DiskFolders } from './folders.ts';
 import { FileWrites } from './file-writes.ts';
-import { open, rm } from '../files.ts';
+import { open, rm } from './files.ts';
 import { LedgerFile, type LedgerOwner } from './ledger-file.ts';
 import { readLines, type LedgerEnd } from './ledger-lines.ts';
 import { LedgerUndos } from './ledger-undos.ts';
@@ -147,15 +146,13 @@ export class DiskLedgers implements Ledgers {
     });
   }
 
-  async *list(
+  list(
     kind: StorageKey['kind'],
     namespace?: string,
+    onSkipped?: OnSkipped,
   ): AsyncIterable<{ place: StorageKey; modifiedAt: number }> {
-    const places = { root: this.#root, kind, namespace, suffix: '.log', report: this.#report } as const;
-    for await (const { place, path } of placesIn(places)) {
-      const at = await modifiedAtIfKnown(path, this.#report);
-      if (at !== undefined) yield { place, modifiedAt: at };
-    }
+    const [root, report] = [this.#root, this.#report];
+    return datedPlacesIn({ root, kind, namespace, suffix: '.log', report, onSkipped });
   }
 
   /** Removes the folders of namespaces that hold nothing any more, and what could not be withdrawn before. */

@@ -3,7 +3,7 @@
 // Promises: a lock that cannot be read, or names nobody, is told as that.
 // Must not know: who is alive, what is done about it.
 import { dirname } from 'node:path';
-import { open } from '../files.ts';
+import { open } from './files.ts';
 import { fileIdOf, parseHolder, type Holder } from './lock-holder.ts';
 import type { LockTimes, Sign } from './lock-watch.ts';
 import { isAbsent, systemErrorName } from '../../core/system-errors.ts';

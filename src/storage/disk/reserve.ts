@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { makeFolders, statIfThere } from './paths.ts';
-import { rm, writeFile } from '../files.ts';
+import { rm, writeFile } from './files.ts';
 import { systemErrorKind } from '../../core/system-errors.ts';
 
 /** As many files as the lock of a killed server takes to be replaced: on some filesystems a second name costs an inode, too. */

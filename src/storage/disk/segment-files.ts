@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import type { Extent } from '../../uploads/ports.ts';
 import { opening } from './descriptors.ts';
 import { entriesOf, statIfThere, type ReportSkipped } from './paths.ts';
-import { readdir } from '../files.ts';
+import { readdir } from './files.ts';
 import { isAbsent, nameIfOfOneFile } from '../../core/system-errors.ts';
 
 const openFd = promisify(open);

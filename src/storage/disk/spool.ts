@@ -5,7 +5,7 @@
 import { rename } from 'node:fs/promises';
 import type { Spool } from '../../uploads/ports.ts';
 import type { FileWrites } from './file-writes.ts';
-import { rm } from '../files.ts';
+import { rm } from './files.ts';
 import type { OpenFiles } from './open-files.ts';
 import { asRefusal } from '../../core/system-errors.ts';
 

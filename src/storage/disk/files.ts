@@ -1,11 +1,11 @@
-// storage/files.ts: the calls of node:fs/promises that take a descriptor, also for as long as they run.
+// storage/disk/files.ts: the calls of node:fs/promises that take a descriptor, also for as long as they run.
 //
 // Promises: where there is none left, each is done once more when what nobody uses was closed (descriptors.ts). The modules of the
 // storage take these calls from here and nowhere else, so that none is forgotten (rule D8).
 // Must not know: what the files are.
 import type { Dir, RmOptions } from 'node:fs';
 import * as fs from 'node:fs/promises';
-import { opening } from './disk/descriptors.ts';
+import { opening } from './descriptors.ts';
 
 export function open(path: string, flags: string): Promise<fs.FileHandle> {
   return opening(() => fs.open(path, flags));
