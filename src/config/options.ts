@@ -1,5 +1,5 @@
 // config/options.ts: the options of `startServer`, each with what an editor shows of it. Made from settings.ts by
-// test/options.test.ts, which says how: change that table, not this file.
+// test/config/options.test.ts, which says how: change that table, not this file.
 
 /** By the names of the settings; real values, or what a person would type. */
 export interface ConfigInput {

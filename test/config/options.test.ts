@@ -8,7 +8,7 @@ import { flagOf, SETTING_NAMES, SETTINGS, type SettingName } from '../../src/con
 const OPTIONS = new URL('../../src/config/options.ts', import.meta.url);
 const COLUMNS = 110;
 
-/** `UPDATE_OPTIONS=1 npx vitest run test/options.test.ts` writes them anew. */
+/** `UPDATE_OPTIONS=1 npx vitest run test/config/options.test.ts` writes them anew. */
 const isUpdate = process.env['UPDATE_OPTIONS'] === '1';
 
 const WRITTEN: Readonly<Partial<Record<string, string>>> = {
@@ -49,8 +49,8 @@ function optionsText(): string {
     (name) => `${comment(sentencesOf(name))}\n  readonly ${name}?: ${typeOf(SETTINGS[name])} | undefined;`,
   );
   return [
-    '// options.ts: the options of `startServer`, each with what an editor shows of it. Made from settings.ts by',
-    '// test/options.test.ts, which says how: change that table, not this file.',
+    '// config/options.ts: the options of `startServer`, each with what an editor shows of it. Made from settings.ts by',
+    '// test/config/options.test.ts, which says how: change that table, not this file.',
     '',
     '/** By the names of the settings; real values, or what a person would type. */',
     'export interface ConfigInput {',

@@ -1,19 +1,19 @@
-// storage-refusals.test.ts: whatever calls to the disk say while an operation needs it, its answer is one that the contract promises
+// system/storage-refusals.test.ts: whatever calls to the disk say while an operation needs it, its answer is one that the contract promises
 // of it. Each exchange is held against the contract (helpers/app.ts); here it is said which code must come.
 import type fs from 'node:fs';
 import type promises from 'node:fs/promises';
 import { describe, expect, it, vi } from 'vitest';
-import { loadContract } from '../src/contract/contract.ts';
-import { openTestServer, type TestServer } from './helpers/app.ts';
-import { DoubleClient, type Told } from './helpers/double-client.ts';
-import { disk } from './helpers/failing-fs.ts';
+import { loadContract } from '../../src/contract/contract.ts';
+import { openTestServer, type TestServer } from '../helpers/app.ts';
+import { DoubleClient, type Told } from '../helpers/double-client.ts';
+import { disk } from '../helpers/failing-fs.ts';
 
 vi.mock('node:fs', async (original) => {
-  const { failingFs } = await import('./helpers/failing-fs.ts');
+  const { failingFs } = await import('../helpers/failing-fs.ts');
   return failingFs(await original<typeof fs>());
 });
 vi.mock('node:fs/promises', async (original) => {
-  const { failingPromises } = await import('./helpers/failing-fs.ts');
+  const { failingPromises } = await import('../helpers/failing-fs.ts');
   return failingPromises(await original<typeof promises>());
 });
 
