@@ -9,7 +9,7 @@ import type { Duplex } from 'node:stream';
 import { AppError } from '../../core/errors.ts';
 import { wallMs } from '../../core/machine-time.ts';
 import { startTimer } from '../../core/timers.ts';
-import { HeadTimes } from '../head-time.ts';
+import { HeadTimes } from './head-time.ts';
 import type { Pipelined } from './pipelined.ts';
 import { errorBody } from '../../contract/bodies.ts';
 

@@ -6,6 +6,7 @@
 import { namespaceOfDigest, PUBLIC_NAMESPACE, type Caller } from '../../core/namespace.ts';
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
+import { FifoMap } from 'toad-cache';
 import { AppError } from '../../core/errors.ts';
 
 const MAX_REMEMBERED = 10_000;
@@ -13,7 +14,7 @@ const MAX_REMEMBERED = 10_000;
 export class Keys {
   /** Empty: mode `open`, every key is accepted (K2). */
   readonly #known: readonly Buffer[];
-  readonly #namespaces = new Map<string, string>();
+  readonly #namespaces = new FifoMap<string>(MAX_REMEMBERED);
 
   constructor(keys: readonly string[]) {
     this.#known = keys.map(digestOf);
@@ -41,7 +42,6 @@ export class Keys {
     const remembered = this.#namespaces.get(key);
     if (remembered !== undefined) return remembered;
     const namespace = namespaceOfDigest(digestOf(key));
-    if (this.#namespaces.size >= MAX_REMEMBERED) this.#namespaces.clear();
     this.#namespaces.set(key, namespace);
     return namespace;
   }

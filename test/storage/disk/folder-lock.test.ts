@@ -28,7 +28,7 @@ vi.mock(
 const LOCK_MODULE = new URL('../../../dist/storage/disk/folder-lock.js', import.meta.url).href;
 
 /** A reason to wait is an event; this is when it has failed to come. */
-const PATIENCE = { timeout: 20_000, interval: 20 };
+const PATIENCE = { timeout: 60_000, interval: 20 };
 const isLinux = process.platform === 'linux';
 
 let folder: string;
