@@ -23,6 +23,8 @@ export interface Walk {
   readonly sample: number;
   readonly pairs: number;
   readonly seed: number;
+  /** All of them when it does not say. */
+  readonly kinds?: readonly Kind[];
 }
 
 export interface Walked {
@@ -30,12 +32,12 @@ export interface Walked {
   readonly faults: number;
 }
 
-export async function walk({ order, sample, pairs, seed }: Walk): Promise<Walked> {
+export async function walk({ order, sample, pairs, seed, kinds = KINDS }: Walk): Promise<Walked> {
   const dice = diceOf(seed);
   const dataDir = await temporaryFolder();
   let server = await openTestServer({ storage: 'disk', dataDir, chunkOrder: order });
   let walked = { cases: 0, faults: 0 };
-  for (const kind of KINDS) {
+  for (const kind of kinds) {
     await kind.before(server, 'counted');
     const calls = await disk.counting(() => kind.request(server, 'counted'));
     expect(calls, kind.name).toBeGreaterThan(0);

@@ -4,7 +4,7 @@
 // Promises: everything is for one namespace; what moving a clock makes due is done before the promise resolves.
 // Must not know: HTTP.
 import type { ClockChange, Clocks, ClockView } from '../clock.ts';
-import { AppError, invalidFields, isDamage } from '../errors.ts';
+import { invalidFields } from '../errors.ts';
 import type { FaultActions } from '../faults/injection.ts';
 import { EVERYBODY, type RuleBook } from '../faults/rule-book.ts';
 import type { RuleView } from '../faults/rule-set.ts';
@@ -20,6 +20,7 @@ import { isPlatform } from '../media/platforms.ts';
 import type { Expiries } from '../uploads/expiries.ts';
 import type { Uploads } from '../uploads/uploads.ts';
 import type { LiveExchanges } from '../live-exchanges.ts';
+import { notAllReset } from './clearing.ts';
 import type { Hints } from './hints.ts';
 import { noRule, RuleWaits, type RuleWait, type RuleWaited } from './rule-waits.ts';
 import type { NamespaceStates } from './state.ts';
@@ -172,7 +173,7 @@ export class Controls {
 
   /**
    * Forgets what the scopes name, all of it by default, of this namespace only. Says how much that was.
-   * @throws AppError `upload_damaged` when some of it could not be removed, and everything else is
+   * @throws AppError when some of it could not be removed, or may not be, and everything else is
    */
   async reset(
     namespace: string,
@@ -187,8 +188,8 @@ export class Controls {
         rules.reset(namespace);
         return length;
       },
-      uploads: () => states.clearUploads(namespace, failures),
-      media: () => states.clearMedia(namespace, failures),
+      uploads: () => states.clearing.uploads(namespace, failures),
+      media: () => states.clearing.media(namespace, failures),
       journal: () => {
         const count = journal?.count(namespace) ?? 0;
         journal?.clear(namespace);
@@ -274,22 +275,4 @@ function matcherOf({ match, when }: RuleView): JournalMatcher {
     ([field, value]) => value !== undefined && matcherSchema.safeParse({ [field]: value }).success,
   );
   return Object.fromEntries(usable);
-}
-
-const MAX_NAMED_FAILURES = 20;
-
-/** An error that is about no single upload or entry goes first: it has another cause. */
-function notAllReset(reset: Readonly<Record<string, number>>, failures: readonly unknown[]): unknown {
-  const damages = failures.filter((error) => isDamage(error));
-  const other = failures.find((error) => !isDamage(error));
-  if (other !== undefined) return other;
-  const failed = damages.slice(0, MAX_NAMED_FAILURES).map(({ message, details }) => {
-    const { kind, namespace, name } = details;
-    return { kind, namespace, name, message };
-  });
-  return new AppError(
-    'upload_damaged',
-    `${failures.length} could not be removed (${failed[0]?.message}); everything else is reset`,
-    { reset, failed },
-  );
 }

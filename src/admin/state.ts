@@ -1,14 +1,11 @@
 // admin/state.ts: what a namespace holds, out as JSON and in again; ready-made states by name; clearing.
 //
 // Promises: what was exported with its bytes, put in anywhere, gives the same answers to every client: the same chunks,
-// entries, ids and instants. An import is refused before anything changes, or it leaves the namespace empty.
+// entries, ids and instants. An import is refused before anything changes, or it leaves the namespace empty, or it says that it
+// could not.
 // Must not know: HTTP.
-import { nullIfDamaged } from '../errors.ts';
-import { PUBLIC_NAMESPACE } from '../http/keys.ts';
-import type { Entry } from '../media/entry.ts';
-import type { Place } from '../uploads/ports.ts';
-import type { UploadState } from '../uploads/upload.ts';
-import type { UploadRef } from '../uploads/uploads.ts';
+import { AppError, InDoubt } from '../errors.ts';
+import { Clearing, notEmptied } from './clearing.ts';
 import { StateExport, type ExportedState, type ExportOptions } from './state-export.ts';
 import { fixtureState } from './state-fixtures.ts';
 import { StateImport, type ImportOptions } from './state-import.ts';
@@ -22,9 +19,11 @@ export interface StateOptions extends ExportOptions, ImportOptions {
 }
 
 export class NamespaceStates {
+  readonly clearing: Clearing;
   readonly #options: StateOptions;
 
   constructor(options: StateOptions) {
+    this.clearing = new Clearing(options);
     this.#options = options;
   }
 
@@ -42,78 +41,23 @@ export class NamespaceStates {
     const work = new StateImport(this.#options, namespace, state);
     work.refuse();
     await this.#options.dropLate(namespace);
-    await this.#clear(namespace);
+    await this.#empty(namespace, 'before');
     try {
       return await work.run();
     } catch (error) {
-      await this.#clear(namespace);
-      throw error;
+      await this.#empty(namespace, 'after');
+      throw error instanceof InDoubt ? nothingPutIn(error) : error;
     }
   }
 
-  /** @param failures is told why one could not be removed; the others are. Resolves to how many are gone. */
-  async clearUploads(namespace: string, failures: unknown[]): Promise<number> {
-    const { uploads } = this.#options;
-    const removals: (() => Promise<boolean>)[] = [];
-    const damaged = (_error: unknown, place: Place): unknown => removals.push(() => uploads.removeAt(place));
-    let count = 0;
-    for await (const { namespace: own, state } of uploads.list(namespace, damaged)) {
-      if (await orFailed(uploads.remove(refOf(own, state.fileId)), failures)) count += 1;
-    }
-    for (const remove of removals) if (await orFailed(remove(), failures)) count += 1;
-    return count;
-  }
-
-  /** As `clearUploads`. */
-  async clearMedia(namespace: string, failures: unknown[]): Promise<number> {
-    const { media } = this.#options;
-    const damaged: Place[] = [];
-    let count = 0;
-    for await (const { entry } of media.list(namespace, (_error, place) => damaged.push(place)))
-      if (await orFailed(this.#clearEntry(entry), failures)) count += 1;
-    for (const place of damaged) {
-      const removing = media.remove(place.namespace, place.name).then(() => true);
-      if (await orFailed(removing, failures)) count += 1;
-    }
-    return count;
-  }
-
-  async #clearEntry(entry: Entry): Promise<true> {
-    await this.#clearUploadOf(entry);
-    await this.#options.media.remove(entry.namespace, entry.id);
-    return true;
-  }
-
-  /** The upload that it was made of goes with it: it would promise an entry that is not there. */
-  async #clearUploadOf({ id, namespace, spec: { fileId } }: Entry): Promise<void> {
-    const { uploads } = this.#options;
-    if (fileId === undefined) return;
-    const isOfEntry = (upload: Pick<UploadState, 'finalization'> | null): boolean =>
-      upload?.finalization?.mediaId === id && upload.finalization.namespace === namespace;
-    for (const holder of [namespace, PUBLIC_NAMESPACE]) {
-      const ref = refOf(holder, fileId);
-      if (isOfEntry(await uploads.content(ref).catch(nullIfDamaged))) await uploads.remove(ref, isOfEntry);
-    }
-  }
-
-  async #clear(namespace: string): Promise<void> {
-    const failures: unknown[] = [];
-    await this.clearUploads(namespace, failures);
-    await this.clearMedia(namespace, failures);
-    if (failures.length > 0) throw failures[0];
+  async #empty(namespace: string, when: 'before' | 'after'): Promise<void> {
+    const failures = await this.clearing.all(namespace);
+    if (failures.length > 0) throw notEmptied(failures, when);
   }
 }
 
-/** What one of many came to; false when it failed, which must not keep the others from being done (rule D5). */
-async function orFailed(work: Promise<boolean>, failures: unknown[]): Promise<boolean> {
-  try {
-    return await work;
-  } catch (error) {
-    failures.push(error);
-    return false;
-  }
-}
-
-function refOf(namespace: string, fileId: string): UploadRef {
-  return { caller: { namespace, fallback: null }, fileId };
+/** What was in doubt has been removed since. */
+function nothingPutIn(doubt: InDoubt): AppError {
+  const message = 'the import failed, and the namespace is empty; send it again';
+  return Object.assign(new AppError(doubt.code, message, doubt.details), { cause: doubt });
 }

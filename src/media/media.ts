@@ -11,7 +11,7 @@ import type { ContentSums } from '../integrity/content-sums.ts';
 import type { ByteRange, StoredContent } from '../integrity/stored-content.ts';
 import type { VerifiedReader } from '../integrity/verified-reader.ts';
 import { Turns } from '../turns.ts';
-import type { Clock, Ids, Place, Storage } from '../uploads/ports.ts';
+import type { Clock, Ids, OnSkipped, Place, Storage } from '../uploads/ports.ts';
 import { DirectUpload } from './direct-upload.ts';
 import { asError, EntryMaker, type EntrySource } from './entry-maker.ts';
 import type { EntrySpec } from './entry-form.ts';
@@ -98,13 +98,13 @@ export class Media {
     return stored;
   }
 
-  /** Every entry of a namespace, or of all (`*`). A damaged one does not take the others with it (rule D2). */
-  async *list(
-    namespace: string,
-    onDamaged: (error: AppError, place: Place) => void = () => undefined,
-  ): AsyncIterable<StoredEntry> {
+  /**
+   * Every entry of a namespace, or of all (`*`). A damaged one does not take the others with it (rule D2).
+   * @param onDamaged is told of those, and of what could not be listed (place: null)
+   */
+  async *list(namespace: string, onDamaged: OnSkipped = () => undefined): AsyncIterable<StoredEntry> {
     const only = namespace === '*' ? undefined : namespace;
-    for await (const { place } of this.#options.storage.ledgers.list('media', only)) {
+    for await (const { place } of this.#options.storage.ledgers.list('media', only, onDamaged)) {
       const found = this.find(place.namespace, place.name);
       const stored = await found.catch((error: unknown) => {
         if (!isDamage(error)) throw error;

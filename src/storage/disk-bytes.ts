@@ -19,13 +19,12 @@ import { folderBytes, readExtent, segmentsIn, sizesOf } from './segment-files.ts
 import { isAcrossLayers, isTaken } from './system-errors.ts';
 import {
   asDamage,
+  datedPlacesIn,
   entriesOf,
   FOLDERS_OF_A_PLACE,
   makeFolders,
   modifiedAt,
-  modifiedAtIfKnown,
   placePath,
-  placesIn,
   syncFolder,
   type DiskNotes,
   type Durability,
@@ -210,13 +209,9 @@ export class DiskBytes implements Bytes {
     }
   }
 
-  async *list(kind: Place['kind']): AsyncIterable<{ place: Place; modifiedAt: number }> {
+  list(kind: Place['kind']): AsyncIterable<{ place: Place; modifiedAt: number }> {
     const { root, notes } = this.#options;
-    const report = notes.onSkipped;
-    for await (const { place, path } of placesIn({ root, kind, suffix: '', report })) {
-      const at = await modifiedAtIfKnown(path, report);
-      if (at !== undefined) yield { place, modifiedAt: at };
-    }
+    return datedPlacesIn({ root, kind, suffix: '', report: notes.onSkipped });
   }
 
   async usage(namespace?: string): Promise<number> {

@@ -10,13 +10,12 @@ import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { InDoubt } from '../errors.ts';
-import type { Ledger, Ledgers, OpenedLedger, Place } from '../uploads/ports.ts';
+import type { Ledger, Ledgers, OnSkipped, OpenedLedger, Place } from '../uploads/ports.ts';
 import {
   asDamage,
+  datedPlacesIn,
   FOLDERS_OF_A_PLACE,
-  modifiedAtIfKnown,
   placePath,
-  placesIn,
   syncFolder,
   type DiskNotes,
   type Durability,
@@ -147,12 +146,13 @@ export class DiskLedgers implements Ledgers {
     });
   }
 
-  async *list(kind: Place['kind'], namespace?: string): AsyncIterable<{ place: Place; modifiedAt: number }> {
-    const places = { root: this.#root, kind, namespace, suffix: '.log', report: this.#report } as const;
-    for await (const { place, path } of placesIn(places)) {
-      const at = await modifiedAtIfKnown(path, this.#report);
-      if (at !== undefined) yield { place, modifiedAt: at };
-    }
+  list(
+    kind: Place['kind'],
+    namespace?: string,
+    onSkipped?: OnSkipped,
+  ): AsyncIterable<{ place: Place; modifiedAt: number }> {
+    const [root, report] = [this.#root, this.#report];
+    return datedPlacesIn({ root, kind, namespace, suffix: '.log', report, onSkipped });
   }
 
   /** Removes the folders of namespaces that hold nothing any more, and what could not be withdrawn before. */

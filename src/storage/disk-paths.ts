@@ -12,8 +12,8 @@
 import { lstat, mkdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Dirent, Stats } from 'node:fs';
-import { damage } from '../errors.ts';
-import type { Place } from '../uploads/ports.ts';
+import { damage, type AppError } from '../errors.ts';
+import type { OnSkipped, Place } from '../uploads/ports.ts';
 import { isAbsent, isTaken, nameIfOfOneFile } from './system-errors.ts';
 import { open, opendir } from './files.ts';
 
@@ -77,7 +77,10 @@ export async function makeFolders(
 /** What of one place cannot be read, or removed, is damage of that place (rule D5); every other error is as it was. */
 export function asDamage(error: unknown, place: Place, done: 'read' | 'removed' = 'read'): unknown {
   const systemError = nameIfOfOneFile(error);
-  if (systemError === null) return error;
+  return systemError === null ? error : fileDamage(place, systemError, done);
+}
+
+function fileDamage(place: Place, systemError: string, done: 'read' | 'removed'): AppError {
   return damage(
     place,
     `a file of this upload or entry cannot be ${done} (${systemError}); see to its permissions or its disk, ` +
@@ -100,22 +103,46 @@ export async function* entriesOf(path: string): AsyncIterable<Dirent> {
   if (folder !== null) yield* folder;
 }
 
+/** A folder of places, and which of them are in it. */
+interface FolderOfPlaces {
+  readonly path: string;
+  /** `*` in the place of a namespace, or of a name, or of the rest of it: all of them. */
+  readonly holds: Place;
+}
+
 /** As `entriesOf`. A folder that cannot be read is reported, and has none. */
-async function* readableEntriesOf(path: string, report: ReportSkipped): AsyncIterable<Dirent> {
+async function* readableEntriesOf(
+  { path, holds }: FolderOfPlaces,
+  { report, onSkipped }: Places,
+): AsyncIterable<Dirent> {
   try {
     yield* entriesOf(path);
   } catch (error) {
     const name = nameIfOfOneFile(error);
     if (name === null) throw error;
     report(path, `it cannot be read (${name})`);
+    onSkipped?.(unlistable(holds, name), null);
   }
 }
 
+function unlistable(holds: Place, systemError: string): AppError {
+  return damage(
+    holds,
+    `a folder of uploads or entries cannot be listed (${systemError}), and what is in it stays; see to its permissions or its disk`,
+    { problem: 'unreadable', systemError },
+  );
+}
+
 /** The folders in it whose names are ours. */
-async function* ownFoldersIn(path: string, isOwn: RegExp, report: ReportSkipped): AsyncIterable<string> {
-  for await (const entry of readableEntriesOf(path, report)) {
-    if (entry.isDirectory() && isOwn.test(entry.name)) yield entry.name;
-    else report(join(path, entry.name), NOT_OURS);
+async function* ownFoldersIn(
+  folder: FolderOfPlaces,
+  isOwn: RegExp,
+  places: Places,
+): AsyncIterable<{ name: string; path: string }> {
+  for await (const entry of readableEntriesOf(folder, places)) {
+    const path = join(folder.path, entry.name);
+    if (entry.isDirectory() && isOwn.test(entry.name)) yield { name: entry.name, path };
+    else places.report(path, NOT_OURS);
   }
 }
 
@@ -130,31 +157,33 @@ export interface Places {
   /** What follows the name of a place. */
   readonly suffix: '' | '.log';
   readonly report: ReportSkipped;
+  readonly onSkipped?: OnSkipped | undefined;
 }
 
 /** Every file or folder that stands for a place of this kind. */
 export async function* placesIn(places: Places): AsyncIterable<{ place: Place; path: string }> {
-  const { root, kind, namespace: only, report } = places;
-  const kindPath = join(root, kind);
-  for await (const namespace of ownFoldersIn(kindPath, NAMESPACE, report)) {
-    if (only !== undefined && namespace !== only) continue;
-    const namespacePath = join(kindPath, namespace);
-    for await (const shard of ownFoldersIn(namespacePath, SHARD, report)) {
-      const shardPath = join(namespacePath, shard);
-      for await (const { name, path } of namesIn(shardPath, shard, places))
-        yield { place: { kind, namespace, name }, path };
+  const { root, kind, namespace: only = '*' } = places;
+  const all = { path: join(root, kind), holds: { kind, namespace: only, name: '*' } };
+  for await (const { name: namespace, path } of ownFoldersIn(all, NAMESPACE, places)) {
+    if (only !== '*' && namespace !== only) continue;
+    const own = { path, holds: { kind, namespace, name: '*' } };
+    for await (const { name: shard, path: shardPath } of ownFoldersIn(own, SHARD, places)) {
+      const folder = { path: shardPath, holds: { kind, namespace, name: `${shard}*` } };
+      for await (const { name, path: file } of namesIn(folder, shard, places))
+        yield { place: { kind, namespace, name }, path: file };
     }
   }
 }
 
 /** The names of places in a folder. Each begins as the folder is called. */
 async function* namesIn(
-  folder: string,
+  folder: FolderOfPlaces,
   shard: string,
-  { suffix, report }: Places,
+  places: Places,
 ): AsyncIterable<{ name: string; path: string }> {
-  for await (const entry of readableEntriesOf(folder, report)) {
-    const path = join(folder, entry.name);
+  const { suffix, report } = places;
+  for await (const entry of readableEntriesOf(folder, places)) {
+    const path = join(folder.path, entry.name);
     const name = entry.name.endsWith(suffix) ? entry.name.slice(0, entry.name.length - suffix.length) : '';
     if (name.startsWith(shard) && /^\w+$/.test(name)) yield { name, path };
     else report(path, NOT_OURS);
@@ -166,15 +195,18 @@ export async function modifiedAt(path: string): Promise<number | undefined> {
   return (await statIfThere(path))?.mtimeMs;
 }
 
-/** As `modifiedAt`; also undefined, and reported, when the system does not say. */
-export async function modifiedAtIfKnown(path: string, report: ReportSkipped): Promise<number | undefined> {
-  try {
-    return (await lstat(path)).mtimeMs;
-  } catch (error) {
-    const name = nameIfOfOneFile(error);
-    if (name === null && !isAbsent(error)) throw error;
-    if (name !== null) report(path, `it cannot be looked at (${name})`);
-    return undefined;
+/** The places of `placesIn`, each with when its file or folder was last written. What the system does not tell of is reported. */
+export async function* datedPlacesIn(places: Places): AsyncIterable<{ place: Place; modifiedAt: number }> {
+  for await (const { place, path } of placesIn(places)) {
+    const found = await lstat(path).catch((error: unknown) => {
+      const name = nameIfOfOneFile(error);
+      if (name === null && !isAbsent(error)) throw error;
+      if (name === null) return null;
+      places.report(path, `it cannot be looked at (${name})`);
+      places.onSkipped?.(fileDamage(place, name, 'read'), place);
+      return null;
+    });
+    if (found !== null) yield { place, modifiedAt: found.mtimeMs };
   }
 }
 

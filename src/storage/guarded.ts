@@ -24,7 +24,7 @@ function guardedLedgers(ledgers: Ledgers, guard: FolderGuard): Ledgers {
     create: async (place, records) =>
       guardedLedger(await writing(guard, () => ledgers.create(place, records)), guard),
     remove: (place) => changing(guard, () => ledgers.remove(place)),
-    list: (kind, namespace) => listing(guard, () => ledgers.list(kind, namespace)),
+    list: (...asked) => listing(guard, () => ledgers.list(...asked)),
   };
 }
 

@@ -10,7 +10,7 @@ export function ledgersWithRefusals(ledgers: Ledgers): Ledgers {
     open: (place) => refusing(ledgers.open(place)),
     create: (place, records) => refusing(ledgers.create(place, records)),
     remove: (place) => refusing(ledgers.remove(place)),
-    list: (kind, namespace) => refusingEach(ledgers.list(kind, namespace)),
+    list: (...asked) => refusingEach(ledgers.list(...asked)),
   };
 }
 

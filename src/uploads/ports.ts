@@ -45,6 +45,9 @@ export interface Ledger {
   close(): Promise<void>;
 }
 
+/** @param error `upload_damaged` @param place null: of no single one, whoever lists does not know what there is */
+export type OnSkipped = (error: AppError, place: Place | null) => void;
+
 export interface Ledgers {
   /** Resolves to null when there is none. Throws AppError `upload_damaged` when it fails its checks or cannot be read. */
   open(place: Place): Promise<OpenedLedger | null>;
@@ -55,8 +58,13 @@ export interface Ledgers {
   /**
    * Every ledger of a kind (of one namespace when given) with the time of its last append, without reading any. What is none, or
    * cannot be looked at, keeps none of the others from being listed (rule D5).
+   * @param onSkipped is told of what may be a ledger, or hold some, and cannot be looked at
    */
-  list(kind: Place['kind'], namespace?: string): AsyncIterable<{ place: Place; modifiedAt: number }>;
+  list(
+    kind: Place['kind'],
+    namespace?: string,
+    onSkipped?: OnSkipped,
+  ): AsyncIterable<{ place: Place; modifiedAt: number }>;
 }
 
 /**

@@ -3,13 +3,13 @@
 // Promises: the rules C1-C16, F4 and F6 of the behaviour page, whatever runs at the same time; one namespace never
 // sees another's uploads (K4).
 // Must not know: HTTP, where bytes lie, what a media entry is (it hands over a place and its extents).
-import { AppError, isDamage, nullIfDamaged } from '../errors.ts';
+import { isDamage, nullIfDamaged } from '../errors.ts';
 import { wallMs } from '../machine-time.ts';
 import { claimChunk, type ChunkRules, type ChunkTurn, type ClaimOptions } from './chunk-turn.ts';
 import { OpenUploads, type OpenUploadsOptions } from './open-uploads.ts';
 import type { OpenUpload } from './open-upload.ts';
 import { placeOf } from './place.ts';
-import type { Ids, Place } from './ports.ts';
+import type { Ids, OnSkipped, Place } from './ports.ts';
 import {
   contentIn,
   handOver,
@@ -101,9 +101,7 @@ export class Uploads {
   /** Rules C1, C2. Without side effects but one: an expired upload is gone. */
   async status(ref: UploadRef): Promise<UploadStatus> {
     const state = await this.inspect(ref);
-    return state === null
-      ? { exists: false, currentSize: 0 }
-      : { exists: true, currentSize: state.currentSize };
+    return { exists: state !== null, currentSize: state?.currentSize ?? 0 };
   }
 
   /** The whole state, for the admin plane. Not to be changed or kept. */
@@ -217,13 +215,13 @@ export class Uploads {
 
   /**
    * Every upload of a namespace, or of all (`*`). Reads each one: for the admin plane, not for the chunk path.
-   * @param onDamaged is told of those that fail their checks
+   * @param onDamaged is told of those that fail their checks, and of what could not be listed (place: null)
    */
   async *list(
     namespace: string,
-    onDamaged: (error: AppError, place: Place) => void = () => undefined,
+    onDamaged: OnSkipped = () => undefined,
   ): AsyncIterable<{ namespace: string; state: UploadState }> {
-    for await (const { place } of this.#placesOf(namespace)) {
+    for await (const { place } of this.#placesOf(namespace, onDamaged)) {
       const opened = this.#open.use(place, ({ state }) => Promise.resolve(state));
       const state = await opened.catch((error: unknown) => {
         if (!isDamage(error)) throw error;
@@ -234,8 +232,9 @@ export class Uploads {
     }
   }
 
-  #placesOf(namespace: string): AsyncIterable<{ place: Place }> {
-    return this.#options.storage.ledgers.list('uploads', namespace === EVERYBODY ? undefined : namespace);
+  #placesOf(namespace: string, onSkipped?: OnSkipped): AsyncIterable<{ place: Place }> {
+    const { ledgers } = this.#options.storage;
+    return ledgers.list('uploads', namespace === EVERYBODY ? undefined : namespace, onSkipped);
   }
 
   /** Uploads begun and not yet finalised, as far as this process has seen them. */

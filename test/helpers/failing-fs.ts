@@ -17,6 +17,8 @@ export interface Failure {
   readonly code: string;
   /** It did its work. */
   readonly isAfter: boolean;
+  /** Only such calls are counted: `opendir uploads/ns_1/ab`, the function and the end of the path. */
+  readonly only?: RegExp;
 }
 
 let calls = 0;
@@ -55,9 +57,11 @@ function end(): void {
 /** The error with which this call ends; null: it does its work. */
 function fateOf(name: string, args: readonly unknown[]): Error | null {
   if (!isCounting || isOfLock(args)) return null;
+  const call = `${name} ${String(args[0]).split('/').slice(-3).join('/')}`;
+  if (failure?.only?.test(call) === false) return null;
   calls += 1;
   if (failure === null || !isTurnOf(failure)) return null;
-  failed.push(`${name} ${String(args[0]).split('/').slice(-3).join('/')}`);
+  failed.push(call);
   const number = -(constants.errno[failure.code as keyof typeof constants.errno] ?? 0);
   // As libuv has it: it knows no name for these.
   const code = ['EDQUOT', 'ESTALE'].includes(failure.code) ? `Unknown system error ${number}` : failure.code;

@@ -1122,8 +1122,8 @@ describe('after a restart', () => {
     const damaged: string[] = [];
     const well: string[] = [];
     const service = restarted(before);
-    const list = service.uploads.list(ALICE.namespace, ({ code }, { name }) =>
-      damaged.push(`${code} ${name}`),
+    const list = service.uploads.list(ALICE.namespace, ({ code }, place) =>
+      damaged.push(`${code} ${place?.name}`),
     );
     for await (const { state } of list) well.push(state.fileId);
     expect([damaged, well]).toEqual([[`upload_damaged ${PLACE.name}`], ['g']]);

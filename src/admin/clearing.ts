@@ -1,0 +1,198 @@
+// admin/clearing.ts: what a namespace holds, forgotten: for a reset, and before and after an import.
+//
+// Promises: what cannot be removed, or not even be listed, is told, and keeps nothing else from being removed (rule D5). An entry goes
+// after the upload that it was made of, never before: the upload would promise an entry that is not there, and make it anew.
+// Must not know: HTTP.
+import { AppError, InDoubt, isDamage } from '../errors.ts';
+import { PUBLIC_NAMESPACE } from '../http/keys.ts';
+import type { Entry } from '../media/entry.ts';
+import type { Media } from '../media/media.ts';
+import type { Place } from '../uploads/ports.ts';
+import type { UploadState } from '../uploads/upload.ts';
+import type { UploadRef, Uploads } from '../uploads/uploads.ts';
+
+export interface ClearingOptions {
+  readonly uploads: Uploads;
+  readonly media: Media;
+}
+
+type MadeOf = Pick<UploadState, 'finalization'>;
+
+/** Stands for all namespaces. */
+const EVERYBODY = '*';
+
+export class Clearing {
+  readonly #options: ClearingOptions;
+
+  constructor(options: ClearingOptions) {
+    this.#options = options;
+  }
+
+  /** @param failures is told why something may still be there. Resolves to how many are gone. */
+  async uploads(namespace: string, failures: unknown[]): Promise<number> {
+    const { uploads } = this.#options;
+    const work = new Work(failures);
+    const damaged: Place[] = [];
+    await work.attempt(async () => {
+      for await (const { namespace: own, state } of uploads.list(namespace, unlisted(damaged, failures)))
+        await work.remove(() => uploads.remove(refOf(own, state.fileId)));
+    });
+    for (const place of damaged) await work.remove(() => uploads.removeAt(place));
+    return work.removed;
+  }
+
+  /** As `uploads`. */
+  async media(namespace: string, failures: unknown[]): Promise<number> {
+    const { media } = this.#options;
+    const work = new Work(failures);
+    const damaged: Place[] = [];
+    await work.attempt(async () => {
+      for await (const { entry } of media.list(namespace, unlisted(damaged, failures)))
+        await work.remove(() => this.#entry(entry));
+    });
+    if (damaged.length > 0) await work.attempt(() => this.#damagedEntries(namespace, damaged, work));
+    return work.removed;
+  }
+
+  /** Resolves to why something may still be there; nothing: the namespace is empty. */
+  async all(namespace: string): Promise<readonly unknown[]> {
+    const failures: unknown[] = [];
+    await this.uploads(namespace, failures);
+    await this.media(namespace, failures);
+    return failures;
+  }
+
+  async #entry({ id, namespace, spec: { fileId } }: Entry): Promise<boolean> {
+    const isOfEntry = (upload: MadeOf | null): boolean => idOf(upload) === keyOf(namespace, id);
+    if (fileId !== undefined)
+      for (const holder of [namespace, PUBLIC_NAMESPACE])
+        await this.#upload(refOf(holder, fileId), isOfEntry);
+    await this.#options.media.remove(namespace, id);
+    return true;
+  }
+
+  async #upload(ref: UploadRef, isMeant: (upload: MadeOf | null) => boolean): Promise<void> {
+    const { uploads } = this.#options;
+    const found = await uploads.content(ref).catch((error: unknown) => {
+      // One that fails its checks does so for good, and promises nothing. One that the system does not read can be there again.
+      if (isDamage(error) && !isUnreadable(error)) return null;
+      throw error;
+    });
+    if (isMeant(found)) await uploads.remove(ref, isMeant);
+  }
+
+  /** They do not say of which upload they were made: the uploads do. */
+  async #damagedEntries(namespace: string, damaged: readonly Place[], work: Work): Promise<void> {
+    const { uploads, media } = this.#options;
+    const makers = new Map<string, UploadRef>();
+    const holders = namespace === EVERYBODY ? [EVERYBODY] : new Set([namespace, PUBLIC_NAMESPACE]);
+    const refuseUnreadable = (error: AppError): void => {
+      if (isUnreadable(error)) throw error;
+    };
+    for (const holder of holders)
+      for await (const { namespace: own, state } of uploads.list(holder, refuseUnreadable))
+        makers.set(idOf(state) ?? '', refOf(own, state.fileId));
+    for (const { namespace: own, name } of damaged) {
+      const key = keyOf(own, name);
+      const maker = makers.get(key);
+      await work.remove(async () => {
+        if (maker !== undefined) await uploads.remove(maker, (upload) => idOf(upload) === key);
+        await media.remove(own, name);
+        return true;
+      });
+    }
+  }
+}
+
+/** What one of many came to must not keep the others from being done (rule D5). */
+class Work {
+  readonly #failures: unknown[];
+  removed = 0;
+
+  constructor(failures: unknown[]) {
+    this.#failures = failures;
+  }
+
+  /** @param work resolves to whether there was something to remove */
+  remove(work: () => Promise<boolean>): Promise<void> {
+    return this.attempt(async () => {
+      if (await work()) this.removed += 1;
+    });
+  }
+
+  async attempt(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.#failures.push(error);
+    }
+  }
+}
+
+/** What a listing passes over is removed by its place; where that is not known, something stays. */
+function unlisted(places: Place[], failures: unknown[]): (error: AppError, place: Place | null) => unknown {
+  return (error, place) => (place === null ? failures.push(error) : places.push(place));
+}
+
+function isUnreadable({ details }: AppError): boolean {
+  return details['problem'] === 'unreadable';
+}
+
+function idOf(upload: MadeOf | null): string | null {
+  const finalization = upload?.finalization ?? null;
+  return finalization === null ? null : keyOf(finalization.namespace, finalization.mediaId);
+}
+
+function keyOf(namespace: string, id: string): string {
+  return `${namespace}/${id}`;
+}
+
+function refOf(namespace: string, fileId: string): UploadRef {
+  return { caller: { namespace, fallback: null }, fileId };
+}
+
+const MAX_NAMED_FAILURES = 20;
+
+const WHY: Readonly<Partial<Record<AppError['code'], string>>> = {
+  insufficient_storage: 'there is no room to do it',
+  storage_unavailable: 'the storage of the server cannot be used right now',
+};
+
+interface Stayed {
+  readonly code: AppError['code'];
+  /** For the log. */
+  readonly cause: unknown;
+  readonly what: string;
+  readonly failed: readonly object[];
+}
+
+/** An error that is about no single upload or entry goes first: it has another cause. */
+function stayed(failures: readonly unknown[]): Stayed {
+  const damages = failures.filter((error) => isDamage(error));
+  const cause = failures.find((error) => !isDamage(error)) ?? damages[0];
+  const code = cause instanceof AppError ? cause.code : 'internal_error';
+  const told = isDamage(cause) ? cause.message : (WHY[code] ?? 'the server failed, and its log says how');
+  const failed = damages.slice(0, MAX_NAMED_FAILURES).map(({ message, details }) => {
+    const { kind, namespace, name } = details;
+    return { kind, namespace, name, message };
+  });
+  return { code, cause, what: `${failures.length} could not be removed (${told})`, failed };
+}
+
+/** The refusal of a reset of which something may still be there. */
+export function notAllReset(reset: Readonly<Record<string, number>>, failures: readonly unknown[]): AppError {
+  const { code, cause, what, failed } = stayed(failures);
+  const refusal = new AppError(code, `${what}; everything else is reset`, { reset, failed });
+  return Object.assign(refusal, { cause });
+}
+
+/** The refusal of an import whose namespace could not be emptied before it, or after it failed. */
+export function notEmptied(failures: readonly unknown[], when: 'before' | 'after'): InDoubt {
+  const { code, cause, what, failed } = stayed(failures);
+  const held =
+    when === 'before'
+      ? 'the namespace could not be emptied, and nothing was put in; some of what it held may still be there'
+      : 'the import failed, and so did removing what it had put in; some of that may still be there';
+  const message = `${held}: ${what}; reset the namespace, or send the import again`;
+  return Object.assign(new InDoubt(code, message, { failed }), { cause });
+}
