@@ -133,11 +133,15 @@ export function readDocument(name: DocumentName): {
   readonly text: string;
   readonly document: OpenApiDocument;
 } {
+  // The type is the document's promise; the linter and test/contract.test.ts hold it to that.
+  return { text: sourceOf(name).text, document: resolveRefs(writtenDocument(name)) as OpenApiDocument };
+}
+
+/** The document as it was written, with its `$ref`s. */
+export function writtenDocument(name: DocumentName): unknown {
   const { text, json } = sourceOf(name);
   // Parsing YAML takes some 0.3 s, which the first exchange of a server would have to wait for: a build has it as JSON.
-  const parsed: unknown = json === null ? parse(text) : JSON.parse(json);
-  // The type is the document's promise; the linter and test/contract.test.ts hold it to that.
-  return { text, document: resolveRefs(parsed) as OpenApiDocument };
+  return json === null ? parse(text) : JSON.parse(json);
 }
 
 /** Loaded when it is needed, and a started build never needs it. */

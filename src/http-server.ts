@@ -243,6 +243,7 @@ export class HttpServer {
         availability: this.#options.storage.availability,
       },
       contractUrl: () => this.url,
+      hasOwnPort: config.adminPort !== undefined,
       corsOrigin: config.adminCorsOrigin,
       body,
     };

@@ -74,6 +74,8 @@ it.each([
     for (const path of [
       'docs',
       'docs-admin',
+      'docs/page.js',
+      'docs/page.css',
       'openapi.yaml',
       'openapi-admin.yaml',
       'metrics',

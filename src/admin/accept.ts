@@ -1,29 +1,24 @@
-// admin/accept.ts: whether a client wants text for a person or JSON for a program (RFC 9110 §12.5.1).
+// admin/accept.ts: which of the forms that there are of an answer its client prefers (RFC 9110 §12.5).
 //
 // Must not know: what is answered.
-
-interface Range {
-  readonly type: string;
-  readonly weight: number;
-  /** In the order sent: of equal weights the first one is meant. */
-  readonly place: number;
-}
+import Negotiator from 'negotiator';
 
 /**
- * Text only where it is asked for by name, and not behind JSON: many HTTP libraries send
- * `application/json, text/plain, anything` with every request.
+ * With the charset that is sent: who names one gets the text, too. JSON is first, for those who take anything: many HTTP
+ * libraries send `application/json, text/plain, anything` with every request.
  */
-export function prefersText(accept: string | undefined): boolean {
-  const ranges = (accept ?? '').split(',').map(rangeOf);
-  const text = ranges.find(({ type }) => type === 'text/plain');
-  const json = ranges.find(({ type }) => type === 'application/json');
-  if (text === undefined || text.weight === 0) return false;
-  if (json === undefined || json.weight !== text.weight) return text.weight > (json?.weight ?? 0);
-  return text.place < json.place;
+const TEXT = 'text/plain; charset=utf-8';
+const FORMS = ['application/json', TEXT];
+
+interface Asking {
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
-function rangeOf(written: string, place: number): Range {
-  const [type = '', ...parameters] = written.split(';').map((part) => part.trim().toLowerCase());
-  const weight = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2) ?? '1';
-  return { type, weight: Number.parseFloat(weight), place };
+/** Text for a person, rather than JSON for a program. */
+export function prefersText({ headers }: Asking): boolean {
+  return new Negotiator({ headers }).mediaType(FORMS) === TEXT;
+}
+
+export function takesGzip({ headers }: Asking): boolean {
+  return new Negotiator({ headers }).encoding(['gzip', 'identity']) === 'gzip';
 }

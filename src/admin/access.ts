@@ -86,6 +86,15 @@ function hostnameIn(host: string): string {
   return /^\[?(.*?)\]?(:\d+)?$/.exec(host.toLowerCase())?.[1] ?? '';
 }
 
+/** Of what holds no more than every package of this server does: it needs no token, so that a browser can open it. */
+export function requireLocalNameUnlessToken(
+  app: FastifyInstance,
+  token: string | null,
+  origins: readonly string[],
+): void {
+  if (token === null) requireLocalName(app, origins);
+}
+
 export function requireTokenOrLocalName(
   app: FastifyInstance,
   token: string | null,

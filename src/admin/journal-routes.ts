@@ -71,8 +71,7 @@ function listRequests(request: FastifyRequest, reply: FastifyReply, options: Jou
   const { version, contractUrl, queries } = options;
   const found = queries.find(options.namespaceOf(request), withNumbers(filter), { limit: limitOf(limit) });
   reply.header('vary', 'accept');
-  if (format === undefined && prefersText(request.headers.accept))
-    return reply.type(PLAIN_TEXT).send(linesOf(found));
+  if (format === undefined && prefersText(request)) return reply.type(PLAIN_TEXT).send(linesOf(found));
   return format === 'har' ? toHar(found.exchanges, version, contractUrl()) : foundBody(found);
 }
 
@@ -83,7 +82,7 @@ function listInFlight(request: FastifyRequest, reply: FastifyReply, options: Jou
   const found = options.queries.inFlight(options.namespaceOf(request), withNumbers(filter));
   const requests = found.slice(0, limitOf(limit));
   reply.header('vary', 'accept');
-  if (!prefersText(request.headers.accept)) return { requests, meta: { total: found.length } };
+  if (!prefersText(request)) return { requests, meta: { total: found.length } };
   return reply.type(PLAIN_TEXT).send([...requests.map(summarizeInFlight), ''].join('\n'));
 }
 
@@ -132,6 +131,6 @@ function verifyRequests(
 ): unknown {
   const verdict = options.queries.verify(options.namespaceOf(request), bodyOf(request));
   reply.code(verdict.pass ? 200 : 409).header('vary', 'accept');
-  if (!prefersText(request.headers.accept)) return verdict;
+  if (!prefersText(request)) return verdict;
   return reply.type(PLAIN_TEXT).send(asText(verdict));
 }

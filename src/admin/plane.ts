@@ -18,7 +18,7 @@ import { allowOrigins, requireTokenOrLocalName } from './access.ts';
 import { clockRoutes } from './clock-routes.ts';
 import { controlRoutes } from './control-routes.ts';
 import type { Controls } from './controls.ts';
-import { renderDocs } from './docs-page.ts';
+import { documentRoutes } from './document-routes.ts';
 import type { JournalQueries } from './journal-queries.ts';
 import { journalRoutes } from './journal-routes.ts';
 import { mediaViews } from './media-views.ts';
@@ -47,6 +47,8 @@ export interface AdminOptions {
   readonly shownConfig: () => object;
   /** The address of the contract's routes. */
   readonly contractUrl: () => string;
+  /** Or else the plane is on the port of the contract's routes. */
+  readonly hasOwnPort: boolean;
   readonly corsOrigin: readonly string[];
   readonly body: BodyRules;
 }
@@ -93,6 +95,7 @@ function healthOf(state: ServerState): object {
 export async function adminRoutes(app: FastifyInstance, options: AdminOptions): Promise<void> {
   await allowOrigins(app, options.corsOrigin);
   await app.register((scope) => probeRoutes(scope, options.state));
+  await app.register((scope) => documentRoutes(scope, options));
   await app.register((scope) => guardedRoutes(scope, options));
 }
 
@@ -104,7 +107,6 @@ async function guardedRoutes(app: FastifyInstance, options: AdminOptions): Promi
   app.get('/version', () => Promise.resolve({ version: state.version, node: process.version }));
   app.get('/config', () => Promise.resolve(options.shownConfig()));
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
-  documentRoutes(app, options);
   await app.register(async (stored) => {
     // Before an answer is begun: what comes after its head can only break off (rule D6).
     stored.addHook('onRequest', (_request, _reply, done) => {
@@ -122,36 +124,6 @@ async function guardedRoutes(app: FastifyInstance, options: AdminOptions): Promi
     version: state.version,
     contractUrl: options.contractUrl,
   });
-}
-
-/** The pages are whole in themselves: whatever else got into one would neither be loaded nor run. */
-const PAGE_HEADERS = {
-  'content-type': 'text/html; charset=utf-8',
-  'content-security-policy':
-    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-  'x-content-type-options': 'nosniff',
-};
-
-/** Each document as it is, and as a page. */
-function documentRoutes(app: FastifyInstance, { contract }: AdminOptions): void {
-  const documents = [
-    { name: 'openapi.yaml', page: 'docs', other: 'docs-admin' },
-    { name: 'openapi-admin.yaml', page: 'docs-admin', other: 'docs' },
-  ] as const;
-  for (const { name, page, other } of documents) {
-    app.get(`/${name}`, (_request, reply) =>
-      reply.type('application/yaml; charset=utf-8').send(contract(name).text),
-    );
-    let rendered: string | null = null;
-    app.get(`/${page}`, (_request, reply) => {
-      const text = other === 'docs' ? 'The media-upload API' : 'The admin plane';
-      rendered ??= renderDocs(contract(name), [
-        { href: other, text },
-        { href: name, text: name },
-      ]);
-      return reply.headers(PAGE_HEADERS).send(rendered);
-    });
-  }
 }
 
 /** Through the feed of every other body, so that silence of the client ends it (§7). */

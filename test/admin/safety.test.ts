@@ -347,7 +347,7 @@ describe('without a token, a request that came through a proxy', () => {
     const own = new DoubleClient(server, 'k');
     await own.chunk();
     const proxied = new DoubleClient(server, 'k', { [name]: value });
-    for (const line of ['GET uploads?namespace=*', 'POST reset', 'GET docs']) {
+    for (const line of ['GET uploads?namespace=*', 'POST reset', 'GET docs', 'GET docs/page.js']) {
       const { status, body } = await proxied.admin<Refused>(line);
       expect([line, status, body.error]).toEqual([line, 403, 'admin_proxy_forbidden']);
     }

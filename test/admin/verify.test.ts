@@ -470,12 +470,15 @@ describe('as text', () => {
   it.each([
     ['text/plain', 'text'],
     ['text/plain, */*', 'text'],
+    ['text/plain; charset=utf-8', 'text'],
+    ['text/*', 'text'],
     ['text/plain;q=0.9, application/json;q=0.5', 'text'],
     ['text/plain, application/json', 'text'],
     // As axios and its like send with every request.
     ['application/json, text/plain, */*', 'json'],
     ['application/json, text/plain;q=0.5', 'json'],
     ['text/plain;q=0', 'json'],
+    ['text/plain;q=0.5, */*', 'json'],
     ['text/html', 'json'],
     ['*/*', 'json'],
     ['', 'json'],
