@@ -1,6 +1,7 @@
 // descriptors.test.ts: a server that may have few descriptors goes on, and one that was stopped blames nobody (rules D8, C12).
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
+import { Agent, request, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -46,6 +47,22 @@ function chunkOf(fileId: string, chunkIndex: number): FormData {
 const send = async (url: string, fileId: string, index: number): Promise<number> =>
   (await fetch(`${url}/media/chunks`, { method: 'POST', body: chunkOf(fileId, index) })).status;
 
+/** Over the connection that the agent keeps. */
+async function sendOver(agent: Agent, url: string, fileId: string): Promise<number> {
+  const { headers, body } = await encoded(chunkOf(fileId, 0));
+  const sent = request(`${url}/media/chunks`, { agent, method: 'POST', headers }).end(body);
+  const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+  await once(answer.resume(), 'end');
+  return answer.statusCode ?? 0;
+}
+
+async function encoded(form: FormData): Promise<{ headers: Record<string, string>; body: Buffer }> {
+  const whole = new Response(form);
+  const body = Buffer.from(await whole.arrayBuffer());
+  const type = whole.headers.get('content-type') ?? '';
+  return { headers: { 'content-type': type, 'content-length': String(body.length) }, body };
+}
+
 describe.skipIf(process.platform !== 'linux')('a server with 128 descriptors', () => {
   it('acknowledges each of 200 uploads that stay open, and goes on with every one', async () => {
     const folder = await temporaryFolder();
@@ -54,6 +71,28 @@ describe.skipIf(process.platform !== 'linux')('a server with 128 descriptors', (
     for (const index of [0, 1])
       for (let i = 0; i < 200; i += 1) answers.push(await send(url, `upload ${i}`, index));
     expect(new Set(answers)).toEqual(new Set([200]));
+  });
+});
+
+describe.skipIf(process.platform !== 'linux')('connections beyond the descriptors', () => {
+  it('are closed by the system, and those that are there go on, with files, and later ones, too', async () => {
+    const folder = await temporaryFolder();
+    const { url } = await start(['--data-dir', folder, '--durability', 'none'], 128);
+    const sender = new Agent({ keepAlive: true, maxSockets: 1 });
+    for (let i = 0; i < 20; i += 1) expect(await sendOver(sender, url, `before ${i}`)).toBe(200);
+    const idle = Array.from({ length: 200 }, () => connect(Number(new URL(url).port), '127.0.0.1'));
+    await Promise.any(
+      idle.map((socket) =>
+        once(
+          socket.on('error', () => undefined),
+          'close',
+        ),
+      ),
+    );
+    for (let i = 0; i < 20; i += 1) expect(await sendOver(sender, url, `meanwhile ${i}`)).toBe(200);
+    for (const socket of idle) socket.destroy();
+    await expect.poll(() => send(url, 'afterwards', 0).catch(() => 0), { timeout: 20_000 }).toBe(200);
+    sender.destroy();
   });
 });
 
