@@ -56,7 +56,7 @@ const awake = new AwakeTime(monotonicMs());
 let waiting = 0;
 let ticker: NodeJS.Timeout | null = null;
 
-/** Milliseconds awake since some instant. Meaningful while a time-out runs. */
+/** Milliseconds awake since some instant. Meaningful while a time-out runs, or somebody keeps it. */
 export function awakeMs(): number {
   return awake.at(monotonicMs());
 }
@@ -66,6 +66,12 @@ function beginWaiting(): void {
   if (ticker !== null) return;
   awake.begin(monotonicMs());
   ticker = setInterval(onTick, TICK_MS).unref();
+}
+
+/** Keeps `awakeMs` true without a time-out. @returns ends it; to be called once */
+export function keepAwakeTime(): () => void {
+  beginWaiting();
+  return () => void (waiting -= 1);
 }
 
 /** It ends by itself, one tick after the last one who waits: to begin and end it for each request would cost more. */

@@ -163,7 +163,7 @@ export class HttpServer {
     });
     app.server.maxHeadersCount = 0; // Their bytes are bounded; those beyond a count Node drops without a word.
     Object.assign(app.server, { httpAllowHalfOpen: true }); // A FIN behind a whole request is no reason not to answer it.
-    app.server.on('connect', clientErrors.refuseConnect);
+    clientErrors.watch(app.server, config.headerTimeout);
     this.#options.observe?.(app);
     decorateRequests(app);
     // Hooks of every request take a callback: a promise for each costs more than what most of them do.

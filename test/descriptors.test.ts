@@ -141,6 +141,24 @@ function begin(port: number): Socket {
 }
 
 describe('a server that was stopped for longer than its time-outs', () => {
+  it('does not tell a client that its headers came too late which came meanwhile, and one that stays silent it does', async () => {
+    const { url, child } = await start(['--storage', 'memory', '--header-timeout', '1s']);
+    const [late, silent] = [0, 1].map(() =>
+      connect(Number(new URL(url).port), '127.0.0.1').setEncoding('utf8'),
+    ) as [Socket, Socket];
+    const answers = [late, silent].map((socket) => once(socket, 'data') as Promise<[string]>);
+    for (const socket of [late, silent]) socket.write('GET /media/chunks?fileId=f HTTP/1.1\r\nHo');
+    await delay(300); // Both halves have to be read: the time runs.
+    child.kill('SIGSTOP');
+    late.write('st: x\r\n\r\n');
+    await delay(2_500); // The server must be away for longer than its time-out.
+    child.kill('SIGCONT');
+    expect((await answers[0])?.[0]).toMatch(/^HTTP\/1\.1 200 /);
+    expect((await answers[1])?.[0]).toMatch(/^HTTP\/1\.1 408 /);
+    late.destroy();
+    silent.destroy();
+  });
+
   it('does not tell a busy sender that it went silent, nor lets another take over from it', async () => {
     const { url, child } = await start([
       '--storage',

@@ -3,12 +3,13 @@
 // Promises: a good request before it on the connection gets its answer first, so that no client takes the refusal for that;
 // a request that was answered before its body broke gets no second answer; a client that stays holds no connection open.
 // Must not know: routes.
-import { STATUS_CODES, type IncomingMessage } from 'node:http';
+import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { AppError } from '../errors.ts';
 import { wallMs } from '../machine-time.ts';
 import { startTimer } from '../timers.ts';
+import { HeadTimes } from './head-time.ts';
 import type { Pipelined } from './pipelined.ts';
 import { errorBody } from './schemas.ts';
 
@@ -37,11 +38,18 @@ export class ClientErrors {
   readonly #settleAnswers: () => void;
   readonly #headersFor: (origin: string | undefined) => HeadersForPages;
   readonly #refused = new WeakSet<Socket>();
+  #headTimes: HeadTimes | null = null;
 
   constructor({ pipelined, settleAnswers, headersFor }: ClientErrorsOptions) {
     this.#pipelined = pipelined;
     this.#settleAnswers = settleAnswers;
     this.#headersFor = headersFor;
+  }
+
+  /** Of this server, whose `clientError` is `refuse`. */
+  watch(server: Server, headerTimeoutMs: number): void {
+    server.on('connect', this.#refuseConnect);
+    this.#headTimes = new HeadTimes(server, headerTimeoutMs);
   }
 
   /** For every error of a connection. What comes behind the first is one more, and the same. */
@@ -50,6 +58,12 @@ export class ClientErrors {
       socket.destroy();
       return;
     }
+    if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && this.#headTimes !== null)
+      return this.#headTimes.whenOver(socket, () => this.#refuse(error, socket));
+    this.#refuse(error, socket);
+  };
+
+  #refuse(error: ConnectionError, socket: Socket): void {
     if (this.#refused.has(socket)) {
       // A client that has left waits for no answer, and one that goes on for ever would never let go.
       if (socket.readableEnded) socket.destroy();
@@ -64,10 +78,10 @@ export class ClientErrors {
       const { head, line } = brokenIn(error);
       part(socket, this.#answerOf(clientErrorOf(error.code ?? '', line), originIn(head)));
     });
-  };
+  }
 
   /** For the `connect` event: without a listener, Node ends the connection and says nothing. */
-  readonly refuseConnect = (request: IncomingMessage, stream: Duplex): void => {
+  readonly #refuseConnect = (request: IncomingMessage, stream: Duplex): void => {
     const socket = stream as Socket; // Of a server of TCP connections it is one.
     socket.on('error', () => socket.destroy()).resume();
     this.#pipelined.behindWhole(socket, () =>
