@@ -4,8 +4,9 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { mkdir } from 'node:fs/promises';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { startServer } from '../src/index.ts';
+import { afterEachTest } from './helpers/after-each-test.ts';
 import { diceOf, SEED } from './helpers/seed.ts';
 import { flood, floodAndReset, floodDigest, floodVideo } from './helpers/flood.ts';
 import {
@@ -23,7 +24,7 @@ const POLLING = { timeout: 60_000, interval: 50 };
 
 let folders: string[] = [];
 
-afterEach(async () => {
+afterEachTest(async () => {
   await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true })));
   folders = [];
 });

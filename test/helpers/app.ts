@@ -6,13 +6,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, expect } from 'vitest';
+import { expect } from 'vitest';
 import { openServer, type Server, type ServerOptions } from '../../src/app.ts';
 import { resolveConfig } from '../../src/config.ts';
 import type { ConfigInput } from '../../src/options.ts';
 import { version } from '../../src/index.ts';
 import { DEFAULT_FIXTURES } from '../../src/media/accounts.ts';
 import { createLogger } from '../../src/telemetry.ts';
+import { afterEachTest } from './after-each-test.ts';
 import { closeConnections } from './raw.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
 
@@ -48,7 +49,7 @@ process.on('warning', ({ name, message }) => {
   if (name === 'MaxListenersExceededWarning') leaks.push(message);
 });
 
-afterEach(closeTestServers);
+afterEachTest(closeTestServers);
 
 /** By the settings' names: in memory unless `storage: 'disk'`, and then in a folder of its own unless there is a `dataDir`. */
 export async function openTestServer(

@@ -3,7 +3,7 @@
 // Promises: requests go out one after the other, so that a script is the same on every run; an answer that did not come is
 // no error, it is what such tests are about. Connections that a test leaves open are closed after it.
 import { Agent, request, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
-import { afterEach } from 'vitest';
+import { afterEachTest } from './after-each-test.ts';
 import { chunkParts, formOf } from './multipart.ts';
 
 /** Whatever of an answer there is. */
@@ -32,7 +32,7 @@ export interface SentChunk {
 
 const agents = new Set<Agent>();
 
-afterEach(() => {
+afterEachTest(() => {
   for (const agent of agents) agent.destroy();
   agents.clear();
 });

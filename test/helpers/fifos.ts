@@ -8,7 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach } from 'vitest';
+import { afterEachTest } from './after-each-test.ts';
 
 const PATIENCE_MS = 20_000;
 const POLL_MS = 20;
@@ -16,7 +16,7 @@ const POLL_MS = 20;
 const descriptors = new Set<number>();
 const folders = new Set<string>();
 
-afterEach(async () => {
+afterEachTest(async () => {
   descriptors.forEach(close);
   await Promise.all([...folders].map((folder) => rm(folder, { recursive: true })));
   folders.clear();

@@ -24,12 +24,13 @@ export function setup(project: TestProject): () => Promise<void> {
 }
 
 async function ranWhole(project: TestProject): Promise<boolean> {
-  const { state, config } = project.vitest;
+  const { state, config, projects } = project.vitest;
   const ran = new Set(
     state.getFiles().flatMap(({ filepath, result }) => (result === undefined ? [] : [filepath])),
   );
-  const { testFiles } = await project.globTestFiles();
-  return config.testNamePattern === undefined && testFiles.every((file) => ran.has(file));
+  const all = await Promise.all(projects.map((one) => one.globTestFiles()));
+  const wanted = all.flatMap(({ testFiles }) => testFiles);
+  return config.testNamePattern === undefined && wanted.every((file) => ran.has(file));
 }
 
 function judge(dir: string, name: (typeof DOCUMENTS)[number]): void {

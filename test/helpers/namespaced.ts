@@ -5,7 +5,7 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { afterEach } from 'vitest';
+import { afterEachTest } from './after-each-test.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/launch.cjs', import.meta.url));
 const UNSHARE = ['--pid', '--fork', '--mount-proc', '--kill-child'];
@@ -24,7 +24,7 @@ export interface NamespacedServer {
 
 const running = new Set<ChildProcess>();
 
-afterEach(async () => {
+afterEachTest(async () => {
   await Promise.all(
     [...running].map(async (child) => {
       const exited = once(child, 'exit');

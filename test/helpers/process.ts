@@ -8,7 +8,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach } from 'vitest';
+import { afterEachTest } from './after-each-test.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/launch.cjs', import.meta.url));
 /** Beyond it a start, or an end, has failed. */
@@ -42,7 +42,7 @@ type Child = ChildProcessByStdio<null, Readable, Readable | null>;
 
 const running = new Set<Child>();
 
-afterEach(async () => {
+afterEachTest(async () => {
   await Promise.all([...running].map(kill));
 });
 

@@ -4,7 +4,7 @@
 // Promises: nothing waits longer than DEADLINE_MS; it goes on sending after the server's FIN, as a client does that is in
 // the middle of a body; connections that a test leaves open are closed by `closeWires`.
 import { connect, type Socket } from 'node:net';
-import { afterEach } from 'vitest';
+import { afterEachTest } from './after-each-test.ts';
 import { DEADLINE_MS } from './raw.ts';
 
 export type Ending = 'FIN' | 'RST';
@@ -24,7 +24,7 @@ export interface Heard {
 
 const opened = new Set<Wire>();
 
-afterEach(closeWires);
+afterEachTest(closeWires);
 
 function closeWires(): void {
   for (const wire of opened) wire.leave();
