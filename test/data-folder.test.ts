@@ -9,7 +9,7 @@ import { chunkParts, fieldsFirst, formOf } from './helpers/multipart.ts';
 import { openConnection, requestBytes } from './helpers/raw.ts';
 
 /** A reason to wait is an event; this is when it has failed to come. */
-const PATIENCE = { timeout: 20_000, interval: 20 };
+const PATIENCE = { timeout: 60_000, interval: 20 };
 
 interface Stage {
   readonly server: TestServer;

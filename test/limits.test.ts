@@ -17,8 +17,8 @@ import {
 
 const MIB = 1024 * 1024;
 
-chunksInParallel({ count: 64, mib: 4 });
-videosInParallel({ count: 16, mib: 12 });
+chunksInParallel({ count: 32, mib: 4 });
+videosInParallel({ count: 16, mib: 8 });
 abortedRequests(500);
 largestFile({ count: 8, mib: 4 });
 startUp(500);

@@ -46,7 +46,7 @@ async function admin<T = Listed>(server: TestServer, path: string, method = 'GET
   return [status, (path === 'metrics' ? text : JSON.parse(text)) as T];
 }
 
-it('strays at every depth change nothing, are told once each, and stay', { timeout: 30_000 }, async () => {
+it('strays at every depth change nothing, are told once each, and stay', async () => {
   const { dataDir, mediaId } = await stored();
   const strewn = await strew(dataDir);
   const settings = {
@@ -78,7 +78,7 @@ it('strays at every depth change nothing, are told once each, and stay', { timeo
   expect(staying.filter((path) => !left.includes(path))).toEqual([]);
 });
 
-it('a ledger that cannot be read is named, and nothing else suffers', { timeout: 30_000 }, async () => {
+it('a ledger that cannot be read is named, and nothing else suffers', async () => {
   const { dataDir, mediaId } = await stored();
   for (const ledger of [uploadLedger(dataDir, 'ill', NAMESPACE), mediaLedger(dataDir, mediaId, NAMESPACE)]) {
     await rm(ledger);
@@ -105,35 +105,31 @@ it('a ledger that cannot be read is named, and nothing else suffers', { timeout:
   expect(new Set(server.takeErrors().map(({ msg }) => msg))).toEqual(new Set(['upload_damaged']));
 });
 
-it(
-  'of a reset everything is done but what cannot be removed, and that is said',
-  { timeout: 30_000 },
-  async () => {
-    const { dataDir, mediaId } = await stored();
-    const stuck = uploadLedger(dataDir, 'ill', NAMESPACE);
-    await rm(stuck);
-    putFolderAt(join(stuck, 'with something in it'));
-    const server = await openTestServer({ storage: 'disk', dataDir });
-    const [status, answer] = await admin<unknown>(server, 'reset', 'POST');
-    expect(status).toBe(500);
-    expect(JSON.stringify(answer)).toMatch(
-      /upload_damaged.*"reset":\{.*"uploads":2.*"failed":\[\{"kind":"uploads"/s,
-    );
-    expect((await admin(server, 'uploads'))[1]).toMatchObject({
-      uploads: [],
-      damaged: [{ kind: 'uploads' }],
-    });
-    expect((await admin(server, 'media'))[1]).toMatchObject({ media: [], damaged: [] });
-    expect((await ask(server, `/media/videos/${mediaId}`, { key: 'k' })).status).toBe(404);
-    const deleting = await ask(server, '/__admin/uploads/ill', { method: 'DELETE', key: 'k' });
-    expect([deleting.status, deleting.text]).toEqual([500, expect.stringContaining('upload_damaged')]);
-    const importing = await ask(server, '/__admin/state', { method: 'PUT', key: 'k', body: '{}' });
-    expect([importing.status, importing.text]).toEqual([500, expect.stringContaining('upload_damaged')]);
-    await rm(stuck, { recursive: true });
-    expect((await admin(server, 'reset', 'POST'))[0]).toBe(200);
-    server.takeErrors();
-  },
-);
+it('of a reset everything is done but what cannot be removed, and that is said', async () => {
+  const { dataDir, mediaId } = await stored();
+  const stuck = uploadLedger(dataDir, 'ill', NAMESPACE);
+  await rm(stuck);
+  putFolderAt(join(stuck, 'with something in it'));
+  const server = await openTestServer({ storage: 'disk', dataDir });
+  const [status, answer] = await admin<unknown>(server, 'reset', 'POST');
+  expect(status).toBe(500);
+  expect(JSON.stringify(answer)).toMatch(
+    /upload_damaged.*"reset":\{.*"uploads":2.*"failed":\[\{"kind":"uploads"/s,
+  );
+  expect((await admin(server, 'uploads'))[1]).toMatchObject({
+    uploads: [],
+    damaged: [{ kind: 'uploads' }],
+  });
+  expect((await admin(server, 'media'))[1]).toMatchObject({ media: [], damaged: [] });
+  expect((await ask(server, `/media/videos/${mediaId}`, { key: 'k' })).status).toBe(404);
+  const deleting = await ask(server, '/__admin/uploads/ill', { method: 'DELETE', key: 'k' });
+  expect([deleting.status, deleting.text]).toEqual([500, expect.stringContaining('upload_damaged')]);
+  const importing = await ask(server, '/__admin/state', { method: 'PUT', key: 'k', body: '{}' });
+  expect([importing.status, importing.text]).toEqual([500, expect.stringContaining('upload_damaged')]);
+  await rm(stuck, { recursive: true });
+  expect((await admin(server, 'reset', 'POST'))[0]).toBe(200);
+  server.takeErrors();
+});
 
 it('the collector goes on behind what it cannot remove, and tells of each', async () => {
   const { dataDir } = await stored();

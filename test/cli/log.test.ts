@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { eventually, metric } from '../helpers/app.ts';
 import { close, openPipe, readUntil } from '../helpers/fifos.ts';
 import { startProcess, type ServerProcess } from '../helpers/process.ts';
+import { openConnection, requestBytes } from '../helpers/raw.ts';
 
 const FLAGS = ['--storage', 'memory', '--log-level', 'info'];
 /** One line of the log has it, escaped: some 700 bytes. More lines than are kept for better times. */
@@ -11,17 +12,19 @@ const FILE_ID = encodeURIComponent('"'.repeat(256));
 const REQUESTS = 2_400;
 const AT_A_TIME = 50;
 /** Far more than it takes; less than a grace, or a log that is waited for, would add. */
-const AT_ONCE_MS = 5_000;
+const AT_ONCE_MS = 9_000;
 
-async function askOften({ url }: ServerProcess): Promise<void> {
+/** Pipelined: as many answers by `fetch` take seconds of processor time of the client, which is not what is tested. */
+async function askOften({ port }: ServerProcess): Promise<void> {
+  const request = requestBytes(`GET /media/chunks?fileId=${FILE_ID}`);
+  const requests = Buffer.concat(Array.from({ length: AT_A_TIME }, () => request));
+  const connection = await openConnection(port);
   for (let sent = 0; sent < REQUESTS; sent += AT_A_TIME) {
-    const answers = Array.from({ length: AT_A_TIME }, async () => {
-      const answer = await fetch(`${url}/media/chunks?fileId=${FILE_ID}`);
-      await answer.arrayBuffer();
-      return answer.status;
-    });
-    expect(new Set(await Promise.all(answers))).toEqual(new Set([200]));
+    await connection.write(requests);
+    for (let answered = 0; answered < AT_A_TIME; answered += 1)
+      expect((await connection.answer())?.status).toBe(200);
   }
+  connection.destroy();
 }
 
 async function endsAtOnce(server: ServerProcess): Promise<void> {

@@ -18,7 +18,7 @@ export function curl(args: readonly string[] | string): Promise<CurlAnswer> {
       ? ['sh', ['-c', args.replace(/^curl /, `curl -sS -v -w '${mark.replace('\n', '\\n')}' `)]]
       : ['curl', ['-sS', '-v', '-w', mark.replace('\n', '\\n'), ...args]];
   return new Promise((resolve, reject) => {
-    execFile(file as string, all as string[], { timeout: 20_000 }, (error, stdout, stderr) => {
+    execFile(file as string, all as string[], { timeout: 60_000 }, (error, stdout, stderr) => {
       const [, text = '', status = ''] = /^([\s\S]*)\n(\d{3})$/.exec(stdout) ?? [];
       if (error !== null && status === '') reject(new Error(`${error.message}\n${stderr}`));
       else resolve({ status: Number(status), text, log: stderr });

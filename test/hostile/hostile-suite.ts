@@ -77,10 +77,6 @@ function clientOf({ clients }: Target, key: string | undefined): DoubleClient {
 
 const folders: string[] = [];
 
-afterAll(async () => {
-  await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true })));
-});
-
 async function startTarget(patience: readonly string[]): Promise<Target> {
   const folder = await mkdtemp(join(tmpdir(), 'xenonflare-mock-hostile-'));
   folders.push(folder);
@@ -302,6 +298,9 @@ export function hostileBytes(cases: number): void {
 
     beforeAll(() => console.info(`hostile: TEST_SEED=${SEED}, ${numbers.length} cases`));
     afterAll(() => table.print());
+    afterAll(async () => {
+      await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true })));
+    });
 
     it(
       `get documented answers only, touch no neighbour and leave nothing behind (TEST_SEED=${SEED})`,

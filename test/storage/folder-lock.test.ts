@@ -25,7 +25,7 @@ vi.mock('../../src/machine-time.ts', async () => (await import('../helpers/faked
 const LOCK_MODULE = new URL('../../dist/storage/folder-lock.js', import.meta.url).href;
 
 /** A reason to wait is an event; this is when it has failed to come. */
-const PATIENCE = { timeout: 20_000, interval: 20 };
+const PATIENCE = { timeout: 60_000, interval: 20 };
 const isLinux = process.platform === 'linux';
 
 let folder: string;
