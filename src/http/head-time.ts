@@ -1,7 +1,7 @@
 // http/head-time.ts: the time that a client has for its headers, in which this process was awake and could have read them.
 //
-// Node counts it by the machine's time. After a stop (SIGSTOP, a suspended machine) it is over before what arrived meanwhile has been
-// read, and Node takes the connection from its list: from then on nobody but this looks after it.
+// Node counts it by the machine's time. After a stop (SIGSTOP, a suspended machine) it is over at once, though the rest of a head may be
+// on its way, and Node takes the connection from its list: from then on nobody but this looks after it.
 //
 // Promises: who was not heard for `ms` of our absence has as much more, but no more than the whole time once again.
 // Must not know: what is said to whom is too late.
