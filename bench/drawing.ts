@@ -4,17 +4,17 @@
 // nothing of it.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { inRepository } from './root.ts';
 
 /** Sources that are run as they are, beside what they need. */
-export const PEERS_FOLDER = fileURLToPath(new URL('../bench/peers/', import.meta.url));
+export const PEERS_FOLDER = inRepository('bench/peers/');
 
 const MAX_SVG_BYTES = 64 * 1024 ** 2;
 
 /** @throws Error when npm fails, which has said why */
 export function installPeers(): void {
-  const install = fileURLToPath(new URL('../tools/install.mjs', import.meta.url));
-  const { status } = spawnSync(process.execPath, [install, 'bench/peers'], { stdio: ['ignore', 2, 2] });
+  const argv = [inRepository('tools/install.mjs'), 'bench/peers'];
+  const { status } = spawnSync(process.execPath, argv, { stdio: ['ignore', 2, 2] });
   if (status !== 0) throw new Error('the packages of bench/peers could not be installed');
 }
 

@@ -1,9 +1,9 @@
 // bench/compare/options.ts: what a person asked `npm run bench:peers` for.
 //
 // Promises: what is not understood is an Error that names it.
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { GOAL_NAMES, type GoalName } from './goals.ts';
+import { inRepository } from '../root.ts';
 import { FULL, QUICK, type Scale } from './scale.ts';
 
 export interface PeersOptions {
@@ -15,7 +15,7 @@ export interface PeersOptions {
   readonly outFolder: string;
 }
 
-const RESULTS = fileURLToPath(new URL('../../bench/results/', import.meta.url));
+const RESULTS = inRepository('bench/results/');
 const DEFAULT_RUNS = '5';
 
 export const USAGE = `Usage: npm run bench:peers -- [--runs N] [--only goal…] [--quick] [--out FOLDER]

@@ -2,10 +2,12 @@
 //
 // Method: two servers, one on a folder with few stored uploads, one on a folder with many, are asked for the same, window
 // by window in turn. The folders are written with the product's own storage (dist/), each upload with one chunk.
+import { pathToFileURL } from 'node:url';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { inRepository } from '../root.ts';
 import type { Client } from '../sender/client.ts';
 import { startProduct, type BenchServer } from '../server.ts';
 import { BENCH_KEY } from '../wires.ts';
@@ -159,7 +161,7 @@ async function fill(folder: string, uploads: number): Promise<void> {
 }
 
 async function product(): Promise<Product> {
-  const at = (path: string): string => new URL(`../../dist/${path}`, import.meta.url).href;
+  const at = (path: string): string => pathToFileURL(inRepository(`dist/${path}`)).href;
   const [disk, place, keys] = await Promise.all(
     ['storage/disk.js', 'uploads/place.js', 'http/keys.js'].map(
       (path) => import(at(path)) as Promise<object>,

@@ -34,6 +34,10 @@ export function formOf(parts: readonly Part[], boundary = BOUNDARY): Form {
   };
 }
 
+export function fieldParts(fields: Readonly<Record<string, string>>): Part[] {
+  return Object.entries(fields).map(([name, value]) => ({ name, value }));
+}
+
 /** The four parts in the order of the vendor's table. */
 export function chunkParts({ fileId, chunkIndex, totalChunks, bytes }: Chunk): Part[] {
   return [

@@ -1,5 +1,5 @@
 // helpers/seed.ts: random tests that can be run again: the seed is in the test's name, and TEST_SEED sets it.
-import { diceFrom, type Dice as Throws } from '../../bench/soak/dice.ts';
+import { diceFrom, type Dice as Throws } from './dice.ts';
 
 export const SEED = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000_000);
 

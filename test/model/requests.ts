@@ -1,7 +1,7 @@
 // model/requests.ts: the oracle's requests and answers as they stand on the wire.
 //
 // Must not know: which are sent when, what is made of the answers.
-import { BOUNDARY, chunkParts, fieldsFirst, formOf, type Form } from '../helpers/multipart.ts';
+import { BOUNDARY, chunkParts, fieldParts, fieldsFirst, formOf, type Form } from '../helpers/multipart.ts';
 import { requestBytes } from '../helpers/raw.ts';
 import type { Heard } from '../helpers/wire.ts';
 import type { Seen } from './explanations.ts';
@@ -49,8 +49,7 @@ export function bytesOf({ key, fileId, op, requestId, isFileFirst }: Sent): Byte
       return whole(requestBytes(`GET /media/chunks?fileId=${path}`, headers));
     case 'finalise': {
       const fields = { fileId, platforms: '["instagram"]', title: op.title };
-      const parts = Object.entries(fields).map(([name, value]) => ({ name, value }));
-      return whole(form(`POST /media/${op.type}`, formOf(parts)));
+      return whole(form(`POST /media/${op.type}`, formOf(fieldParts(fields))));
     }
     case 'remove':
       return whole(requestBytes(`DELETE /__admin/uploads/${path}`, headers));

@@ -1,8 +1,8 @@
-// bench/soak/rules.ts: what can break, drawn: rules as the admin plane takes them.
+// soak/rules.ts: what can break, drawn: rules as the admin plane takes them.
 //
 // Promises: every fault ends by itself within seconds, so that a request without an answer is never a rule's doing for long;
 // only uploads whose name says so are forgotten, since nobody could tell that from a loss.
-import type { Dice } from './dice.ts';
+import type { Dice } from '../helpers/dice.ts';
 
 export interface ArmedRule {
   readonly id: string;

@@ -1,9 +1,9 @@
-// bench/soak/options.ts: what a person asked `npm run soak` for.
+// soak/options.ts: what a person asked `npm run soak` for.
 //
 // Promises: what is not understood is an Error that names it and says what was expected.
 import { parseArgs } from 'node:util';
-import { oneOf, positive } from '../flags.ts';
-import type { Durability } from '../server.ts';
+import { oneOf, positive } from '../../bench/flags.ts';
+import type { Durability } from '../../bench/server.ts';
 
 export type ChunkOrder = 'sequential' | 'any';
 

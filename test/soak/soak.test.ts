@@ -2,14 +2,14 @@
 // broken server is seen by running it with `--command`; see bench/README.md.
 import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { chunkBytes, sha256Of } from '../../bench/soak/content.ts';
-import { diceFor } from '../../bench/soak/dice.ts';
-import { Record } from '../../bench/soak/record.ts';
-import { readSoakOptions } from '../../bench/soak/options.ts';
-import { risingSentences } from '../../bench/soak/report.ts';
-import { judgeTrends, type Sample } from '../../bench/soak/samples.ts';
-import { trendOf, type Point } from '../../bench/soak/trend.ts';
-import { Upload, type UploadPlan } from '../../bench/soak/upload.ts';
+import { chunkBytes, sha256Of } from './content.ts';
+import { diceFor } from '../helpers/dice.ts';
+import { Record } from './record.ts';
+import { readSoakOptions } from './options.ts';
+import { risingSentences } from './report.ts';
+import { judgeTrends, type Sample } from './samples.ts';
+import { trendOf, type Point } from './trend.ts';
+import { Upload, type UploadPlan } from './upload.ts';
 import { SEED } from '../helpers/seed.ts';
 
 describe('the record', () => {

@@ -1,4 +1,4 @@
-// bench/soak/upload.ts: one upload as its client knows it: what was acknowledged, what may be stored, and what the server
+// soak/upload.ts: one upload as its client knows it: what was acknowledged, what may be stored, and what the server
 // may therefore say of it.
 //
 // Promises: pure. What a server says is a loss, bytes from nowhere, or right; an upload may be gone only when its time is

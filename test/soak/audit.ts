@@ -1,4 +1,4 @@
-// bench/soak/audit.ts: after a restart: is everything there that was acknowledged before it?
+// soak/audit.ts: after a restart: is everything there that was acknowledged before it?
 //
 // Promises: it runs before anybody is let in, so that nothing changes meanwhile; of every upload its status, its chunks with
 // their checksums and the SHA-256 of its beginning; of every entry that is still kept all of its bytes by their SHA-256.

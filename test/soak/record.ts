@@ -1,4 +1,4 @@
-// bench/soak/record.ts: what happened, counted, and everything that must not happen, as sentences.
+// soak/record.ts: what happened, counted, and everything that must not happen, as sentences.
 //
 // Promises: no problem is forgotten; of those that say the same the first is shown, with how often it came.
 // Must not know: what is a problem.

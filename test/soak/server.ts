@@ -1,4 +1,4 @@
-// bench/soak/server.ts: a server under test: a process of its own on a data folder that outlives it, to be ended and started
+// soak/server.ts: a server under test: a process of its own on a data folder that outlives it, to be ended and started
 // again.
 //
 // Promises: nothing of our environment configures it; it is in a process group of its own, so that Ctrl-C is ours alone; a

@@ -1,9 +1,9 @@
-// bench/soak/report.ts: what came of a soak, as a page and as lines on a terminal.
+// soak/report.ts: what came of a soak, as a page and as lines on a terminal.
 //
 // Promises: pure. Problems stand first; a trend that could not be judged says so.
-import { conditionLines, type Conditions } from '../conditions.ts';
-import { median } from '../figures.ts';
-import { markdownTable } from '../table.ts';
+import { conditionLines, type Conditions } from '../../bench/conditions.ts';
+import { median } from '../../bench/figures.ts';
+import { markdownTable } from '../../bench/table.ts';
 import type { SoakOptions } from './options.ts';
 import type { Counts } from './record.ts';
 import { FIGURE_NAMES, FIGURES, type FigureName, type JudgedTrend, type Sample } from './samples.ts';

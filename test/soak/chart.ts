@@ -1,4 +1,4 @@
-// bench/soak/chart.ts: the samples as a picture: a Vega-Lite specification, which peers/chart.mjs draws.
+// soak/chart.ts: the samples as a picture: a Vega-Lite specification, which peers/chart.mjs draws.
 //
 // Promises: pure. One row for each figure; a line for each process, so that a restart is a gap.
 import { FIGURE_NAMES, FIGURES, type Sample } from './samples.ts';

@@ -1,4 +1,4 @@
-// bench/soak/run.ts: a soak from its beginning to its end: two servers, everybody who talks to them, restarts, samples.
+// soak/run.ts: a soak from its beginning to its end: two servers, everybody who talks to them, restarts, samples.
 //
 // Promises: one server is restarted at random moments, the other lives through the whole soak, so that what grows can be seen;
 // they have different chunk orders. It ends when its time is over, when it is told to, or when a server is not to be had any

@@ -1,4 +1,4 @@
-// bench/soak/world.ts: what everybody in a soak shares: the options, the record, the uploads that are under way, the rules
+// soak/world.ts: what everybody in a soak shares: the options, the record, the uploads that are under way, the rules
 // that are armed.
 //
 // Must not know: what clients do with it.

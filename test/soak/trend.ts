@@ -1,10 +1,10 @@
-// bench/soak/trend.ts: does a figure of one process rise without an end?
+// soak/trend.ts: does a figure of one process rise without an end?
 //
 // Promises: pure. The first third is warming up and counts for nothing. Of the rest, both have to be so: the median of
 // the last third lies above that of the second by more than what is tolerated, and within the last third it still rises,
 // by Theil and Sen's slope (the median of all pairs' slopes), by more than half of that. So noise, a single peak, and a step
 // after which all is quiet are no rise. What is too short is said to be so, and never called flat.
-import { median } from '../figures.ts';
+import { median } from '../../bench/figures.ts';
 
 export interface Point {
   readonly seconds: number;

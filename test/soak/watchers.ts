@@ -1,4 +1,4 @@
-// bench/soak/watchers.ts: those who upload nothing: who arms rules, asks for the status of others' uploads, reads every view of
+// soak/watchers.ts: those who upload nothing: who arms rules, asks for the status of others' uploads, reads every view of
 // the admin plane, listens to events, sends files whole, and looks whether what was abandoned is gone.
 //
 // Must not know: how uploads are sent.
@@ -10,7 +10,7 @@ import { Client, parsed, type Call } from './client.ts';
 import { chunkBytes } from './content.ts';
 import { deferred } from './deferred.ts';
 import { adminGet } from './finish.ts';
-import { FORM_TYPE, formOf } from './form.ts';
+import { fieldParts, formOf } from '../helpers/multipart.ts';
 import { drawRule } from './rules.ts';
 import type { Life } from './server.ts';
 import type { Told, Upload } from './upload.ts';
@@ -96,17 +96,15 @@ export async function sendDirectly(site: Site): Promise<void> {
       { seed: world.options.seed, fileId: client.name, index },
       dice.between(0, 500_000),
     );
-    const fields = { platforms: '["youtube"]', youtube: '{"title":"direct"}' };
-    const body = formOf({ fields, file: { name: 'soak.mp4', bytes }, isFileFirst: dice.chance(0.5) });
-    const call: Call = {
-      what: 'a direct upload',
-      method: 'POST',
-      path: '/media/videos',
-      contentType: FORM_TYPE,
-      body,
-    };
+    const fields = fieldParts({ platforms: '["youtube"]', youtube: '{"title":"direct"}' });
+    const file = { name: 'file', value: bytes, filename: 'soak.mp4' };
+    const form = formOf(dice.chance(0.5) ? [file, ...fields] : [...fields, file]);
+    const call: Call = { what: 'a direct upload', method: 'POST', path: '/media/videos', ...form };
     const isCut = dice.chance(0.2);
-    const cut = { atByte: dice.between(0, body.length - 1), how: dice.pick<'FIN' | 'RST'>(['FIN', 'RST']) };
+    const cut = {
+      atByte: dice.between(0, form.body.length - 1),
+      how: dice.pick<'FIN' | 'RST'>(['FIN', 'RST']),
+    };
     const outcome = await client.call(isCut ? { ...call, cut } : call);
     if (outcome.kind === 'success') {
       const { id } = (parsed(outcome.body) as { data: { id: string } }).data;

@@ -1,11 +1,11 @@
-// bench/soak/samples.ts: what a server holds, looked at every second or two: memory, descriptors, files, journal.
+// soak/samples.ts: what a server holds, looked at every second or two: memory, descriptors, files, journal.
 //
 // Promises: a figure that cannot be read at this moment, or not on this system, is null, never a guess. Samples of different
 // processes are told apart: what one took is given back at its end.
 import { execFile } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { residentBytesOf } from '../proc.ts';
+import { residentBytesOf } from '../../bench/proc.ts';
 import { trendOf, type Point, type Trend, type TrendBounds } from './trend.ts';
 
 const run = promisify(execFile);

@@ -1,10 +1,10 @@
-// bench/soak/client.ts: one caller of a server: sends requests, and judges how each of them ended.
+// soak/client.ts: one caller of a server: sends requests, and judges how each of them ended.
 //
 // Promises: an answer is a success, a refusal that the caller said was possible, something that a rule, a restart or the
 // caller itself made, or a problem; a connection that broke is looked up in the journal. Nothing waits for ever.
 // Must not know: uploads.
 import type { Agent } from 'node:http';
-import { diceFor, type Dice } from './dice.ts';
+import { diceFor, type Dice } from '../helpers/dice.ts';
 import { LONGEST_FAULT_MS } from './rules.ts';
 import type { Life } from './server.ts';
 import { newAgent, send, type Cut, type Met, type Silence } from './wire.ts';

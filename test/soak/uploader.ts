@@ -1,10 +1,10 @@
-// bench/soak/uploader.ts: a client that uploads one file after the other, each of which is finalised and read back; its
+// soak/uploader.ts: a client that uploads one file after the other, each of which is finalised and read back; its
 // temperament says how well it behaves on the way.
 //
 // Promises: whatever goes wrong, it goes on from what the server says is there, as the contract has it, and holds that against
 // what it was told before. It never assumes that a chunk is stored, or is not, without an answer.
 import { Client, parsed, type Call, type Outcome } from './client.ts';
-import { FORM_TYPE, formOf } from './form.ts';
+import { fieldParts, formOf } from '../helpers/multipart.ts';
 import { finish } from './finish.ts';
 import { FORGETTABLE_PREFIX } from './rules.ts';
 import { drawSizes, type Temperament } from './temperaments.ts';
@@ -257,7 +257,9 @@ export class Uploader {
     const { dice } = this.#client;
     const { bytes = upload.bytesOf(index), totalChunks = upload.totalChunks } = other;
     const { fileId, key } = upload.plan;
-    const fields = { fileId, chunkIndex: String(index), totalChunks: String(totalChunks), extra: 'ignored' };
+    const numbers = { chunkIndex: String(index), totalChunks: String(totalChunks) };
+    const fields = fieldParts({ fileId, ...numbers, extra: 'ignored' });
+    const file = { name: 'file', value: bytes, filename: 'soak.mp4' };
     const isFileFirst = dice.chance(this.#temperament.fileFirst);
     // What may come of an upload that is gone without its client knowing so yet.
     const refusals = (): string[] =>
@@ -267,8 +269,7 @@ export class Uploader {
       method: 'POST',
       path: dice.chance(0.5) ? '/media/chunks' : '/api/v1/media/chunks',
       key,
-      contentType: FORM_TYPE,
-      body: formOf({ fields, file: { name: 'soak.mp4', bytes }, isFileFirst }),
+      ...formOf(isFileFirst ? [file, ...fields] : [...fields, file]),
       isCoded: dice.chance(0.1),
       refusals,
     };

@@ -1,4 +1,4 @@
-// bench/soak/wire.ts: one HTTP request as a client of any temperament sends it: whole, cut at a byte by FIN or RST, or silent
+// soak/wire.ts: one HTTP request as a client of any temperament sends it: whole, cut at a byte by FIN or RST, or silent
 // for a while in its middle.
 //
 // Promises: it always ends: with an answer, broken, cut by us, or after the patience that was given. Nothing is sent twice. What

@@ -1,7 +1,7 @@
-// bench/soak/temperaments.ts: who uploads, and how well it behaves: one line each.
+// soak/temperaments.ts: who uploads, and how well it behaves: one line each.
 //
 // Must not know: how any of it is done.
-import type { Dice } from './dice.ts';
+import type { Dice } from '../helpers/dice.ts';
 
 export type SizeKind = 'one' | 'tiny' | 'medium' | 'large';
 

@@ -1,19 +1,19 @@
-// bench/soak.ts: `npm run soak`: clients of every temperament against two real servers, with faults, aborts and restarts, and
-// every byte verified. Method and reading: bench/README.md.
+// soak/main.ts: `npm run soak`: clients of every temperament against two real servers, with faults, aborts and restarts, and
+// every byte verified. Method and reading: README.md.
 //
 // Promises: the seed is printed first. Exit code 1 with a sentence for each problem, 2 when it could not be run; Ctrl-C ends
 // it with the report so far, a second one at once.
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { conditionLines, readConditions } from './conditions.ts';
-import { drawSvg, installPeers } from './drawing.ts';
-import { ownCommand } from './own-command.ts';
-import { chartOf } from './soak/chart.ts';
-import { readSoakOptions, USAGE, type SoakOptions } from './soak/options.ts';
-import { pageOf, risingSentences, summaryLines, trendTable, type SoakReport } from './soak/report.ts';
-import { soak } from './soak/run.ts';
-import { judgeTrends } from './soak/samples.ts';
+import { conditionLines, readConditions } from '../../bench/conditions.ts';
+import { drawSvg, installPeers } from '../../bench/drawing.ts';
+import { ownCommand } from '../../bench/own-command.ts';
+import { chartOf } from './chart.ts';
+import { readSoakOptions, USAGE, type SoakOptions } from './options.ts';
+import { pageOf, risingSentences, summaryLines, trendTable, type SoakReport } from './report.ts';
+import { soak } from './run.ts';
+import { judgeTrends } from './samples.ts';
 
 async function main(options: SoakOptions): Promise<boolean> {
   const stop = new AbortController();

@@ -1,4 +1,4 @@
-// bench/soak/dice.ts: what is left to chance, from one seed. The tests throw them, too (test/helpers/seed.ts).
+// helpers/dice.ts: what is left to chance, from one seed: seed.ts is for tests, soak/ throws them, too.
 //
 // Promises: the same seed throws the same; two names of one seed have nothing to do with each other, so that a client's
 // decisions do not depend on how the others happened to be scheduled.

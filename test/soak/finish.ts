@@ -1,11 +1,11 @@
-// bench/soak/finish.ts: the end of an upload: it is finalised, once or by many at once, and its entry is held against what was
+// soak/finish.ts: the end of an upload: it is finalised, once or by many at once, and its entry is held against what was
 // sent.
 //
 // Promises: an entry counts as verified when all of its bytes were read back and are the ones sent, and there is one entry only.
 import { createHash } from 'node:crypto';
 import { parsed, type Call, type Client, type Outcome } from './client.ts';
 import { sha256Of } from './content.ts';
-import { FORM_TYPE, formOf } from './form.ts';
+import { fieldParts, formOf } from '../helpers/multipart.ts';
 import type { Upload } from './upload.ts';
 
 /** The entry's id when it is made and verified; null: try again, after what is missing was sent. */
@@ -47,7 +47,8 @@ function finaliseCall(client: Client, upload: Upload): Call {
   const [kind, platform] = fileId.length % 2 === 0 ? ['videos', 'youtube'] : ['images', 'instagram'];
   const asked = { fileId, platforms: [platform], title: `soak ${fileId}` };
   const isForm = client.dice.chance(0.5);
-  const fields = { ...asked, platforms: JSON.stringify(asked.platforms) };
+  const asJson = { contentType: 'application/json', body: Buffer.from(JSON.stringify(asked)) };
+  const fields = fieldParts({ ...asked, platforms: JSON.stringify(asked.platforms) });
   // Gone, or begun anew and not whole: only when its time is over, or a rule took it away.
   const refusals = (): string[] =>
     upload.mayBeGone(Date.now()) ? ['upload_not_found', 'upload_incomplete'] : [];
@@ -55,8 +56,7 @@ function finaliseCall(client: Client, upload: Upload): Call {
     what: `the finalise of ${fileId}`,
     method: 'POST',
     path: `/media/${kind}`,
-    contentType: isForm ? FORM_TYPE : 'application/json',
-    body: isForm ? formOf({ fields }) : Buffer.from(JSON.stringify(asked)),
+    ...(isForm ? formOf(fields) : asJson),
     refusals,
   };
 }

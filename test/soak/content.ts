@@ -1,4 +1,4 @@
-// bench/soak/content.ts: the bytes of a chunk, made from seed, upload and index: nothing is kept, and every byte can be told.
+// soak/content.ts: the bytes of a chunk, made from seed, upload and index: nothing is kept, and every byte can be told.
 //
 // Promises: pure. No two chunks of a run are alike, nor is one chunk like itself moved by a byte: what lands at the wrong
 // place is found.
