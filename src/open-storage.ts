@@ -2,6 +2,7 @@
 //
 // Must not know: what is stored.
 import type { Logger } from 'pino';
+import { FifoMap } from 'toad-cache';
 import type { Config } from './config.ts';
 import { openDiskStorage } from './storage/disk.ts';
 import type { ReportSkipped } from './storage/disk-paths.ts';
@@ -43,11 +44,10 @@ export async function openStorage({ config, logger }: StorageOptions): Promise<S
 
 /** Told of each path once: a folder is listed again and again. Of more than a few thousand some are told of once more. */
 function onceEach(tell: ReportSkipped): ReportSkipped {
-  const told = new Set<string>();
+  const told = new FifoMap<true>(MAX_TOLD_PATHS);
   return (path, problem) => {
-    if (told.has(path)) return;
-    if (told.size >= MAX_TOLD_PATHS) told.clear();
-    told.add(path);
+    if (told.get(path)) return;
+    told.set(path, true);
     tell(path, problem);
   };
 }

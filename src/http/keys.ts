@@ -5,6 +5,7 @@
 // Must not know: routes, what a namespace holds.
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
+import { FifoMap } from 'toad-cache';
 import { AppError } from '../errors.ts';
 import type { Caller } from '../uploads/uploads.ts';
 
@@ -17,7 +18,7 @@ const MAX_REMEMBERED = 10_000;
 export class Keys {
   /** Empty: mode `open`, every key is accepted (K2). */
   readonly #known: readonly Buffer[];
-  readonly #namespaces = new Map<string, string>();
+  readonly #namespaces = new FifoMap<string>(MAX_REMEMBERED);
 
   constructor(keys: readonly string[]) {
     this.#known = keys.map(digestOf);
@@ -45,7 +46,6 @@ export class Keys {
     const remembered = this.#namespaces.get(key);
     if (remembered !== undefined) return remembered;
     const namespace = namespaceOf(digestOf(key));
-    if (this.#namespaces.size >= MAX_REMEMBERED) this.#namespaces.clear();
     this.#namespaces.set(key, namespace);
     return namespace;
   }

@@ -4,6 +4,7 @@
 // decoded (header-text.ts), and `filename*` wins over `filename` (RFC 6266 §4.3). What is not understood leaves a part without
 // a name, which no route wants.
 // Must not know: bodies, routes.
+import { FifoMap } from 'toad-cache';
 import { AppError } from '../errors.ts';
 import { decodeExtended, decodeName } from './header-text.ts';
 
@@ -21,8 +22,8 @@ export interface PartHead {
  * Heads that were parsed before, whoever sent them: what they mean depends on nothing else. A client sends the same ones
  * with every chunk, and parsing costs more than finding.
  */
-const known = new Map<string, PartHead>();
 const MAX_KNOWN = 256;
+const known = new FifoMap<PartHead>(MAX_KNOWN);
 const MAX_KNOWN_BYTES = 256;
 
 /**
@@ -37,7 +38,6 @@ export function parsePartHead(head: Buffer, delimiter: Buffer): PartHead | null 
   const parsed = readPartHead(head);
   // With a line that could be the delimiter of another form, it means that only in this one.
   if (key === null || key.includes('\r\n--')) return parsed;
-  if (known.size >= MAX_KNOWN) known.clear();
   known.set(key, parsed);
   return parsed;
 }

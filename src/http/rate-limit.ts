@@ -4,6 +4,7 @@
 // by itself, in seconds of the monotonic clock: the date may jump; no more than MAX_KEYS of them are remembered.
 // Must not know: what the routes do.
 import type { FastifyInstance } from 'fastify';
+import { LruMap } from 'toad-cache';
 import { AppError } from '../errors.ts';
 import { monotonicMs } from '../machine-time.ts';
 import { callerOf } from './exchange.ts';
@@ -20,8 +21,8 @@ interface Second {
 export class RequestRate {
   readonly maxPerSecond: number;
   readonly #now: () => number;
-  /** By key, in order of their last request. */
-  readonly #seconds = new Map<string, Second>();
+  /** By key. */
+  readonly #seconds = new LruMap<Second>(MAX_KEYS);
 
   constructor(maxPerSecond: number, now: () => number = monotonicMs) {
     this.maxPerSecond = maxPerSecond;
@@ -35,15 +36,8 @@ export class RequestRate {
     const isRunning = known !== undefined && now - known.beganMs < SECOND_MS;
     const second = isRunning ? known : { beganMs: now, requests: 0 };
     second.requests += 1;
-    this.#seconds.delete(key);
     this.#seconds.set(key, second);
-    if (this.#seconds.size > MAX_KEYS) this.#forgetOldest();
     return second.requests <= this.maxPerSecond;
-  }
-
-  #forgetOldest(): void {
-    const [oldest] = this.#seconds.keys();
-    if (oldest !== undefined) this.#seconds.delete(oldest);
   }
 }
 

@@ -4,6 +4,7 @@
 // to be right again, nothing is known of it any more. The memory that this takes is bounded: beyond `MAX_PLACES` the one that was
 // met first is forgotten, and told of once more.
 // Must not know: how damage is found, where it is told.
+import { FifoMap } from 'toad-cache';
 import type { AppError, DamagedPlace } from '../errors.ts';
 import { MAX_LISTED_CHUNKS, type DamagedChunk } from './stored-content.ts';
 
@@ -12,7 +13,7 @@ const MAX_PLACES = 10_000;
 export class DamageBook {
   readonly #tell: (error: AppError) => void;
   /** By place: the chunks that are known to be damaged, by their index. */
-  readonly #known = new Map<string, Map<number, DamagedChunk>>();
+  readonly #known = new FifoMap<Map<number, DamagedChunk>>(MAX_PLACES);
 
   constructor(tell: (error: AppError) => void) {
     this.#tell = tell;
@@ -50,8 +51,6 @@ export class DamageBook {
   }
 
   #begin(key: string, damaged: Map<number, DamagedChunk>, error: AppError): void {
-    const [oldest] = this.#known.keys();
-    if (this.#known.size >= MAX_PLACES && oldest !== undefined) this.#known.delete(oldest);
     this.#known.set(key, damaged);
     this.#tell(error);
   }

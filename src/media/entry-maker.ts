@@ -4,6 +4,7 @@
 // ledger, and the bytes where they came from (rule C16). What the disk does not let us undo is remembered and undone before anybody
 // looks for that entry again; a process that ends before leaves what a crash would have left, which is mended when it is wanted.
 // Must not know: what is in an entry. The caller has the turn of the place.
+import { FifoMap } from 'toad-cache';
 import type { ContentSums } from '../integrity/content-sums.ts';
 import { inDoubt } from '../errors.ts';
 import type { Extent, Place, Storage } from '../uploads/ports.ts';
@@ -40,7 +41,7 @@ const MAX_REFUSED = 1_000;
 export class EntryMaker {
   readonly #storage: Storage;
   readonly #onCloseError: (error: unknown) => void;
-  readonly #refused = new Map<string, Refused>();
+  readonly #refused = new FifoMap<Refused>(MAX_REFUSED);
 
   constructor(options: { storage: Storage; onCloseError: (error: unknown) => void }) {
     this.#storage = options.storage;
@@ -49,7 +50,7 @@ export class EntryMaker {
 
   /** Of entries that are still to be undone. */
   get refusedPlaces(): readonly Place[] {
-    return [...this.#refused.values()].map(({ place }) => place);
+    return [...this.#refused.items.values()].map(({ value }) => value.place);
   }
 
   /**
@@ -87,8 +88,6 @@ export class EntryMaker {
   }
 
   async #refuse(refused: Refused): Promise<Error> {
-    const [oldest] = this.#refused.keys();
-    if (oldest !== undefined && this.#refused.size >= MAX_REFUSED) this.#refused.delete(oldest);
     this.#refused.set(keyOf(refused.place), refused);
     try {
       await this.#undo(refused);

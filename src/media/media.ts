@@ -5,6 +5,7 @@
 // bytes are where they came from (C16). One namespace never sees another's entries (K4).
 // Must not know: HTTP, uploads (it is handed a place and extents), why a platform fails.
 import { randomBytes } from 'node:crypto';
+import { LruMap } from 'toad-cache';
 import { AppError, isDamage } from '../errors.ts';
 import { wallMs } from '../machine-time.ts';
 import type { ContentSums } from '../integrity/content-sums.ts';
@@ -47,7 +48,7 @@ const ID_SHAPE = /^[0-9a-f]{24}$/;
 export class Media {
   readonly #options: MediaOptions;
   /** In order of last use. */
-  readonly #cache = new Map<string, StoredEntry>();
+  readonly #cache = new LruMap<StoredEntry>(MAX_CACHED);
   /** By entry: half of a record must not be read, it would be taken for one that was never finished, and cut off. */
   readonly #turns = new Turns();
   /** Names of direct uploads on their way. */
@@ -84,7 +85,7 @@ export class Media {
   async find(namespace: string, id: string): Promise<StoredEntry | null> {
     if (!ID_SHAPE.test(id)) return null;
     const key = keyOf(namespace, id);
-    return this.#cache.has(key)
+    return this.#cache.get(key) !== undefined
       ? this.#lookUp(namespace, id)
       : this.#turns.inTurn(key, () => this.#lookUp(namespace, id));
   }
@@ -94,7 +95,7 @@ export class Media {
     const key = keyOf(namespace, id);
     await this.#maker.undo(placeOf(namespace, id));
     const stored = this.#cache.get(key) ?? (await this.#read(placeOf(namespace, id)));
-    if (stored !== null) this.#remember(key, stored);
+    if (stored !== null) this.#cache.set(key, stored);
     return stored;
   }
 
@@ -195,7 +196,7 @@ export class Media {
       if (stored === null || event === null) return false;
       this.#cache.delete(keyOf(namespace, id)); // Unless it is known that it is stored it is read again.
       await opened.ledger.append([event]);
-      this.#remember(keyOf(namespace, id), { ...stored, entry: evolve(stored.entry, event) });
+      this.#cache.set(keyOf(namespace, id), { ...stored, entry: evolve(stored.entry, event) });
       return true;
     } finally {
       await opened.ledger.close();
@@ -256,7 +257,7 @@ export class Media {
     const refused = await this.#maker.make(place, source, [created, contentRecord(extents, sums)]);
     if (refused !== null) return refused;
     const stored = { entry: evolve(null, created), extents, sums };
-    this.#remember(keyOf(namespace, id), stored);
+    this.#cache.set(keyOf(namespace, id), stored);
     this.#options.onCreated(stored.entry, source.from);
     return stored.entry;
   }
@@ -274,14 +275,6 @@ export class Media {
     if (opened === null) return null;
     await opened.ledger.close();
     return foldEntry(opened.records);
-  }
-
-  #remember(key: string, stored: StoredEntry): void {
-    this.#cache.delete(key);
-    this.#cache.set(key, stored);
-    if (this.#cache.size <= MAX_CACHED) return;
-    const [oldest] = this.#cache.keys();
-    if (oldest !== undefined) this.#cache.delete(oldest);
   }
 }
 

@@ -9,6 +9,7 @@
 // Must not know: what is in the folders.
 import { rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { FifoMap } from 'toad-cache';
 import { entriesOf, makeFolders, syncFolder, type Durability } from './disk-paths.ts';
 import { isTaken } from './system-errors.ts';
 
@@ -19,7 +20,7 @@ export class DiskFolders {
   readonly #root: string;
   readonly #durability: Durability;
   /** By name: resolves when it is durable, and so are those of the folders above. */
-  readonly #settled = new Map<string, Promise<void>>();
+  readonly #settled = new FifoMap<Promise<void>>(MAX_KNOWN);
   /** By folder: how many rely on it, or on one below. */
   readonly #holds = new Map<string, number>();
 
@@ -141,7 +142,6 @@ export class DiskFolders {
     const known = this.#settled.get(name);
     if (known !== undefined) return known;
     const settled = syncFolder(folder).then(() => this.settle(folder));
-    if (this.#settled.size >= MAX_KNOWN) this.#settled.clear();
     this.#settled.set(name, settled);
     settled.catch(() => this.#settled.delete(name)); // The next request tries again.
     return settled;

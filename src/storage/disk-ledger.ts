@@ -9,6 +9,7 @@ import { fdatasync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
+import { FifoMap } from 'toad-cache';
 import { InDoubt } from '../errors.ts';
 import type { Ledger, Ledgers, OnSkipped, OpenedLedger, Place } from '../uploads/ports.ts';
 import {
@@ -48,7 +49,7 @@ export class DiskLedgers implements Ledgers {
   readonly #folders: DiskFolders;
   readonly #undos: LedgerUndos;
   /** Ledgers whose content is durable, since this process made it, or synced it when it was read. */
-  readonly #durable = new Set<string>();
+  readonly #durable = new FifoMap<true>(MAX_DURABLE);
   readonly #owner: LedgerOwner;
 
   readonly #report: ReportSkipped;
@@ -197,7 +198,7 @@ export class DiskLedgers implements Ledgers {
   /** What was read is durable when this resolves: it may be of a process that wrote it and did not live to sync it. */
   async #settleRead(path: string, file: FileHandle): Promise<void> {
     if (this.#durability === 'none') return;
-    if (!this.#durable.has(path)) {
+    if (this.#durable.get(path) === undefined) {
       await fdatasyncFd(file.fd);
       this.#rememberDurable(path);
     }
@@ -207,8 +208,7 @@ export class DiskLedgers implements Ledgers {
   /** One that is forgotten is synced once more than it needs to be. */
   #rememberDurable(path: string): void {
     if (this.#durability === 'none') return;
-    if (this.#durable.size >= MAX_DURABLE) this.#durable.clear();
-    this.#durable.add(path);
+    this.#durable.set(path, true);
   }
 
   async #settleFound(path: string): Promise<void> {

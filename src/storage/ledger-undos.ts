@@ -9,6 +9,7 @@
 // Must not know: lines.
 import { fdatasync } from 'node:fs';
 import { promisify } from 'node:util';
+import { FifoMap } from 'toad-cache';
 import { statIfThere, type Durability } from './disk-paths.ts';
 import { open, rm } from './files.ts';
 import { isAbsent } from './system-errors.ts';
@@ -26,7 +27,7 @@ interface Undo {
 
 export class LedgerUndos {
   readonly #durability: Durability;
-  readonly #undos = new Map<string, Undo>();
+  readonly #undos = new FifoMap<Undo>(MAX_REMEMBERED);
   /** Who asks meanwhile waits for the same one: a second one would cut off what is appended after the first. */
   readonly #running = new Map<string, Promise<void>>();
 
@@ -39,8 +40,6 @@ export class LedgerUndos {
     const known = this.#undos.get(path)?.bytes ?? bytes;
     this.#undos.delete(path);
     this.#undos.set(path, { bytes: Math.min(bytes, known), isEmptied });
-    const [oldest] = this.#undos.keys();
-    if (oldest !== undefined && this.#undos.size > MAX_REMEMBERED) this.#undos.delete(oldest);
   }
 
   /** It is removed: there is nothing to be undone. */
