@@ -21,14 +21,18 @@ export interface Log {
 
 /**
  * Logs go to stderr: stdout belongs to the ready line (§8).
- * @param format makes of a line of JSON what is written in its place
+ * @param format makes of a line of JSON what is written in its place; nothing: it is not written
  */
 export function openLog(level: Config['logLevel'], format = (line: string): string => line): Log {
   const output = new Output(2, {
     onDropped: (droppedLines) =>
       logger.warn({ droppedLines }, 'log lines were dropped: standard error could not be written'),
   });
-  const logger = createLogger(level, { write: (line) => output.write(format(line)) });
+  const write = (line: string): void => {
+    const text = format(line);
+    if (text !== '') output.write(text);
+  };
+  const logger = createLogger(level, { write });
   return { logger, droppedLines: () => output.dropped, written: (withinMs) => output.written(withinMs) };
 }
 

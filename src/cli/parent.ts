@@ -21,7 +21,7 @@ interface Exit {
 /** Ends the process. Never resolves before. */
 export async function holdServer({ config }: Pick<Resolved, 'config'>): Promise<void> {
   const { restartAfter = 0 } = config;
-  const holder = new Holder(await logOf(config), restartAfter, (where) => announce(config, where));
+  const holder = new Holder(logOf(config), restartAfter, (where) => announce(config, where));
   process.exit(await holder.run());
 }
 

@@ -10,6 +10,8 @@ import { Output } from '../output.ts';
 import { openLog, type Log } from '../telemetry.ts';
 import { Ending } from './ending.ts';
 import { killSelf } from './kill.ts';
+import { isColoured } from './styles.ts';
+import { TerminalLines } from './terminal-lines.ts';
 
 export type Resolved = Pick<ServerOptions, 'config' | 'sources'> & {
   /** A parent process holds this one (cli/parent.ts): it is told where the server is, and tells the world. */
@@ -22,7 +24,7 @@ export type Where = Pick<Server, 'url' | 'adminUrl'>;
 /** @throws ConfigError also when the port or the data folder is taken: both want another setting */
 export async function serve(resolved: Resolved): Promise<void> {
   const { config } = resolved;
-  const log = await logOf(config);
+  const log = logOf(config);
   const ending = new Ending({ log, graceMs: config.grace });
   if (resolved.isChild) process.once('disconnect', () => ending.orphaned()).channel?.unref();
   const starting = start(resolved, log);
@@ -45,15 +47,16 @@ export function announce(config: Config, server: Where): void {
   new Output(1).write(process.stdout.isTTY ? banner(config, server) : `${readyLine(server)}\n`);
 }
 
-/** The log of this process. */
-export async function logOf({ logLevel }: Config): Promise<Log> {
-  return openLog(logLevel, process.stderr.isTTY ? await forPeople() : undefined);
-}
-
-/** Log lines that can be read. Loaded here: only a terminal needs it. */
-async function forPeople(): Promise<(line: string) => string> {
-  const { prettyFactory } = await import('pino-pretty');
-  return prettyFactory({ colorize: true, translateTime: 'HH:MM:ss.l' });
+/** The log of this process: JSON, or on a terminal lines that can be read. */
+export function logOf({ logLevel }: Config): Log {
+  const { stderr, env } = process;
+  if (!stderr.isTTY) return openLog(logLevel);
+  const lines = new TerminalLines({
+    columns: () => stderr.columns || 80,
+    isColoured: isColoured(stderr, env),
+    isVerbose: logLevel === 'debug' || logLevel === 'trace',
+  });
+  return openLog(logLevel, (line) => lines.format(line));
 }
 
 async function start(resolved: Resolved, log: Log): Promise<Server> {
