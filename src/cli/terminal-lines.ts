@@ -90,7 +90,7 @@ export class TerminalLines {
   }
 
   #fired({ time, reqId, ruleId, effect, phase, atByte, explain }: LogFacts): string {
-    const place = atByte === undefined ? '' : `:${String(atByte)}`;
+    const place = atByte === undefined ? '' : `:${shown(atByte, 20)}`;
     const rule = shown(ruleId, MOST_RULE_CELLS);
     const fault = { rule, deed: `${shown(effect, 20)}@${shown(phase, 20)}${place}` };
     if (this.#faults.size >= MOST_REMEMBERED) this.#faults.delete(this.#faults.keys().next().value ?? '');
@@ -98,7 +98,7 @@ export class TerminalLines {
     if (!HOLDING.includes(String(effect))) return '';
     const room = this.#options.columns() - cellsOf(`${clock(time)} ${FAULT.text} `);
     // What it does, and not when: that is at the end of the sentence (faults/explain.ts).
-    const deed = String(explain).split(': ').at(-1) ?? '';
+    const deed = shown(explain, 1_000).split(': ').at(-1) ?? '';
     const sentence = visible(`${rule}: ${deed}`, Math.max(room, 40));
     return `${this.#line([dim(clock(time)), FAULT, { text: sentence }])}\n`;
   }
@@ -115,9 +115,9 @@ export class TerminalLines {
     const before = [dim(clock(time)), { text: `${method} ${what}` }, ...chunkOf(facts)];
     const after = [{ text: '→' }, ...resultOf(facts, fault !== undefined), ...timeOf(facts)];
     const line = [...before, ...this.#fitted(facts, { before, after, fault })];
-    const namespace = String(facts['namespace'] ?? 'public');
+    const namespace = shown(facts['namespace'] ?? 'public', 24);
     const isRoom = widthOf(line) + 1 + cellsOf(namespace) < this.#options.columns();
-    return this.#line(namespace !== 'public' && isRoom ? [...line, dim(shown(namespace, 24))] : line);
+    return this.#line(namespace !== 'public' && isRoom ? [...line, dim(namespace)] : line);
   }
 
   /** Ids and the name of the rule have what the rest leaves of the line; the rule has it first, down to the least of an id. */
@@ -170,15 +170,21 @@ function idsOf({ fileId, mediaId }: LogFacts, cells: number): Piece[] {
   return ids.length === 0 ? [] : [{ text: visible(ids.join(' of '), cells), style: 'bold' }];
 }
 
-function resultOf({ status, code, bytes, msg }: LogFacts, isHit: boolean): Piece[] {
+function resultOf({ status, code = '', bytes, msg }: LogFacts, isHit: boolean): Piece[] {
   if (status === undefined || msg === ENDED[1]) {
     const cut = status === undefined ? 'no answer' : 'answer cut off';
     return [{ text: isHit ? cut : 'the client left', style: 'failed' }];
   }
-  const style = Number(status) >= 500 ? 'failed' : Number(status) >= 400 ? 'refused' : undefined;
-  const said = `${shown(status, 3)}${code === '' || code === undefined ? '' : ` ${shown(code, 40)}`}`;
-  const result: Piece = style === undefined ? { text: said } : { text: said, style };
+  const result = {
+    text: shown(`${shown(status, 3)} ${shown(code, 40)}`.trim(), 44),
+    ...styleOf(Number(status)),
+  };
   return Number(status) < 300 && Number(bytes) > 0 ? [result, { text: sizeOf(Number(bytes)) }] : [result];
+}
+
+function styleOf(status: number): Pick<Piece, 'style'> {
+  if (status >= 500) return { style: 'failed' };
+  return status >= 400 ? { style: 'refused' } : {};
 }
 
 function timeOf({ ms }: LogFacts): Piece[] {
