@@ -13,8 +13,8 @@ export const HALF = BYTES.length / 2;
 export const ERRORS = ['ENOSPC', 'EDQUOT', 'EIO', 'EMFILE'] as const;
 /** What a call says that takes no room. */
 export const READ_ERRORS = ['EIO', 'EMFILE', 'ENOMEM'] as const;
-/** A folder that says EIO when it is listed is passed over, so that the others are seen to (D5): what lies in it stays. */
-const ALL_BUT_UNREADABLE = ['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'ENOMEM'] as const;
+/** Of what looks at whole folders: the system can have too little left of more. */
+const FOLDER_ERRORS = [...ERRORS, 'ENFILE', 'ENOMEM'] as const;
 
 export interface Kind {
   readonly name: string;
@@ -26,6 +26,8 @@ export interface Kind {
   readonly entries: number;
   /** Removes: when it fails, what it removes is there or is not. `once`: what is gone cannot be removed again. */
   readonly removal?: 'once' | 'again';
+  /** What the status may say when it was refused with this text, where that is neither of `sizes` alone. */
+  readonly refusedSizes?: (text: string) => readonly (number | null)[];
   /** What its calls fail with; all of `ERRORS` when it does not say. */
   readonly errors?: readonly string[];
   /** Done twice, it makes two. */
@@ -76,11 +78,26 @@ async function wholeAndFinalised(server: TestServer, fileId: string): Promise<vo
   await finalised(server, fileId);
 }
 
-const reset = (scope: string) => (server: TestServer) => {
+function admin(server: TestServer, method: string, path: string, json: object): Promise<Answer> {
   const headers = { 'content-type': 'application/json' };
-  const body = JSON.stringify({ scope: [scope] });
-  return ask(server, '/__admin/reset', { method: 'POST', key: KEY, headers, body });
-};
+  return ask(server, `/__admin/${path}`, { method, key: KEY, headers, body: JSON.stringify(json) });
+}
+
+/** Far more than an upload lives. */
+const expiry = (server: TestServer): Promise<Answer> =>
+  admin(server, 'PUT', 'clock', { advanceMs: 400 * 86_400_000 });
+
+const content = { bytes: BYTES.length, data: BYTES.toString('base64') };
+
+/** An upload under the fileId that is there already, and an entry. */
+const importOf = (server: TestServer, fileId: string): Promise<Answer> =>
+  admin(server, 'PUT', 'state', {
+    uploads: [{ fileId, totalChunks: 1, chunks: [{ index: 0, ...content }] }],
+    media: [{ type: 'video', fields: { platforms: ['instagram'] }, ...content }],
+  });
+
+const reset = (scope: string) => (server: TestServer) =>
+  admin(server, 'POST', 'reset', { scope: [scope] });
 
 export const KINDS: readonly Kind[] = [
   {
@@ -120,7 +137,7 @@ export const KINDS: readonly Kind[] = [
     name: 'a reset of uploads',
     before: entryAndHalf,
     request: reset('uploads'),
-    errors: ALL_BUT_UNREADABLE,
+    errors: FOLDER_ERRORS,
     sizes: [HALF, null],
     entries: 1,
     removal: 'again',
@@ -129,9 +146,40 @@ export const KINDS: readonly Kind[] = [
     name: 'a reset of entries',
     before: wholeAndFinalised,
     request: reset('media'),
-    errors: ALL_BUT_UNREADABLE,
+    errors: FOLDER_ERRORS,
     sizes: [HALF * 2, null],
     entries: 0,
+    removal: 'again',
+    isCollected: true,
+  },
+  {
+    name: 'an import',
+    before: entryAndHalf,
+    request: importOf,
+    errors: FOLDER_ERRORS,
+    sizes: [HALF, BYTES.length],
+    // It leaves the namespace empty, or says that it could not.
+    refusedSizes: (text) => (text.includes('may still be there') ? [HALF, null, BYTES.length] : [null]),
+    entries: 1,
+    isCollected: true,
+  },
+  {
+    name: 'an expiry',
+    before: entryAndHalf,
+    request: expiry,
+    errors: FOLDER_ERRORS,
+    sizes: [HALF, null],
+    entries: 1,
+    removal: 'again',
+    isCollected: true,
+  },
+  {
+    name: 'an expiry of an upload that became an entry',
+    before: wholeAndFinalised,
+    request: expiry,
+    errors: FOLDER_ERRORS,
+    sizes: [HALF * 2, null],
+    entries: 1,
     removal: 'again',
     isCollected: true,
   },
