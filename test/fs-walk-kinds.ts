@@ -96,8 +96,7 @@ const importOf = (server: TestServer, fileId: string): Promise<Answer> =>
     media: [{ type: 'video', fields: { platforms: ['instagram'] }, ...content }],
   });
 
-const reset = (scope: string) => (server: TestServer) =>
-  admin(server, 'POST', 'reset', { scope: [scope] });
+const reset = (scope: string) => (server: TestServer) => admin(server, 'POST', 'reset', { scope: [scope] });
 
 export const KINDS: readonly Kind[] = [
   {

@@ -2,6 +2,7 @@
 import type fs from 'node:fs';
 import type promises from 'node:fs/promises';
 import { describe, expect, it, vi } from 'vitest';
+import { walkCollector } from './fs-walk-collector.ts';
 import { walkReads, walkStarts } from './fs-walk-reads.ts';
 import { walk, type Walked } from './fs-walk-suite.ts';
 import { SEED } from './helpers/seed.ts';
@@ -42,3 +43,7 @@ describe.each(['sequential', 'any'] as const)(
     });
   },
 );
+
+it(`calls that fail keep the collector from nothing but what it does the next time (TEST_SEED=${SEED})`, async () => {
+  tell('the collector', await walkCollector({ sample: 2 * sample, pairs, seed: SEED }));
+});

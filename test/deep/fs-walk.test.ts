@@ -3,6 +3,7 @@
 import type fs from 'node:fs';
 import type promises from 'node:fs/promises';
 import { describe, expect, it, vi } from 'vitest';
+import { walkCollector } from '../fs-walk-collector.ts';
 import { walkReads, walkStarts } from '../fs-walk-reads.ts';
 import { walk, type Walked } from '../fs-walk-suite.ts';
 import { budgetOf } from '../helpers/budget.ts';
@@ -50,5 +51,13 @@ describe.each(['sequential', 'any'] as const)(
     it('never pass on other bytes than were stored', { timeout: 1_800_000 }, async () => {
       tell(`reads, order ${order}`, await walkReads(how));
     });
+  },
+);
+
+it(
+  `calls that fail keep the collector from nothing but what it does the next time (TEST_SEED=${SEED})`,
+  { timeout: 1_800_000 },
+  async () => {
+    tell('the collector', await walkCollector({ sample: 4 * sample, pairs, seed: SEED }));
   },
 );
