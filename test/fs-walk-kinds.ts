@@ -78,25 +78,27 @@ async function wholeAndFinalised(server: TestServer, fileId: string): Promise<vo
   await finalised(server, fileId);
 }
 
-function admin(server: TestServer, method: string, path: string, json: object): Promise<Answer> {
+/** @param line `PUT clock`, below /__admin */
+function admin(server: TestServer, line: string, json: object): Promise<Answer> {
+  const [method = '', path = ''] = line.split(' ');
   const headers = { 'content-type': 'application/json' };
   return ask(server, `/__admin/${path}`, { method, key: KEY, headers, body: JSON.stringify(json) });
 }
 
 /** Far more than an upload lives. */
 const expiry = (server: TestServer): Promise<Answer> =>
-  admin(server, 'PUT', 'clock', { advanceMs: 400 * 86_400_000 });
+  admin(server, 'PUT clock', { advanceMs: 400 * 86_400_000 });
 
 const content = { bytes: BYTES.length, data: BYTES.toString('base64') };
 
 /** An upload under the fileId that is there already, and an entry. */
 const importOf = (server: TestServer, fileId: string): Promise<Answer> =>
-  admin(server, 'PUT', 'state', {
+  admin(server, 'PUT state', {
     uploads: [{ fileId, totalChunks: 1, chunks: [{ index: 0, ...content }] }],
     media: [{ type: 'video', fields: { platforms: ['instagram'] }, ...content }],
   });
 
-const reset = (scope: string) => (server: TestServer) => admin(server, 'POST', 'reset', { scope: [scope] });
+const reset = (scope: string) => (server: TestServer) => admin(server, 'POST reset', { scope: [scope] });
 
 export const KINDS: readonly Kind[] = [
   {

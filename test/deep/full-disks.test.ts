@@ -1,15 +1,27 @@
 // full-disks.test.ts: real filesystems, full of bytes or of inodes: every request that needs room is 507 and changes nothing, the
-// server starts and ends there, and all goes on when there is room (rule C16). Only root may mount them.
+// server starts and ends there, and all goes on when there is room (rule C16). Only root may mount them. And a process whose files may
+// not be longer (`ulimit -f`): the kernel takes a part of a write and refuses the rest.
 import { execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { ask, finalize, sendAll, sendChunk, sizeOf, uploadView, type Answer } from '../helpers/app.ts';
+import {
+  ask,
+  finalize,
+  sendAll,
+  sendChunk,
+  sizeOf,
+  temporaryFolder,
+  uploadView,
+  type Answer,
+} from '../helpers/app.ts';
+import { chunkParts, formOf } from '../helpers/multipart.ts';
 import { startProcess } from '../helpers/process.ts';
 import { canMount } from '../helpers/small-disk.ts';
 
 const KEY = 'k';
+const OTHER_KEY = 'other';
 const BYTES = Buffer.alloc(60_000, 'full ');
 const KINDS = ['tmpfs, bytes', 'tmpfs, inodes', 'ext4, bytes', 'ext4, inodes'] as const;
 
@@ -61,6 +73,32 @@ function direct(server: { url: string }): Promise<Answer> {
   return ask(server, '/media/videos', { method: 'POST', key: KEY, body });
 }
 
+/** A chunk with its bytes before its fields. */
+function fileFirst(server: { url: string }, chunk: { fileId: string; index?: number }): Promise<Answer> {
+  const { fileId, index = 0 } = chunk;
+  const { contentType, body } = formOf(
+    chunkParts({ fileId, chunkIndex: index, totalChunks: 2, bytes: BYTES }),
+  );
+  const headers = { 'content-type': contentType };
+  return ask(server, '/media/chunks', { method: 'POST', key: KEY, headers, body: new Uint8Array(body) });
+}
+
+function admin(server: { url: string }, line: string, json: object): Promise<Answer> {
+  const [method = '', path = ''] = line.split(' ');
+  const headers = { 'content-type': 'application/json' };
+  const asked = { method, key: OTHER_KEY, headers, body: JSON.stringify(json) };
+  return ask(server, `/__admin/${path}`, asked);
+}
+
+/** Into a namespace of its own: an import replaces what is there. */
+async function importIsRefused(server: { url: string }): Promise<void> {
+  const put = await admin(server, 'PUT state', {
+    uploads: [{ fileId: 'imported', totalChunks: 2, chunks: [{ index: 0, bytes: BYTES.length * 2 }] }],
+  });
+  expect(put.status, put.text).toBe(507);
+  expect(await sizeOf(server, 'imported', OTHER_KEY)).toBeNull();
+}
+
 describe.skipIf(!canMount)('a full disk (needs the right to mount one)', () => {
   it.each(KINDS)('%s: 507 and nothing changed, also after a kill; then all goes on', async (kind) => {
     const disk = mount(kind);
@@ -73,6 +111,7 @@ describe.skipIf(!canMount)('a full disk (needs the right to mount one)', () => {
     for (let times = 0; times < 2; times += 1) {
       const refused = [
         () => sendChunk(server, { fileId: `new-${times}`, total: 2, bytes: BYTES, key: KEY }),
+        () => fileFirst(server, { fileId: `new-${times}` }),
         () => direct(server),
         () => finalize(server, 'whole', { key: KEY }),
       ];
@@ -85,6 +124,7 @@ describe.skipIf(!canMount)('a full disk (needs the right to mount one)', () => {
         const answer = await request();
         expect(answer.status, answer.text).toBe(507);
       }
+      await importIsRefused(server);
       expect(await sizeOf(server, `new-${times}`, KEY)).toBeNull();
       expect(await sizeOf(server, 'begun', KEY)).toBe(BYTES.length);
       expect((await uploadView(server, 'whole', KEY)).finalizedAs).toBeNull();
@@ -93,6 +133,8 @@ describe.skipIf(!canMount)('a full disk (needs the right to mount one)', () => {
     }
     const deleted = await ask(server, '/__admin/uploads/victim', { method: 'DELETE', key: KEY });
     expect(deleted.status, deleted.text).toBe(200);
+    const reset = await admin(server, 'POST reset', {});
+    expect(reset.status, reset.text).toBe(200);
     rmSync(join(disk, 'filler'), { recursive: true });
     const last = await sendChunk(server, { fileId: 'begun', index: 1, total: 2, bytes: BYTES, key: KEY });
     expect(last.status, last.text).toBe(200);
@@ -105,5 +147,49 @@ describe.skipIf(!canMount)('a full disk (needs the right to mount one)', () => {
     fill(join(disk, 'filler'), isOfInodes);
     server.signal('SIGTERM');
     expect(await server.exited).toMatchObject({ code: 0 });
+  });
+});
+
+/** Of a process that runs. Only Linux has it, and only root may raise it again. */
+function boundFiles(pid: number, bytes: number | 'unlimited'): void {
+  execFileSync('prlimit', ['--pid', String(pid), `--fsize=${bytes}`]);
+}
+
+describe.skipIf(!canMount)('files that may not be longer (needs the right to change a limit)', () => {
+  it('EFBIG: 507 and nothing changed, also after a kill; then all goes on', async () => {
+    const flags = ['--data-dir', await temporaryFolder()];
+    let server = await startProcess(flags);
+    await sendChunk(server, { fileId: 'begun', total: 2, bytes: BYTES, key: KEY });
+    await sendAll(server, { fileId: 'whole', content: BYTES, key: KEY });
+    const last = { fileId: 'begun', index: 1, total: 2, bytes: BYTES, key: KEY };
+    for (let times = 0; times < 2; times += 1) {
+      // Of two chunks that lie in one file, the second is cut; half of a file that comes whole.
+      boundFiles(server.pid, BYTES.length + 10_000);
+      for (const request of [() => sendChunk(server, last), () => fileFirst(server, last)]) {
+        const answer = await request();
+        expect(answer.status, answer.text).toBe(507);
+        expect(answer.body.message).toContain('(EFBIG)');
+      }
+      await importIsRefused(server);
+      boundFiles(server.pid, BYTES.length / 2);
+      for (const request of [() => direct(server), () => fileFirst(server, { fileId: 'new' })]) {
+        const answer = await request();
+        expect(answer.status, answer.text).toBe(507);
+      }
+      expect(await sizeOf(server, 'new', KEY)).toBeNull();
+      expect(await sizeOf(server, 'begun', KEY)).toBe(BYTES.length);
+      const reset = await admin(server, 'POST reset', {});
+      expect(reset.status, reset.text).toBe(200);
+      await server.kill();
+      server = await startProcess(flags);
+    }
+    const taken = await fileFirst(server, last);
+    expect(taken.status, taken.text).toBe(200);
+    for (const fileId of ['whole', 'begun']) {
+      const made = await finalize(server, fileId, { key: KEY });
+      expect(made.status, made.text).toBe(201);
+      const { text } = await ask(server, `/__admin/media/${made.body.data.id}/content`, { key: KEY });
+      expect(text === BYTES.toString().repeat(fileId === 'whole' ? 1 : 2)).toBe(true);
+    }
   });
 });
