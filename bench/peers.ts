@@ -8,7 +8,7 @@ import { join, relative } from 'node:path';
 import { chartOf } from './compare/chart.ts';
 import { GOALS, verdictOn } from './compare/goals.ts';
 import { readPeersOptions, USAGE, type PeersOptions } from './compare/options.ts';
-import { goalTable, pageOf } from './compare/report.ts';
+import { goalTable, jsonOf, pageOf } from './compare/report.ts';
 import { runAll, type Outcome } from './compare/run.ts';
 import { QUICK } from './compare/scale.ts';
 import { conditionLines, readConditions } from './conditions.ts';
@@ -38,11 +38,7 @@ async function bench(options: PeersOptions): Promise<boolean> {
       `${conditions.cpu}, ${conditions.cores} cores, Node ${conditions.node}; medians`,
     );
     if (chart !== null) await writeFile(`${base}.svg`, chart);
-    const cells = Object.fromEntries(outcome.measured.cells);
-    const specials = Object.fromEntries(outcome.measured.specials);
-    const { problems, absences } = outcome;
-    const json = { conditions, method, verdicts, cells, specials, problems, absences };
-    await writeFile(`${base}.json`, `${JSON.stringify(json, null, 2)}\n`);
+    await writeFile(`${base}.json`, jsonOf(report));
     const chartName = chart === null ? '' : `${conditions.date}${options.isPartial ? '-partial' : ''}.svg`;
     await writeFile(`${base}.md`, pageOf(report, chartName));
   };

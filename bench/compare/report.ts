@@ -3,6 +3,7 @@
 // Promises: pure. Every goal is in it, also those that were missed or not measured; conditions and method stand above the
 // figures.
 import { conditionLines, type Conditions } from '../conditions.ts';
+import { median, type Figure, type Figures } from '../figures.ts';
 import { markdownTable, tableOf } from '../table.ts';
 import type { Bound, Verdict } from './goals.ts';
 import type { Outcome } from './run.ts';
@@ -12,6 +13,54 @@ export interface Report {
   readonly method: string;
   readonly verdicts: readonly Verdict[];
   readonly outcome: Outcome;
+}
+
+/**
+ * What the page and the chart are made of, a line for each cell: medians of its runs. Of every goal its least and most are
+ * kept, too.
+ */
+export function jsonOf({ conditions, method, verdicts, outcome }: Report): string {
+  const { measured, problems, absences } = outcome;
+  const cells = [...measured.cells].map(([name, runs]) => [name, mediansOf(runs)] as const);
+  const specials = [...measured.specials].map(([name, values]) => [name, rounded(median(values))] as const);
+  const parts = {
+    conditions: JSON.stringify(conditions),
+    method: JSON.stringify(method),
+    verdicts: block(
+      '[]',
+      verdicts.map((verdict) => JSON.stringify(verdict)),
+    ),
+    cells: block('{}', cells.map(entryOf)),
+    specials: block('{}', specials.map(entryOf)),
+    problems: JSON.stringify(problems),
+    absences: JSON.stringify(absences),
+  };
+  const lines = Object.entries(parts).map(([name, text]) => `"${name}": ${text}`);
+  return `{\n${lines.join(',\n')}\n}\n`;
+}
+
+function block(brackets: '[]' | '{}', lines: readonly string[]): string {
+  const [open, close] = brackets;
+  return lines.length === 0 ? brackets : `${open}\n  ${lines.join(',\n  ')}\n${close}`;
+}
+
+function entryOf([name, value]: readonly [string, unknown]): string {
+  return `${JSON.stringify(name)}: ${JSON.stringify(value)}`;
+}
+
+function mediansOf(runs: readonly Figures[]): object {
+  const figures = (Object.keys(runs[0] ?? {}) as (keyof Figures)[]).filter(isFigure);
+  const medians = figures.map((figure) => [figure, rounded(median(runs.map((run) => run[figure])))]);
+  const errors = runs.reduce((sum, run) => sum + run.errors, 0);
+  return { ...Object.fromEntries(medians), errors, runs: runs.length };
+}
+
+function isFigure(name: keyof Figures): name is Figure {
+  return name !== 'problem';
+}
+
+function rounded(value: number | null): number | null {
+  return value === null ? null : Number(value.toPrecision(4));
 }
 
 const SIGNS: Readonly<Record<Bound['kind'], string>> = { 'at-least': '≥', 'at-most': '≤', above: '>' };

@@ -2,10 +2,9 @@
 // Streaming, as formidable does it.
 //
 // Fairness: its limits are lifted, no hash, no other plugins; nothing is checked, logged or synced.
-import { createServer } from 'node:http';
 import { join } from 'node:path';
 import formidable from 'formidable';
-import { announce, folder, stored } from './announce.mjs';
+import { announce, answerStored, folder, receiving } from './announce.mjs';
 
 const LARGE = Number.MAX_SAFE_INTEGER;
 
@@ -19,16 +18,7 @@ async function receive(request, response) {
     file.filepath = join(folder, `${fields.fileId}-${fields.chunkIndex}`);
   });
   await form.parse(request);
-  const body = JSON.stringify(stored(Number(fields.chunkIndex)));
-  response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length });
-  response.end(body);
+  answerStored(response, Number(fields.chunkIndex));
 }
 
-announce(
-  createServer((request, response) => {
-    receive(request, response).catch((error) => {
-      process.stderr.write(`${error.message}\n`);
-      request.destroy();
-    });
-  }),
-);
+announce(receiving(receive));

@@ -7,14 +7,11 @@ import { closeSync, openSync, writevSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { basename, join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { announce, folder, stored } from './announce.mjs';
+import { announce, answerNext, folder } from './announce.mjs';
 
 const BATCH_BYTES = 128 * 1024;
 const SEARCH_BYTES = 8 * 1024;
 const DELIMITER = Buffer.from(`\r\n--${'-'.repeat(34)}`);
-
-/** By connection: each has an upload of its own, in order. */
-const chunksOf = new WeakMap();
 
 function hasDelimiter(piece) {
   for (let from = 0; from < piece.length; from += SEARCH_BYTES) {
@@ -44,11 +41,7 @@ announce(
     request.on('end', () => {
       write();
       closeSync(fd);
-      const index = chunksOf.get(request.socket) ?? 0;
-      chunksOf.set(request.socket, index + 1);
-      const body = JSON.stringify(stored(index));
-      response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length });
-      response.end(body);
+      answerNext(request, response);
     });
   }),
 );
