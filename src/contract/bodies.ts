@@ -1,4 +1,4 @@
-// contract/bodies.ts: the bodies of the chunk routes and of every refusal, as they look on the wire (api-facts §4).
+// contract/bodies.ts: the bodies of the chunk routes and of every refusal, as they look on the wire (§1.3, §1.5).
 //
 // Promises: wire names stand here and in schemas-media.ts only; openapi.yaml says the same (test: contract.test.ts).
 // Must not know: where the values come from.

@@ -1,6 +1,6 @@
 // media/accounts.ts: the fixtures: connected accounts (`channels`) and posting profiles, with their look-ups.
 //
-// Promises: items have exactly the documented keys (api-facts §6, §7) and any other key is refused, so that a
+// Promises: items have exactly the documented keys (§1.3, §5.4) and any other key is refused, so that a
 // misspelt fixture is found at start-up and not in a test that passes for the wrong reason; every account
 // that a profile names exists; a refusal names the file and the JSON path.
 // Format: `{ "channels": { "<platform>": [account…] }, "profiles": [profile…] }`; a platform left out is

@@ -250,7 +250,7 @@ function checkAccounts(reading: Reading, platform: Platform, { settings, fieldOf
 }
 
 /**
- * A `profileId` inside a platform's settings (api-facts §10, contradiction 12; assumed): it selects the account of
+ * A `profileId` inside a platform's settings (the vendor’s pages disagree on its place; assumed): it selects the account of
  * that platform only, so the profile must have one, and it brings in no platform.
  */
 function checkNestedProfile(

@@ -73,7 +73,7 @@ export interface PlatformView {
   readonly url?: string;
 }
 
-/** `data` of the status answer (api-facts §8). A platform that was not chosen has no key (assumed). */
+/** `data` of the status answer (§5.2). A platform that was not chosen has no key (assumed). */
 export interface EntryView extends Readonly<Partial<Record<Platform, PlatformView>>> {
   readonly id: string;
   /** The form's own `title`, null when none was sent (assumed). */
@@ -191,7 +191,7 @@ function viewPlatform(entry: Entry, platform: Platform, phase: Phase): PlatformV
   return { status: 'published', ...PUBLICATIONS[platform](entry) };
 }
 
-/** What each platform calls its own id (api-facts §8) and urls of the kind it uses; the ids are made up. */
+/** What each platform calls its own id (as the vendor documents it) and urls of the kind it uses; the ids are made up. */
 const PUBLICATIONS: Readonly<Record<Platform, (entry: Entry) => Omit<PlatformView, 'status'>>> = {
   youtube: (entry) => {
     const videoId = letters(entry, 'youtube');

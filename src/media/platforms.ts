@@ -1,4 +1,4 @@
-// media/platforms.ts: the platforms, which media each takes, and the settings each knows (api-facts §5.3, §5.4).
+// media/platforms.ts: the platforms, which media each takes, and the settings each knows (rule F3).
 //
 // Promises: settings come out nested, whether they were sent nested or under the flat keys of the older
 // pages; a known key has a checked value, an unknown key is kept as sent, a null known key is not there at
@@ -20,7 +20,7 @@ const TAKERS: Readonly<Record<MediaType, readonly Platform[]>> = {
   image: PLATFORMS.filter((platform) => platform !== 'youtube'),
 };
 
-/** The nested key that selects accounts by their native ids (api-facts §5.3). */
+/** The nested key that selects accounts by their native ids, as the vendor documents it. */
 export const ACCOUNT_KEY: Readonly<Record<Platform, 'channels' | 'accounts'>> = {
   youtube: 'channels',
   instagram: 'accounts',
@@ -60,7 +60,7 @@ const ids = z
   .pipe(z.array(id))
   .optional();
 
-// Assumed for all five: a `profileId` inside the settings (api-facts §10, contradiction 12), and an
+// Assumed for all five: a `profileId` inside the settings (the vendor’s pages disagree on its place), and an
 // `autoPublish` also where no page shows one (linkedin, pinterest). The life cycle gives `autoPublish: false`
 // a meaning, so a misspelt value must be refused and not pass for "publish".
 const common = { autoPublish: flag, profileId: id.optional() };

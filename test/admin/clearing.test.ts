@@ -57,7 +57,7 @@ describe('a reset', () => {
     ['of all uploads', /^opendir [^/]+\/ledgers\/uploads$/, '*'],
     ['of the namespace', /^opendir ledgers\/uploads\/ns_/, '*'],
     ['of some of its names', /^opendir uploads\/ns_\w+\/\w\w$/, '??*'],
-  ])('that cannot list the folder %s says that they stay', async (_whose, only, name) => {
+  ])('that cannot list the folder %s says that they stay (D5)', async (_whose, only, name) => {
     const { own, server } = await opened();
     await own.chunk({ index: 0, total: 2 });
     const { status, body } = await failing(server, { only }, () => own.admin<Refused>('POST reset'));
@@ -119,7 +119,7 @@ describe('a reset', () => {
     expect(await left(own)).toEqual({ uploads: 1, media: 0 });
   });
 
-  it('of entries takes the upload of an entry that cannot be read', async () => {
+  it('of entries takes the upload of an entry that cannot be read (D5)', async () => {
     const { own, server } = await entryMade();
     const { status, body } = await failing(server, { only: /^open .*\/\w\w\/[0-9a-f]{24}\.log$/ }, () =>
       resetMedia(own),

@@ -49,7 +49,7 @@ describe('the clock', () => {
     expectBetween(Date.parse(body.now), asked, Date.now());
   });
 
-  it('frozen stands still, and is advanced by exactly as much as is said', async () => {
+  it('frozen stands still, and is advanced by exactly as much as is said (§9.10)', async () => {
     const own = await frozen();
     expect((await own.admin<Clock>('GET clock')).body.now).toBe(START);
     const { body } = await advance(own, 90_061_001);
@@ -62,7 +62,7 @@ describe('the clock', () => {
     expect((await own.admin<Clock>('GET clock')).body.now).toBe('2026-03-02T10:31:01.001Z');
   });
 
-  it('set or advanced while it is real runs on with an offset, and can be real again', async () => {
+  it('set or advanced while it is real runs on with an offset, and can be real again (§11.8)', async () => {
     const own = new DoubleClient(await openTestServer(), 'k');
     const asked = Date.now();
     const ahead = await advance(own, HOUR);
@@ -112,7 +112,7 @@ describe('the clock', () => {
     ['more than a date can show', { advanceMs: 9e15 }, 'advanceMs'],
     ['more than a date can show, together', { now: '9999-12-31T00:00:00Z', advanceMs: 86_400_000 }, 'now'],
     ['no object', [], 'body'],
-  ])('refuses %s, and stays as it was', async (_name, json, field) => {
+  ])('refuses %s, and stays as it was (§11.8)', async (_name, json, field) => {
     const own = await frozen();
     const { status, body } = await own.admin<Refused>('PUT clock', json);
     expect([status, body.error]).toEqual([400, 'invalid_request']);
@@ -123,7 +123,7 @@ describe('the clock', () => {
 });
 
 describe('advancing settles before it answers', () => {
-  it('uploads that expire, to the millisecond', async () => {
+  it('uploads that expire, to the millisecond (§11.8)', async () => {
     const own = await frozen({ uploadTtl: '1h' });
     for (const fileId of ['a', 'b']) await own.chunk({ fileId, index: 0, total: 2 });
     expect((await advance(own, HOUR - 1)).body.settled.uploadsExpired).toBe(0);
@@ -170,7 +170,7 @@ describe('advancing settles before it answers', () => {
     expect(await own.entry(body.data.id)).toMatchObject({ status: 'completed' });
   });
 
-  it('late commits: the chunk and the entry are there, and no later', async () => {
+  it('late commits: the chunk and the entry are there, and no later (§9.10)', async () => {
     const own = await frozen();
     await own.admin('POST rules', [
       { id: 'late', match: { operation: 'uploadChunk' }, fault: 'late-commit:10m' },
@@ -189,7 +189,7 @@ describe('advancing settles before it answers', () => {
     expect((await own.finalize()).status, 'the same finalise again is answered as what it was').toBe(200);
   });
 
-  it('all of it in one step', async () => {
+  it('all of it in one step (§9.10)', async () => {
     const own = await frozen({ uploadTtl: '1h', pendingTime: '1m', processingTime: '1m' });
     await own.chunk({ fileId: 'done' });
     const { body } = await own.finalize('done');

@@ -58,7 +58,7 @@ describe.each(['an upload', 'an entry'])('the content of %s', (kind) => {
     }
   });
 
-  it('is given in part only to whom If-Range names this very content: not by a date, nor by a weak tag', async () => {
+  it('is given in part only to whom If-Range names this very content: not by a date, nor by a weak tag (§9.4)', async () => {
     const { server, path } = await stored(kind);
     const tag = await tagOf(server, path);
     const part = await read(server, path, { range: 'bytes=2-4', 'if-range': tag });
@@ -123,7 +123,7 @@ it('a page of an allowed origin can read what it needs to go on: the tag, and wh
 
 describe('the ETag of an upload', () => {
   it.each(['memory', 'disk'] as const)(
-    'changes when it is deleted and begun anew, in %s: two files are never one',
+    'changes when it is deleted and begun anew, in %s: two files are never one (§9.4)',
     async (storage) => {
       const server = await openTestServer({ storage });
       await begin(server, FIRST);
@@ -204,7 +204,7 @@ describe.each([
     return { server, rest, send };
   }
 
-  it('that runs across a deletion and a new beginning ends in an error', async () => {
+  it('that runs across a deletion and a new beginning ends in an error (§9.4)', async () => {
     const { server, rest, send } = await halfRead();
     await read(server, 'DELETE /__admin/uploads/f');
     await send(OTHER);

@@ -98,7 +98,7 @@ class EventStream {
 const namesOf = (told: readonly Told[]): string[] => told.map(({ event }) => event);
 
 describe('events', () => {
-  it('tell what was stored, which fault acted and how the exchange went, as it happens', async () => {
+  it('tell what was stored, which fault acted and how the exchange went, as it happens (§9.8)', async () => {
     const server = await openTestServer();
     const own = new DoubleClient(server, 'k');
     const stream = await EventStream.open(server, { hidden: [] });
@@ -142,7 +142,7 @@ describe('events', () => {
 });
 
 describe('Last-Event-ID', () => {
-  it('resumes: what came meanwhile is told first, then what comes, each once', async () => {
+  it('resumes: what came meanwhile is told first, then what comes, each once (§9.8)', async () => {
     const server = await openTestServer();
     const own = new DoubleClient(server, 'k');
     const first = await EventStream.open(server);

@@ -37,7 +37,7 @@ async function clients(settings: Parameters<typeof openTestServer>[0] = {}) {
   };
 }
 
-describe('where nothing fits, it is said', () => {
+describe('where nothing fits, it is said (§11.9)', () => {
   it('that nothing at all is on record, and of what others did nothing more', async () => {
     const { verify, wait } = await clients();
     const none = ['nothing at all is on record for this key'];
@@ -46,7 +46,7 @@ describe('where nothing fits, it is said', () => {
     expect(await wait(CHUNK)).toEqual(none);
   });
 
-  it('which condition leaves none, and what there was instead', async () => {
+  it('which condition leaves none, and what there was instead (§11.9)', async () => {
     const { own, verify, wait } = await clients();
     for (const index of [0, 1]) await own.chunk({ index, total: 3 });
     expect(await verify({ expect: [{ match: { operation: 'getUploadStatus' } }] })).toEqual([
@@ -91,7 +91,7 @@ describe('where nothing fits, it is said', () => {
   });
 });
 
-describe('under another key', () => {
+describe('under another key (§11.9)', () => {
   it('it is told that the client sent none, and how many such exchanges there are', async () => {
     const { own, keyless, verify, wait } = await clients();
     for (const index of [0, 1]) await keyless.chunk({ index, total: 3 });
@@ -120,7 +120,7 @@ describe('under another key', () => {
     expect(server.queries.count('*', CHUNK)).toBe(1);
   });
 
-  it('it is told of public only, where keys are configured, also of chunks that were not read', async () => {
+  it('it is told of public only, where keys are configured, also of chunks that were not read (§11.9)', async () => {
     const { own, keyless, other, wait } = await clients({ apiKeys: ['k', 'other'] });
     await other.chunk();
     expect(await wait(CHUNK)).toEqual(['nothing at all is on record for this key']);
@@ -133,7 +133,7 @@ describe('under another key', () => {
   });
 });
 
-describe('of a rule that did not fire it is said', () => {
+describe('of a rule that did not fire it is said (§11.9)', () => {
   it('that the client sent no key', async () => {
     const { own, keyless, verify, ruleWait } = await clients();
     await own.admin('POST rules', { id: 'lost', match: { chunkIndex: 1 }, fault: 'reset@post-commit' });
@@ -146,7 +146,7 @@ describe('of a rule that did not fire it is said', () => {
     expect(await ruleWait('lost')).toEqual(hints);
   });
 
-  it('that its place was never reached, and the exchange is the nearest', async () => {
+  it('that its place was never reached, and the exchange is the nearest (§11.9)', async () => {
     const { own, verify } = await clients();
     await own.admin('POST rules', { id: 'far', match: { chunkIndex: 2 }, fault: 'reset@body:5000' });
     for (const index of [0, 1, 2]) await own.chunk({ index, total: 3, bytes: 'x'.repeat(1_000) });
@@ -206,7 +206,7 @@ describe('of a rule that did not fire it is said', () => {
     expect(await wait({ ruleId: 'once', count: 2 })).toEqual([usedUp]);
   });
 
-  it('that an earlier rule came first, of this key or before one of all', async () => {
+  it('that an earlier rule came first, of this key or before one of all (§11.9)', async () => {
     const { own, verify } = await clients();
     await own.admin('POST rules', {
       id: 'first',
@@ -315,7 +315,7 @@ describe('in process', () => {
     });
   });
 
-  it('a wait for a rule ends at once when the server is closed, and says so', async () => {
+  it('a wait for a rule ends at once when the server is closed, and says so (§11.9)', async () => {
     const { server } = await clients();
     const { rules } = createDouble(server).namespace('k');
     rules.add({ id: 'never', match: CHUNK, fault: 'close' });

@@ -60,7 +60,7 @@ async function openHeld(fault: string): Promise<{
   return { server, test, sending };
 }
 
-describe('an exchange in flight', () => {
+describe('an exchange in flight (§9.7)', () => {
   it.each([
     ['stall@headers', { phase: 'headers', effect: 'stall' }, 0],
     ['stall@body:2', { phase: 'body', effect: 'stall', atByte: 2 }, 2],
@@ -237,7 +237,7 @@ describe('an exchange in flight', () => {
   });
 });
 
-describe('an event', () => {
+describe('an event (§9.8)', () => {
   it('says that an exchange has begun before anything of it is known to have come', async () => {
     const server = await openTestServer();
     const told: JournalEvent[] = [];
@@ -260,7 +260,7 @@ describe('an event', () => {
     expect(told[2]?.data).toMatchObject({ begun: 1, seq: 1 });
   });
 
-  it('tells how far a chunk is, for whoever listens, and is not told again', async () => {
+  it('tells how far a chunk is, for whoever listens, and is not told again (§9.8)', async () => {
     const server = await openTestServer();
     const test = new DoubleClient(server, 'k');
     const stream = await openConnection(server.port);

@@ -10,7 +10,7 @@ interface Found {
 
 export function onRecordAtOnce(cycles: number): void {
   describe('an exchange', () => {
-    it(`is on record before its answer has come: ${cycles} requests, each asked for at once, none missed`, async () => {
+    it(`is on record before its answer has come: ${cycles} requests, each asked for at once, none missed (§9.7)`, async () => {
       const server = await openTestServer({ logLevel: 'silent' });
       const sender = new DoubleClient(server, 'k');
       const reader = new DoubleClient(server, 'k');

@@ -29,7 +29,7 @@ const seqsOf = ({ body }: Told<Found>): number[] => body.requests.map(({ seq }) 
 onRecordAtOnce(500);
 
 describe('an exchange', () => {
-  it('says what was sent, what was stored, what was answered, and on which connection', async () => {
+  it('says what was sent, what was stored, what was answered, and on which connection (§11.5)', async () => {
     const own = new DoubleClient(await openTestServer(), 'k');
     await own.chunk({ index: 0, total: 2, bytes: 'first ' });
     await own.chunk({ index: 1, total: 2, bytes: 'second' });
@@ -181,7 +181,7 @@ describe('an exchange', () => {
     ]);
   });
 
-  it('that broke the contract says how: the client’s side', async () => {
+  it('that broke the contract says how: the client’s side (§11.5)', async () => {
     const own = new DoubleClient(await openTestServer(), 'k');
     await own.ask('GET', '/media/chunks');
     await own.ask('POST', '/media/videos', { json: { fileId: 'f', platforms: ['vimeo'] } });
@@ -223,7 +223,7 @@ describe('an exchange', () => {
     }
   });
 
-  it('that a rule touched says which, where and how', async () => {
+  it('that a rule touched says which, where and how (§11.5)', async () => {
     const own = new DoubleClient(await openTestServer(), 'k');
     await own.admin('POST rules', { id: 'half', match: { chunkIndex: 0 }, fault: 'reset@body:4' });
     expect((await own.chunk({ bytes: '0123456789' })).status).toBe(0);
@@ -273,14 +273,14 @@ describe('queries', () => {
     ['sinceSeq=1&limit=2', [2, 3]],
     ['limit=2', [5, 6]],
     ['limit=0', []],
-  ])('GET requests?%s', async (query, seqs) => {
+  ])('GET requests?%s (§11.4)', async (query, seqs) => {
     const own = await recorded();
     const found = await own.admin<Found>(`GET requests?${query}`);
     expect(seqsOf(found)).toEqual(seqs);
     if (!query.includes('limit')) expect(found.body.meta).toEqual({ total: seqs.length, evicted: 0 });
   });
 
-  it('of the body find and count what those of the query find', async () => {
+  it('of the body find and count what those of the query find (§9.7)', async () => {
     const own = await recorded();
     const matcher = { operation: 'uploadChunk', chunkIndex: 1 };
     expect(seqsOf(await own.admin<Found>('POST requests/find', matcher))).toEqual([2, 3]);
@@ -333,7 +333,7 @@ describe('queries', () => {
     }
   });
 
-  it('find nothing after DELETE, and numbers go on', async () => {
+  it('find nothing after DELETE, and numbers go on (§9.7)', async () => {
     const own = await recorded();
     expect((await own.admin('DELETE requests')).body).toEqual({ deleted: true });
     expect(seqsOf(await own.admin<Found>('GET requests'))).toEqual([]);
@@ -351,7 +351,7 @@ describe('waiting', () => {
     expect(found.body.meta).toEqual({ total: 2, evicted: 0 });
   });
 
-  it('ends as soon as the last one comes that it needs', async () => {
+  it('ends as soon as the last one comes that it needs (§9.7)', async () => {
     const server = await openTestServer();
     const own = new DoubleClient(server, 'k');
     const waiting = new DoubleClient(server, 'k').admin<Found>('POST requests/wait', {
@@ -377,7 +377,7 @@ describe('waiting', () => {
     expect(found.map((one) => one.body.requests[0]?.upload?.fileId)).toEqual(waits.map((_, n) => `f${n}`));
   });
 
-  it('is answered 408 with what it saw when the time is over', async () => {
+  it('is answered 408 with what it saw when the time is over (§11.4)', async () => {
     const own = new DoubleClient(await openTestServer(), 'k');
     await own.chunk();
     const { status, body } = await own.admin('POST requests/wait', { count: 2, timeoutMs: 20 });
@@ -458,7 +458,7 @@ describe('what is kept', () => {
     expect(server.journal?.bytes).toBeLessThanOrEqual(64 * 1024);
   });
 
-  it('holds no secret and no body, in no form', async () => {
+  it('holds no secret and no body, in no form (K5)', async () => {
     const server = await openTestServer();
     const own = new DoubleClient(server, 'hidden-key');
     const events = await openConnection(server.port);

@@ -55,7 +55,7 @@ async function resetWhileHeld(fault: string) {
   return { sending, test };
 }
 
-describe('a chunk that is in flight during a reset', () => {
+describe('a chunk that is in flight during a reset (§9.12)', () => {
   it.each([0, 1])('chunk %i is refused, and neither stored nor on record', async (index) => {
     const server = await openWatched();
     const own = new DoubleClient(server, 'k');
@@ -92,7 +92,7 @@ describe('a chunk that is in flight during a reset', () => {
   });
 });
 
-describe('a request that a rule holds', () => {
+describe('a request that a rule holds (§9.12)', () => {
   it.each([
     'stall@headers',
     'stall@body:2',

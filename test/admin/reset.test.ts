@@ -54,7 +54,7 @@ async function filled(
 }
 
 describe('a reset', () => {
-  it.each([undefined, {}])('of %j forgets everything, and says how much that was', async (json) => {
+  it.each([undefined, {}])('of %j forgets everything, and says how much that was (§9.12)', async (json) => {
     const { server, own } = await filled({ storage: 'disk' });
     const { status, body } = await own.admin('POST reset', json);
     expect([status, body]).toEqual([
@@ -72,7 +72,7 @@ describe('a reset', () => {
     ['uploads', { uploads: 0 }],
     // With the upload that the entry was made of: it would promise an entry that is not there.
     ['media', { media: 0, uploads: 1 }],
-  ])('of %s leaves the rest', async (scope, changed) => {
+  ])('of %s leaves the rest (§9.12)', async (scope, changed) => {
     const { own } = await filled();
     const { body } = await own.admin<{ reset: object }>('POST reset', { scope: [scope] });
     expect(Object.keys(body.reset)).toEqual([scope]);
@@ -95,7 +95,7 @@ describe('a reset', () => {
     },
   );
 
-  it('touches its own namespace only; with ?namespace=* all of them', async () => {
+  it('touches its own namespace only; with ?namespace=* all of them (§9.12)', async () => {
     const { server, own } = await filled();
     const others = ['other', 'another'].map((key) => new DoubleClient(server, key));
     const keyless = new DoubleClient(server);

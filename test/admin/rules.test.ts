@@ -23,7 +23,7 @@ async function client(key = 'k'): Promise<DoubleClient> {
 const idsOf = ({ body }: Told<Listed>): string[] => body.rules.map(({ id }) => id);
 
 describe('arming', () => {
-  it('appends by POST and replaces by PUT, one rule or a list, and answers what it armed', async () => {
+  it('appends by POST and replaces by PUT, one rule or a list, and answers what it armed (§9.6, §11.3)', async () => {
     const own = await client();
     const added = await own.admin<Listed>('POST rules', LOST);
     expect([added.status, added.body.rules]).toEqual([
@@ -75,7 +75,7 @@ describe('arming', () => {
     ],
     ['no rule at all', null, [{ pointer: '' }]],
     ['the same id twice', [LOST, LOST], [{ pointer: '/1/id' }]],
-  ])('refuses %s by its JSON pointer, and arms nothing', async (_name, json, problems) => {
+  ])('refuses %s by its JSON pointer, and arms nothing (§10.4)', async (_name, json, problems) => {
     const own = await client();
     for (const method of ['POST', 'PUT']) {
       const { status, body } = await own.admin<Refused>(`${method} rules`, json);
@@ -101,7 +101,7 @@ describe('arming', () => {
 });
 
 describe('an armed rule', () => {
-  it('fires where it says, says so on every answer it touched, and counts', async () => {
+  it('fires where it says, says so on every answer it touched, and counts (§9.6)', async () => {
     const own = await client();
     const rule = {
       id: 'twice',
@@ -127,7 +127,7 @@ describe('an armed rule', () => {
     expect(body).toMatchObject({ matched: 2, fired: 2, lastFiredSeq: 2 });
   });
 
-  it('of several the first that fits is the only one', async () => {
+  it('of several the first that fits is the only one (§10.2)', async () => {
     const own = await client();
     await own.admin('POST rules', [
       { id: 'other', match: { fileId: 'other*' }, fault: 'status@headers:500', times: 'always' },
@@ -159,7 +159,7 @@ describe('an armed rule', () => {
     });
   });
 
-  it('can be disarmed alone, or with all others', async () => {
+  it('can be disarmed alone, or with all others (§9.6)', async () => {
     const own = await client();
     await own.admin('POST rules', [
       { id: 'a/b %', fault: 'status@headers:503', times: 'always' },

@@ -51,7 +51,7 @@ describe('bound beyond loopback', () => {
     [{ host: '0.0.0.0', adminToken: 't' }, true],
     [{ host: '127.0.0.1' }, true],
     [{ host: 'localhost' }, true],
-  ])('%j: the plane is on: %s', async (settings, isOn) => {
+  ])('%j: the plane is on: %s (§9.1)', async (settings, isOn) => {
     const server = await openTestServer(settings);
     expect(server.adminUrl !== null).toBe(isOn);
     const headers = { authorization: 'Bearer t', 'x-admin-token': 't' };
@@ -96,7 +96,7 @@ describe('bound beyond loopback', () => {
     }
   });
 
-  it('an answer that a rule touched says so', async () => {
+  it('an answer that a rule touched says so (§10.19)', async () => {
     const server = await openTestServer({ host: '0.0.0.0', adminToken: 't' });
     const own = new DoubleClient({ url: `http://127.0.0.1:${server.port}` }, 'k', { 'x-admin-token': 't' });
     for (const fault of ['status@headers:503', 'delay@response:1ms', 'empty@response', 'forget@headers']) {
@@ -300,7 +300,7 @@ describe('a name that was made one of this machine (DNS rebinding)', () => {
   });
 });
 
-it('draining: ready says so first, the rest of the plane still answers', async () => {
+it('draining: ready says so first, the rest of the plane still answers (§9.3)', async () => {
   const server = await openTestServer({ adminPort: 0 });
   const own = new DoubleClient(server, 'k');
   const sender = new DoubleClient(server, 'k');

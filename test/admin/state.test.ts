@@ -54,70 +54,73 @@ async function answersOf(
 }
 
 describe('an export with bytes, put in elsewhere', () => {
-  it.each(['memory', 'disk'] as const)('gives the same answers to every client, in %s', async (storage) => {
-    const { server, own } = await stood({ storage, chunkOrder: 'any' });
-    await own.chunk({ fileId: 'half', index: 0, total: 3, bytes: 'one ' });
-    await own.admin('PUT clock', { advanceMs: 1_000 });
-    await own.chunk({ fileId: 'half', index: 2, total: 3, bytes: 'three' });
-    for (const index of [2, 0, 1])
-      await own.chunk({ fileId: 'whole', index, total: 3, bytes: `part ${index};` });
-    await own.admin('POST rules', {
-      match: { operation: 'createVideo' },
-      fault: 'fail-publish:youtube,reason=quota',
-    });
-    const fields = {
-      title: 'Ünïcode',
-      platforms: ['tiktok', 'youtube'],
-      youtube: { title: 'T', tags: ['a'] },
-    };
-    const made = (await own.finalize('whole', fields)).body.data;
-    await own.chunk({ fileId: 'later', bytes: '' });
-    const later = (await own.finalize('later', { scheduledAt: '2026-03-02T00:00:00Z' })).body.data;
-    const film = await direct(own, 'a whole film');
-    await own.admin('PUT clock', { advanceMs: 120_000 });
+  it.each(['memory', 'disk'] as const)(
+    'gives the same answers to every client, in %s (§9.11)',
+    async (storage) => {
+      const { server, own } = await stood({ storage, chunkOrder: 'any' });
+      await own.chunk({ fileId: 'half', index: 0, total: 3, bytes: 'one ' });
+      await own.admin('PUT clock', { advanceMs: 1_000 });
+      await own.chunk({ fileId: 'half', index: 2, total: 3, bytes: 'three' });
+      for (const index of [2, 0, 1])
+        await own.chunk({ fileId: 'whole', index, total: 3, bytes: `part ${index};` });
+      await own.admin('POST rules', {
+        match: { operation: 'createVideo' },
+        fault: 'fail-publish:youtube,reason=quota',
+      });
+      const fields = {
+        title: 'Ünïcode',
+        platforms: ['tiktok', 'youtube'],
+        youtube: { title: 'T', tags: ['a'] },
+      };
+      const made = (await own.finalize('whole', fields)).body.data;
+      await own.chunk({ fileId: 'later', bytes: '' });
+      const later = (await own.finalize('later', { scheduledAt: '2026-03-02T00:00:00Z' })).body.data;
+      const film = await direct(own, 'a whole film');
+      await own.admin('PUT clock', { advanceMs: 120_000 });
 
-    const asked: [string, string, unknown?][] = [
-      ...['half', 'whole', 'later', 'none'].map((id): [string, string] => [
-        'GET',
-        `/media/chunks?fileId=${id}`,
-      ]),
-      ...[made, later, film].map(({ id }): [string, string] => ['GET', `/media/videos/${id}`]),
-      ['POST', '/media/videos', { fileId: 'whole', ...fields }],
-      ['POST', '/media/videos', { fileId: 'whole', platforms: ['youtube'] }],
-      ['POST', '/media/videos', { fileId: 'half', platforms: ['youtube'] }],
-      ['GET', '/__admin/uploads'],
-      ['GET', '/__admin/uploads/half?digest=sha256'],
-      ['GET', '/__admin/uploads/whole?digest=sha256'],
-      ['GET', '/__admin/media'],
-      ...[made, later, film].map(({ id }): [string, string] => ['GET', `/__admin/media/${id}/content`]),
-    ];
-    const before = await answersOf(own, asked);
-    const sizesBefore = await resent(own);
-    const exported = await own.admin<ExportedState>('GET state?bytes=base64');
-    expect(exported.status).toBe(200);
-    expect(await answersOf(own, asked), 'looking changes nothing').toEqual(before);
+      const asked: [string, string, unknown?][] = [
+        ...['half', 'whole', 'later', 'none'].map((id): [string, string] => [
+          'GET',
+          `/media/chunks?fileId=${id}`,
+        ]),
+        ...[made, later, film].map(({ id }): [string, string] => ['GET', `/media/videos/${id}`]),
+        ['POST', '/media/videos', { fileId: 'whole', ...fields }],
+        ['POST', '/media/videos', { fileId: 'whole', platforms: ['youtube'] }],
+        ['POST', '/media/videos', { fileId: 'half', platforms: ['youtube'] }],
+        ['GET', '/__admin/uploads'],
+        ['GET', '/__admin/uploads/half?digest=sha256'],
+        ['GET', '/__admin/uploads/whole?digest=sha256'],
+        ['GET', '/__admin/media'],
+        ...[made, later, film].map(({ id }): [string, string] => ['GET', `/__admin/media/${id}/content`]),
+      ];
+      const before = await answersOf(own, asked);
+      const sizesBefore = await resent(own);
+      const exported = await own.admin<ExportedState>('GET state?bytes=base64');
+      expect(exported.status).toBe(200);
+      expect(await answersOf(own, asked), 'looking changes nothing').toEqual(before);
 
-    const other = await openTestServer({
-      storage,
-      chunkOrder: 'any',
-      pendingTime: '1m',
-      processingTime: '10m',
-    });
-    const there = new DoubleClient(other, 'k');
-    await there.admin('PUT clock', { mode: 'frozen', now: exported.body.exportedAt });
-    await there.chunk({ fileId: 'gone', bytes: 'was here before' });
-    const put = await there.admin('PUT state', exported.body);
-    expect([put.status, put.body]).toEqual([200, { uploads: 3, media: 3 }]);
-    expect(await answersOf(there, asked)).toEqual(before);
-    expect(await resent(there)).toEqual(sizesBefore);
-    expect(await there.size('gone')).toBeNull();
-    for (const ms of [600_000, 86_400_000]) {
-      for (const client of [own, there]) await client.admin('PUT clock', { advanceMs: ms });
-      expect(await answersOf(there, asked)).toEqual(await answersOf(own, asked));
-    }
-    expect((await there.admin<ExportedState>('GET state')).body.media).toHaveLength(3);
-    if (storage === 'disk') expect(contentBytes(other.dataDir)).toBe(contentBytes(server.dataDir));
-  });
+      const other = await openTestServer({
+        storage,
+        chunkOrder: 'any',
+        pendingTime: '1m',
+        processingTime: '10m',
+      });
+      const there = new DoubleClient(other, 'k');
+      await there.admin('PUT clock', { mode: 'frozen', now: exported.body.exportedAt });
+      await there.chunk({ fileId: 'gone', bytes: 'was here before' });
+      const put = await there.admin('PUT state', exported.body);
+      expect([put.status, put.body]).toEqual([200, { uploads: 3, media: 3 }]);
+      expect(await answersOf(there, asked)).toEqual(before);
+      expect(await resent(there)).toEqual(sizesBefore);
+      expect(await there.size('gone')).toBeNull();
+      for (const ms of [600_000, 86_400_000]) {
+        for (const client of [own, there]) await client.admin('PUT clock', { advanceMs: ms });
+        expect(await answersOf(there, asked)).toEqual(await answersOf(own, asked));
+      }
+      expect((await there.admin<ExportedState>('GET state')).body.media).toHaveLength(3);
+      if (storage === 'disk') expect(contentBytes(other.dataDir)).toBe(contentBytes(server.dataDir));
+    },
+  );
 
   /** The answers to every chunk sent again, and to another in its place. */
   async function resent(own: DoubleClient): Promise<unknown[]> {
@@ -176,7 +179,7 @@ describe('an export with bytes, put in elsewhere', () => {
 });
 
 describe('an export without bytes', () => {
-  it('is small, and stands for the same sizes: filler in the place of the bytes, the same every time', async () => {
+  it('is small, and stands for the same sizes: filler in the place of the bytes, the same every time (§9.11)', async () => {
     const { own } = await stood();
     for (const index of [0, 1]) await own.chunk({ index, total: 2, bytes: Buffer.alloc(3_000_000, index) });
     const { body, text } = await own.admin<ExportedState>('GET state');
@@ -235,7 +238,7 @@ describe('a ready-made state', () => {
     ['complete-not-finalised', { currentSize: 1_048_576, completed: true, finalizedAs: null }],
     ['finalised-processing', { completed: true, finalizedAs: expect.any(String) }],
     ['scheduled-for-tomorrow', { completed: true, finalizedAs: expect.any(String) }],
-  ])('%s is what its name says', async (fixture, upload) => {
+  ])('%s is what its name says (§9.11)', async (fixture, upload) => {
     const { server, own } = await stood();
     const { body } = await own.admin('PUT state', { fixture });
     expect(body).toEqual({

@@ -56,13 +56,13 @@ describe('a verification', () => {
       },
     ],
     ['of what must never be', { never: ['acknowledged chunk re-sent', { operation: 'createVideo' }] }],
-  ])('%s passes', async (_name, json) => {
+  ])('%s passes (§9.9, §11.7)', async (_name, json) => {
     const own = await resumed();
     const { status, body } = await own.admin('POST verify', json);
     expect([status, body]).toEqual([200, { pass: true }]);
   });
 
-  it('that fails says what was expected, what came, and what came nearest', async () => {
+  it('that fails says what was expected, what came, and what came nearest (§9.9)', async () => {
     const own = await resumed();
     const verdict = await own.admin<Verdict>('POST verify', {
       expect: [{ match: { ...RESENT, attempt: 3 }, count: 1 }],
@@ -88,7 +88,7 @@ describe('a verification', () => {
     ]);
   });
 
-  it('names every check that failed', async () => {
+  it('names every check that failed (§11.7)', async () => {
     const own = await resumed();
     const verdict = await own.admin<Verdict>('POST verify', {
       expect: [{ match: RESENT, count: 1 }, { match: {}, count: 6 }, { match: { fileId: 'other' } }],
@@ -239,7 +239,7 @@ describe('a verification', () => {
 });
 
 describe('no verdict rests on what is not on record any more', () => {
-  it('it is inconclusive, says how many, and no other key’s traffic brings it about', async () => {
+  it('it is inconclusive, says how many, and no other key’s traffic brings it about (§11.10)', async () => {
     const server = await openTestServer({ journalEntries: 10 });
     const [own, other] = [new DoubleClient(server, 'k'), new DoubleClient(server, 'load')];
     await own.admin('POST rules', { match: {}, fault: 'status@headers:503' });
@@ -337,7 +337,7 @@ describe('a rule that never fired', () => {
     expect((await other.admin('POST verify?namespace=*')).status).toBe(200);
   });
 
-  it('fails every verification, with the exchanges that come nearest to it', async () => {
+  it('fails every verification, with the exchanges that come nearest to it (§9.9)', async () => {
     const own = new DoubleClient(await openTestServer(), 'k');
     await own.admin('POST rules', {
       id: 'never',

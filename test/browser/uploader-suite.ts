@@ -142,7 +142,7 @@ export function uploaderSuite(
     }
 
     if (four === 'chunks') {
-      it('sends four chunks at a time to a server that takes them in any order', async () => {
+      it('sends four chunks at a time to a server that takes them in any order (C8)', async () => {
         const stage = await open('--chunk-order', 'any');
         await stage.arm({ id: 'hold', match: { chunkIndex: 0 }, fault: 'stall@pre-commit' });
         const file = newFile();

@@ -26,7 +26,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 describe('a setting', () => {
-  it('is what the flag says, else the environment, else the config file, else the default', async () => {
+  it('is what the flag says, else the environment, else the config file, else the default (§8.1)', async () => {
     const argv = ['--config', file, '--port', '1'];
     const environment = { XENONFLARE_MOCK_PORT: '2', XENONFLARE_MOCK_UPLOAD_TTL: '2h' };
     const { config, sources } = await readInvocation(argv, environment);
@@ -44,7 +44,7 @@ describe('a setting', () => {
     }
   });
 
-  it('has the default that the rules give it, when nobody says anything', async () => {
+  it('has the default that the rules give it, when nobody says anything (C15, §7.2, §8.4)', async () => {
     const { config } = await readInvocation([], {});
     const [SECOND, GIB] = [1_000, 1024 ** 3];
     expect(config).toMatchObject({

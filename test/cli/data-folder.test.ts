@@ -12,7 +12,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-it('ends the command with 2 and one line that names the setting and what to do', async () => {
+it('ends the command with 2 and one line that names the setting and what to do (§8.9)', async () => {
   const file = join(folder, 'file');
   await writeFile(file, 'x');
   const format = join(folder, 'format');

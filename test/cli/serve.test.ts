@@ -11,7 +11,7 @@ function bannerOf(values: ConfigInput, at: { url: string; adminUrl: string | nul
 }
 
 describe('the banner', () => {
-  it('has the address, the docs, where the bytes lie, and a line to copy', () => {
+  it('has the address, the docs, where the bytes lie, and a line to copy (§8.7)', () => {
     const text = bannerOf({ dataDir: '/some/folder' });
     expect(text).toContain(`${AT.adminUrl}/docs`);
     expect(text).toContain('Stored in /some/folder.');

@@ -46,7 +46,7 @@ const FIRED = {
 };
 
 describe('a request', () => {
-  it('is one line: when, what, of which upload, what came of it and how long it took', () => {
+  it('is one line: when, what, of which upload, what came of it and how long it took (§8.7)', () => {
     expect(lineOf(CHUNK)).toBe('12:20:20 POST chunk 1/2 f1 → 409 chunk_out_of_order 72 ms\n');
     const stored = { ...CHUNK, status: 200, code: '', bytes: 5 * 1024 ** 2, ms: 3.1, namespace: 'ns_0123' };
     expect(lineOf(stored)).toBe('12:20:20 POST chunk 1/2 f1 → 200 5 MiB 3.1 ms ns_0123\n');

@@ -11,7 +11,7 @@ import { runToEnd } from '../helpers/process.ts';
 const DURATIONS = SETTING_NAMES.filter((name) => SETTINGS[name].kind === 'duration');
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-describe('a duration setting', () => {
+describe('a duration setting (§7.7)', () => {
   it.each(DURATIONS)('%s is taken as it is, or refused with its name and its range', (name) => {
     const any = fc.oneof(
       fc.maxSafeNat(),
@@ -55,7 +55,7 @@ async function sendWithPause(port: number): Promise<string> {
   return answer.slice(0, answer.indexOf('\r\n'));
 }
 
-describe('a server', () => {
+describe('a server (§7.7)', () => {
   it.each([0, MAX_TIMER_MS + 1, 720 * 3600_000, 36_500 * 86_400_000])(
     'with an idle time-out of %i ms waits for a body that pauses',
     async (idleTimeout) => {

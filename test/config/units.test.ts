@@ -13,7 +13,7 @@ describe('a size', () => {
     ['1.5 KiB', 1_536],
     ['10kb', 10_000],
     ['7B', 7],
-  ])('%j is %d bytes', (text, bytes) => {
+  ])('%j is %d bytes (§11.1)', (text, bytes) => {
     expect([size.parse(text), parseBytes(text)]).toEqual([bytes, bytes]);
   });
 
@@ -36,7 +36,7 @@ describe('a duration', () => {
     ['250', 250],
     [250, 250],
     ['0', 0],
-  ])('%j is %d ms', (text, ms) => {
+  ])('%j is %d ms (§11.1)', (text, ms) => {
     expect([duration.parse(text), parseDuration(text)]).toEqual([ms, ms]);
   });
 
@@ -49,7 +49,7 @@ describe('a duration', () => {
 });
 
 describe('a list', () => {
-  it('has commas between its items, or is an array; what is empty is no item', () => {
+  it('has commas between its items, or is an array; what is empty is no item (§11.1)', () => {
     for (const given of ['a,b c', ' a , b c ,', ['a', ' b c ', '']])
       expect(parseList(given)).toEqual(['a', 'b c']);
     expect(parseList('')).toEqual([]);

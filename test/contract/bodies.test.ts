@@ -61,7 +61,7 @@ describe('a success', () => {
 describe('a refusal', () => {
   const refusals = answers.filter(({ status }) => status >= 400);
 
-  it('is the server’s envelope, everywhere the same one', () => {
+  it('is the server’s envelope, everywhere the same one (§1.5)', () => {
     const { Error: envelope = {} } = contract.document.components.schemas;
     for (const { answer, schema } of refusals) expect(schema, answer).toBe(envelope);
     const differences = schemaDifferences(envelope, z.toJSONSchema(errorSchema));

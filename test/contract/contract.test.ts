@@ -76,7 +76,7 @@ describe('the documents', () => {
 });
 
 describe('the document', () => {
-  it('has the eight operations, each with its success', () => {
+  it('has the eight operations, each with its success (§1.2, §1.4)', () => {
     const successes = answers
       .filter(({ status }) => status < 300)
       .map(({ operationId, status }) => `${operationId} ${status}`);
@@ -100,7 +100,7 @@ describe('the document', () => {
     expect(marks.filter(({ isAssumed, reason }) => isAssumed !== true || !isSentence(reason))).toEqual([]);
   });
 
-  it('marks every error answer as assumed: the vendor documents none', () => {
+  it('marks every error answer as assumed: the vendor documents none (§1.5)', () => {
     const errors = answers.filter(({ status }) => status >= 400);
     expect(errors.filter(({ response }) => response['x-assumed'] !== true)).toEqual([]);
   });
@@ -272,7 +272,7 @@ describe('the success bodies', () => {
   const successes = answers.filter(({ status }) => status < 300);
 
   it.each(successes)(
-    '$operationId $status takes no key that is not documented, at any depth',
+    '$operationId $status takes no key that is not documented, at any depth (§1.3)',
     ({ operation, status }) => {
       for (const body of withOneKeyMore(exampleOf(operation, status))) {
         expect(

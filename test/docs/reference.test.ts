@@ -2,6 +2,6 @@
 import { expect, it } from 'vitest';
 import { referencePage } from './reference.ts';
 
-it('docs/reference.md is fresh (npm run docs)', async () => {
+it('docs/reference.md is fresh (npm run docs) (§8.4)', async () => {
   await expect(referencePage()).toMatchFileSnapshot('../../docs/reference.md');
 });

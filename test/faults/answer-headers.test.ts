@@ -17,7 +17,7 @@ function problemsOf(fault: object): unknown {
   }
 }
 
-describe('headers of a status fault', () => {
+describe('headers of a status fault (§10.11)', () => {
   it('reach the client, each line of a list as a line, beside what the server says', async () => {
     const server = await openFaultServer();
     server.double.namespace('k').rules.add({

@@ -176,24 +176,27 @@ async function isStored({ uploads }: NamespaceDouble): Promise<boolean> {
 }
 
 describe.each(ROWS)('$name', ({ fault, bytes, meets, isStored: isExpected, outcome }) => {
-  it.for(CLIENTS)('is met by $name as it should be, and mended by sending again', async (client, context) => {
-    skipUnlessThere(client, context);
-    const server = await openFaultServer();
-    const double = server.double.namespace('k');
-    double.rules.add({ id: 'r', match: { operation: 'uploadChunk' }, fault });
-    const sending = sendingTo(server, bytes);
-    expect(await client.send(sending)).toMatch(exactly(meets[client.name]));
-    expect(await isStored(double)).toBe(isExpected);
-    await eventually(
-      () => double.journal.find(),
-      ([only, ...more]) => only?.outcome === outcome && more.length === 0,
-    );
-    // By one that needs no process: it is for the server to mend, not for the client.
-    expect(await byName('node:http').send(sending)).toMatch(/^200, [1-9]\d* bytes$/);
-    const [met, again, ...more] = double.journal.find();
-    expect([met?.committed !== null, again?.committed !== null]).toEqual([isExpected, !isExpected]);
-    expect([again?.suspectedTransportReplay, more]).toEqual([false, []]);
-  });
+  it.for(CLIENTS)(
+    'is met by $name as it should be, and mended by sending again (§10.9)',
+    async (client, context) => {
+      skipUnlessThere(client, context);
+      const server = await openFaultServer();
+      const double = server.double.namespace('k');
+      double.rules.add({ id: 'r', match: { operation: 'uploadChunk' }, fault });
+      const sending = sendingTo(server, bytes);
+      expect(await client.send(sending)).toMatch(exactly(meets[client.name]));
+      expect(await isStored(double)).toBe(isExpected);
+      await eventually(
+        () => double.journal.find(),
+        ([only, ...more]) => only?.outcome === outcome && more.length === 0,
+      );
+      // By one that needs no process: it is for the server to mend, not for the client.
+      expect(await byName('node:http').send(sending)).toMatch(/^200, [1-9]\d* bytes$/);
+      const [met, again, ...more] = double.journal.find();
+      expect([met?.committed !== null, again?.committed !== null]).toEqual([isExpected, !isExpected]);
+      expect([again?.suspectedTransportReplay, more]).toEqual([false, []]);
+    },
+  );
 });
 
 function byName(name: Client['name']): Client {
@@ -231,7 +234,7 @@ describe('an answer lost on a connection that was used before', () => {
   const others = CLIENTS.filter(({ name }) => name !== 'curl');
 
   it.for(LOST)(
-    'is not noticed by who uses curl: its transport sends again, and that is on record: $fault',
+    'is not noticed by who uses curl: its transport sends again, and that is on record: $fault (C6)',
     async ({ fault, isStored: isLostStored, outcome }, context) => {
       const curl = byName('curl');
       skipUnlessThere(curl, context);

@@ -154,7 +154,7 @@ describe('a rule’s counters under 64 connections', () => {
     { name: 'twice behind 10', rule: { when: { skip: 10 }, times: 2 }, fired: 2, matched: 12 },
   ];
 
-  it.each(CASES)('count each exchange once: $name', async ({ rule, fired, matched }) => {
+  it.each(CASES)('count each exchange once: $name (§10.3)', async ({ rule, fired, matched }) => {
     const server = await openFaultServer();
     const double = server.double.namespace(KEY);
     double.rules.add({
@@ -203,7 +203,7 @@ describe('a rule', () => {
     expect(double.journal.verify()).toMatchObject({ pass: false });
   });
 
-  it('ends when its time to live is over on the namespace’s clock, not sooner and not by the machine’s', async () => {
+  it('ends when its time to live is over on the namespace’s clock, not sooner and not by the machine’s (§10.1)', async () => {
     const server = await openFaultServer();
     const double = server.double.namespace(KEY);
     await double.clock.freeze();

@@ -39,7 +39,7 @@ async function sizeOf(url: string, { key, fileId }: { key: string; fileId: strin
   }
 }
 
-describe('a rule that crashes the server', () => {
+describe('a rule that crashes the server (§10.20)', () => {
   it('kills it at its place, and the next one, on the same port, has what that implies', async () => {
     const flags = ['--allow-crash', '--restart-after', '0s', '--data-dir', await temporaryFolder()];
     const server = await startProcess(flags);
@@ -71,7 +71,7 @@ describe('a rule that crashes the server', () => {
   });
 });
 
-describe('a rule that would crash a server that must not be crashed', () => {
+describe('a rule that would crash a server that must not be crashed (§10.20)', () => {
   const REFUSAL = 'crash kills the process of the server';
   let inProcess: Awaited<ReturnType<typeof startServer>> | null = null;
   afterAll(() => inProcess?.close());

@@ -85,7 +85,7 @@ describe('a chunk that is cut in its file', () => {
     }),
   );
 
-  it(`is on record to the byte, and nothing of it is stored (TEST_SEED=${SEED})`, async () => {
+  it(`is on record to the byte, and nothing of it is stored (TEST_SEED=${SEED}) (§10.8)`, async () => {
     const server = await openFaultServer({ storage: 'disk', durability: 'none', spoolMemory: 256 * KIB });
     const double = server.double.namespace('k');
     let runs = 0;
@@ -167,7 +167,7 @@ describe('a throttled chunk', () => {
     return { size, order, phase: i % 2 === 0 ? 'body' : 'headers', isNamed: i % 3 === 0 };
   });
 
-  it('takes its size by the rate, from 64 KiB to 16 MiB, and is not held up longer', async () => {
+  it('takes its size by the rate, from 64 KiB to 16 MiB, and is not held up longer (§10.12)', async () => {
     const server = await openFaultServer();
     const contents = Buffer.alloc(16 * MIB, BYTES);
     // Within its time a machine may be very slow.
@@ -220,7 +220,7 @@ describe('a throttled chunk', () => {
 describe('a late commit', () => {
   const HOUR = 3600 * 1000;
 
-  it('stores nothing until the clock of its namespace has moved on, and then all of it', async () => {
+  it('stores nothing until the clock of its namespace has moved on, and then all of it (§10.14)', async () => {
     const server = await openFaultServer({ storage: 'disk', durability: 'none', spoolMemory: 1 });
     const double = server.double.namespace('k');
     await double.clock.freeze();
@@ -240,21 +240,24 @@ describe('a late commit', () => {
   it.each([
     ['the same bytes', Buffer.from('some bytes')],
     ['other bytes', Buffer.from('other bytes, and more')],
-  ])('comes too late for a chunk that was sent again with %s, and changes nothing', async (_name, bytes) => {
-    const server = await openFaultServer();
-    const double = server.double.namespace('k');
-    await double.clock.freeze();
-    double.rules.add(ruleOf('late-commit:1h'));
-    const wire = await Wire.open(server.port);
-    expect((await wire.request(chunk().bytes)).status).toBe(503);
-    expect((await wire.request(chunk({ bytes }).bytes)).status).toBe(200);
-    const before = await double.uploads.find('f');
-    expect(await double.clock.advance(HOUR)).toMatchObject({ lateCommits: 0 });
-    expect((await double.uploads.find('f'))?.chunks).toEqual(before?.chunks);
-    expect((await double.uploads.content('f')).equals(bytes)).toBe(true);
-    expect(double.journal.find({ ruleId: 'r' })).toMatchObject([{ committed: null }]);
-    expect(server.takeErrors()).toEqual([]);
-  });
+  ])(
+    'comes too late for a chunk that was sent again with %s, and changes nothing (§10.14)',
+    async (_name, bytes) => {
+      const server = await openFaultServer();
+      const double = server.double.namespace('k');
+      await double.clock.freeze();
+      double.rules.add(ruleOf('late-commit:1h'));
+      const wire = await Wire.open(server.port);
+      expect((await wire.request(chunk().bytes)).status).toBe(503);
+      expect((await wire.request(chunk({ bytes }).bytes)).status).toBe(200);
+      const before = await double.uploads.find('f');
+      expect(await double.clock.advance(HOUR)).toMatchObject({ lateCommits: 0 });
+      expect((await double.uploads.find('f'))?.chunks).toEqual(before?.chunks);
+      expect((await double.uploads.content('f')).equals(bytes)).toBe(true);
+      expect(double.journal.find({ ruleId: 'r' })).toMatchObject([{ committed: null }]);
+      expect(server.takeErrors()).toEqual([]);
+    },
+  );
 
   it('is on record when it has come, and told as it comes', async () => {
     const server = await openFaultServer();
@@ -384,26 +387,29 @@ describe('an early answer to a client that has 8 MiB to send', () => {
     { fault: `${fault},closing`, isClosing: true, variant: 'and is told that the connection ends' },
   ]);
 
-  it.each(FAULTS)('is read before it has sent the rest, $variant: $fault', async ({ fault, isClosing }) => {
-    const server = await openFaultServer();
-    const double = server.double.namespace('k');
-    double.rules.add(ruleOf(fault));
-    const { bytes } = chunk({ bytes: BODY });
-    const wire = await Wire.open(server.port);
-    const heard = await wire.request(bytes.subarray(0, 64 * KIB));
-    expect(heard).toMatchObject({ status: 503, isWhole: true, headers: { 'x-mock-fault': 'r' } });
-    expect(heard.headers['connection']).toBe(isClosing ? 'close' : 'keep-alive');
-    expect(wire.ending).toBeNull();
-    wire.send(bytes.subarray(64 * KIB));
-    await eventually(
-      () => wire.flushedBytes,
-      (flushed) => flushed === bytes.length,
-    );
-    if (isClosing) expect(await wire.ended()).toBe('FIN');
-    else expect((await wire.request(statusRequest(ABOUT).bytes)).status).toBe(200);
-    expect(await double.uploads.find('f')).toBeNull();
-    expect(double.journal.find({ ruleId: 'r' })).toMatchObject([{ outcome: 'answered', committed: null }]);
-  });
+  it.each(FAULTS)(
+    'is read before it has sent the rest, $variant: $fault (§10.11)',
+    async ({ fault, isClosing }) => {
+      const server = await openFaultServer();
+      const double = server.double.namespace('k');
+      double.rules.add(ruleOf(fault));
+      const { bytes } = chunk({ bytes: BODY });
+      const wire = await Wire.open(server.port);
+      const heard = await wire.request(bytes.subarray(0, 64 * KIB));
+      expect(heard).toMatchObject({ status: 503, isWhole: true, headers: { 'x-mock-fault': 'r' } });
+      expect(heard.headers['connection']).toBe(isClosing ? 'close' : 'keep-alive');
+      expect(wire.ending).toBeNull();
+      wire.send(bytes.subarray(64 * KIB));
+      await eventually(
+        () => wire.flushedBytes,
+        (flushed) => flushed === bytes.length,
+      );
+      if (isClosing) expect(await wire.ended()).toBe('FIN');
+      else expect((await wire.request(statusRequest(ABOUT).bytes)).status).toBe(200);
+      expect(await double.uploads.find('f')).toBeNull();
+      expect(double.journal.find({ ruleId: 'r' })).toMatchObject([{ outcome: 'answered', committed: null }]);
+    },
+  );
 
   it.each(FAULTS)('is read by fetch, $variant: $fault', async ({ fault }) => {
     const server = await openFaultServer();
@@ -428,7 +434,7 @@ describe('a fault of the answer to a client that is still sending', () => {
     ['reset@response:10', 'RST', 10],
     ['truncate@response:20', 'FIN', 20],
     ['stall@response:10,20ms', 'FIN', 10],
-  ])('stops at its byte: %s', async (fault, ending, bytes) => {
+  ])('stops at its byte: %s (§10.13)', async (fault, ending, bytes) => {
     const server = await openFaultServer();
     const double = server.double.namespace('k');
     double.rules.add(ruleOf(fault));
@@ -492,7 +498,7 @@ describe('a client that gives up', () => {
     ['stall@response:10', { status: 200, bytes: 10 }],
     ['throttle@body:1', null],
     ['throttle@response:1', { status: 200, bytes: 0 }],
-  ])('ends every wait: %s', async (fault, response) => {
+  ])('ends every wait: %s (§10.10)', async (fault, response) => {
     const server = await openFaultServer();
     const double = server.double.namespace('k');
     const before = held();
@@ -539,7 +545,7 @@ describe('with a seed', () => {
     return [...longHolds];
   }
 
-  it('the jitter of a delay is the same sequence each time', async () => {
+  it('the jitter of a delay is the same sequence each time (§10.10)', async () => {
     const first = await delays('a seed');
     expect(first).toHaveLength(6);
     expect(Math.max(...first) - Math.min(...first)).toBeGreaterThan(JITTER_MS / 4);

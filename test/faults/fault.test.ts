@@ -108,7 +108,7 @@ describe('the text form', () => {
       'fail-publish:tiktok,reason=quota',
       { effect: 'fail-publish', phase: { name: 'post-commit' }, platform: 'tiktok', reason: 'quota' },
     ],
-  ])('%s', (text, fault) => {
+  ])('%s (§10.7)', (text, fault) => {
     expect(faultOf(text)).toEqual(fault);
   });
 
@@ -197,7 +197,7 @@ describe('the object form', () => {
       { effect: 'throttle', phase: 'response', bytesPerSecond: 1000 },
       { effect: 'throttle', phase: { name: 'response' }, bytesPerSecond: 1000 },
     ],
-  ])('%j', (value, fault) => {
+  ])('%j (§10.7)', (value, fault) => {
     expect(faultOf(value)).toEqual(fault);
   });
 
@@ -245,7 +245,7 @@ describe('WireMock’s names', () => {
     ['MALFORMED_RESPONSE_CHUNK', 'garbage@response:0'],
     ['MALFORMED_RESPONSE_CHUNK:12', 'garbage@response:12'],
     ['RANDOM_DATA_THEN_CLOSE', 'garbage@response'],
-  ])('%s is %s', (alias, name) => {
+  ])('%s is %s (§10.17)', (alias, name) => {
     expect(nameOfFault(faultOf(alias))).toBe(name);
   });
 
@@ -254,7 +254,7 @@ describe('WireMock’s names', () => {
   });
 });
 
-it('a fault’s name is read as that fault again', () => {
+it('a fault’s name is read as that fault again (§10.7)', () => {
   const arguments_: Readonly<Record<string, string>> = {
     delay: ':ms=5',
     status: ':status=503',

@@ -60,7 +60,7 @@ describe.each(['reset@post-commit', 'reset@pre-commit', 'reset@body:500', 'reset
   },
 );
 
-describe('a rule that ignores replays', () => {
+describe('a rule that ignores replays (§10.21)', () => {
   it('counts attempts as the client does', async () => {
     const { server, double } = await arm({
       fault: 'reset@pre-commit',

@@ -482,7 +482,7 @@ function canHappen({ parsed }: ParsedCase, step: Step): boolean {
   return parsed.phase.name === 'response' || !needsFile || OPERATION[step] === 'uploadChunk';
 }
 
-it('has a case for every effect in every phase, but for the one that ends the process (crash.test.ts)', () => {
+it('has a case for every effect in every phase, but for the one that ends the process (crash.test.ts) (§10.8)', () => {
   const cases = new Set(
     CASES.map(({ parsed }) => nameOfFault({ ...parsed, phase: { name: parsed.phase.name } })),
   );
@@ -503,20 +503,23 @@ async function playAt(server: FaultServer, step: Step, scene: { variant: Variant
 }
 
 describe('on each step of an upload, on a new and on a reused connection', () => {
-  it.each(CASES)('$fault does what it says, and no more', async (one) => {
-    const server = await openFaultServer();
-    const before = held();
-    const scenes = STEPS.filter((step) => canHappen(one, step)).flatMap((step) =>
-      variantsOf(step).map((variant) => playAt(server, step, { variant, one })),
-    );
-    expect(scenes.length).toBeGreaterThan(0);
-    await Promise.all(scenes);
-    await released(before);
-    await eventually(
-      () => server.connections(),
-      (count) => count === 0,
-    );
-  });
+  it.each(CASES)(
+    '$fault does what it says, and no more (§5.2, §10.8, §10.9, §10.10, §10.11, §10.12, §10.13, §10.15, §10.16, §10.19)',
+    async (one) => {
+      const server = await openFaultServer();
+      const before = held();
+      const scenes = STEPS.filter((step) => canHappen(one, step)).flatMap((step) =>
+        variantsOf(step).map((variant) => playAt(server, step, { variant, one })),
+      );
+      expect(scenes.length).toBeGreaterThan(0);
+      await Promise.all(scenes);
+      await released(before);
+      await eventually(
+        () => server.connections(),
+        (count) => count === 0,
+      );
+    },
+  );
 });
 
 describe('a rule whose place an exchange never comes by', () => {

@@ -72,7 +72,7 @@ describe('a claim', () => {
     expect(claim()).toMatchObject({ rule: { id: 'lose-it' }, fault: { effect: 'close' } });
   });
 
-  it('goes to the first rule that fits', () => {
+  it('goes to the first rule that fits (§10.2)', () => {
     arm({ id: 'other', match: { chunkIndex: 1 } }, { id: 'first' }, { id: 'second' });
     expect(claim()?.rule.id).toBe('first');
     expect(rules.list(NOW).map(({ matched }) => matched)).toEqual([0, 1, 0]);
@@ -145,20 +145,20 @@ describe('a match', () => {
 });
 
 describe('when', () => {
-  it('an attempt is named, the others pass and do not count as matches', () => {
+  it('an attempt is named, the others pass and do not count as matches (§10.5)', () => {
     arm({ when: { attempt: '2-3' }, times: 'always' });
     expect([1, 2, 3, 4].map((attempt) => fire({ attempt }))).toEqual([false, true, true, false]);
     expect(fire({ attempt: undefined })).toBe(false);
     expect(rules.list(NOW)).toMatchObject([{ matched: 2, fired: 2 }]);
   });
 
-  it('the nth match is named, the rule fires at that one', () => {
+  it('the nth match is named, the rule fires at that one (§10.5)', () => {
     arm({ when: { nth: [2, 4] }, times: 'always' });
     expect([1, 2, 3, 4, 5].map(() => fire())).toEqual([false, true, false, true, false]);
     expect(rules.list(NOW)).toMatchObject([{ matched: 5, fired: 2 }]);
   });
 
-  it('the first matches are to be skipped, they pass', () => {
+  it('the first matches are to be skipped, they pass (§10.5)', () => {
     arm({ succeedFirst: 2, failRequestCount: 2 });
     expect([1, 2, 3, 4, 5].map(() => fire())).toEqual([false, false, true, true, false]);
   });
@@ -181,7 +181,7 @@ describe('when', () => {
     expect(draws).toEqual([]);
   });
 
-  it('the same seed is drawn from, the same matches fire', () => {
+  it('the same seed is drawn from, the same matches fire (§10.5)', () => {
     const run = (): boolean[] => {
       const set = new RuleSet();
       set.add(rulesOf({ when: { probability: 0.3 }, times: 'always' }), NOW);
@@ -269,7 +269,7 @@ describe('a rule fires exactly `times` times', () => {
     expect(rest.filter((claimed) => claimed !== null)).toHaveLength(times - fired);
   }
 
-  it('under any interleaving of claims, firings and releases', () => {
+  it('under any interleaving of claims, firings and releases (§10.3)', () => {
     fc.assert(
       fc.property(timesOf, fc.array(step, { maxLength: 60 }), (times, steps) => {
         const set = new RuleSet();
@@ -280,7 +280,7 @@ describe('a rule fires exactly `times` times', () => {
   });
 });
 
-it('64 exchanges at once: attempts 1 to 3 of chunk 5 fire three times, for no other upload', () => {
+it('64 exchanges at once: attempts 1 to 3 of chunk 5 fire three times, for no other upload (§10.3)', () => {
   arm({ match: { fileId: 'U', chunkIndex: 5 }, when: { attempt: '1-3' }, times: 3 });
   const claims = Array.from({ length: 64 }, (_, at) =>
     claim({ fileId: at % 2 === 0 ? 'U' : 'V', chunkIndex: 5, attempt: Math.floor(at / 2) + 1 }),
@@ -291,7 +291,7 @@ it('64 exchanges at once: attempts 1 to 3 of chunk 5 fire three times, for no ot
 });
 
 describe('the view of a rule', () => {
-  it('is the rule as given, its counts and its sentence', () => {
+  it('is the rule as given, its counts and its sentence (§11.3)', () => {
     const given = {
       id: 'a',
       match: { chunkIndex: 2 },

@@ -29,7 +29,7 @@ function problemsOf(json: unknown, options: ParseOptions = {}): unknown {
 }
 
 describe('a rule', () => {
-  it('of behaviour §10 is read whole', () => {
+  it('of behaviour §10 is read whole (§10.1)', () => {
     const given = {
       id: 'lose-the-ack-of-chunk-2',
       match: { operation: 'uploadChunk', fileId: '*', chunkIndex: 2 },
@@ -53,7 +53,7 @@ describe('a rule', () => {
     ]);
   });
 
-  it('of a fault alone happens once, anywhere', () => {
+  it('of a fault alone happens once, anywhere (§10.6)', () => {
     expect(ruleOf({})).toMatchObject({
       id: 'new-0',
       given: { id: 'new-0', fault: 'reset' },
@@ -71,7 +71,7 @@ describe('a rule', () => {
     expect(rule?.given).toEqual({ id: 'new-0', fault: 'reset', match: { chunkIndex: 1 } });
   });
 
-  it('may fire always, and for a time that is written with a unit', () => {
+  it('may fire always, and for a time that is written with a unit (§10.6)', () => {
     expect(ruleOf({ times: 'always', ttlMs: '2m' })).toMatchObject({ times: Infinity, ttlMs: 120_000 });
   });
 
@@ -168,7 +168,7 @@ describe('a rule is refused', () => {
     [{ fault: 'reset', id: 'a\r\nb' }, '/id', 'printable ASCII'],
     [{ fault: 'reset', times: 1, failRequestCount: 1 }, '/failRequestCount', 'the same as times'],
     [{ fault: 'reset', when: { skip: 1 }, succeedFirst: 1 }, '/succeedFirst', 'the same as when.skip'],
-  ])('for %j', (json, pointer, message) => {
+  ])('for %j (§10.4)', (json, pointer, message) => {
     expect(problemsOf(json)).toEqual([{ pointer, message: expect.stringContaining(message) }]);
   });
 

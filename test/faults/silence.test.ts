@@ -129,16 +129,19 @@ const SERVERS: readonly {
 ];
 
 describe('a server', () => {
-  it.each(SERVERS)('$name answers byte for byte as one without the machinery', async ({ settings, arm }) => {
-    const bare = await openFaultServer({ seed: 's', noJournal: true });
-    const server = await openFaultServer({ seed: 's', ...settings });
-    arm(server);
-    const [expected, heard] = [await listen(bare), await listen(server)];
-    expect(heard).toEqual(expected);
-    expect(Object.values(heard).join('')).not.toMatch(/^x-mock-fault:/im);
-    for (const [name, transcript] of Object.entries(heard))
-      expect(transcript.match(/HTTP\/1\.1 \d{3} /g)?.length, name).toBe(CONVERSATIONS[name]?.length);
-  });
+  it.each(SERVERS)(
+    '$name answers byte for byte as one without the machinery (§10.18)',
+    async ({ settings, arm }) => {
+      const bare = await openFaultServer({ seed: 's', noJournal: true });
+      const server = await openFaultServer({ seed: 's', ...settings });
+      arm(server);
+      const [expected, heard] = [await listen(bare), await listen(server)];
+      expect(heard).toEqual(expected);
+      expect(Object.values(heard).join('')).not.toMatch(/^x-mock-fault:/im);
+      for (const [name, transcript] of Object.entries(heard))
+        expect(transcript.match(/HTTP\/1\.1 \d{3} /g)?.length, name).toBe(CONVERSATIONS[name]?.length);
+    },
+  );
 
   it('without a journal carries rules out all the same, and tells of them in its answers', async () => {
     const server = await openFaultServer({ noJournal: true });

@@ -306,7 +306,7 @@ export function hostileBytes(cases: number): void {
     });
 
     it(
-      `get documented answers only, touch no neighbour and leave nothing behind (TEST_SEED=${SEED})`,
+      `get documented answers only, touch no neighbour and leave nothing behind (TEST_SEED=${SEED}) (C3, C11)`,
       { timeout: 300_000 + cases * 20 },
       async () => {
         const [patient, hasty] = await Promise.all([startTarget(PATIENT), startTarget(HASTY)]);

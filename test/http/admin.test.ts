@@ -41,7 +41,7 @@ const VIEWS = [
 ];
 
 describe('probes', () => {
-  it('health says what is running, and warns when nothing would survive', async () => {
+  it('health says what is running, and warns when nothing would survive (D1)', async () => {
     const server = await openTestServer({ storage: 'disk' });
     const answer = await ask(server, '/__admin/health');
     expect([answer.status, parsed(answer)]).toEqual([
@@ -54,14 +54,14 @@ describe('probes', () => {
     }
   });
 
-  it('ready says yes, version says which', async () => {
+  it('ready says yes, version says which (§9.3)', async () => {
     const server = await openTestServer();
     expect(parsed(await ask(server, '/__admin/ready'))).toEqual({ ready: true });
     expect(parsed(await ask(server, '/__admin/version'))).toEqual({ version, node: process.version });
   });
 });
 
-it('config shows every setting, and no secret', async () => {
+it('config shows every setting, and no secret (§9.3)', async () => {
   const server = await openTestServer({
     adminToken: 'hidden-token',
     apiKeys: ['hidden-key'],
@@ -74,7 +74,7 @@ it('config shows every setting, and no secret', async () => {
   expect(text).toContain('2097152');
 });
 
-it('metrics are Prometheus text, and count what has happened', async () => {
+it('metrics are Prometheus text, and count what has happened (§9.3)', async () => {
   const server = await openTestServer({ pendingTime: '1h' });
   await sendAll(server, { fileId: 'a', content: Buffer.alloc(1_000), total: 2, key: 'k' });
   await sendChunk(server, { fileId: 'b', index: 0, total: 2, bytes: Buffer.alloc(500), key: 'k' });
@@ -116,7 +116,7 @@ it('metrics are Prometheus text, and count what has happened', async () => {
 });
 
 describe('an upload', () => {
-  it('is shown with its chunks: where they lie, how long they are, their CRC-32', async () => {
+  it('is shown with its chunks: where they lie, how long they are, their CRC-32 (§9.4, §11.6)', async () => {
     const server = await openTestServer({ uploadTtl: '1h' });
     const [one, two] = [Buffer.from('first '), Buffer.from('second')];
     await sendChunk(server, { index: 0, total: 3, bytes: one, key: 'k' });
@@ -158,7 +158,7 @@ describe('an upload', () => {
     expect((await ask(server, '/__admin/uploads/f/content')).text).toBe('four');
   });
 
-  it('is listed for its own key, and for nobody else', async () => {
+  it('is listed for its own key, and for nobody else (§9.2)', async () => {
     const server = await openTestServer();
     await sendChunk(server, { fileId: 'public' });
     for (const key of ['a', 'b']) await sendChunk(server, { fileId: `of ${key}`, key });
@@ -181,7 +181,7 @@ describe('an upload', () => {
     expect((await ask(server, '/__admin/uploads/of%20a', { key: 'b' })).status).toBe(404);
   });
 
-  it('can be deleted: its bytes are gone, its fileId is free, its entry stays', async () => {
+  it('can be deleted: its bytes are gone, its fileId is free, its entry stays (§9.4)', async () => {
     const server = await openTestServer({ storage: 'disk' });
     await sendAll(server, { fileId: 'a' });
     await sendAll(server, { fileId: 'b' });
@@ -217,7 +217,7 @@ describe('an upload', () => {
 });
 
 describe('an entry', () => {
-  it('is shown with what the wire does not show, for its own key', async () => {
+  it('is shown with what the wire does not show, for its own key (§9.5)', async () => {
     const server = await openTestServer({ pendingTime: '1h' });
     await sendAll(server, { content: Buffer.from('content') });
     const { body } = await finalize(server);
@@ -273,7 +273,7 @@ describe('content', () => {
   };
 
   describe.each(['an upload', 'an entry', 'an upload that became an entry'])('of %s', (kind) => {
-    it('is whole without a range, and with one that is none', async () => {
+    it('is whole without a range, and with one that is none (§9.5)', async () => {
       const { server, path } = await stored(kind);
       for (const range of [
         undefined,
@@ -295,7 +295,7 @@ describe('content', () => {
       }
     });
 
-    it('is answered 206 with exactly the bytes of the range', async () => {
+    it('is answered 206 with exactly the bytes of the range (§9.4)', async () => {
       const { server, path } = await stored(kind);
       for (const [range, from, to] of [
         ['bytes=0-0', 0, 1],
@@ -362,7 +362,7 @@ const OUTSIDE =
 const at = (host: string, url: string): { url: string } => ({ url: `http://${host}:${new URL(url).port}` });
 
 describe('beyond loopback', () => {
-  it('the plane is off without a token, but for the probes (§9)', async () => {
+  it('the plane is off without a token, but for the probes (§9.1)', async () => {
     const server = await openTestServer({ host: '0.0.0.0' });
     expect(server.adminUrl).toBeNull();
     for (const host of ['127.0.0.1', OUTSIDE]) {
@@ -385,7 +385,7 @@ describe('beyond loopback', () => {
 });
 
 describe('with --admin-token', () => {
-  it('every view wants it, on loopback, too', async () => {
+  it('every view wants it, on loopback, too (§9.1)', async () => {
     const server = await openTestServer({ adminToken: 'token' });
     const wrong = [
       {},
@@ -440,7 +440,7 @@ const CALLS = [
 ] as const;
 
 describe('?namespace=', () => {
-  it('shows another namespace, or all of them', async () => {
+  it('shows another namespace, or all of them (§9.2)', async () => {
     const server = await openTestServer();
     await sendChunk(server, { fileId: 'public' });
     await sendChunk(server, { fileId: 'of k', key: 'k' });
@@ -484,7 +484,7 @@ describe('?namespace=', () => {
 });
 
 describe('with --admin-port', () => {
-  it('the plane is there, on loopback, and nowhere else; the probes are on both', async () => {
+  it('the plane is there, on loopback, and nowhere else; the probes are on both (§9.1)', async () => {
     const server = await openTestServer({ host: '0.0.0.0', adminPort: 0 });
     expect(server.adminUrl).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/__admin$/);
     const admin = { url: server.adminUrl ?? '' };

@@ -29,7 +29,7 @@ const promised = contract.document.servers.flatMap(({ url: prefix }) =>
 );
 
 describe('served and promised', () => {
-  it('are the same routes, each under its operationId', async () => {
+  it('are the same routes, each under its operationId (§1.1)', async () => {
     const served = (await servedRoutes()).filter(
       (route) => isOwn(route) && !route.url.startsWith('/__admin'),
     );
@@ -70,7 +70,7 @@ describe('served and promised', () => {
   });
 });
 
-it('everything else is under /__admin, and none of it under a prefix', async () => {
+it('everything else is under /__admin, and none of it under a prefix (§1.3)', async () => {
   const others = (await servedRoutes()).filter(
     (route) => isOwn(route) && route.config?.operationId === undefined,
   );

@@ -14,7 +14,7 @@ const FINALISE = `curl -X POST https://api.xenonflare.com/media/videos \\
 const HOST = 'https://api.xenonflare.com';
 
 describe.each(['', '/api/v1'])('under the prefix "%s"', (prefix) => {
-  it('check, upload in the order of the table, resume, finalise: each answer is the one shown', async () => {
+  it('check, upload in the order of the table, resume, finalise: each answer is the one shown (§1.1)', async () => {
     const server = await openTestServer();
     const check = (): Promise<unknown> =>
       ask(server, `${prefix}/media/chunks?fileId=your-unique-file-id`).then(({ text }) => JSON.parse(text));
@@ -51,7 +51,7 @@ describe.each(['', '/api/v1'])('under the prefix "%s"', (prefix) => {
     expect(read.body.data).toMatchObject({ id: made.body.data.id, platforms: ['youtube'] });
   });
 
-  it.skipIf(!hasCurl)('the curl lines work to the letter', async () => {
+  it.skipIf(!hasCurl)('the curl lines work to the letter (K3)', async () => {
     const server = await openTestServer();
     const here = `${server.url}${prefix}`;
     const file = join(await temporaryFolder(), 'part');

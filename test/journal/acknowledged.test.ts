@@ -30,7 +30,7 @@ function accused(...happened: readonly Happened[]): number[] {
   return acknowledgedResent(exchanges).map(({ begun }) => begun);
 }
 
-describe('is innocent', () => {
+describe('is innocent (§11.10)', () => {
   it.each<[string, Happened[]]>([
     [
       'what stalled before the second attempt was acknowledged, and was noticed after it',
@@ -117,7 +117,7 @@ describe('is innocent', () => {
   });
 });
 
-describe('is accused', () => {
+describe('is accused (§11.10)', () => {
   it.each<[string, Happened[], number[]]>([
     [
       'what began after the 2xx was sent whole',

@@ -29,7 +29,7 @@ async function lived(journalFile: string, work: (server: TestDouble) => Promise<
   }
 }
 
-describe('a journal with a file', () => {
+describe('a journal with a file (§10.20)', () => {
   it('has after a restart what it had, and goes on counting', async () => {
     const journalFile = await path();
     let before: readonly Exchange[] = [];
@@ -162,7 +162,7 @@ describe('a journal with a file', () => {
   });
 });
 
-describe('a server that a rule crashes', () => {
+describe('a server that a rule crashes (§10.20)', () => {
   interface Found {
     readonly requests: readonly Exchange[];
   }

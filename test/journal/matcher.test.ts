@@ -53,7 +53,7 @@ describe('matches', () => {
     [{ sinceSeq: 0 }, [5, 6, 7]],
     [{ sinceSeq: 5 }, [6, 7]],
     [{ sinceSeq: 7 }, []],
-  ])('%j fits %j', (matcher, seqs) => {
+  ])('%j fits %j (§11.4)', (matcher, seqs) => {
     const all = [refused, lost, bare];
     expect(all.filter((item) => matches(item, matcher)).map(({ seq }) => seq)).toEqual(seqs);
     expect(all.filter(testOf(matcher)).map(({ seq }) => seq)).toEqual(seqs);
@@ -75,7 +75,7 @@ describe('distance', () => {
 });
 
 describe('parseMatcher', () => {
-  it('takes every documented field', () => {
+  it('takes every documented field (§11.4)', () => {
     const matcher = {
       operation: 'uploadChunk',
       fileId: 'f',

@@ -294,7 +294,7 @@ interface Tally {
 
 export function verdictsHold(worlds: number): void {
   describe('whatever overlapped, stalled, was reset or sent again', () => {
-    it(`every verdict is what truly was, in ${worlds} worlds (seed ${SEED})`, () => {
+    it(`every verdict is what truly was, in ${worlds} worlds (seed ${SEED}) (§11.10)`, () => {
       const tally: Tally = { guilty: 0, innocent: 0, either: 0, inconclusive: 0, passed: 0, failed: 0 };
       for (let world = 0; world < worlds; world += 1) playAndJudge(SEED + world, tally);
       // Else it would hold whatever the verdicts were.

@@ -49,7 +49,7 @@ describe('settings', () => {
     ).toBeNull();
   });
 
-  it('unknown accounts are refused by name, nested and flat', () => {
+  it('unknown accounts are refused by name, nested and flat (§5.4)', () => {
     expect(
       refused({
         platforms: ['youtube', 'instagram'],

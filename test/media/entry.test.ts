@@ -78,7 +78,7 @@ describe('the life cycle', () => {
     },
   );
 
-  it('a draft stays a draft, whatever its date, with every platform idle', () => {
+  it('a draft stays a draft, whatever its date, with every platform idle (§5.2)', () => {
     const draft = entry({ isDraft: true, scheduledAt: T0 + 60_000 });
     expect(viewEntry(draft, T0 + 10 ** 9, timing)).toStrictEqual({
       id: draft.id,
@@ -105,7 +105,7 @@ describe('the life cycle', () => {
 });
 
 describe('what a platform shows', () => {
-  it('a platform that was not chosen has no key', () => {
+  it('a platform that was not chosen has no key (§5.3)', () => {
     expect(
       Object.keys(at({}, 3_000)).filter((key) => (PLATFORMS as readonly string[]).includes(key)),
     ).toEqual(['youtube', 'tiktok']);
@@ -121,12 +121,15 @@ describe('what a platform shows', () => {
     ['tiktok', 'videoId', /^7\d{18}$/, 'https://www.tiktok.com/@xenonflare-mock/video/ID'],
     ['linkedin', 'urn', /^urn:li:share:7\d{18}$/, 'https://www.linkedin.com/feed/update/ID/'],
     ['pinterest', 'pinId', /^7\d{17}$/, 'https://www.pinterest.com/pin/ID/'],
-  ] as const)('published, %s has its %s and a url made of it', (...[platform, idKey, pattern, url]) => {
-    const view = at({ platforms: PLATFORMS, settings: {} }, 3_000)[platform];
-    const id = view?.[idKey] ?? '';
-    expect(id).toMatch(pattern);
-    expect(view).toStrictEqual({ status: 'published', [idKey]: id, url: url.replace('ID', id) });
-  });
+  ] as const)(
+    'published, %s has its %s and a url made of it (§5.2)',
+    (...[platform, idKey, pattern, url]) => {
+      const view = at({ platforms: PLATFORMS, settings: {} }, 3_000)[platform];
+      const id = view?.[idKey] ?? '';
+      expect(id).toMatch(pattern);
+      expect(view).toStrictEqual({ status: 'published', [idKey]: id, url: url.replace('ID', id) });
+    },
+  );
 
   it('published, instagram has its mediaId and a url of its own', () => {
     const view = at({ platforms: ['instagram'], settings: {} }, 3_000).instagram;
@@ -149,7 +152,7 @@ describe('what a platform shows', () => {
     expect(viewEntry(other, T0 + 3_000, timing).youtube?.videoId).not.toBe(at({}, 3_000).youtube?.videoId);
   });
 
-  it('autoPublish false ends manual, without an id, and counts as completed', () => {
+  it('autoPublish false ends manual, without an id, and counts as completed (§5.2)', () => {
     const more = { settings: { youtube: { autoPublish: false }, tiktok: { autoPublish: true } } };
     expect(at(more, 2_999).youtube).toStrictEqual({ status: 'processing' });
     expect(at(more, 3_000)).toMatchObject({ status: 'completed', tiktok: { status: 'published' } });
@@ -166,7 +169,7 @@ describe('a publication that fails', () => {
   const fail = { type: 'fail-publish', platform: 'tiktok', reason: 'quota' } as const;
   const moment = { now: T0 + 500, timing };
 
-  it('shows when processing ends: the platform and the whole failed, the other platform published', () => {
+  it('shows when processing ends: the platform and the whole failed, the other platform published (§5.1, §10.16)', () => {
     const event = decide(entry(), fail, moment);
     expect(event).toStrictEqual({
       type: 'publish-failed',

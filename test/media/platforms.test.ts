@@ -53,7 +53,7 @@ describe('readNestedSettings', () => {
     expect(readNestedSettings('youtube', object)).toMatchObject({ settings: object, problems: [] });
   });
 
-  it('unknown keys are kept as sent, whatever they hold', () => {
+  it('unknown keys are kept as sent, whatever they hold (F3)', () => {
     const object = { board: { id: 7, tags: ['a', null] }, link: null };
     expect(readNestedSettings('pinterest', object)).toMatchObject({ settings: object, problems: [] });
   });
@@ -170,7 +170,7 @@ describe('readNestedSettings', () => {
 });
 
 describe('readFlatSettings', () => {
-  it('every documented flat key reaches its nested key', () => {
+  it('every documented flat key reaches its nested key (F3)', () => {
     expect(
       flatFrom('youtube', {
         youtubeTitle: 't',

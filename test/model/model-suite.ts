@@ -36,7 +36,7 @@ export function randomSequences(runs: number): void {
     const numRuns = Math.ceil(runs * share);
 
     it(
-      `are those of the oracle: ${numRuns} sequences (TEST_SEED=${SEED})`,
+      `are those of the oracle: ${numRuns} sequences (TEST_SEED=${SEED}) (C2, C6, C7, C8, C9, F6)`,
       { timeout: 300_000 + numRuns * 1_000 },
       async () => {
         let world = await World.open(settingsOf(storage, order));

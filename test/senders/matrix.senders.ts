@@ -119,7 +119,7 @@ async function send(sender: Sender, sendings: readonly Sending[]): Promise<Sent[
 }
 
 describe.each(SENDERS)('$name', (sender) => {
-  it('every way of sending, both orders of the parts, and lengths from none to many: byte for byte', async (context) => {
+  it('every way of sending, both orders of the parts, and lengths from none to many: byte for byte (C10)', async (context) => {
     skipUnlessThere(sender, context);
     const key = randomUUID();
     for (const bytes of [Buffer.alloc(0), Buffer.from('\n'), BYTES, bytesOf('a large chunk', 3 * MIB)]) {

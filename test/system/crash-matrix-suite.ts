@@ -405,19 +405,23 @@ export function crashMatrix(budget: CrashBudget): void {
     ];
     const timeout = 3_600_000;
 
-    it('at any point of any request has lost nothing, and left nothing behind', { timeout }, async () => {
-      const root = join(scratch, durability);
-      mkdirSync(root);
-      const folder = await Folder.open(root, flags);
-      // What is done once in a process is done before points are counted, as it is where the last death was checked.
-      await complete(folder, plan('everybody', 'warm-up'));
-      const cases: Case[] = [];
-      const situations = dice.shuffled(SITUATIONS).slice(0, budget.situations);
-      for (const situation of situations) cases.push(...(await dieOften(folder, situation, budget.points)));
-      await folder.end();
-      checkFiles(root, cases);
-      console.log(`durability ${durability}: ${cases.length - situations.length} deaths`);
-    });
+    it(
+      'at any point of any request has lost nothing, and left nothing behind (C3, F6, D2)',
+      { timeout },
+      async () => {
+        const root = join(scratch, durability);
+        mkdirSync(root);
+        const folder = await Folder.open(root, flags);
+        // What is done once in a process is done before points are counted, as it is where the last death was checked.
+        await complete(folder, plan('everybody', 'warm-up'));
+        const cases: Case[] = [];
+        const situations = dice.shuffled(SITUATIONS).slice(0, budget.situations);
+        for (const situation of situations) cases.push(...(await dieOften(folder, situation, budget.points)));
+        await folder.end();
+        checkFiles(root, cases);
+        console.log(`durability ${durability}: ${cases.length - situations.length} deaths`);
+      },
+    );
 
     it(
       'at any point of its very first start and upload has left a folder as good as new',

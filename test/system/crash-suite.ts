@@ -309,7 +309,7 @@ export function killedWhileItTakesUploads(runs: number): void {
     'a process that is killed while it takes uploads, durability %s',
     (durability) => {
       it(
-        `has everything that it acknowledged, and nothing of what was broken off: ${runs} runs (TEST_SEED=${SEED})`,
+        `has everything that it acknowledged, and nothing of what was broken off: ${runs} runs (TEST_SEED=${SEED}) (C2)`,
         { timeout: 300_000 },
         async () => {
           console.log(`crash runs, durability ${durability}: TEST_SEED=${SEED}`);

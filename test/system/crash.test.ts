@@ -141,7 +141,7 @@ describe('a server that is told to stop (D4)', () => {
     }
   });
 
-  it('leaves its folder to the next one, and its stdout with one line', async () => {
+  it('leaves its folder to the next one, and its stdout with one line (§8.6)', async () => {
     const server = await startProcess(flags());
     await post(agent, `${server.url}/media/chunks`, chunkForm());
     await post(agent, `${server.url}/media/chunks`, { contentType: 'text/plain', body: Buffer.from('x') });
@@ -168,7 +168,7 @@ async function openUploads({ adminUrl }: ServerProcess): Promise<number> {
 describe('what cannot be used exits with 2, and says what it was (§8)', () => {
   const serve = (...flags: string[]): string[] => ['serve', '--port', '0', '--data-dir', dataDir, ...flags];
 
-  it('a port that is taken', async () => {
+  it('a port that is taken (§8.5)', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const address = other.address();
@@ -180,7 +180,7 @@ describe('what cannot be used exits with 2, and says what it was (§8)', () => {
     expect(await readdir(dataDir)).not.toContain('lock');
   });
 
-  it('a data folder that is in use: the holder is named', async () => {
+  it('a data folder that is in use: the holder is named (D3)', async () => {
     const holder = await startProcess(['--data-dir', dataDir]);
     const ended = await runToEnd(serve());
     expect(ended).toMatchObject({ code: 2, stdout: '' });
@@ -206,7 +206,7 @@ describe('what cannot be used exits with 2, and says what it was (§8)', () => {
       'a config file with an unknown key',
       { config: '{"prot": 1}', named: /unknown setting "prot" \(config file\)/ },
     ],
-  ])('%s', async (_what, { flags = [], environment = {}, config, named }) => {
+  ])('%s (§8.2)', async (_what, { flags = [], environment = {}, config, named }) => {
     const path = join(dataDir, 'config.json');
     if (config !== undefined) await writeFile(path, config);
     const ended = await runToEnd(
@@ -219,7 +219,7 @@ describe('what cannot be used exits with 2, and says what it was (§8)', () => {
   });
 });
 
-it('--print-config shows each value and where it came from, flags before environment before file, and no secret', async () => {
+it('--print-config shows each value and where it came from, flags before environment before file, and no secret (§8.3)', async () => {
   const path = join(dataDir, 'config.json');
   await writeFile(path, JSON.stringify({ grace: '1s', host: '127.0.0.2', uploadTtl: '2h' }));
   const environment = { XENONFLARE_MOCK_HOST: '127.0.0.3', XENONFLARE_MOCK_GRACE: '3s' };

@@ -68,7 +68,7 @@ function firstIn(text: string): unknown {
 const WHOLE = ['content', 'digest'] as const;
 
 it.each(['upload', 'entry', 'direct'] as const)(
-  'one bit of an %s that is another is refused to whoever reads it, told once, and shown',
+  'one bit of an %s that is another is refused to whoever reads it, told once, and shown (D5)',
   async (which) => {
     const { server, entryId, directId, ...paths } = await stored();
     const name = { upload: 'uploads/f', entry: `media/${entryId}`, direct: `media/${directId}` }[which];
@@ -104,7 +104,7 @@ it.each(['upload', 'entry', 'direct'] as const)(
 );
 
 it.each(['upload', 'entry', 'direct'] as const)(
-  'a cut or missing file of an %s is upload_damaged',
+  'a cut or missing file of an %s is upload_damaged (D5)',
   async (which) => {
     const { server, entryId, directId, ...paths } = await stored();
     const name = { upload: 'uploads/f', entry: `media/${entryId}`, direct: `media/${directId}` }[which];
@@ -130,7 +130,7 @@ it.each(['upload', 'entry', 'direct'] as const)(
   },
 );
 
-it('an answer too long to be checked first is cut before the last byte of a damaged chunk', async () => {
+it('an answer too long to be checked first is cut before the last byte of a damaged chunk (D5)', async () => {
   const content = randomBytes(27 * MIB);
   const { server, upload, entry, entryId } = await stored(content);
   const whole = await fetch(`${server.url}/__admin/media/${entryId}/content`, {
@@ -157,7 +157,7 @@ it('an answer too long to be checked first is cut before the last byte of a dama
   expect(server.takeErrors()).toHaveLength(2);
 });
 
-it('an export leaves out what is damaged, and says so; media check by content looks, too', async () => {
+it('an export leaves out what is damaged, and says so; media check by content looks, too (D5)', async () => {
   const { server, upload } = await stored();
   await flipByte(upload, 20, 1);
   const { status, text } = await admin(server, 'state?bytes=base64');
@@ -177,7 +177,7 @@ it('an export leaves out what is damaged, and says so; media check by content lo
   for (const one of [server, strict]) one.takeErrors();
 });
 
-it('a scrub finds what is damaged among everything, tells how far it is, and can be cancelled', async () => {
+it('a scrub finds what is damaged among everything, tells how far it is, and can be cancelled (D5)', async () => {
   const { server, upload, entry, direct, entryId } = await stored(randomBytes(3 * MIB));
   for (const [file, at] of [
     [upload, 20],

@@ -173,7 +173,7 @@ describe('a data folder that is not there any more (D6)', () => {
 });
 
 describe('a data folder that another process has taken over (D3)', () => {
-  it('is not written any more, the log says so once, and the server knows that it has to end', async () => {
+  it('is not written any more, the log says so once, and the server knows that it has to end (D6)', async () => {
     const stage = await setStage();
     const { server, client } = stage;
     const path = join(server.dataDir, 'lock');

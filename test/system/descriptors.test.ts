@@ -64,7 +64,7 @@ async function encoded(form: FormData): Promise<{ headers: Record<string, string
 }
 
 describe.skipIf(process.platform !== 'linux')('a server with 128 descriptors', () => {
-  it('acknowledges each of 200 uploads that stay open, and goes on with every one', async () => {
+  it('acknowledges each of 200 uploads that stay open, and goes on with every one (D8)', async () => {
     const folder = await temporaryFolder();
     const { url } = await start(['--data-dir', folder, '--durability', 'none'], 128);
     const answers: number[] = [];
@@ -97,7 +97,7 @@ describe.skipIf(process.platform !== 'linux')('connections beyond the descriptor
 });
 
 describe('the files that may be kept open', () => {
-  it('fit the limit, with room for connections', () => {
+  it('fit the limit, with room for connections (D8)', () => {
     const limits = (soft: string): string =>
       `Limit  Soft  Hard  Units\nMax open files            ${soft}    4096    files\n`;
     expect(
@@ -108,7 +108,7 @@ describe('the files that may be kept open', () => {
     expect(descriptorLimitIn('something else')).toBe(Number.POSITIVE_INFINITY);
   });
 
-  it('are closed when there is no descriptor left, and the file is opened after all', async () => {
+  it('are closed when there is no descriptor left, and the file is opened after all (D8)', async () => {
     let relieved = 0;
     const end = onNoDescriptors(async () => void (relieved += 1));
     const failing = (code: string, times: number) => async (): Promise<string> => {

@@ -59,7 +59,7 @@ export function chunksInParallel({ count, mib }: Load): void {
       ['file first', true],
       ['fields first', false],
     ])(
-      '%s, take no more than 64 MiB of memory beyond the idle server',
+      '%s, take no more than 64 MiB of memory beyond the idle server (C10, §7.5)',
       { timeout: 600_000 },
       async (_order, fileFirst) => {
         const server = await startProcess(['--data-dir', await newFolder(), '--durability', 'none']);
@@ -147,7 +147,7 @@ export function largestFile({ count, mib }: Load): void {
   const maxBytes = count * mib * MIB;
   describe('a file of the most bytes there may be', () => {
     it(
-      `is refused at the byte beyond ${count * mib} MiB with an answer that can be read, completes without it, and is moved by a finalise`,
+      `is refused at the byte beyond ${count * mib} MiB with an answer that can be read, completes without it, and is moved by a finalise (C13, F7)`,
       { timeout: 900_000 },
       async () => {
         const limit = ['--max-file-size', String(maxBytes), '--durability', 'none'];
@@ -191,7 +191,7 @@ export function largestFile({ count, mib }: Load): void {
 
 export function startUp(ledgers: number): void {
   describe('start-up', () => {
-    it(`reads no stored upload: ${ledgers} of them, each damaged, do not matter`, async () => {
+    it(`reads no stored upload: ${ledgers} of them, each damaged, do not matter (D2)`, async () => {
       const dataDir = await newFolder();
       for (let n = 0; n < ledgers; n += 1) {
         const path = join(
@@ -212,7 +212,7 @@ export function startUp(ledgers: number): void {
 
 export function serversSideBySide(count: number): void {
   describe('in one process', () => {
-    it(`${count} servers share nothing`, async () => {
+    it(`${count} servers share nothing (§8.5)`, async () => {
       const servers = await Promise.all(Array.from({ length: count }, () => startServer()));
       try {
         expect(new Set(servers.map(({ url }) => url)).size).toBe(count);

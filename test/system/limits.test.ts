@@ -61,7 +61,7 @@ describe('the command', () => {
     [['serve'], { XENONFLARE_MOCK_MAX_FILE_SIZE: 'big' }, 'XENONFLARE_MOCK_MAX_FILE_SIZE'],
     [['serve', '--config', '/does/not/exist.json'], {}, '/does/not/exist.json'],
     [['sevre'], {}, 'sevre'],
-  ])('%j with %j exits with 2 and names what it cannot use', async (argv, environment, named) => {
+  ])('%j with %j exits with 2 and names what it cannot use (§8.2)', async (argv, environment, named) => {
     const { code, stderr, stdout } = await runToEnd(argv, environment);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toContain(named);
@@ -80,7 +80,7 @@ describe('the command', () => {
     expect([folder.code, folder.stderr]).toEqual([2, expect.stringContaining(`process ${server.pid}`)]);
   });
 
-  it('SIGTERM ends it with 0; piped, stdout has carried exactly the ready line', async () => {
+  it('SIGTERM ends it with 0; piped, stdout has carried exactly the ready line (§8.7)', async () => {
     const server = await startProcess(['--data-dir', await newFolder()]);
     server.signal('SIGTERM');
     expect(await server.exited).toEqual({ code: 0, signal: null });

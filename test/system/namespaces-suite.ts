@@ -798,7 +798,7 @@ async function bystander(server: TestDouble): Promise<() => Promise<unknown>> {
 /** @param tests of each worker: enough for every step to be played by one of them */
 export function namespacesSideBySide(tests: number): void {
   it(
-    `${WORKERS} workers with a key each run ${tests} random tests side by side and never meet (TEST_SEED=${SEED})`,
+    `${WORKERS} workers with a key each run ${tests} random tests side by side and never meet (TEST_SEED=${SEED}) (K2)`,
     { timeout: 300_000 },
     async () => {
       const settings = { seed: 'any', pendingTime: '1h', processingTime: '1h', logLevel: 'warn' } as const;

@@ -24,7 +24,7 @@ describe.skipIf(namespaceRefusal !== null)(`in two pid namespaces (${namespaceRe
   });
 });
 
-it('a server whose lock is another’s acknowledges nothing more, says so once, and ends with 1', async () => {
+it('a server whose lock is another’s acknowledges nothing more, says so once, and ends with 1 (D3)', async () => {
   const server = await startProcess(['--data-dir', dataDir]);
   const client = new DoubleClient(server);
   expect((await client.chunk({ total: 2 })).status).toBe(200);

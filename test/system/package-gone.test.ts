@@ -44,7 +44,7 @@ it.each([
   ['the command', COMMAND],
   ['startServer', IN_PROCESS],
 ] as const)(
-  '%s: every part of a server works whose package is gone since it is ready',
+  '%s: every part of a server works whose package is gone since it is ready (D8)',
   async (_name, argvOf) => {
     const folder = await copyOfPackage();
     const child = spawn(process.execPath, argvOf(folder), { stdio: ['ignore', 'pipe', 'pipe'] });

@@ -291,12 +291,14 @@ export function powerLoss(budget: PowerBudget): void {
       expect(hashOf(replayed)).toBe(hashOf(found));
     });
 
-    it('has what it acknowledged, at every moment, whatever of the rest is lost', { timeout: 900_000 }, () =>
-      check(budget, recorded),
+    it(
+      'has what it acknowledged, at every moment, whatever of the rest is lost (C2, D1)',
+      { timeout: 900_000 },
+      () => check(budget, recorded),
     );
 
     it.each(dice.shuffled(KILLED_AFTER).slice(0, budget.kills))(
-      'has it also after a process was killed after a "%s", and another went on',
+      'has it also after a process was killed after a "%s", and another went on (C2, D1)',
       { timeout: 900_000 },
       async (name) => {
         const cut = dice.pick(endsOf(recorded.lines, name, dice.chance(0.5)));
@@ -305,7 +307,7 @@ export function powerLoss(budget: PowerBudget): void {
       },
     );
 
-    it('would lose something without any one kind of its syncs', { timeout: 300_000 }, async () => {
+    it('would lose something without any one kind of its syncs (D1)', { timeout: 300_000 }, async () => {
       const kinds = new Set(recorded.lines.flatMap((line) => (isSync(line) ? [nameOf(line)] : [])));
       const harmless: string[] = [];
       for (const kind of kinds) {

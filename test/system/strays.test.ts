@@ -53,7 +53,7 @@ async function admin<T = Listed>(server: TestServer, path: string, method = 'GET
   return [status, (path === 'metrics' ? text : JSON.parse(text)) as T];
 }
 
-it('strays at every depth change nothing, are told once each, and stay', async () => {
+it('strays at every depth change nothing, are told once each, and stay (D5)', async () => {
   const { dataDir, mediaId } = await stored();
   const strewn = await strew(dataDir);
   const settings = {
@@ -85,7 +85,7 @@ it('strays at every depth change nothing, are told once each, and stay', async (
   expect(staying.filter((path) => !left.includes(path))).toEqual([]);
 });
 
-it('a ledger that cannot be read is named, and nothing else suffers', async () => {
+it('a ledger that cannot be read is named, and nothing else suffers (D5)', async () => {
   const { dataDir, mediaId } = await stored();
   for (const ledger of [uploadLedger(dataDir, 'ill', NAMESPACE), mediaLedger(dataDir, mediaId, NAMESPACE)]) {
     await rm(ledger);
@@ -112,7 +112,7 @@ it('a ledger that cannot be read is named, and nothing else suffers', async () =
   expect(new Set(server.takeErrors().map(({ msg }) => msg))).toEqual(new Set(['upload_damaged']));
 });
 
-it('of a reset everything is done but what cannot be removed, and that is said', async () => {
+it('of a reset everything is done but what cannot be removed, and that is said (D5)', async () => {
   const { dataDir, mediaId } = await stored();
   const stuck = uploadLedger(dataDir, 'ill', NAMESPACE);
   await rm(stuck);
@@ -138,7 +138,7 @@ it('of a reset everything is done but what cannot be removed, and that is said',
   server.takeErrors();
 });
 
-it('the collector goes on behind what it cannot remove, and tells of each', async () => {
+it('the collector goes on behind what it cannot remove, and tells of each (D5)', async () => {
   const { dataDir } = await stored();
   const ledger = uploadLedger(dataDir, 'ill', NAMESPACE);
   await rm(ledger);

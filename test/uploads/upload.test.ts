@@ -118,7 +118,7 @@ describe('the fold of a ledger', () => {
     expect(state.completedBy).toBe(0);
   });
 
-  it('is the same whenever it is made of the same records', () => {
+  it('is the same whenever it is made of the same records (§0.1)', () => {
     const records = [chunk(1), chunk(0), chunk(2)];
     expect(facts(stateOf(4, ...records))).toEqual(facts(stateOf(4, ...records)));
   });

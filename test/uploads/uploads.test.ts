@@ -113,7 +113,7 @@ describe('chunks in order', () => {
     expect(await recordTypes(service)).toEqual([]);
   });
 
-  it('are synced before their record is, and their record before they are acknowledged (D1)', async () => {
+  it('are synced before their record is, and their record before they are acknowledged (C2, D1)', async () => {
     const memory = createMemoryStorage();
     const steps: string[] = [];
     /** Told when it begins and when it ends, long after: whoever does not wait for it is seen in between. */
@@ -1044,7 +1044,7 @@ describe('the collector (C15)', () => {
 });
 
 describe('after a restart', () => {
-  it('everything acknowledged is there, and a re-sent chunk gets its old answer (C2, C6)', async () => {
+  it('everything acknowledged is there, and a re-sent chunk gets its old answer (C2, C6, §0.1)', async () => {
     const before = openService({ order: 'any' });
     await send(before, 'one', { index: 0, total: 3 });
     await send(before, 'three', { index: 2, total: 3 });
@@ -1540,7 +1540,7 @@ describe('idle uploads', () => {
     return { storage, open: () => open };
   }
 
-  it('are closed beyond a number, and opened again when they are wanted', async () => {
+  it('are closed beyond a number, and opened again when they are wanted (§7.5)', async () => {
     const { storage, open } = counting();
     const service = openService({ maxIdle: 3 }, storage);
     const names = Array.from({ length: 20 }, (_, i) => `f${i}`);

@@ -1,6 +1,6 @@
 // http/routes/schemas-media.ts: the wire shapes of entries, channels and profiles, as zod schemas.
 //
-// Promises: exactly the documented keys (api-facts §6-§8), any other refused; openapi.yaml says the same
+// Promises: exactly the documented keys (§1.3), any other refused; openapi.yaml says the same
 // (tests compare them). Entries come in `{ success, data }`, channels and profiles bare, as documented.
 // Must not know: how an entry comes to look as it does (media/entry.ts).
 

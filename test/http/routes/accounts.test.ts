@@ -7,14 +7,14 @@ import { DEFAULT_FIXTURES } from '../../../src/media/accounts.ts';
 import { ask, openTestServer, temporaryFolder } from '../../helpers/app.ts';
 
 describe.each(['', '/api/v1'])('under the prefix "%s"', (prefix) => {
-  it('channels are a bare object with every platform', async () => {
+  it('channels are a bare object with every platform (§5.4)', async () => {
     const server = await openTestServer();
     const answer = await ask(server, `${prefix}/channels`, { key: 'k' });
     expect([answer.status, JSON.parse(answer.text)]).toEqual([200, DEFAULT_FIXTURES.channels]);
     expect(Object.keys(answer.body)).toEqual(['youtube', 'instagram', 'tiktok', 'linkedin', 'pinterest']);
   });
 
-  it('profiles are a bare array', async () => {
+  it('profiles are a bare array (§5.4)', async () => {
     const server = await openTestServer();
     const answer = await ask(server, `${prefix}/profiles`, { key: 'k' });
     expect([answer.status, JSON.parse(answer.text)]).toEqual([200, DEFAULT_FIXTURES.profiles]);
@@ -48,7 +48,7 @@ describe('--fixtures', () => {
     return startServer({ fixtures: path });
   }
 
-  it('are what the server gives out and knows; a platform left out is an empty array', async () => {
+  it('are what the server gives out and knows; a platform left out is an empty array (§5.4)', async () => {
     const server = await started(JSON.stringify({ channels: { tiktok }, profiles: [profile] }));
     try {
       expect(JSON.parse((await ask(server, '/channels', { key: 'k' })).text)).toEqual({

@@ -88,7 +88,7 @@ describe('every order of the four parts is a chunk', () => {
     ...(hasCurl && { byCurl }),
   };
 
-  it.each(ORDERS)('$names, whoever sends it', async ({ names }) => {
+  it.each(ORDERS)('$names, whoever sends it (C10, C11)', async ({ names }) => {
     const server = await openTestServer();
     for (const [sender, send] of Object.entries(senders)) {
       const fileId = `${sender} a b/ü😀"%22`;
@@ -144,7 +144,7 @@ describe('the part named file is the file', () => {
     ],
   ];
 
-  it.each(heads)('%s', async (_name, head) => {
+  it.each(heads)('%s (C10)', async (_name, head) => {
     for (const isFirst of [true, false]) {
       const server = await openTestServer();
       const file = Buffer.concat([
@@ -185,7 +185,7 @@ describe('other parts', () => {
   ];
 
   it.each([chunkParts, fieldsFirst])(
-    'are ignored wherever they stand, and so are copies in the query',
+    'are ignored wherever they stand, and so are copies in the query (C10)',
     async (partsOf) => {
       const server = await openTestServer();
       const parts = partsOf(CHUNK);
@@ -204,7 +204,7 @@ describe('other parts', () => {
   );
 
   it.each(['file', 'chunkIndex', 'totalChunks', 'fileId'])(
-    '%s given twice is refused and named, wherever',
+    '%s given twice is refused and named, wherever (C10)',
     async (name) => {
       for (const partsOf of [chunkParts, fieldsFirst]) {
         const server = await openTestServer({ storage: 'disk', spoolMemory: 0 });

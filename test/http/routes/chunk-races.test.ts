@@ -59,7 +59,7 @@ describe('sixteen times the same chunk in flight', () => {
     ['memory', 'file first', chunkParts],
     ['disk', 'file first', chunkParts],
   ] as const)(
-    'is one write and sixteen times the same answer, in %s, %s',
+    'is one write and sixteen times the same answer, in %s, %s (C12)',
     async (storage, _name, partsOf) => {
       // Room for one: a second write would be refused.
       const server = await openTestServer({ storage, maxStoredBytes: BYTES.length });
@@ -80,7 +80,7 @@ describe('sixteen times the same chunk in flight', () => {
     },
   );
 
-  it('that completes the upload tells every one of them so', async () => {
+  it('that completes the upload tells every one of them so (C12)', async () => {
     const server = await openTestServer({ storage: 'disk' });
     const answers = await Promise.all(Array.from({ length: 16 }, () => sendChunk(server, { bytes: BYTES })));
     for (const { body } of answers) expect(body.data).toEqual({ completed: true, fileId: 'f' });
@@ -122,7 +122,7 @@ describe('a request that goes silent with a chunk in hand', () => {
     ['disk', 60],
     ['disk', 50_000],
   ] as const)(
-    'gives way to a newer one for the same chunk, in %s, %i bytes before its end',
+    'gives way to a newer one for the same chunk, in %s, %i bytes before its end (C12)',
     async (storage, missing) => {
       const server = await openTestServer({ storage, takeoverAfter: '400ms' });
       const holder = await begin(server, fieldsFirst(CHUNK), missing);
@@ -137,7 +137,7 @@ describe('a request that goes silent with a chunk in hand', () => {
     },
   );
 
-  it('has its place taken by one of many, and all of those get the 2xx', async () => {
+  it('has its place taken by one of many, and all of those get the 2xx (C12)', async () => {
     const server = await openTestServer({ takeoverAfter: '400ms' });
     await begin(server, fieldsFirst(CHUNK));
     await isHeld(server);
@@ -148,7 +148,7 @@ describe('a request that goes silent with a chunk in hand', () => {
     expect((await uploadView(server)).chunks).toHaveLength(1);
   });
 
-  it('keeps it as long as bytes come, however slowly', async () => {
+  it('keeps it as long as bytes come, however slowly (C12)', async () => {
     const server = await openTestServer({ takeoverAfter: '800ms' });
     const { contentType, body } = formOf(fieldsFirst({ ...CHUNK, bytes: Buffer.from('slow but alive') }));
     const whole = requestBytes('POST /media/chunks', { 'content-type': contentType }, body);

@@ -84,7 +84,7 @@ describe('a body that is cut off anywhere in its last 200 bytes', () => {
   });
 
   it.each(bodies)(
-    'with the connection is never a stored chunk, not even without its very last byte, %s',
+    'with the connection is never a stored chunk, not even without its very last byte, %s (C3)',
     async (_name, body) => {
       const server = await openTestServer({ storage: 'disk' });
       const whole = chunkRequest(body);
@@ -128,7 +128,7 @@ describe('a body that is cut off anywhere in its last 200 bytes', () => {
     expect(await sizeOf(server)).toBeNull();
   });
 
-  it('leaves the chunks before it alone', async () => {
+  it('leaves the chunks before it alone (C3)', async () => {
     const server = await openTestServer({ storage: 'disk' });
     await sendChunk(server, { index: 0, total: 2, bytes: 'kept' });
     const { head, rest } = beginningOf(MIB, { chunkIndex: 1, totalChunks: 2 });
@@ -155,7 +155,7 @@ describe('a chunk that ends at a tenth of its body', () => {
     ['by RST', (connection: RawConnection) => connection.reset()],
     ['by FIN', (connection: RawConnection) => connection.halfClose()],
     ['in silence', () => undefined],
-  ])('%s, wherever that is, changes nothing, and can be sent again', async (_name, end) => {
+  ])('%s, wherever that is, changes nothing, and can be sent again (C3)', async (_name, end) => {
     const server = await openTestServer({ storage: 'disk', idleTimeout: '500ms', spoolMemory: 0 });
     await sendChunk(server, { index: 0, total: 3, bytes: 'kept' });
     for (const partsOf of [fieldsFirst, chunkParts]) {
@@ -311,7 +311,7 @@ describe('silence (§7)', () => {
     ['fields first', fieldsFirst],
     ['file first', chunkParts],
   ] as const)(
-    'for longer than --idle-timeout is answered 408, and nothing is stored, %s',
+    'for longer than --idle-timeout is answered 408, and nothing is stored, %s (§7.2)',
     async (_name, partsOf) => {
       const server = await openTestServer({ storage: 'disk', idleTimeout: '150ms', spoolMemory: 0 });
       const whole = chunkRequest(formOf(partsOf({ ...CHUNK, bytes: Buffer.alloc(5_000) })).body);
@@ -329,7 +329,7 @@ describe('silence (§7)', () => {
     },
   );
 
-  it('before the first byte of the body is answered 408', async () => {
+  it('before the first byte of the body is answered 408 (§7.2)', async () => {
     const server = await openTestServer({ idleTimeout: '150ms' });
     const connection = await openConnection(server.port);
     await connection.write(
@@ -338,7 +338,7 @@ describe('silence (§7)', () => {
     await expectAnswer(connection, 408, 'request_timeout');
   });
 
-  it('is not meant by slowness: a body that trickles in for several idle time-outs is stored', async () => {
+  it('is not meant by slowness: a body that trickles in for several idle time-outs is stored (§7.3)', async () => {
     const idleMs = 1_000;
     const server = await openTestServer({ idleTimeout: idleMs });
     const whole = chunkRequest(formOf(fieldsFirst(CHUNK)).body);
@@ -352,14 +352,14 @@ describe('silence (§7)', () => {
     await expectAnswer(connection, 200);
   });
 
-  it('is all that ends a request: Node’s own limits on its whole time are off', async () => {
+  it('is all that ends a request: Node’s own limits on its whole time are off (§7.3)', async () => {
     const apps: FastifyInstance[] = [];
     await openTestServer({ adminPort: 0 }, { observe: (app) => apps.push(app) });
     const limits = apps.map(({ server: { requestTimeout, timeout } }) => ({ requestTimeout, timeout }));
     expect(limits).toEqual(Array(2).fill({ requestTimeout: 0, timeout: 0 }));
   });
 
-  it('in the headers is answered 408 as well', async () => {
+  it('in the headers is answered 408 as well (§7.1)', async () => {
     const server = await openTestServer({ headerTimeout: '100ms' });
     const connection = await openConnection(server.port);
     await connection.write('POST /media/chunks HTTP/1.1\r\nHost: localhost\r\n');
@@ -369,7 +369,7 @@ describe('silence (§7)', () => {
 });
 
 describe('a refusal while the body is still on its way', () => {
-  it('comes before the body has come, and the connection serves the next request from its first byte', async () => {
+  it('comes before the body has come, and the connection serves the next request from its first byte (§7.6)', async () => {
     const server = await openTestServer();
     await sendChunk(server, { index: 0, total: 5 });
     const connection = await openConnection(server.port);
@@ -385,7 +385,7 @@ describe('a refusal while the body is still on its way', () => {
     expect(connection.leftOver).toBe('');
   });
 
-  it('and the next request sent right behind the body, both are answered in order', async () => {
+  it('and the next request sent right behind the body, both are answered in order (§7.6)', async () => {
     const server = await openTestServer();
     const { head, rest } = beginningOf(2 * MIB, { chunkIndex: 3, totalChunks: 5 });
     const connection = await openConnection(server.port);
@@ -425,7 +425,7 @@ describe('a refusal while the body is still on its way', () => {
     expect(await sizeOf(server)).toBe(MIB + 1);
   });
 
-  it('is read by a client that sends everything first, up to --drain-limit', async () => {
+  it('is read by a client that sends everything first, up to --drain-limit (C13)', async () => {
     const server = await openTestServer({ maxFileSize: '1MiB', drainLimit: '16MiB' });
     const { head, rest } = beginningOf(15 * MIB);
     const connection = await openConnection(server.port);
@@ -435,7 +435,7 @@ describe('a refusal while the body is still on its way', () => {
     await expectAnswer(connection, 200);
   });
 
-  it('beyond --drain-limit is told that the connection ends, and it does', async () => {
+  it('beyond --drain-limit is told that the connection ends, and it does (§7.6)', async () => {
     const server = await openTestServer({ maxFileSize: '1MiB', drainLimit: '2MiB' });
     const { head, rest } = beginningOf(64 * MIB);
     const connection = await openConnection(server.port);
@@ -446,7 +446,7 @@ describe('a refusal while the body is still on its way', () => {
     await connection.closed();
   });
 
-  it.each([1, 2, 3, 4, 5])('is read by fetch, which sends on meanwhile (%i)', async () => {
+  it.each([1, 2, 3, 4, 5])('is read by fetch, which sends on meanwhile (%i) (C13)', async () => {
     const server = await openTestServer({ maxFileSize: '1MiB' });
     await sendChunk(server, { fileId: 'g', index: 0, total: 9 });
     const tooLarge = await sendChunk(server, { bytes: Buffer.alloc(24 * MIB) });

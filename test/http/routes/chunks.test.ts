@@ -54,7 +54,7 @@ describe('the status of an upload', () => {
     });
   });
 
-  it('counts the acknowledged bytes, and is never to be cached (C2)', async () => {
+  it('counts the acknowledged bytes, and is never to be cached (C2, §1.4)', async () => {
     const server = await openTestServer();
     await sendChunk(server, { index: 0, total: 3, bytes: 'abc' });
     await sendChunk(server, { index: 1, total: 3, bytes: 'de' });
@@ -239,7 +239,7 @@ describe('the fields of a chunk (C4)', () => {
     expect(answer.body.data).toEqual({ completed: false, chunkIndex: 0 });
   });
 
-  it('every bad field is named in one answer, each with a sentence', async () => {
+  it('every bad field is named in one answer, each with a sentence (§11.2)', async () => {
     const server = await openTestServer();
     const answer = await post(
       server,
@@ -460,7 +460,7 @@ describe('an upload that nobody goes on with (C15)', () => {
   const TTL = 60_000;
 
   it.each(['memory', 'disk'] as const)(
-    'expires a time-to-live after its last chunk, bytes and all, in %s',
+    'expires a time-to-live after its last chunk, bytes and all, in %s (F4)',
     async (storage) => {
       const server = await openTestServer({ storage, uploadTtl: TTL });
       await sendChunk(server, { index: 0, total: 3 });
@@ -530,7 +530,7 @@ describe('no room (C16)', () => {
       ['the file comes first', chunkParts, '16MiB'],
       ['the file comes first and does not fit into memory', chunkParts, 0],
     ] as const)(
-      'when %s: 507 changes nothing, and the upload goes on when there is room',
+      'when %s: 507 changes nothing, and the upload goes on when there is room (§8.8)',
       async (...[, partsOf, spoolMemory]) => {
         const server = await openTestServer({ storage, spoolMemory, maxStoredBytes: 1_000 });
         await sendChunk(server, { fileId: 'other', index: 0, total: 2, bytes: 'x'.repeat(500) });
@@ -573,7 +573,7 @@ describe('no room for one key', () => {
 });
 
 describe('unfinished uploads', () => {
-  it('beyond --max-open-uploads are refused for this key alone, until one is finalised or deleted', async () => {
+  it('beyond --max-open-uploads are refused for this key alone, until one is finalised or deleted (§7.4)', async () => {
     const server = await openTestServer({ maxOpenUploads: 2 });
     const begin = (fileId: string, key = 'k'): Promise<Answer> =>
       sendChunk(server, { fileId, index: 0, total: 1, key });
@@ -699,7 +699,7 @@ it.each([
     formOf([]).contentType,
     formOf(fieldsFirst({ ...CHUNK, fileId: 'x'.repeat(70_000) })).body,
   ],
-])('a form with %s is refused, and nothing is stored (C11)', async (_name, contentType, body) => {
+])('a form with %s is refused, and nothing is stored (C11, §7.4)', async (_name, contentType, body) => {
   const server = await openTestServer();
   const answer = await ask(server, '/media/chunks', {
     method: 'POST',
@@ -723,7 +723,7 @@ it.each<[string, ConfigInput, readonly Part[]]>([
     [...fieldsFirst(CHUNK), { name: 'x'.repeat(200), value: '' }],
   ],
   ['--max-field-bytes', { maxFieldBytes: 100 }, fieldsFirst({ ...CHUNK, fileId: 'x'.repeat(101) })],
-])('%s is what a form may have: beyond it nothing is stored (§7)', async (_flag, settings, parts) => {
+])('%s is what a form may have: beyond it nothing is stored (§7.4)', async (_flag, settings, parts) => {
   const usual = await openTestServer();
   expect((await post(usual, parts)).status, 'by default it may').toBe(200);
   const strict = await openTestServer(settings);

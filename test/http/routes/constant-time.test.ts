@@ -22,7 +22,7 @@ function comparedLengths(): number[][] {
 
 describe('secrets', () => {
   it.each(['', 'a', 'the-token', 'the-tokem', 'x'.repeat(10_000)])(
-    'of any length are compared as digests: %#',
+    'of any length are compared as digests: %# (K4)',
     (given) => {
       expect(isSameSecret(given, 'the-token')).toBe(given === 'the-token');
       expect(comparedLengths()).toEqual([[DIGEST_BYTES, DIGEST_BYTES]]);
@@ -30,7 +30,7 @@ describe('secrets', () => {
   );
 
   it.each([['first'], ['second'], ['third'], ['none of them'], ['']])(
-    'are all compared, whichever fits: %j',
+    'are all compared, whichever fits: %j (K4)',
     (key) => {
       const keys = new Keys(['first', 'second', 'third']);
       try {

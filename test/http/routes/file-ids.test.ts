@@ -58,7 +58,7 @@ async function send(server: TestServer, fileId: string | Buffer): Promise<Awaite
 const OUR_NAMES =
   /^(lock|format|reserve\/\d*|spool\/|(ledgers|bytes)\/((uploads|media)\/((public|ns_[0-9a-f]{16})\/([0-9a-f]{2}\/([0-9a-f]{24,40}(\.log|\/(main|c\d+)?))?)?)?)?)$/;
 
-it('no fileId touches a path outside the data folder, or makes a name inside it', async () => {
+it('no fileId touches a path outside the data folder, or makes a name inside it (C4)', async () => {
   const parent = await temporaryFolder();
   const dataDir = join(parent, 'deeper', 'data');
   const server = await openTestServer({ storage: 'disk', dataDir, durability: 'none' });
@@ -119,7 +119,7 @@ describe('a fileId is refused', () => {
     ['of 60,000 letters', 'x'.repeat(60_000)],
     ['that is not UTF-8', Buffer.from([0xc3, 0x28])],
     ['that encodes a surrogate', Buffer.from([0xed, 0xa0, 0x80])],
-  ])('%s, in a chunk, in the query and in a finalise', async (_name, fileId) => {
+  ])('%s, in a chunk, in the query and in a finalise (C4)', async (_name, fileId) => {
     const server = await openTestServer();
     const sent = await send(server, fileId);
     expect([sent.status, sent.body.error, sent.body.details]).toEqual([

@@ -131,7 +131,7 @@ function fieldsOf(answer: Answer): string[] {
 describe.each(KINDS)('a finalise, $type', (kind) => {
   const asked = { type: kind.type, fields: { platforms: JSON.stringify(kind.platforms), title: 'A title' } };
 
-  it('is answered 201 with the entry as the status query shows it, and never to be cached (F5)', async () => {
+  it('is answered 201 with the entry as the status query shows it, and never to be cached (F5, §1.4)', async () => {
     const server = await openTestServer({ pendingTime: '1h' });
     await sendAll(server, { total: 3, content: kind.good });
     const made = await finalize(server, 'f', asked);
@@ -522,7 +522,7 @@ describe.each(KINDS)('what a request must have, $type', (kind) => {
   });
 
   it.each(['text/plain', 'application/xml', 'multipart/mixed; boundary=b', 'application/octet-stream'])(
-    'a body of type %s is 415',
+    'a body of type %s is 415 (F1)',
     async (contentType) => {
       const server = await openTestServer();
       const answer = await post(server, kind, { contentType, body: 'fileId=f' });
@@ -657,7 +657,7 @@ describe.each(KINDS)('a direct upload, $type', (kind) => {
   });
 });
 
-it('a JSON body that goes silent is 408, like a form (§7)', async () => {
+it('a JSON body that goes silent is 408, like a form (§7.2)', async () => {
   const server = await openTestServer({ idleTimeout: '150ms' });
   for (const contentType of ['application/json', 'application/x-www-form-urlencoded']) {
     const connection = await openConnection(server.port);
@@ -679,7 +679,7 @@ describe('--media-check', () => {
   ];
 
   it.each(samples)(
-    'content: %s with its own bytes is taken, directly and in chunks',
+    'content: %s with its own bytes is taken, directly and in chunks (F8)',
     async (filename, kind, value) => {
       const server = await openTestServer({ mediaCheck: 'content' });
       expect((await direct(server, kind, { filename, value })).status).toBe(201);
@@ -693,7 +693,7 @@ describe('--media-check', () => {
   );
 
   it.each(KINDS)(
-    'content: other bytes are refused for $type, and the upload stays as it was',
+    'content: other bytes are refused for $type, and the upload stays as it was (F8)',
     async (kind) => {
       const server = await openTestServer({ mediaCheck: 'content' });
       const asked = { type: kind.type, fields: { platforms: '["tiktok"]' } };
@@ -713,7 +713,7 @@ describe('--media-check', () => {
     },
   );
 
-  it('name: the bytes are not looked at; off: nothing is', async () => {
+  it('name: the bytes are not looked at; off: nothing is (F8)', async () => {
     const byName = await openTestServer();
     expect((await direct(byName, VIDEO, { value: PNG })).status).toBe(201);
     const off = await openTestServer({ mediaCheck: 'off' });
@@ -725,7 +725,7 @@ describe('the life of an entry (§5)', () => {
   const read = async (server: TestServer, id: string): Promise<Answer['body']['data']> =>
     (await ask(server, `/media/videos/${id}`, { key: 'k' })).body.data;
 
-  it('is pending, then processing, then completed, as polling sees it', async () => {
+  it('is pending, then processing, then completed, as polling sees it (§5.1)', async () => {
     const server = await openTestServer({ pendingTime: '60ms', processingTime: '60ms' });
     await sendAll(server);
     const { body } = await finalize(server, 'f', { fields: { platforms: '["youtube","pinterest"]' } });
@@ -748,7 +748,7 @@ describe('the life of an entry (§5)', () => {
     expect(Object.keys(done)).not.toContain('tiktok');
   });
 
-  it('follows the namespace’s clock step by step, and an entry stays what it was after a restart', async () => {
+  it('follows the namespace’s clock step by step, and an entry stays what it was after a restart (§5.1)', async () => {
     const before = await openTestServer({ storage: 'disk', pendingTime: '10s', processingTime: '20s' });
     await ask(before, '/__admin/clock', {
       method: 'PUT',
@@ -789,7 +789,7 @@ describe('the life of an entry (§5)', () => {
     expect(await read(server, id)).toEqual(completed);
   });
 
-  it('of a draft never begins; of a scheduled one, when its time has come; of a past one, now', async () => {
+  it('of a draft never begins; of a scheduled one, when its time has come; of a past one, now (F3, §5.1)', async () => {
     const server = await openTestServer({ pendingTime: 0, processingTime: 0 });
     const make = async (fileId: string, fields: Record<string, string>): Promise<Answer['body']['data']> => {
       await sendAll(server, { fileId });
@@ -887,7 +887,7 @@ describe.each(KINDS)('stored data that fails its checks, $type', (kind) => {
 });
 
 describe('what a client sent', () => {
-  it('is told by the admin plane as it came, of a form and of JSON, digits beyond 2^53 included; another digit is another payload (F6)', async () => {
+  it('is told by the admin plane as it came, digits beyond 2^53 included; another digit is another payload (F6)', async () => {
     const server = await openTestServer();
     const board = (digit: number): string => `{"boardId":1234567890123456789${digit}}`;
     const json = (fileId: string, digit: number): Promise<Answer> =>

@@ -69,7 +69,7 @@ describe('a path that is not there is 404', () => {
     expect((await connection.answer())?.status).toBe(200);
   });
 
-  it('in the envelope of every error', async () => {
+  it('in the envelope of every error (§1.5)', async () => {
     const server = await openTestServer();
     const answer = await ask(server, `/nowhere/${'x'.repeat(500)}?key=secret`);
     expectRefusal(answer, 404, 'not_found');
@@ -145,7 +145,7 @@ describe('what is not HTTP', () => {
     ],
     ['a length that is none', 'POST /media/chunks HTTP/1.1\r\nHost: x\r\nContent-Length: -3\r\n\r\nabc'],
     ['an unknown version', 'GET /profiles HTTP/9.9\r\nHost: x\r\n\r\n'],
-  ])('%s is 400 in the envelope of every error, and the connection ends', async (_name, bytes) => {
+  ])('%s is 400 in the envelope of every error, and the connection ends (§1.5)', async (_name, bytes) => {
     const server = await openTestServer();
     const connection = await openConnection(server.port);
     await connection.write(Buffer.from(bytes, 'latin1'));
@@ -522,7 +522,7 @@ describe('a server that drains (D4)', () => {
   });
 });
 
-describe('a 401', () => {
+describe('a 401 (§1.6)', () => {
   it('says what would be taken (RFC 9110 §15.5.2)', async () => {
     const open = await openTestServer();
     const closed = await openTestServer({ apiKeys: ['k'], adminToken: 't' });

@@ -65,7 +65,7 @@ describe('the lease', () => {
     expect(() => guard.confirm()).toThrow(AppError);
   });
 
-  it('of a holder that was stopped for minutes is over when it goes on', async () => {
+  it('of a holder that was stopped for minutes is over when it goes on (D3)', async () => {
     guard.assertWritable();
     guard.confirm();
     await takeOver();
@@ -145,7 +145,7 @@ describe('a failed system call', () => {
     expect(told).toHaveLength(1);
   });
 
-  it('of a read-only filesystem refuses writes, not reads, until the lock can be touched again', async () => {
+  it('of a read-only filesystem refuses writes, not reads, until the lock can be touched again (D6)', async () => {
     expect(guard.explain(asRefusal(systemError('EROFS')))).toMatchObject({ code: 'storage_unavailable' });
     expect(guard.writeRefusal()?.code).toBe('storage_unavailable');
     expect(guard.readRefusal()).toBeNull();

@@ -110,7 +110,7 @@ describe('what a starter leaves that is killed', () => {
 });
 
 describe('a locked folder', () => {
-  it('is refused to a second opener at once, with the holder, the folder and what to do', async () => {
+  it('is refused to a second opener at once, with the holder, the folder and what to do (D3)', async () => {
     await lock();
     const { since } = await holder();
     const waits: string[] = [];
@@ -169,7 +169,7 @@ describe('a locked folder', () => {
 });
 
 describe('the lock of a dead holder is taken over', () => {
-  it.runIf(isLinux)('at once when its process is gone, whenever it was touched', async () => {
+  it.runIf(isLinux)('at once when its process is gone, whenever it was touched (D3)', async () => {
     await leaveLock({ pid: await deadPid() });
     await setTouched(Date.now() + 5 * 3_600_000);
     await lock({ waitMs: 0 });
@@ -199,7 +199,7 @@ describe('the lock of a dead holder is taken over', () => {
     ['before a reboot', { boot: 'the-boot-before' }],
     ['in another pid namespace', { pidNamespace: 'pid:[1]' }],
     ['of a version that said less', { boot: '', pidNamespace: '', file: '' }],
-  ])('%s, when its lock does not move, whatever time is on it', async (_where, facts) => {
+  ])('%s, when its lock does not move, whatever time is on it (D3)', async (_where, facts) => {
     for (const aheadMs of [-3_600_000, 5 * 3_600_000]) {
       await leaveLock({ pid: process.pid, startTicks: await startTicksOf(process.pid), ...facts });
       await setTouched(Date.now() + aheadMs);
@@ -262,7 +262,7 @@ describe('the lock of a living holder is not taken over', () => {
   });
 
   it.each([0, -3_600_000, 3_600_000])(
-    'when it moves, and the clock that moves it is %i ms apart',
+    'when it moves, and the clock that moves it is %i ms apart (D3)',
     async (apartMs) => {
       // A pid that is nobody’s here: where it was given, it is somebody’s.
       await leaveLock({ ...elsewhere, pid: await deadPid() });
@@ -352,7 +352,7 @@ describe('of many starters one wins, and the others name a holder', () => {
     }
   });
 
-  it.each(beginnings)('in several processes, %s', async (_where, begin) => {
+  it.each(beginnings)('in several processes, %s (D3)', async (_where, begin) => {
     const starters = Array.from({ length: 4 }, () => startStarter());
     try {
       for (let round = 0; round < ROUNDS; round += 1) {

@@ -63,7 +63,7 @@ function recordsIn(lines: number): number {
 }
 
 describe('a ledger that was cut short', () => {
-  it('at every byte: what was whole before the cut is there, what is left of the rest is dropped and reported', async () => {
+  it('at every byte: what was whole before the cut is there, what is left of the rest is dropped and reported (D2)', async () => {
     const whole = await writeSample();
     for (let length = 0; length <= whole.length; length += 1) {
       await writeFile(file, whole.subarray(0, length));
@@ -111,7 +111,7 @@ describe('a ledger that was cut short', () => {
 
 describe('a ledger with a changed byte', () => {
   it(
-    'any bit of any byte: refused as upload_damaged, naming the place, and nothing changes on the disk',
+    'any bit of any byte: refused as upload_damaged, naming the place, and nothing changes on the disk (D2)',
     { timeout: 180_000 },
     async () => {
       const whole = await writeSample();
@@ -220,7 +220,7 @@ describe('a hole that a power loss left', () => {
     ['of a sector in its middle', () => [512, 1024]],
     ['of its last sectors', ({ end }: { end: number }) => [1024, end]],
     ['of all of it', ({ start, end }: { start: number; end: number }) => [start, end]],
-  ])('in the last append, %s: dropped and reported', async (_what, holeOf) => {
+  ])('in the last append, %s: dropped and reported (C2)', async (_what, holeOf) => {
     const line = await writeLong();
     const [from = 0, to = 0] = holeOf(line);
     await punchHole(file, from, to);

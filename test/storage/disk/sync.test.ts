@@ -95,7 +95,7 @@ describe.runIf(process.platform === 'linux').each(['fsync', 'none'] as const)(
     const write = (segment: string, offset: number): Promise<void> =>
       storage.bytes.write(place(), { segment, offset }, [Buffer.from('bytes')]);
 
-    it('bytes: the data, and the names of the file and its folders when they are new', async () => {
+    it('bytes: the data, and the names of the file and its folders when they are new (D1)', async () => {
       await write('main', 0);
       const above = ['bytes/uploads/ns_1/a1', 'bytes/uploads/ns_1', 'bytes/uploads', 'bytes', '.'];
       expect(takeSynced()).toEqual(expected(...above));
@@ -106,7 +106,7 @@ describe.runIf(process.platform === 'linux').each(['fsync', 'none'] as const)(
       expect(takeSynced(), 'the name is there already').toEqual(expected('bytes/uploads/ns_1/a1/a1/main'));
     });
 
-    it('a spool that becomes a segment: the data, and its name', async () => {
+    it('a spool that becomes a segment: the data, and its name (D1)', async () => {
       await write('main', 0);
       const spool = await storage.bytes.spool();
       await spool.append([Buffer.from('spooled')]);
@@ -116,7 +116,7 @@ describe.runIf(process.platform === 'linux').each(['fsync', 'none'] as const)(
       expect(takeSynced()).toEqual(expected('bytes/uploads/ns_1/a1/a1/c1', 'bytes/uploads/ns_1/a1/a1'));
     });
 
-    it('a ledger: its line, and its name when it is new', async () => {
+    it('a ledger: its line, and its name when it is new (D1)', async () => {
       const ledger = await storage.ledgers.create(place(), [{ n: 1 }]);
       expect(takeSynced().slice(-2)).toEqual(
         expected('ledgers/uploads/ns_1/a1/a1.log', 'ledgers/uploads/ns_1/a1'),
@@ -271,7 +271,7 @@ describe.runIf(process.platform === 'linux').each(['fsync', 'none'] as const)(
       },
     );
 
-    it('a move: the new name, whose bytes the old one does not have any more', async () => {
+    it('a move: the new name, whose bytes the old one does not have any more (D1)', async () => {
       await write('main', 0);
       await storage.bytes.sync(place(), 'main');
       takeSynced();

@@ -18,7 +18,7 @@ it('a write that would leave a hole is a defect of the caller, and refused', asy
   ).rejects.toMatchObject({ code: 'internal_error' });
 });
 
-it('two storages share nothing', async () => {
+it('two storages share nothing (§8.8)', async () => {
   const [one, other] = [createMemoryStorage(), createMemoryStorage()];
   await one.ledgers.create(place(), [{ n: 1 }]);
   await one.bytes.write(place(), { segment: 'main', offset: 0 }, [Buffer.from('x')]);
