@@ -4,6 +4,7 @@
 // one upload are decided and appended one at a time; a chunk has at most one writer (rule C12).
 // Must not know: HTTP, other uploads, when this one is opened or forgotten (open-uploads.ts).
 import { AppError, InDoubt } from '../core/errors.ts';
+import { SerialQueue } from '../core/keyed-queue.ts';
 import type { Ledger, StorageKey, Storage } from './ports.ts';
 import { evolve, withoutFinalization, type UploadEvent, type UploadState } from './upload.ts';
 import { MAIN_SEGMENT } from './chunk-table.ts';
@@ -37,9 +38,7 @@ export class OpenUpload {
   readonly writers = new Map<number, ChunkInTransit>();
   #ledger: Ledger | null = null;
   #mainIsTaken = false;
-  #turn: Promise<unknown> = Promise.resolve();
-  /** Running or waiting. */
-  #turns = 0;
+  readonly #queue = new SerialQueue();
   /**
    * Set when an erasure failed, or a record can be stored or not: nobody knows what is stored until it is read again, as another
    * OpenUpload. Nothing is written or cut for this one any more.
@@ -78,19 +77,8 @@ export class OpenUpload {
    * @throws AppError, and does nothing, when it is spoilt
    */
   inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turns === 0 ? this.#run(work) : this.#turn.then(() => this.#run(work));
-    this.#turns += 1;
-    this.#turn = result.then(this.#ended, this.#ended); // The caller gets the error; the next in turn must still run.
-    return result;
+    return this.#queue.inTurn(() => (this.#spoilt === null ? work() : Promise.reject(this.#spoilt)));
   }
-
-  #run<T>(work: () => Promise<T>): Promise<T> {
-    return this.#spoilt === null ? work() : Promise.reject(this.#spoilt);
-  }
-
-  readonly #ended = (): void => {
-    this.#turns -= 1;
-  };
 
   /** Appends, then folds. Called in turn. When it rejects, the state is as before; with `InDoubt` it is spoilt. */
   async store(events: readonly UploadEvent[]): Promise<UploadState> {

@@ -1,6 +1,6 @@
 // core/keyed-queue.test.ts: work under one name, one piece after the other.
 import { describe, expect, it } from 'vitest';
-import { KeyedQueue } from '../../src/core/keyed-queue.ts';
+import { KeyedQueue, SerialQueue } from '../../src/core/keyed-queue.ts';
 
 describe('work under one name', () => {
   it('begins when what was asked for before it has ended, failed or not, and each caller is told of its own', async () => {
@@ -42,4 +42,45 @@ describe('work under one name', () => {
     await new Promise(setImmediate);
     expect([...turns.names]).toEqual([]);
   });
+});
+
+describe('work of one queue', () => {
+  it('begins at once when nothing runs, and else when what runs has ended, failed or not', async () => {
+    const queue = new SerialQueue();
+    const seen: string[] = [];
+    const work = (name: string, error?: Error) => async (): Promise<void> => {
+      seen.push(name);
+      await new Promise(setImmediate);
+      if (error !== undefined) throw error;
+    };
+    const all = [queue.inTurn(work('1', new Error('of 1'))), queue.inTurn(work('2'))];
+    expect([seen, queue.isIdle]).toEqual([['1'], false]);
+    const told = await Promise.allSettled(all);
+    expect([seen, told.map(({ status }) => status)]).toEqual([
+      ['1', '2'],
+      ['rejected', 'fulfilled'],
+    ]);
+    await Promise.resolve();
+    expect(queue.isIdle).toBe(true);
+    const third = queue.inTurn(work('3'));
+    expect(seen).toEqual(['1', '2', '3']);
+    await third;
+  });
+
+  it('that could not even begin is not waited for', async () => {
+    const queue = new SerialQueue();
+    const broken = (): Promise<never> => {
+      throw new Error('at once');
+    };
+    expect(() => queue.inTurn(broken)).toThrow('at once');
+    expect(await queue.inTurn(() => Promise.resolve('next'))).toBe('next');
+  });
+});
+
+it('work under a name begins after its caller has noted that he asked', async () => {
+  const turns = new KeyedQueue();
+  let isNoted = false;
+  const asked = turns.inTurn('a', () => Promise.resolve(isNoted));
+  isNoted = true;
+  expect(await asked).toBe(true);
 });
