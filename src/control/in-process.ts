@@ -3,6 +3,7 @@
 // Promises: the same as the admin plane over HTTP, without HTTP. On the server itself everything is about all keys
 // together; `server.namespace(key)` is about one, for tests that run side by side on one server.
 // Must not know: Fastify, how any of it is done.
+import type { Har } from 'har-format';
 import { ALL_NAMESPACES, PUBLIC_NAMESPACE, namespaceOfKey } from '../core/namespace.ts';
 import type { NamespaceCommands, ResetScope, Settled } from './namespace-commands.ts';
 import type { ExportedState } from './state-export.ts';
@@ -24,7 +25,7 @@ import type { Verified } from '../integrity/content-verifier.ts';
 import type { JournalEvent } from '../journal/event-feed.ts';
 import type { Exchange } from '../journal/exchange.ts';
 import type { ExchangeInFlight, InFlightMatcher } from '../journal/in-flight.ts';
-import { toHar, type Har } from '../journal/har.ts';
+import { toHar } from '../journal/har.ts';
 import type { JournalMatcher } from '../journal/matcher.ts';
 import { asText, hintLine, lineOf } from '../journal/verify-text.ts';
 import type { Verdict, VerifyRequest } from '../journal/verify.ts';

@@ -3,6 +3,7 @@
 // Promises: only what is in an exchange, so no header, no body and no secret; what HAR has no word for stands in fields
 // that begin with `_`, as the format asks for. A part's name, size and checksum are shown, its value never was here.
 // Must not know: where exchanges are kept.
+import type { Entry, Har, Param, PostData, Request, Response, Timings } from 'har-format';
 import type { Exchange, Part } from './exchange.ts';
 
 /** HAR wants absolute addresses; an exchange knows no host. */
@@ -10,23 +11,8 @@ const DEFAULT_ORIGIN = 'http://localhost';
 /** In HAR: not known. */
 const UNKNOWN = -1;
 
-export interface Har {
-  readonly log: {
-    readonly version: '1.2';
-    readonly creator: { readonly name: string; readonly version: string };
-    readonly entries: readonly HarEntry[];
-  };
-}
-
-interface HarEntry extends Readonly<Record<`_${string}`, unknown>> {
-  readonly startedDateTime: string;
-  readonly time: number;
-  readonly request: object;
-  readonly response: object;
-  readonly cache: object;
-  readonly timings: { readonly send: number; readonly wait: number; readonly receive: number };
-  readonly connection: string;
-}
+/** What HAR has no word for, by names of ours. */
+type Own = Readonly<Record<`_${string}`, unknown>>;
 
 /** @param origin such as `http://127.0.0.1:4310` */
 export function toHar(exchanges: readonly Exchange[], creatorVersion: string, origin = DEFAULT_ORIGIN): Har {
@@ -36,7 +22,7 @@ export function toHar(exchanges: readonly Exchange[], creatorVersion: string, or
   };
 }
 
-function entryOf(exchange: Exchange, origin: string): HarEntry {
+function entryOf(exchange: Exchange, origin: string): Entry & Own {
   const timings = timingsOf(exchange);
   const { send, wait, receive } = timings;
   return {
@@ -51,7 +37,7 @@ function entryOf(exchange: Exchange, origin: string): HarEntry {
   };
 }
 
-function requestOf({ method, path, body }: Exchange, origin: string): object {
+function requestOf({ method, path, body }: Exchange, origin: string): Request {
   const query = path.includes('?') ? path.slice(path.indexOf('?')) : '';
   return {
     method,
@@ -66,18 +52,18 @@ function requestOf({ method, path, body }: Exchange, origin: string): object {
   };
 }
 
-function postDataOf(parts: readonly Part[]): object {
-  const params = parts.map(({ name, filename, bytes, crc32 }) => ({
+function postDataOf(parts: readonly Part[]): PostData {
+  const params = parts.map(({ name, filename, bytes, crc32 }): Param & Own => ({
     name,
     ...(filename === undefined ? {} : { fileName: filename }),
     _bytes: bytes,
     _crc32: crc32,
   }));
-  return { mimeType: 'multipart/form-data', params, text: '' };
+  return { mimeType: 'multipart/form-data', params };
 }
 
 /** Without an answer the status is 0, as browsers write it. */
-function responseOf({ response }: Exchange): object {
+function responseOf({ response }: Exchange): Response {
   const { status = 0, bytes = UNKNOWN } = response ?? {};
   return {
     status,
@@ -93,14 +79,14 @@ function responseOf({ response }: Exchange): object {
 }
 
 /** Each at least 0, although an answer may come before the body is whole. */
-function timingsOf({ timing }: Exchange): HarEntry['timings'] {
+function timingsOf({ timing }: Exchange): Timings & { readonly send: number } {
   const { firstByteMs, totalMs } = timing;
   const sentMs = timing.bodyMs ?? 0;
   const answeredMs = Math.max(sentMs, firstByteMs ?? totalMs);
   return { send: sentMs, wait: answeredMs - sentMs, receive: Math.max(totalMs - answeredMs, 0) };
 }
 
-function extrasOf(exchange: Exchange): Readonly<Record<`_${string}`, unknown>> {
+function extrasOf(exchange: Exchange): Own {
   return {
     _seq: exchange.seq,
     _namespace: exchange.namespace,

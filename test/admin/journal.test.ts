@@ -564,10 +564,10 @@ const HAR = {
                   queryString: { $ref: '#/$defs/pairs' },
                   postData: {
                     type: 'object',
-                    required: ['mimeType', 'params', 'text'],
+                    required: ['mimeType', 'params'],
                     properties: {
                       mimeType: { type: 'string' },
-                      text: { const: '' },
+                      text: false, // "text and params fields are mutually exclusive"
                       params: {
                         type: 'array',
                         items: { type: 'object', required: ['name'], not: { required: ['value'] } },

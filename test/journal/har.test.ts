@@ -26,7 +26,7 @@ const harSchema = z.strictObject({
             url: z.url(),
             queryString: z.array(named),
             postData: z
-              .strictObject({ mimeType: z.string(), params: z.array(param), text: z.literal('') })
+              .strictObject({ mimeType: z.string(), params: z.array(param) }) // Params or a text, never both.
               .optional(),
             ...head,
           }),
