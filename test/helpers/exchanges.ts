@@ -42,6 +42,17 @@ export function finaliseRequest({ key, fileId }: { key: string; fileId: string }
   ]);
 }
 
+/** With parts around the file that nobody asked for. */
+export function directRequest({ key, bytes }: { key: string; bytes: Buffer }): Request {
+  return formRequest('/media/videos', key, [
+    { name: 'constructor', value: 'of another uploader' },
+    { name: 'platforms', value: '["instagram"]' },
+    { name: 'file', value: bytes, filename: 'clip ü.mp4', type: 'video/mp4' },
+    { name: 'tags[]', value: 'a' },
+    { name: 'tags[]', value: '' },
+  ]);
+}
+
 export function statusRequest({ key, fileId }: { key: string; fileId: string }): Request {
   const bytes = requestBytes(`GET /media/chunks?fileId=${fileId}`, { 'x-api-key': key });
   return { bytes, declaredBytes: null, parts: [] };

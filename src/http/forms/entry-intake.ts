@@ -1,13 +1,13 @@
 // http/forms/entry-intake.ts: takes the multipart form of a media endpoint: its fields, and a direct `file` if there is one.
 //
 // Promises: file bytes stream to the storage, never held whole (rule F8); a broken form leaves nothing behind.
-// The reader is the chunk path's own: one parser, with one set of limits, time-outs and truncation rules.
 // Must not know: what the fields mean.
 import { AppError, invalidFields } from '../../core/errors.ts';
 import { isEntryField } from '../../media/entry-form.ts';
 import type { DirectUpload } from '../../media/direct-upload.ts';
 import type { BodyFeed } from '../connection/body-feed.ts';
-import { malformed, type MultipartReader, type PartHandler } from './multipart-reader.ts';
+import type { FormPart } from './media-form.ts';
+import { malformed } from './multipart-reader.ts';
 import type { BodyFacts, Observer } from '../observer.ts';
 import { refuseTransferEncoding, type PartHead } from './part-head.ts';
 import { PartDigests } from './part-digests.ts';
@@ -34,104 +34,104 @@ interface EntryIntakeOptions {
 /** All fields of a form together may be this many times as large as one. */
 const FIELDS_FACTOR = 4;
 
-export class EntryIntake implements PartHandler {
+export class EntryIntake {
   readonly #options: EntryIntakeOptions;
+  readonly #feed: BodyFeed;
   readonly #fields = new Map<string, string>();
-  #name: string | null = null;
-  /** Of the part that began last. */
-  #charset: string | undefined;
-  #pieces: Buffer[] = [];
   #fieldBytes = 0;
-  #allFieldBytes = 0;
-  #queue: Buffer[] = [];
   #fileBytes = 0;
   #file: DirectFile | null = null;
   readonly #log = new PartDigests();
 
-  constructor(options: EntryIntakeOptions) {
+  constructor(options: EntryIntakeOptions, feed: BodyFeed) {
     this.#options = options;
+    this.#feed = feed;
   }
 
-  partStarts(head: PartHead): void {
-    const { name, filename, charset } = head;
-    this.#log.begin(head);
-    this.#name = name;
-    if (name === null || !isOurs(name)) return;
-    refuseTransferEncoding(head);
-    this.#charset = charset;
-    const isSecond = name === 'file' ? this.#file !== null : this.#fields.has(name);
-    if (isSecond) throw invalidFields([{ field: name, message: 'given twice; send each part once' }]);
-    if (name === 'file') this.#file = { upload: this.#options.openDirect(), filename: filename ?? '' };
-  }
-
-  partBytes(bytes: Buffer): void {
-    this.#log.count(bytes);
-    if (this.#name === 'file') {
-      this.#queue.push(bytes);
-      this.#fileBytes += bytes.length;
-      if (this.#fileBytes > this.#options.maxFileBytes) throw directTooLarge(this.#options.maxFileBytes);
-    } else if (this.#name !== null) this.#fieldBytesCame(this.#name, bytes);
-  }
-
-  partEnds(): void {
-    if (this.#name !== null && this.#name !== 'file') {
-      const bytes = Buffer.concat(this.#pieces);
-      // Parts that are no fields of ours are ignored: they may hold anything, and come any number of times (rule C10).
-      const text = isOurs(this.#name) ? decodeText(this.#name, bytes, this.#charset) : bytes.toString();
-      this.#fields.set(this.#name, text);
-      this.#log.says(text);
-      this.#pieces = [];
-      this.#fieldBytes = 0;
-    }
-    this.#name = null;
-  }
-
-  /** @throws AppError the refusals of the reader and the storage; ClientGone. Nothing is left behind then. */
-  async receive(reader: MultipartReader, feed: BodyFeed): Promise<EntryForm> {
-    this.#options.observer.onRefused((error) => feed.fail(error));
+  /** @throws AppError the refusals of the form and the storage; ClientGone. Nothing is left behind then. */
+  async receive(parts: AsyncIterable<FormPart>): Promise<EntryForm> {
+    this.#options.observer.onRefused((error) => this.#feed.fail(error));
     try {
-      for (let pieces = await feed.next(1); pieces !== null; pieces = await feed.next()) {
-        for (const piece of pieces) reader.push(piece);
-        await this.#options.observer.fileBytes(this.#fileBytes, () => this.#bodyNow(feed));
-        await this.#store();
-        feed.giveBack(pieces);
-      }
-      reader.end();
-      return { fields: this.#fields, file: this.#file, body: this.#bodyNow(feed) };
+      for await (const part of parts) await this.#take(part);
+      return { fields: this.#fields, file: this.#file, body: this.#bodyNow() };
     } catch (error) {
       await this.#file?.upload.discard();
       throw error;
     } finally {
-      feed.close();
+      this.#feed.close();
     }
   }
 
-  #bodyNow(feed: BodyFeed): BodyFacts {
-    return { receivedBytes: feed.receivedBytes, fileBytes: this.#fileBytes, parts: this.#log.parts };
+  async #take(part: FormPart): Promise<void> {
+    const { head } = part;
+    this.#log.begin(head);
+    if (isOurs(head.name)) this.#refuseUnfit(head, head.name);
+    if (head.name === 'file') await this.#takeFile(part);
+    else await this.#takeField(part);
   }
 
-  async #store(): Promise<void> {
-    if (this.#queue.length === 0) return;
-    const buffers = this.#queue;
-    this.#queue = [];
-    await this.#file?.upload.write(buffers);
+  #refuseUnfit(head: PartHead, name: string): void {
+    refuseTransferEncoding(head);
+    const isSecond = name === 'file' ? this.#file !== null : this.#fields.has(name);
+    if (isSecond) throw invalidFields([{ field: name, message: 'given twice; send each part once' }]);
   }
 
-  #fieldBytesCame(name: string, bytes: Buffer): void {
-    this.#fieldBytes += bytes.length;
-    this.#allFieldBytes += bytes.length;
+  async #takeFile({ head: { filename = '' }, bytes }: FormPart): Promise<void> {
+    const { openDirect, maxFileBytes } = this.#options;
+    const upload = openDirect();
+    this.#file = { upload, filename };
+    for await (const piece of bytes) {
+      this.#fileBytes += piece.length;
+      if (this.#fileBytes > maxFileBytes) throw directTooLarge(maxFileBytes);
+      this.#log.count(piece);
+      await this.#announce();
+      await upload.write([piece]);
+    }
+  }
+
+  /** Parts that are no fields of ours are ignored: they may hold anything, and come any number of times (rule C10). */
+  async #takeField({ head: { name, charset }, bytes, isFollowed }: FormPart): Promise<void> {
+    const pieces: Buffer[] = [];
+    let length = 0;
+    for await (const piece of bytes) {
+      length += piece.length;
+      this.#fieldBytes += piece.length;
+      this.#refuseLarge(name ?? '', length);
+      this.#log.count(piece);
+      pieces.push(Buffer.from(piece)); // A slice would keep a whole network read alive.
+      // What has come with it is told with it: a fault before the first byte of the file is not one before the fields.
+      if (!isFollowed()) await this.#announce();
+    }
+    const whole = Buffer.concat(pieces);
+    if (name === null) return;
+    const text = isOurs(name) ? decodeText(name, whole, charset) : whole.toString();
+    this.#fields.set(name, text);
+    this.#log.says(text);
+  }
+
+  #announce(): void | Promise<void> {
+    return this.#options.observer.fileBytes(this.#fileBytes, () => this.#bodyNow());
+  }
+
+  #bodyNow(): BodyFacts {
+    return {
+      receivedBytes: this.#feed.receivedBytes,
+      fileBytes: this.#fileBytes,
+      parts: this.#log.parts,
+    };
+  }
+
+  #refuseLarge(name: string, bytes: number): void {
     const { maxFieldBytes } = this.#options;
-    if (this.#fieldBytes > maxFieldBytes || this.#allFieldBytes > maxFieldBytes * FIELDS_FACTOR) {
-      throw malformed(
-        `the field ${JSON.stringify(name.slice(0, 40))} takes the form beyond ${maxFieldBytes} bytes a field`,
-      );
-    }
-    this.#pieces.push(Buffer.copyBytesFrom(bytes)); // A slice would keep a whole network read alive.
+    if (bytes <= maxFieldBytes && this.#fieldBytes <= maxFieldBytes * FIELDS_FACTOR) return;
+    throw malformed(
+      `the field ${JSON.stringify(name.slice(0, 40))} takes the form beyond ${maxFieldBytes} bytes a field`,
+    );
   }
 }
 
-function isOurs(name: string): boolean {
-  return name === 'file' || isEntryField(name);
+function isOurs(name: string | null): name is string {
+  return name !== null && (name === 'file' || isEntryField(name));
 }
 
 function directTooLarge(maxBytes: number): AppError {

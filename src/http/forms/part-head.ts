@@ -35,7 +35,7 @@ export function parsePartHead(head: Buffer, delimiter: Buffer): PartHead | null 
   const found = key === null ? undefined : known.get(key);
   if (found !== undefined) return found;
   if (head.includes(delimiter)) return null;
-  const parsed = readPartHead(head);
+  const parsed = headOf(parseHeaders(head));
   // With a line that could be the delimiter of another form, it means that only in this one.
   if (key === null || key.includes('\r\n--')) return parsed;
   known.set(key, parsed);
@@ -45,8 +45,8 @@ export function parsePartHead(head: Buffer, delimiter: Buffer): PartHead | null 
 /** Codings that leave the bytes as they are (RFC 2045 §6.2). */
 const IDENTITIES = ['', '7bit', '8bit', 'binary'];
 
-function readPartHead(head: Buffer): PartHead {
-  const headers = parseHeaders(head);
+/** @param headers by their names in lower case */
+export function headOf(headers: ReadonlyMap<string, string>): PartHead {
   const disposition = headers.get('content-disposition') ?? '';
   const parameters = parseParameters(disposition);
   const isFormData = /^form-data\s*(;|$)/i.test(disposition);

@@ -2,6 +2,7 @@
 //
 // Videos and images are one set of routes over one life cycle; they differ by what media/platforms.ts says.
 // Must not know: how entries are stored, what surrounds the routes.
+import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, invalidFields } from '../../core/errors.ts';
 import type { ContentSums } from '../../integrity/content-sums.ts';
@@ -27,7 +28,8 @@ import {
   type BodyRules,
 } from '../exchange.ts';
 import type { InFlight } from '../connection/in-flight.ts';
-import { MultipartReader, type FormLimits } from '../forms/multipart-reader.ts';
+import { partsOf } from '../forms/media-form.ts';
+import type { FormLimits } from '../forms/multipart-reader.ts';
 import { observerOf, type BodyFacts, type Change, type DeferredChange } from '../observer.ts';
 import { addTextBodies, TEXT_BODY } from '../forms/text-body.ts';
 
@@ -65,7 +67,7 @@ const KINDS = [
 export async function mediaRoutes(app: FastifyInstance, options: MediaRoutesOptions): Promise<void> {
   app.removeAllContentTypeParsers(); // Fastify's own take plain text, and wait for a silent client for ever.
   if (!options.isStrict) addTextBodies(app, options.body, options.limits.maxFieldBytes);
-  app.addContentTypeParser('multipart/form-data', (_request, _payload, done) => done(null));
+  await app.register(multipart);
   // Before a client that waits for it is told to go on with its body. All others are refused when their body is opened.
   app.addHook('onRequest', (request, _reply, done) => {
     const isWaiting = request.headers.expect !== undefined && request.method === 'POST';
@@ -178,15 +180,19 @@ async function readRequest(request: FastifyRequest, options: KindOptions): Promi
     const receivedBytes = Number(request.headers['content-length'] ?? 0);
     return { fields: bodyFields(request.body), file: null, body: { receivedBytes, fileBytes: 0, parts: [] } };
   }
-  const { boundary, feed } = openForm(request, options.body);
-  const intake = new EntryIntake({
-    maxFieldBytes: options.limits.maxFieldBytes,
-    maxFileBytes: options.maxFileBytes,
-    openDirect: () => options.media.openDirect(callerOf(request).namespace),
-    observer: observerOf(request),
-  });
+  const body = openForm(request, options.body);
+  const { feed } = body;
+  const intake = new EntryIntake(
+    {
+      maxFieldBytes: options.limits.maxFieldBytes,
+      maxFileBytes: options.maxFileBytes,
+      openDirect: () => options.media.openDirect(callerOf(request).namespace),
+      observer: observerOf(request),
+    },
+    feed,
+  );
   try {
-    const form = await intake.receive(new MultipartReader(boundary, options.limits, intake), feed);
+    const form = await intake.receive(partsOf(request, body, options.limits));
     return { ...form, fields: Object.fromEntries(form.fields) };
   } finally {
     options.metrics.bytesReceived(operationOf(request), feed.receivedBytes);

@@ -19,19 +19,19 @@ import {
 import { boundaryOf } from '../../../src/http/forms/part-head.ts';
 import { SEED } from '../../helpers/seed.ts';
 
-const LIMITS: FormLimits = { maxParts: 100, maxPartHeaderBytes: 16 * 1024 };
+export const LIMITS: FormLimits = { maxParts: 100, maxPartHeaderBytes: 16 * 1024 };
 
-interface Part {
+export interface Part {
   readonly name: string | null;
   readonly filename: string | undefined;
   /** As latin1, so that it can be read in a failure. */
   readonly bytes: string;
 }
 
-type Reading = readonly Part[] | 'refused';
+export type Reading = readonly Part[] | 'refused';
 
 /** Bodies are written as strings of bytes here: one character is one byte. */
-function bytesOf(text: string): Buffer {
+export function bytesOf(text: string): Buffer {
   // A memory of its own, so that a slice can be told from a copy.
   const bytes = Buffer.alloc(text.length);
   bytes.write(text, 'latin1');
@@ -43,7 +43,7 @@ const fromUtf8 = (bytes: string): string => Buffer.from(bytes, 'latin1').toStrin
 
 // Our reader, with the checks that need no second opinion
 
-interface Form {
+export interface Form {
   readonly body: string;
   readonly boundary: string;
   readonly contentType: string;
@@ -51,7 +51,7 @@ interface Form {
 }
 
 /** `cuts`: where the body is cut, in order. */
-function read(form: Form, cuts: readonly number[]): Reading {
+export function read(form: Form, cuts: readonly number[]): Reading {
   const parts: Part[] = [];
   const seamBytes = 2 * `\r\n--${form.boundary}`.length;
   const body = bytesOf(form.body);
@@ -94,18 +94,18 @@ function read(form: Form, cuts: readonly number[]): Reading {
   return parts;
 }
 
-const WHOLE: readonly number[] = [];
+export const WHOLE: readonly number[] = [];
 
-function piecesOf(body: Buffer, cuts: readonly number[]): Buffer[] {
+export function piecesOf(body: Buffer, cuts: readonly number[]): Buffer[] {
   return [...cuts, body.length].map((end, i) => body.subarray(cuts[i - 1] ?? 0, end));
 }
 
 /** Any numbers, as places in a body. */
-function cutsIn({ body }: Form, numbers: readonly number[]): number[] {
+export function cutsIn({ body }: Form, numbers: readonly number[]): number[] {
   return numbers.map((number) => number % (body.length + 1)).toSorted((a, b) => a - b);
 }
 
-function cutsEvery(bytes: number, { body }: Pick<Form, 'body'>): number[] {
+export function cutsEvery(bytes: number, { body }: Pick<Form, 'body'>): number[] {
   return Array.from({ length: Math.floor(body.length / bytes) }, (_, i) => (i + 1) * bytes);
 }
 
@@ -152,7 +152,7 @@ interface Anatomy {
   readonly closing: string | null;
 }
 
-function anatomyOf({ body, boundary }: Form): Anatomy {
+export function anatomyOf({ body, boundary }: Form): Anatomy {
   const delimiter = `\r\n--${boundary}`;
   const [preamble = '', ...segments] = `\r\n${body}`.split(delimiter);
   const closing = segments.findIndex((segment) => segment.startsWith('--'));
@@ -174,7 +174,7 @@ interface PartText {
 
 const LINE_END = /^([ \t]*)\r\n/;
 
-function partText(segment: string): PartText {
+export function partText(segment: string): PartText {
   const padding = LINE_END.exec(segment)?.[1] ?? '';
   const text = segment.slice(padding.length);
   const end = text.indexOf('\r\n\r\n');
@@ -188,7 +188,7 @@ function segmentOf({ padding, headers, content }: PartText): string {
   return `${padding}\r\n${head}${content === null ? '' : `\r\n${content}`}`;
 }
 
-const unfold = (header: string): string => header.replaceAll(/\r\n(?=[ \t])/g, '');
+export const unfold = (header: string): string => header.replaceAll(/\r\n(?=[ \t])/g, '');
 const isDisposition = (header: string): boolean => /^content-disposition:/i.test(header);
 
 /** Changes what the first Content-Disposition says: the one that counts. */
@@ -238,7 +238,7 @@ interface RefusalRule {
   readonly busboy: Reading;
 }
 
-const SMALL: FormLimits = { maxParts: 3, maxPartHeaderBytes: 120 };
+export const SMALL: FormLimits = { maxParts: 3, maxPartHeaderBytes: 120 };
 
 const disposition = (rest: string): string => `Content-Disposition: form-data; ${rest}`;
 const partOf = (name: string, bytes: string): string =>
@@ -257,7 +257,7 @@ function headBytes(segment: string): number | null {
 }
 
 /** We refuse the form; Busboy does not, or not always. */
-const KNOWN_REFUSALS: readonly RefusalRule[] = [
+export const KNOWN_REFUSALS: readonly RefusalRule[] = [
   {
     name: 'a delimiter line that ends in a bare LF or CR',
     because: 'RFC 2046 §5.1.1 ends it in CRLF; Busboy takes what follows for a header, and loses the part',
@@ -342,7 +342,7 @@ interface ReadingRule {
 const UNSHARED = { name: '?', filename: undefined };
 
 /** Both read the form, each in its way. In this order each rule sees what those before have left. */
-const KNOWN_READINGS: readonly ReadingRule[] = [
+export const KNOWN_READINGS: readonly ReadingRule[] = [
   {
     name: 'padding after a delimiter is no part of the headers',
     because:
@@ -609,7 +609,7 @@ function partBody(
 const contentTypeOf = (boundary: string): string =>
   `multipart/form-data; boundary=${/^[\w'+.-]+$/.test(boundary) ? boundary : `"${boundary}"`}`;
 
-function formOf({ boundary, limits, preamble, parts, closings, epilogue, damages }: FormPlan): Form {
+export function formOf({ boundary, limits, preamble, parts, closings, epilogue, damages }: FormPlan): Form {
   const D = `\r\n--${boundary}`;
   const segments = [
     preamble,
@@ -629,7 +629,7 @@ function formOf({ boundary, limits, preamble, parts, closings, epilogue, damages
 const seen = new Map<string, number>();
 const count = (what: string): void => void seen.set(what, (seen.get(what) ?? 0) + 1);
 
-function isSame(one: Reading, other: Reading): boolean {
+export function isSame(one: Reading, other: Reading): boolean {
   if (one === 'refused' || other === 'refused') return one === other;
   return (
     one.length === other.length &&
@@ -718,7 +718,7 @@ async function compare(form: Form, cuts: readonly number[], ours: Reading): Prom
 }
 
 const anySplit = fc.array(fc.nat(0xffff), { maxLength: 10 });
-const anyCase = fc.record({
+export const anyCase = fc.record({
   plan: anyForm,
   splits: fc.tuple(anySplit, anySplit),
   /** Pieces of so many bytes: slow, so one case in 16. 0: none. */
@@ -788,14 +788,16 @@ export function comparedWithBusboy(runs: number): void {
   });
 }
 
-const exampleOf = (body: string, limits: FormLimits): Form => ({
+export const exampleOf = (body: string, limits: FormLimits): Form => ({
   body,
   boundary: 'b',
   contentType: contentTypeOf('b'),
   limits,
 });
 
-function named<T extends { name: string; because: string }>(rules: readonly T[]): [string, string, T][] {
+export function named<T extends { name: string; because: string }>(
+  rules: readonly T[],
+): [string, string, T][] {
   return rules.map((rule) => [rule.name, rule.because, rule]);
 }
 
