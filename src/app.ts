@@ -10,8 +10,8 @@ import type { ControlledServer } from './control/in-process.ts';
 import { startCollector, type CollectorOptions } from './lifecycle/collector.ts';
 import { shownValue, type Source } from './config/config.ts';
 import { SETTING_NAMES, type SettingName } from './config/settings.ts';
-import { isDamage, nullIfDamaged } from './core/errors.ts';
-import { sourceOf } from './media/entry-source.ts';
+import { isDamage } from './core/errors.ts';
+import { entryMaking } from './media/finalize.ts';
 import { HttpServer, type AppObserver } from './http/server.ts';
 import { SeededIds } from './core/ids.ts';
 import { DamageBook } from './integrity/damage-book.ts';
@@ -190,8 +190,7 @@ function createServices(options: ServerOptions, { storage, metrics, damages }: P
     },
     onCompleted: () => metrics.uploadCompleted(),
     onErased,
-    // A damaged entry has its bytes: its ledger comes after them. What is wrong with it is its own affair (D2).
-    settle: (finalized) => media.settle(sourceOf(finalized)).catch(nullIfDamaged),
+    settle: entryMaking(media),
   });
   metrics.observe({
     openUploads: () => uploads.unfinishedCount,

@@ -244,6 +244,7 @@ export class AppError extends Error {
  * that was known of the place, reads it anew before the next use, and removes no byte of it meanwhile.
  */
 export class InDoubt extends AppError {}
+
 /** Where a damaged upload or entry lies: its kind, its namespace, the name of its files. */
 export interface DamagedPlace {
   readonly kind: 'uploads' | 'media';

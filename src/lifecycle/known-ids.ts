@@ -8,7 +8,7 @@
 import { isDamage, type AppError } from '../core/errors.ts';
 import type { SeededIds } from '../core/ids.ts';
 import type { StorageKey, Storage } from '../uploads/ports.ts';
-import type { UploadEvent } from '../uploads/upload.ts';
+import { uploadLedgers } from '../uploads/upload-records.ts';
 
 export interface KnownIdsOptions {
   readonly ids: SeededIds;
@@ -18,8 +18,8 @@ export interface KnownIdsOptions {
 }
 
 export async function takeKnownIds({ ids, storage, onDamaged, onTorn }: KnownIdsOptions): Promise<void> {
-  const { ledgers } = storage;
-  for await (const { place } of ledgers.list('media')) ids.take(place.namespace, place.name);
+  for await (const { place } of storage.ledgers.list('media')) ids.take(place.namespace, place.name);
+  const ledgers = uploadLedgers(storage.ledgers);
   for await (const { place } of ledgers.list('uploads')) {
     const opened = await ledgers.open(place).catch((error: unknown) => {
       if (!isDamage(error)) throw error;
@@ -28,7 +28,7 @@ export async function takeKnownIds({ ids, storage, onDamaged, onTorn }: KnownIds
     });
     await opened?.ledger.close();
     if (opened?.torn !== undefined) onTorn(place, opened.torn.bytes);
-    for (const record of (opened?.records ?? []) as unknown as UploadEvent[])
+    for (const record of opened?.records ?? [])
       if (record.type === 'finalized') ids.take(record.namespace, record.mediaId);
   }
 }

@@ -12,7 +12,7 @@ import {
   type EntrySpec,
   type Reading,
 } from './entry-form.ts';
-import { isObject } from './form-values.ts';
+import { isObject } from '../core/shape.ts';
 import { PLATFORMS, isPlatform, readFlatSettings, readNestedSettings, type MediaType } from './platforms.ts';
 
 /**

@@ -7,7 +7,8 @@
 
 import { invalidFields, type FieldProblem } from '../core/errors.ts';
 import { findProfile, hasAccount, profilePlatforms, type Fixtures } from './accounts.ts';
-import { cleanCopy, describeValue, isArray, isWithin, jsonValue, parseInstant } from './form-values.ts';
+import { isArray } from '../core/shape.ts';
+import { cleanCopy, describeValue, isWithin, jsonValue, parseInstant } from './form-values.ts';
 import {
   ACCOUNT_KEY,
   MAX_ID_LENGTH,

@@ -7,9 +7,10 @@
 import { FifoMap } from 'toad-cache';
 import type { ContentSums } from '../integrity/content-sums.ts';
 import { inDoubt } from '../core/errors.ts';
-import type { Extent, StorageKey, Storage } from '../uploads/ports.ts';
+import type { Bytes, Extent, Ledgers, StorageKey } from '../uploads/ports.ts';
 import type { EntrySpec } from './entry-form.ts';
 import type { PublishFailure } from './entry.ts';
+import type { EntryRecord } from './stored-entry.ts';
 
 /** Bytes and intent from which an entry is made. `from`: where the bytes are, unless a crash came after they were moved. */
 export interface EntrySource {
@@ -38,14 +39,20 @@ interface Refused extends Origin {
 /** Of 1 KB each. The oldest is forgotten. */
 const MAX_REFUSED = 1_000;
 
+/** A storage as entries see it. */
+export interface EntryStorage {
+  readonly ledgers: Ledgers<EntryRecord>;
+  readonly bytes: Bytes;
+}
+
 export class EntryMaker {
-  readonly #storage: Storage;
+  readonly #storage: EntryStorage;
   readonly #onCloseError: (error: unknown) => void;
   readonly #refused = new FifoMap<Refused>(MAX_REFUSED);
 
-  constructor(options: { storage: Storage; onCloseError: (error: unknown) => void }) {
-    this.#storage = options.storage;
-    this.#onCloseError = options.onCloseError;
+  constructor(storage: EntryStorage, onCloseError: (error: unknown) => void) {
+    this.#storage = storage;
+    this.#onCloseError = onCloseError;
   }
 
   /** Of entries that are still to be undone. */
@@ -58,7 +65,7 @@ export class EntryMaker {
    * @returns why it could not be made, and was undone; null when it is there
    * @throws InDoubt when it could not be undone either
    */
-  async make(place: StorageKey, origin: Origin, records: readonly object[]): Promise<Error | null> {
+  async make(place: StorageKey, origin: Origin, records: readonly EntryRecord[]): Promise<Error | null> {
     try {
       await this.#bringHome(place, origin);
       const ledger = await this.#storage.ledgers.create(place, records);

@@ -1,8 +1,10 @@
 // media/entry-source.ts: what the entry of a finalised upload is made of.
+import { damage } from '../core/errors.ts';
 import type { FinalizedContent } from '../uploads/finalized.ts';
 import type { EntrySource } from './entry-maker.ts';
-import type { EntrySpec } from './entry-form.ts';
+import { isEntrySpec } from './stored-entry.ts';
 
+/** @throws AppError `upload_damaged`: what the upload was finalised with is no entry */
 export function sourceOf({
   finalization,
   place,
@@ -11,8 +13,13 @@ export function sourceOf({
   sums,
   isNew = false,
 }: FinalizedContent & { readonly isNew?: boolean }): EntrySource {
-  const { mediaId, namespace, at, entryAt = at } = finalization;
-  // The ledger gives back what `finalize` above put in.
-  const spec = finalization.spec as unknown as EntrySpec;
+  const { mediaId, namespace, spec, at, entryAt = at } = finalization;
+  if (!isEntrySpec(spec)) {
+    throw damage(
+      place,
+      'the ledger of this upload says that it was finalised, with an entry that this version does not write; nothing was changed: ' +
+        'use the version that wrote it, restore the data folder from a backup, or delete the upload and send it again',
+    );
+  }
   return { mediaId, namespace, spec, at: entryAt, bytes, extents, sums, from: place, isNew };
 }

@@ -5,16 +5,9 @@
 // stringifying and hashing of it are harmless.
 // Must not know: which fields exist or what they mean.
 
+import { isObject } from '../core/shape.ts';
+
 const MAX_SHOWN_CHARACTERS = 60;
-
-export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** Array.isArray would make its items `any`. */
-export function isArray(value: unknown): value is readonly unknown[] {
-  return Array.isArray(value);
-}
 
 /** A short description for an error message. Structures are only named: printing a deep one could overflow the stack. */
 export function describeValue(value: unknown): string {

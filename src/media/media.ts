@@ -17,15 +17,22 @@ import type { Clock } from '../core/clock.ts';
 import type { Ids } from '../core/ids.ts';
 import type { OnSkipped, StorageKey, Storage } from '../uploads/ports.ts';
 import { DirectUpload } from './direct-upload.ts';
-import { asError, EntryMaker, type EntrySource } from './entry-maker.ts';
+import { asError, EntryMaker, type EntrySource, type EntryStorage } from './entry-maker.ts';
 import type { EntrySpec } from './entry-form.ts';
-import { contentOf, contentRecord, foldEntry, placeOf, type StoredEntry } from './stored-entry.ts';
+import {
+  contentOf,
+  contentRecord,
+  entryLedgers,
+  foldEntry,
+  placeOf,
+  type StoredEntry,
+} from './stored-entry.ts';
 import {
   decide,
   evolve,
   viewEntry,
   type Entry,
-  type EntryEvent,
+  type EntryCreated,
   type EntryTiming,
   type EntryView,
   type PublishFailure,
@@ -50,6 +57,7 @@ const ID_SHAPE = /^[0-9a-f]{24}$/;
 
 export class Media {
   readonly #options: MediaOptions;
+  readonly #storage: EntryStorage;
   /** In order of last use. */
   readonly #cache = new LruMap<StoredEntry>(MAX_CACHED);
   /** By entry: half of a record must not be read, it would be taken for one that was never finished, and cut off. */
@@ -60,7 +68,9 @@ export class Media {
 
   constructor(options: MediaOptions) {
     this.#options = options;
-    this.#maker = new EntryMaker(options);
+    const { ledgers, bytes } = options.storage;
+    this.#storage = { ledgers: entryLedgers(ledgers), bytes };
+    this.#maker = new EntryMaker(this.#storage, options.onCloseError);
   }
 
   /**
@@ -108,7 +118,7 @@ export class Media {
    */
   async *list(namespace: string, onDamaged: OnSkipped = () => undefined): AsyncIterable<StoredEntry> {
     const only = namespace === ALL_NAMESPACES ? undefined : namespace;
-    for await (const { place } of this.#options.storage.ledgers.list('media', only, onDamaged)) {
+    for await (const { place } of this.#storage.ledgers.list('media', only, onDamaged)) {
       const found = this.find(place.namespace, place.name);
       const stored = await found.catch((error: unknown) => {
         if (!isDamage(error)) throw error;
@@ -144,9 +154,7 @@ export class Media {
   openDirect(namespace: string): DirectUpload {
     const name = randomBytes(12).toString('hex');
     this.#direct.add(name);
-    return new DirectUpload(this.#options.storage.bytes, placeOf(namespace, name), () =>
-      this.#direct.delete(name),
-    );
+    return new DirectUpload(this.#storage.bytes, placeOf(namespace, name), () => this.#direct.delete(name));
   }
 
   /** The bytes of a direct upload become an entry. @param earlier of an entry that existed before, and is put back */
@@ -176,8 +184,8 @@ export class Media {
     const key = keyOf(namespace, id);
     return this.#turns.inTurn(key, async () => {
       this.#cache.delete(key);
-      await this.#options.storage.ledgers.remove(place);
-      await this.#options.storage.bytes.remove(place);
+      await this.#storage.ledgers.remove(place);
+      await this.#storage.bytes.remove(place);
       this.#options.onErased(place);
       this.#maker.forget(place);
     });
@@ -189,8 +197,8 @@ export class Media {
   }
 
   async #failPublish(namespace: string, id: string, failure: PublishFailure): Promise<boolean> {
-    const { storage, clock, timing } = this.#options;
-    const opened = await storage.ledgers.open(placeOf(namespace, id));
+    const { clock, timing } = this.#options;
+    const opened = await this.#storage.ledgers.open(placeOf(namespace, id));
     if (opened === null) return false;
     try {
       const stored = foldEntry(opened.records);
@@ -220,7 +228,7 @@ export class Media {
    * @param onError is told of one whose bytes could not be removed; the others are
    */
   async collect(olderThanMs: number, onError: (error: unknown, place: StorageKey) => void): Promise<void> {
-    const { bytes } = this.#options.storage;
+    const { bytes } = this.#storage;
     await this.close();
     for await (const { place, modifiedAt } of bytes.list('media')) {
       if (wallMs() < modifiedAt + olderThanMs || this.#direct.has(place.name)) continue;
@@ -232,7 +240,7 @@ export class Media {
   }
 
   async #removeUnknown(place: StorageKey): Promise<void> {
-    const { bytes, ledgers } = this.#options.storage;
+    const { bytes, ledgers } = this.#storage;
     const opened = await ledgers.open(place).catch(() => undefined); // Damaged: somebody has to look at it.
     if (opened === null) await bytes.remove(place);
     else await opened?.ledger.close();
@@ -256,7 +264,7 @@ export class Media {
   async #makeAt(place: StorageKey, source: EntrySource): Promise<Entry | Error> {
     const { mediaId: id, namespace, spec, at, bytes, extents, failures = [] } = source;
     const known = failures.length === 0 ? {} : { failures };
-    const created: EntryEvent = { type: 'entry-created', at, id, namespace, spec, bytes, ...known };
+    const created: EntryCreated = { type: 'entry-created', at, id, namespace, spec, bytes, ...known };
     const sums = source.sums?.() ?? null;
     const refused = await this.#maker.make(place, source, [created, contentRecord(extents, sums)]);
     if (refused !== null) return refused;
@@ -275,7 +283,7 @@ export class Media {
   }
 
   async #read(place: StorageKey): Promise<StoredEntry | null> {
-    const opened = await this.#options.storage.ledgers.open(place);
+    const opened = await this.#storage.ledgers.open(place);
     if (opened === null) return null;
     await opened.ledger.close();
     return foldEntry(opened.records);

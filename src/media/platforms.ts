@@ -7,7 +7,8 @@
 
 import { z } from 'zod';
 import type { FieldProblem } from '../core/errors.ts';
-import { cleanCopy, describeValue, isObject, isWithin, jsonValue } from './form-values.ts';
+import { isObject } from '../core/shape.ts';
+import { cleanCopy, describeValue, isWithin, jsonValue } from './form-values.ts';
 
 export const PLATFORMS = ['youtube', 'instagram', 'tiktok', 'linkedin', 'pinterest'] as const;
 export type Platform = (typeof PLATFORMS)[number];

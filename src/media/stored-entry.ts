@@ -1,10 +1,14 @@
 // media/stored-entry.ts: what an entry's ledger holds: how it came to be, and where its content lies. Pure.
 //
 // Must not know: who reads or writes the ledger.
+import { isCount, isFlag, isListOf, isNumber, isObject, isOneOf, isShape, isText } from '../core/shape.ts';
 import { ContentSums, type RecordedSums } from '../integrity/content-sums.ts';
 import type { StoredContent } from '../integrity/stored-content.ts';
-import type { Extent, LedgerRecord, StorageKey } from '../uploads/ports.ts';
-import { evolve, type Entry, type EntryEvent } from './entry.ts';
+import type { Extent, Ledgers, StorageKey } from '../uploads/ports.ts';
+import { typedLedgers, type IsRecord } from '../uploads/typed-ledgers.ts';
+import { evolve, type Entry, type EntryCreated, type PublishFailed, type PublishFailure } from './entry.ts';
+import type { EntrySpec } from './entry-form.ts';
+import { PLATFORMS } from './platforms.ts';
 
 /** Where an entry's content lies, and the CRC-32s of it. The second record of its ledger. Earlier versions recorded no CRC-32s. */
 type ContentRecord = {
@@ -12,6 +16,9 @@ type ContentRecord = {
   readonly extents: readonly Extent[];
   readonly sums?: RecordedSums;
 };
+
+/** The records of an entry's ledger. The first is always `entry-created`. */
+export type EntryRecord = EntryCreated | PublishFailed | ContentRecord;
 
 /** An entry as its ledger has it. */
 export interface StoredEntry {
@@ -21,18 +28,76 @@ export interface StoredEntry {
   readonly sums: ContentSums | null;
 }
 
+const isPlatform = isOneOf(...PLATFORMS);
+
+/** What is kept of a request, here and where an upload is finalised. */
+export const isEntrySpec = isShape<EntrySpec>(
+  {
+    type: isOneOf('video', 'image'),
+    platforms: isListOf(isPlatform),
+    isDraft: isFlag,
+    settings: isShape<EntrySpec['settings']>(
+      {},
+      { youtube: isObject, instagram: isObject, tiktok: isObject, linkedin: isObject, pinterest: isObject },
+    ),
+  },
+  {
+    fileId: isText,
+    title: isText,
+    description: isText,
+    scheduledAt: isNumber,
+    profileId: isText,
+    fields: isObject,
+  },
+);
+
+const isCreated = isShape<EntryCreated>(
+  {
+    type: isOneOf('entry-created'),
+    at: isNumber,
+    id: isText,
+    namespace: isText,
+    spec: isEntrySpec,
+    bytes: isCount,
+  },
+  { failures: isListOf(isShape<PublishFailure>({ platform: isPlatform }, { reason: isText })) },
+);
+
+const isFailed = isShape<PublishFailed>(
+  { type: isOneOf('publish-failed'), at: isNumber, platform: isPlatform },
+  { reason: isText },
+);
+
+const isContent = isShape<ContentRecord>(
+  {
+    type: isOneOf('content'),
+    extents: isListOf(isShape<Extent>({ segment: isText, offset: isCount, bytes: isCount }, {})),
+  },
+  {
+    sums: isShape<RecordedSums>(
+      { bytes: isListOf(isCount), crc32: isListOf(isCount) },
+      { chunks: isListOf(isCount) },
+    ),
+  },
+);
+
+const isEntryRecord: IsRecord<EntryRecord> = (record, number): record is EntryRecord =>
+  number === 0 ? isCreated(record) : isContent(record) || isFailed(record);
+
+export function entryLedgers(ledgers: Ledgers): Ledgers<EntryRecord> {
+  return typedLedgers(ledgers, isEntryRecord);
+}
+
 export function contentRecord(extents: readonly Extent[], sums: ContentSums | null): ContentRecord {
   return { type: 'content', extents, ...(sums !== null && { sums: sums.record() }) };
 }
 
-export function foldEntry(records: readonly LedgerRecord[]): StoredEntry | null {
+export function foldEntry(records: readonly EntryRecord[]): StoredEntry | null {
   let entry: Entry | null = null;
   let content: ContentRecord = { type: 'content', extents: [] };
   for (const record of records) {
-    // The ledger's checksums vouch that these are the records this code wrote.
-    const event = record as unknown as EntryEvent | ContentRecord;
-    if (event.type === 'content') content = event;
-    else entry = evolve(entry, event);
+    if (record.type === 'content') content = record;
+    else entry = evolve(entry, record);
   }
   return entry && { entry, extents: content.extents, sums: sumsOf(content) };
 }

@@ -5,15 +5,15 @@
 // Must not know: the rules of uploads. It keeps what it is given.
 import type { Extent } from './ports.ts';
 
-/** One stored chunk. `at`: epoch milliseconds on the namespace's clock. `segment` as in ports.ts. */
-export interface ChunkRecord {
+/** One stored chunk. `at`: epoch milliseconds on the namespace's clock. `segment` as in ports.ts. As a type: no interface is a ledger's record. */
+export type ChunkRecord = {
   readonly index: number;
   readonly segment: string;
   readonly offset: number;
   readonly bytes: number;
   readonly crc32: number;
   readonly at: number;
-}
+};
 
 /** The segment that a sequential upload fills from its start. */
 export const MAIN_SEGMENT = 'main';

@@ -5,7 +5,7 @@
 // Must not know: HTTP, other uploads, when this one is opened or forgotten (open-uploads.ts).
 import { AppError, InDoubt } from '../core/errors.ts';
 import { SerialQueue } from '../core/keyed-queue.ts';
-import type { Ledger, StorageKey, Storage } from './ports.ts';
+import type { Bytes, Ledger, Ledgers, StorageKey } from './ports.ts';
 import { evolve, withoutFinalization, type UploadEvent, type UploadState } from './upload.ts';
 import { MAIN_SEGMENT } from './chunk-table.ts';
 
@@ -27,16 +27,22 @@ export interface ChunkInTransit {
   letGo(reason: AppError): Promise<void>;
 }
 
+/** A storage as uploads see it. */
+export interface UploadStorage {
+  readonly ledgers: Ledgers<UploadEvent>;
+  readonly bytes: Bytes;
+}
+
 export class OpenUpload {
   readonly place: StorageKey;
-  readonly storage: Storage;
+  readonly storage: UploadStorage;
   /** Null until the first chunk is stored: an upload without a chunk does not exist (rule C3). */
   state: UploadState | null = null;
   /** Requests in flight. The collector and the cache leave an upload alone while there are any (rule C15). */
   users = 0;
   /** By chunk index: the request whose bytes are on their way to the storage. */
   readonly writers = new Map<number, ChunkInTransit>();
-  #ledger: Ledger | null = null;
+  #ledger: Ledger<UploadEvent> | null = null;
   #mainIsTaken = false;
   readonly #queue = new SerialQueue();
   /**
@@ -47,7 +53,11 @@ export class OpenUpload {
   readonly #onSpoilt: (upload: OpenUpload) => void;
 
   /** @param onSpoilt told once, when nobody may rely on this one any more: `letGo` is to be called */
-  constructor(place: StorageKey, storage: Storage, onSpoilt: (upload: OpenUpload) => void = () => undefined) {
+  constructor(
+    place: StorageKey,
+    storage: UploadStorage,
+    onSpoilt: (upload: OpenUpload) => void = () => undefined,
+  ) {
     this.place = place;
     this.storage = storage;
     this.#onSpoilt = onSpoilt;
@@ -66,7 +76,7 @@ export class OpenUpload {
    * The stored records, in order: what the storage's `open` gave. What lies in the future counts as `now`: the date was set back
    * while no server ran, and nothing must be kept for all that time.
    */
-  restore(ledger: Ledger, events: readonly UploadEvent[], now: number): void {
+  restore(ledger: Ledger<UploadEvent>, events: readonly UploadEvent[], now: number): void {
     this.#ledger = ledger;
     for (const event of events) this.state = evolve(this.state, event);
     if (this.state !== null) this.state.lastActivityAt = Math.min(this.state.lastActivityAt, now);

@@ -7,10 +7,11 @@
 import { damage } from '../core/errors.ts';
 import { KeyedQueue } from '../core/keyed-queue.ts';
 import { handOver, type MakeEntry } from './finalized.ts';
-import { OpenUpload } from './open-upload.ts';
+import { OpenUpload, type UploadStorage } from './open-upload.ts';
 import type { Clock } from '../core/clock.ts';
 import type { StorageKey, Storage } from './ports.ts';
-import { isExpired, type UploadEvent, type UploadState } from './upload.ts';
+import { uploadLedgers } from './upload-records.ts';
+import { isExpired, type UploadState } from './upload.ts';
 
 export interface Repair {
   readonly place: StorageKey;
@@ -47,6 +48,7 @@ interface Opening {
 
 export class OpenUploads {
   readonly #options: OpenUploadsOptions;
+  readonly #storage: UploadStorage;
   /** In order of last use: the first is the one idle for longest. */
   readonly #open = new Map<string, Opening>();
   /** An upload is not opened before its files are closed, or gone. */
@@ -58,6 +60,8 @@ export class OpenUploads {
 
   constructor(options: OpenUploadsOptions) {
     this.#options = options;
+    const { ledgers, bytes } = options.storage;
+    this.#storage = { ledgers: uploadLedgers(ledgers), bytes };
   }
 
   /**
@@ -108,7 +112,7 @@ export class OpenUploads {
     this.#erasing.add(key);
     const erased = this.#turns.inTurn(key, () => {
       this.#options.onErasing(place);
-      return new OpenUpload(place, this.#options.storage).erase();
+      return new OpenUpload(place, this.#storage).erase();
     });
     await erased.finally(() => this.#erasing.delete(key));
     return true;
@@ -165,14 +169,10 @@ export class OpenUploads {
   }
 
   async #read(place: StorageKey): Promise<OpenUpload> {
-    const { storage, clock, onRepair } = this.#options;
-    const upload = new OpenUpload(place, storage, (spoilt) => this.#abandon(spoilt));
-    const opened = await storage.ledgers.open(place);
-    if (opened !== null) {
-      // The ledger's checksums vouch that these are the records this code wrote.
-      const records = opened.records as unknown as UploadEvent[];
-      upload.restore(opened.ledger, records, clock.now(place.namespace));
-    }
+    const { clock, onRepair } = this.#options;
+    const upload = new OpenUpload(place, this.#storage, (spoilt) => this.#abandon(spoilt));
+    const opened = await this.#storage.ledgers.open(place);
+    if (opened !== null) upload.restore(opened.ledger, opened.records, clock.now(place.namespace));
     const strayBytes = await this.#reconcile(upload).catch(async (error: unknown) => {
       await upload.closeFiles();
       throw error;

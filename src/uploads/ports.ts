@@ -14,13 +14,13 @@ export interface StorageKey {
   readonly name: string;
 }
 
-/** A record as it comes back: the JSON object that was appended, stored whole or not at all. */
+/** A record as a storage gives it back: the JSON object that was appended, whole. What is in it the storage does not know. */
 export type LedgerRecord = Readonly<Record<string, unknown>>;
 
 /** What an opened ledger held, and what had to be cut off to open it (rule D2). */
-export interface OpenedLedger {
-  readonly ledger: Ledger;
-  readonly records: readonly LedgerRecord[];
+export interface OpenedLedger<R extends LedgerRecord = LedgerRecord> {
+  readonly ledger: Ledger<R>;
+  readonly records: readonly R[];
   /** A write that never finished: `bytes` were dropped from the end. Absent when the ledger was clean. */
   readonly torn?: { readonly bytes: number };
 }
@@ -34,8 +34,8 @@ export interface OpenedLedger {
  * next `open` restores the end first, and only if the process ends before that they may be given back. Until then the caller
  * keeps every byte that they speak of.
  */
-export interface Ledger {
-  append(records: readonly object[]): Promise<void>;
+export interface Ledger<R extends LedgerRecord = LedgerRecord> {
+  append(records: readonly R[]): Promise<void>;
   /**
    * The one record that was appended last will not be given back: it counts as one that was refused. To be called at most once
    * in a row, with that record appended alone, and another before it. @throws InDoubt as `append` does: it is still there then.
@@ -48,11 +48,12 @@ export interface Ledger {
 /** @param error `upload_damaged` @param place null: of no single one, whoever lists does not know what there is */
 export type OnSkipped = (error: AppError, place: StorageKey | null) => void;
 
-export interface Ledgers {
+/** A storage's, of any records, or a service's, of its own (typed-ledgers.ts). */
+export interface Ledgers<R extends LedgerRecord = LedgerRecord> {
   /** Resolves to null when there is none. Throws AppError `upload_damaged` when it fails its checks or cannot be read. */
-  open(place: StorageKey): Promise<OpenedLedger | null>;
+  open(place: StorageKey): Promise<OpenedLedger<R> | null>;
   /** The caller guarantees that there is none at this place. All records are there when it resolves, none when it rejects, as in `append`. */
-  create(place: StorageKey, records: readonly object[]): Promise<Ledger>;
+  create(place: StorageKey, records: readonly R[]): Promise<Ledger<R>>;
   /** Resolves also when there was none. The caller has closed it. */
   remove(place: StorageKey): Promise<void>;
   /**

@@ -12,7 +12,7 @@ export const MAX_TOTAL_CHUNKS = 1_000_000;
 
 export type ChunkOrder = 'sequential' | 'any';
 
-/** The records of an upload's ledger. The first is always `started`. */
+/** The records of an upload's ledger (upload-records.ts). The first is always `started`. */
 export type UploadEvent =
   | {
       readonly type: 'started';
@@ -25,7 +25,7 @@ export type UploadEvent =
   | ({ readonly type: 'finalized' } & Finalization);
 
 /** That the upload became an entry, and everything needed to make that entry once more after a crash (rule F6). */
-export interface Finalization {
+export type Finalization = {
   readonly mediaId: string;
   /** The namespace of the key that finalised: with a keyless upload it differs from the upload's own. */
   readonly namespace: string;
@@ -35,7 +35,7 @@ export interface Finalization {
   readonly at: number;
   /** The same instant on the clock of `namespace`, by which the entry lives; `at` is on the upload's own. */
   readonly entryAt?: number;
-}
+};
 
 export interface UploadState {
   readonly fileId: string;

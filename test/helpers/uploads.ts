@@ -5,6 +5,8 @@ import { crc32 } from 'node:zlib';
 import { sourceOf } from '../../src/media/entry-source.ts';
 import { DamageBook } from '../../src/integrity/damage-book.ts';
 import { VerifiedReader } from '../../src/integrity/verified-reader.ts';
+import type { EntrySpec } from '../../src/media/entry-form.ts';
+import { entryMaking } from '../../src/media/finalize.ts';
 import { Media } from '../../src/media/media.ts';
 import { createMemoryStorage } from '../../src/storage/memory/memory-storage.ts';
 import type { ChunkLease } from '../../src/uploads/chunk-lease.ts';
@@ -83,7 +85,7 @@ export function openService(
     onExpired: (place) => seen.expired.push(place),
     onCompleted: (place) => seen.completed.push(place),
     onErased: () => undefined,
-    settle: (finalized) => media.settle(sourceOf(finalized)),
+    settle: entryMaking(media),
     ...options,
     clock,
   });
@@ -99,7 +101,14 @@ export function request(
   fingerprint = 'print',
   check: FinalizeRequest['check'] = async () => {},
 ): FinalizeRequest {
-  return { fingerprint, spec: { type: 'video', fileId: 'f', platforms: ['instagram'] }, check };
+  const spec: EntrySpec = {
+    type: 'video',
+    fileId: 'f',
+    platforms: ['instagram'],
+    isDraft: false,
+    settings: { instagram: {} },
+  };
+  return { fingerprint, spec: { ...spec }, check };
 }
 
 export async function finalise(service: Service, fileId = 'f', asked = request()): Promise<string> {

@@ -1,15 +1,7 @@
 // form-values.test.ts: loose values are read or refused, never thrown at; instants mean what ISO 8601 says.
 
 import { describe, expect, it } from 'vitest';
-import {
-  cleanCopy,
-  describeValue,
-  isArray,
-  isObject,
-  isWithin,
-  jsonValue,
-  parseInstant,
-} from '../../src/media/form-values.ts';
+import { cleanCopy, describeValue, isWithin, jsonValue, parseInstant } from '../../src/media/form-values.ts';
 
 describe('parseInstant', () => {
   it.each([
@@ -120,12 +112,5 @@ describe('isWithin', () => {
     ['x'.repeat(7), false],
   ])('of 3 characters: %j is %s', (text, within) => {
     expect(isWithin(text, 3)).toBe(within);
-  });
-});
-
-describe('isObject, isArray', () => {
-  it('an array and null are no objects, an object is no array', () => {
-    expect([{}, [], null, 'x'].map(isObject)).toEqual([true, false, false, false]);
-    expect([{}, [], null, 'x'].map(isArray)).toEqual([false, true, false, false]);
   });
 });

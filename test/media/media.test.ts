@@ -4,6 +4,7 @@ import { Clocks } from '../../src/core/clock.ts';
 import { SeededIds } from '../../src/core/ids.ts';
 import { DamageBook } from '../../src/integrity/damage-book.ts';
 import { VerifiedReader } from '../../src/integrity/verified-reader.ts';
+import type { EntrySpec } from '../../src/media/entry-form.ts';
 import { Media } from '../../src/media/media.ts';
 import { createMemoryStorage } from '../../src/storage/memory/memory-storage.ts';
 import type { Ledgers, StorageKey, Storage } from '../../src/uploads/ports.ts';
@@ -12,7 +13,7 @@ import { changed } from '../helpers/changed.ts';
 const ID = '0123456789abcdef01234567';
 
 const FROM = { kind: 'uploads', namespace: 'ns_1', name: 'a1' } as const;
-const SPEC = { type: 'videos', platforms: [], settings: {}, profileIds: [], scheduledAt: null } as never;
+const SPEC: EntrySpec = { type: 'video', platforms: [], settings: {}, isDraft: false };
 const SOURCE = { mediaId: ID, namespace: 'ns_1', spec: SPEC, at: 0, bytes: 0, extents: [], from: FROM };
 
 function mediaOn(storage: Storage, ids = new SeededIds(null)): Media {

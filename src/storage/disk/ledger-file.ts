@@ -7,7 +7,7 @@ import { fdatasync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import type { InDoubt } from '../../core/errors.ts';
-import type { Ledger } from '../../uploads/ports.ts';
+import type { Ledger, LedgerRecord } from '../../uploads/ports.ts';
 import type { Durability } from './paths.ts';
 import type { FileWrites } from './file-writes.ts';
 import { encodeLine, type LedgerEnd } from './ledger-lines.ts';
@@ -44,7 +44,7 @@ export class LedgerFile implements Ledger {
     this.#options = options;
   }
 
-  async append(records: readonly object[]): Promise<void> {
+  async append(records: readonly LedgerRecord[]): Promise<void> {
     if (this.#broken !== null) throw this.#broken;
     const { bytes, lines } = this.#end;
     const buffer = Buffer.from(encodeLine(lines + 1, records));

@@ -23,7 +23,7 @@ const NEWLINE = 0x0a;
 /** What a disk writes whole or not at all. */
 const SECTOR_BYTES = 512;
 
-export function encodeLine(number: number, records: readonly object[]): string {
+export function encodeLine(number: number, records: readonly LedgerRecord[]): string {
   const rest = `${number} ${JSON.stringify(records.length === 1 ? records[0] : records)}`;
   return `${hex32(crc32(rest))} ${rest}\n`;
 }

@@ -11,7 +11,14 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { FifoMap } from 'toad-cache';
 import { InDoubt } from '../../core/errors.ts';
-import type { Ledger, Ledgers, OnSkipped, OpenedLedger, StorageKey } from '../../uploads/ports.ts';
+import type {
+  Ledger,
+  LedgerRecord,
+  Ledgers,
+  OnSkipped,
+  OpenedLedger,
+  StorageKey,
+} from '../../uploads/ports.ts';
 import {
   asDamage,
   datedPlacesIn,
@@ -103,7 +110,7 @@ export class DiskLedgers implements Ledgers {
     }
   }
 
-  async create(place: StorageKey, records: readonly object[]): Promise<Ledger> {
+  async create(place: StorageKey, records: readonly LedgerRecord[]): Promise<Ledger> {
     const path = this.#path(place);
     await this.#undos.settle(path);
     let file: FileHandle | null = null;

@@ -45,7 +45,7 @@ class MemoryLedgers implements Ledgers {
     return Promise.resolve({ ledger: ledgerOver(stored), records });
   }
 
-  async create(place: StorageKey, records: readonly object[]): Promise<Ledger> {
+  async create(place: StorageKey, records: readonly LedgerRecord[]): Promise<Ledger> {
     const stored: StoredLedger = { place, lines: [], modifiedAt: wallMs() };
     const ledger = ledgerOver(stored);
     await ledger.append(records);
