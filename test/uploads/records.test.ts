@@ -44,7 +44,7 @@ async function opened(kind: Kind, records: readonly LedgerRecord[]): Promise<unk
 
 const damaged = (record: number): unknown => ['upload_damaged', { ...AT, record }, 'closed'];
 
-describe('the ledger of an upload', () => {
+describe('the ledger of an upload (D2)', () => {
   it.each([
     ['an upload that was begun', [started]],
     ['one that is finalised', [started, chunk, finalized]],
@@ -67,7 +67,7 @@ describe('the ledger of an upload', () => {
   });
 });
 
-describe('the ledger of an entry', () => {
+describe('the ledger of an entry (D2)', () => {
   const sums = { bytes: [3], crc32: [7] };
   it.each([
     ['an entry', [created, content]],
