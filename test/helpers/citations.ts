@@ -35,7 +35,7 @@ function cellsOf(line: string): string[] {
     .map((cell) => cell.trim());
 }
 
-export function citationsIn(proof: string): Citation[] {
+function citationsIn(proof: string): Citation[] {
   return proof.split('<br>').flatMap((item) => {
     const file = /^`(test\/[\w./-]+\.ts)` /.exec(item)?.[1] ?? '';
     return [...item.matchAll(/“([^”]+)”/g)].map(([, title = '']) => ({ file, title }));
