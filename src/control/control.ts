@@ -133,7 +133,7 @@ function crashNow(
   { journal, kept }: Pick<Control, 'journal'> & Pick<Beneath, 'kept'>,
   crash: Crash | undefined,
 ): never {
-  journal?.settle();
+  journal?.flush();
   kept?.file.writeNow();
   if (crash !== undefined) return crash();
   throw new Error('a rule that crashes was armed where none may be');
@@ -157,11 +157,13 @@ function begin(
 
 /** @param fileIds ids of the rules of `--rules` */
 function heldBy(journal: Journal, rules: RuleBook, fileIds: ReadonlySet<string>): Held {
-  const rulesOf = (namespace: string): object[] =>
-    rules.states(namespace).map((state) => {
+  const rulesOf = (namespace: string): object[] => {
+    journal.flush(); // The exchange that a rule fired in last comes into the file before the rule that names its number.
+    return rules.states(namespace).map((state) => {
       const isOfFile = namespace === ALL_NAMESPACES && fileIds.has(String(state.given['id']));
       return { ...state, isOfFile };
     });
+  };
   return {
     exchanges: () => journal.find(ALL_NAMESPACES).exchanges,
     rules: () => rules.namespaces.map((namespace) => [namespace, rulesOf(namespace)] as const),

@@ -77,13 +77,11 @@ export class NamespaceCommands {
   }
 
   rules(namespace: string): RuleView[] {
-    this.#options.journal?.settle(); // Of an exchange that is being put on record the number is not known yet.
     return this.#options.rules.list(namespace);
   }
 
   /** @throws AppError `rule_not_found` */
   rule(namespace: string, id: string): RuleView {
-    this.#options.journal?.settle();
     const view = this.#options.rules.get(namespace, id);
     if (view !== null) return view;
     throw noRule(id, this.#options.rules.wasArmed(namespace, id));

@@ -83,18 +83,18 @@ export class RuleWaits {
   ): Promise<void> {
     const signals = [this.#closing.signal, ...(signal === undefined ? [] : [signal])];
     return new Promise((resolve) => {
-      const settle = (): void => {
+      const end = (): void => {
         timer.stop();
-        for (const one of signals) one.removeEventListener('abort', settle);
+        for (const one of signals) one.removeEventListener('abort', end);
         unwatch();
         resolve();
       };
-      const timer = startTimeout(timeoutMs, settle);
+      const timer = startTimeout(timeoutMs, end);
       const unwatch = this.#rules.rulesOf(namespace).watch(id, () => {
-        if (isOver()) settle();
+        if (isOver()) end();
       });
-      for (const one of signals) one.addEventListener('abort', settle);
-      if (isOver() || signals.some(({ aborted }) => aborted)) settle();
+      for (const one of signals) one.addEventListener('abort', end);
+      if (isOver() || signals.some(({ aborted }) => aborted)) end();
     });
   }
 }

@@ -108,13 +108,13 @@ export class Clocks implements Clock {
         ) {
           this.#readings.set(namespace, { mode, at });
           await moved();
-          done += await this.#settleBy(namespace);
+          done += await this.#runDueBy(namespace);
         }
       } finally {
         this.#put(namespace, reading);
       }
       await moved();
-      return done + (await this.#settleBy(namespace));
+      return done + (await this.#runDueBy(namespace));
     });
   }
 
@@ -156,10 +156,10 @@ export class Clocks implements Clock {
     return [...names].filter((name) => name !== ALL_NAMESPACES && !this.#readings.has(name));
   }
 
-  async #settleBy(namespace: string): Promise<number> {
+  async #runDueBy(namespace: string): Promise<number> {
     let done = 0;
     for (const name of this.#namesBy(namespace))
-      done += await (name === namespace ? this.#doDue(name) : this.#settle(name));
+      done += await (name === namespace ? this.#runDue(name) : this.#runDueInTurn(name));
     return done;
   }
 
@@ -213,12 +213,12 @@ export class Clocks implements Clock {
   }
 
   /** Does what is due now, behind what is being done already. Resolves to how much of it came to something. */
-  #settle(namespace: string): Promise<number> {
-    return this.#turns.inTurn(namespace, () => this.#doDue(namespace));
+  #runDueInTurn(namespace: string): Promise<number> {
+    return this.#turns.inTurn(namespace, () => this.#runDue(namespace));
   }
 
   /** In order of time. Called in turn. */
-  async #doDue(namespace: string): Promise<number> {
+  async #runDue(namespace: string): Promise<number> {
     let done = 0;
     for (let next = this.#takeDue(namespace); next !== null; next = this.#takeDue(namespace)) {
       if (await next.work.run()) done += 1;
@@ -248,7 +248,7 @@ export class Clocks implements Clock {
     const reading = this.#readingOf(namespace);
     if (first === null || this.#isClosed || (reading !== undefined && 'at' in reading)) return;
     const waitMs = Math.max(first.at - this.now(namespace), 0);
-    const timer = startTimer(waitMs, () => void this.#settle(namespace), { isKeepingAlive: false });
+    const timer = startTimer(waitMs, () => void this.#runDueInTurn(namespace), { isKeepingAlive: false });
     this.#timers.set(namespace, timer);
   }
 }

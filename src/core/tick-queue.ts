@@ -5,7 +5,7 @@
 // sender as much as all else here (bench/README.md has the figures). So what is ready is put off until the turn of the event
 // loop ends: first the answers, which somebody waits for, then what nobody does, unless somebody looks.
 //
-// Promises: everything is done, in order and one at a time, before the next turn begins, or before `settle` returns.
+// Promises: everything is done, in order and one at a time, before the next turn begins, or before `flush` returns.
 // Work that throws keeps nothing behind it from being done.
 // Must not know: what the work is.
 import { setImmediate } from './machine-time.ts';
@@ -18,14 +18,14 @@ export class TickQueue {
   readonly rank: Rank;
   #waiting: (() => void)[] = [];
   #done = 0;
-  #isSettling = false;
+  #isFlushing = false;
 
   constructor(rank: Rank) {
     this.rank = rank;
   }
 
   later(work: () => void): void {
-    if (this.#waiting.length === 0) settleAtEndOfTurn(this);
+    if (this.#waiting.length === 0) flushAtEndOfTurn(this);
     this.#waiting.push(work);
   }
 
@@ -34,19 +34,19 @@ export class TickQueue {
    * behind it must find it done.
    * @throws what the work throws; the rest is done at the end of the turn then
    */
-  settle(): void {
-    if (this.#isSettling) return;
-    this.#isSettling = true;
+  flush(): void {
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
     try {
       for (let work = this.#waiting[this.#done]; work !== undefined; work = this.#waiting[this.#done]) {
         this.#done += 1;
         work();
       }
     } finally {
-      this.#isSettling = false;
+      this.#isFlushing = false;
       this.#waiting = this.#waiting.slice(this.#done);
       this.#done = 0;
-      if (this.#waiting.length > 0) settleAtEndOfTurn(this);
+      if (this.#waiting.length > 0) flushAtEndOfTurn(this);
     }
   }
 }
@@ -55,7 +55,7 @@ export class TickQueue {
 const ends: Readonly<Record<Rank, End>> = { answers: newEnd(), records: newEnd(), log: newEnd() };
 
 /** Each rank has an end of its own: what Node puts off (`finish` of an answer) comes before the end of the next. */
-function settleAtEndOfTurn(batch: TickQueue): void {
+function flushAtEndOfTurn(batch: TickQueue): void {
   const own = ends[batch.rank];
   own.due.add(batch);
   if (own.isComing) return;
@@ -72,9 +72,9 @@ function endTurn(rank: Rank): void {
   end.due.clear();
   end.isComing = false;
   try {
-    for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) batch.settle();
+    for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) batch.flush();
   } finally {
-    for (const batch of batches) settleAtEndOfTurn(batch); // One before them threw.
+    for (const batch of batches) flushAtEndOfTurn(batch); // One before them threw.
   }
 }
 

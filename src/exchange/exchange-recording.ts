@@ -1,28 +1,206 @@
-// exchange/exchange-recording.ts: what a request says before anything of its body is read, what its answer tells the client, and
-// what either side broke of openapi.yaml, put down in a recording.
+// exchange/exchange-recording.ts: what the journal gets to know of one exchange, and when.
 //
-// Promises: of a body that was not read to its end, nothing is said.
-// Must not know: how an exchange is observed, where its recording goes.
+//   arrived    its head was read; whose it is, and so which clock it goes by, is not known yet
+//   begun      its key was checked: it can be looked at in flight
+//   on record  its answer begins, or its connection ends without one: it has its number, and every query finds it; what
+//              comes later amends it: that it is over, that its client left, a commit that came late
+//   forgotten  a reset took it while it was in flight: nothing of it is put on record or told any more
+//
+// Promises: an exchange goes on record once, from `arrived` or `begun`; its number is known from that call on, although the
+// exchange is put together later, when somebody looks or the turn ends; whatever is put off comes in the order in which it was.
+// Must not know: which rules there are, what the routes do.
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Contract } from '../contract/contract.ts';
-import { isMultipart, operationOf } from '../http/exchange.ts';
-import type { Subject } from '../contract/operations.ts';
-import type { DeferredChange, Stored } from '../http/observer.ts';
-import { uploadStatusIn } from '../contract/bodies.ts';
+import type { Clocks } from '../core/clock.ts';
 import { monotonicMs } from '../core/machine-time.ts';
-import { toldOf } from '../faults/holding.ts';
+import type { Contract } from '../contract/contract.ts';
+import type { Subject } from '../contract/operations.ts';
 import { isCutting } from '../faults/injection.ts';
+import { toldOf } from '../faults/holding.ts';
 import type { Claim } from '../faults/rule-armed.ts';
-import type { Connection, Exchange } from '../journal/exchange.ts';
+import { isAnswered } from '../http/connection/linger.ts';
+import { namespaceOf, operationOf } from '../http/exchange.ts';
+import type { Stored } from '../http/observer.ts';
+import type { Amendment, Connection, Exchange, Outcome } from '../journal/exchange.ts';
+import type { ExchangeInFlight } from '../journal/in-flight.ts';
+import type { Journal } from '../journal/journal.ts';
 import { Recording } from '../journal/recording.ts';
+import type { Head } from '../journal/transport-replay.ts';
+import { recordAnswer, type Answered } from './answered.ts';
+import { headMarkOf, type Beginnings } from './connections.ts';
 
-/** @param subject as far as the URL says it */
-export function beginRecording(request: FastifyRequest, connection: Connection, subject: Subject): Recording {
+export interface RecordingOptions {
+  readonly journal: Journal;
+  readonly clocks: Clocks;
+  readonly beginnings: Beginnings;
+  readonly contract: () => Contract;
+}
+
+export interface Parties {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly connection: Connection;
+}
+
+/** `atMs`: when it began, on its namespace's clock. */
+type Phase =
+  | { readonly is: 'arrived' }
+  | { readonly is: 'begun'; readonly atMs: number }
+  | { readonly is: 'on record'; readonly atMs: number; readonly seq: number }
+  | { readonly is: 'forgotten' };
+
+const ARRIVED: Phase = { is: 'arrived' };
+const FORGOTTEN: Phase = { is: 'forgotten' };
+
+export class ExchangeRecording implements Head {
+  /** What is put down as it becomes known. */
+  readonly facts: Recording;
+  readonly #options: RecordingOptions;
+  readonly #request: FastifyRequest;
+  readonly #reply: FastifyReply;
+  #phase: Phase = ARRIVED;
+  /** Whose fault acted. */
+  #fired: Claim | null = null;
+
+  /** @param subject as far as the URL says it */
+  constructor(options: RecordingOptions, { request, reply, connection }: Parties, { fileId }: Subject) {
+    this.#options = options;
+    this.#request = request;
+    this.#reply = reply;
+    this.facts = recordingOf(request, connection);
+    if (fileId !== undefined) this.facts.upload = { fileId, chunkIndex: null, attempt: null };
+  }
+
+  /** Its number on record. Undefined: it has none. */
+  get seq(): number | undefined {
+    return this.#phase.is === 'on record' ? this.#phase.seq : undefined;
+  }
+
+  /** Its key was checked. */
+  begins(): void {
+    const { clocks, journal } = this.#options;
+    this.#phase = { is: 'begun', atMs: clocks.now(namespaceOf(this.#request)) };
+    journal.begun(() => this.soFar(null));
+  }
+
+  /** @param heldBy the rule that holds it up. Null: nothing is told of it, or its client has the whole answer */
+  soFar(heldBy: ExchangeInFlight['heldBy']): ExchangeInFlight | null {
+    const phase = this.#phase;
+    if (phase.is === 'arrived' || phase.is === 'forgotten' || isAnswered(this.#reply.raw)) return null;
+    const [namespace, seq] = [namespaceOf(this.#request), this.seq ?? null];
+    return this.facts.soFar({ namespace, atMs: phase.atMs, seq, heldBy });
+  }
+
+  identified({ fileId, chunkIndex }: Subject, attempt: number): void {
+    if (fileId !== undefined) this.facts.upload = { fileId, chunkIndex: chunkIndex ?? null, attempt };
+  }
+
+  /** The lost exchange that this one seems to be the transport's replay of. Null: none, or it is over. */
+  original(subject: Subject): Exchange | null {
+    const { fileId, chunkIndex = null } = subject;
+    const request = this.soFar(null);
+    if (request === null) return null;
+    const upload = fileId === undefined ? null : { fileId, chunkIndex, attempt: null };
+    const beganMs = monotonicMs() - request.elapsedMs;
+    const arrival = { exchange: { ...request, upload }, beganMs, headMark: this.headMark() };
+    return this.#options.journal.replayedBy(request.namespace, arrival);
+  }
+
+  headMark(): string {
+    return headMarkOf(this.#request.raw);
+  }
+
+  /** A fault acts. */
+  fires(claim: Claim): void {
+    const fault = toldOf(claim);
+    const { facts } = this;
+    facts.fault = fault;
+    this.#fired = claim;
+    // However much had to be read to know that this request is meant: it is as if nothing had.
+    if (fault.phase === 'headers' && isCutting(fault.effect)) facts.nothingCame();
+    if (fault.phase === 'body' && isCutting(fault.effect)) facts.cutAt(fault.atByte);
+  }
+
+  /** The change is made: before the exchange is on record, or after, where it came late or the client had left. */
+  stored({ committed, mediaId }: Stored, { fileId, chunkIndex }: Subject): void {
+    if (committed === null) return;
+    this.facts.committed = committed;
+    const { offset, bytes } = committed;
+    const operation = operationOf(this.#request);
+    this.publish('ledger', { operation, fileId, chunkIndex, mediaId, offset, bytes });
+    this.#amend({ committed });
+  }
+
+  /** Tells listeners of something that is no exchange. */
+  publish(kind: 'ledger' | 'fault', data: Readonly<Record<string, unknown>>): void {
+    const { journal } = this.#options;
+    const namespace = namespaceOf(this.#request);
+    this.#later(() => journal.publish(namespace, kind, data));
+  }
+
+  /** Its answer begins. */
+  answered(response: NonNullable<Exchange['response']>, answered: Answered): void {
+    this.#goOnRecord('errorCode' in response ? 'refused' : 'answered', response, answered);
+  }
+
+  /** A fault ends it. */
+  cut(outcome: Outcome, response: Exchange['response']): void {
+    if (this.seq === undefined) this.#goOnRecord(outcome, response);
+    else this.#amend({ outcome, response });
+  }
+
+  /** Its connection is done with it: an answer that was not sent whole was left by its client, or cut by a fault. */
+  closed(): void {
+    const isWhole = isAnswered(this.#reply.raw);
+    const { seq } = this;
+    if (seq === undefined && !isWhole) this.#goOnRecord('client-aborted', null);
+    if (seq === undefined) return;
+    const { journal, beginnings } = this.#options;
+    const timing = this.facts.timing();
+    const endedAfter = beginnings.count;
+    this.#later(() => journal.ended(seq, { isWhole, timing, endedAfter }, this));
+  }
+
+  forget(): void {
+    this.#phase = FORGOTTEN;
+  }
+
+  /** Does nothing where it is on record already, or is never to be. */
+  #goOnRecord(outcome: Outcome, response: Exchange['response'], answered?: Answered): void {
+    if (this.#phase.is === 'on record' || this.#phase.is === 'forgotten') return;
+    const { clocks, journal, contract, beginnings } = this.#options;
+    const { facts } = this;
+    const namespace = namespaceOf(this.#request);
+    const atMs = this.#phase.is === 'begun' ? this.#phase.atMs : clocks.now(namespace);
+    const seq = journal.number();
+    this.#phase = { is: 'on record', atMs, seq };
+    if (response !== null) facts.answerBegins();
+    const endedAfter = this.#reply.raw.closed ? beginnings.count : null;
+    const end = { outcome, response, atMs, endedAfter, timing: facts.timing() };
+    const endedMs = monotonicMs();
+    this.#fired?.fired(seq);
+    this.#later(() => {
+      // The first one compiles the contract's checks.
+      if (answered !== undefined) recordAnswer(facts, answered, contract);
+      journal.append(facts.draft(namespace, end), { seq, head: this, endedMs });
+    });
+  }
+
+  #amend(changes: Amendment): void {
+    const { seq } = this;
+    if (seq !== undefined) this.#later(() => this.#options.journal.amend(seq, changes, this));
+  }
+
+  #later(work: () => unknown): void {
+    this.#options.journal.later(() => this.#phase.is === 'forgotten' || void work());
+  }
+}
+
+function recordingOf(request: FastifyRequest, connection: Connection): Recording {
   const { begun, method, url: path, id: requestId, headers } = request;
   const length = headers['content-length'];
   const declaredBytes = length === undefined ? null : Number(length);
   const operation = operationOf(request);
-  const recording = new Recording({
+  return new Recording({
     requestId,
     begun,
     connection,
@@ -32,81 +210,4 @@ export function beginRecording(request: FastifyRequest, connection: Connection, 
     declaredBytes,
     now: monotonicMs,
   });
-  const { fileId } = subject;
-  if (fileId !== undefined) recording.upload = { fileId, chunkIndex: null, attempt: null };
-  return recording;
-}
-
-/** Of what was begun to be answered. @param bytes of its body */
-export function responseOf(
-  { errorCode }: FastifyRequest,
-  { statusCode: status }: FastifyReply,
-  bytes: number,
-): NonNullable<Exchange['response']> {
-  return errorCode === '' ? { status, bytes } : { status, errorCode, bytes };
-}
-
-/** A fault acts. @param recording null: there is none */
-export function recordFault(recording: Recording | null, claim: Claim): NonNullable<Exchange['fault']> {
-  const fired = toldOf(claim);
-  if (recording === null) return fired;
-  const { phase, effect, atByte } = fired;
-  recording.fault = fired;
-  // However much had to be read to know that this request is meant: it is as if nothing had.
-  if (phase === 'headers' && isCutting(effect)) recording.nothingCame();
-  if (phase === 'body' && isCutting(effect)) recording.cutAt(atByte);
-  return fired;
-}
-
-/** Tells of what the change stored when it is made. */
-export function deferredTelling(change: DeferredChange, tell: (stored: Stored) => Stored): DeferredChange {
-  const run = async (): Promise<Stored | null> => {
-    const stored = await change.run();
-    return stored && tell(stored);
-  };
-  return { run, drop: () => change.drop() };
-}
-
-export interface Answered {
-  readonly request: FastifyRequest;
-  readonly reply: FastifyReply;
-  readonly answer: string;
-  /** Whether the body had been read to its end when the answer was made. */
-  readonly isBodyWhole: boolean;
-}
-
-/** An answer that a fault made is none of the contract's, but it is what the client is told. */
-export function recordAnswer(recording: Recording, answered: Answered, contract: () => Contract): void {
-  const { request, reply, answer } = answered;
-  const { operationId } = request.routeOptions.config;
-  const isStatus = request.method === 'GET' && operationId === 'getUploadStatus';
-  if (isStatus && reply.statusCode === 200) recording.told = uploadStatusIn(answer);
-  if (recording.fault !== null || operationId === undefined) return;
-  const inRequest = answered.isBodyWhole
-    ? requestViolations(operationId, { request, recording }, contract())
-    : [];
-  const inResponse = responseViolations(operationId, answered, contract());
-  if (inRequest.length + inResponse.length > 0)
-    recording.contract = { request: inRequest, response: inResponse };
-}
-
-function responseViolations(operationId: string, { reply, answer }: Answered, contract: Contract): string[] {
-  const { statusCode: status } = reply;
-  const contentType = reply.getHeader('content-type');
-  const type = typeof contentType === 'string' ? contentType : undefined;
-  return contract.checkResponse({ operationId, status, contentType: type, body: answer });
-}
-
-function requestViolations(
-  operationId: string,
-  { request, recording }: { readonly request: FastifyRequest; readonly recording: Recording },
-  contract: Contract,
-): string[] {
-  const { headers, query, body } = request;
-  const contentType = headers['content-type'];
-  const parts = isMultipart(contentType ?? '') ? recording.body().parts : undefined;
-  const fields = parts?.map(({ name, value }) => (value === undefined ? { name } : { name, value }));
-  const sent = fields === undefined ? { body } : { fields };
-  const queried = query as Readonly<Record<string, unknown>>;
-  return contract.checkRequest({ operationId, query: queried, headers, contentType, ...sent });
 }

@@ -43,7 +43,7 @@ export class Progress {
 
   #tell(journal: Journal): void {
     const known = new Map<number, number>();
-    journal.settle(); // That they have begun is told first.
+    journal.flush(); // That they have begun is told first.
     for (const exchange of this.#live.inFlight()) {
       const { receivedBytes } = exchange.body;
       const toldBytes = this.#known.get(exchange.begun) ?? 0;

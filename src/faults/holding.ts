@@ -36,7 +36,7 @@ export class Holding {
     return { ...toldOf(this.#claim), sinceMs: Math.round(monotonicMs() - this.#beganMs) };
   }
 
-  /** Settles as the wait does. A throttle waits again and again: it holds from the first time on. */
+  /** Ends as the wait does. A throttle waits again and again: it holds from the first time on. */
   async during<T>(wait: Promise<T>): Promise<T> {
     this.#beganMs ??= monotonicMs();
     try {

@@ -62,10 +62,10 @@ export function hold({ request }: Wire, ms: number | null, signal?: AbortSignal)
   if (socket.readableEnded) socket.destroy();
   if (socket.destroyed || signal?.aborted === true) return Promise.resolve(false);
   return new Promise((resolve) => {
-    const timer = ms === null ? null : startTimer(ms, () => settle(true));
+    const timer = ms === null ? null : startTimer(ms, () => over(true));
     const onEnd = (): void => void socket.destroy();
-    const onClose = (): void => settle(false);
-    const settle = (isHere: boolean): void => {
+    const onClose = (): void => over(false);
+    const over = (isHere: boolean): void => {
       timer?.stop();
       socket.off('end', onEnd).off('close', onClose);
       signal?.removeEventListener('abort', onClose);
@@ -140,15 +140,15 @@ function bufferOf(body: unknown): Buffer {
 /** Resolves when the bytes, and the head before them, have been handed to the kernel. */
 export function written(response: ServerResponse, bytes: Buffer): Promise<void> {
   return new Promise((resolve) => {
-    const settle = (): void => {
-      response.off('close', settle);
+    const done = (): void => {
+      response.off('close', done);
       resolve();
     };
-    response.once('close', settle);
-    if (bytes.length > 0) response.write(bytes, settle);
+    response.once('close', done);
+    if (bytes.length > 0) response.write(bytes, done);
     else {
       response.flushHeaders();
-      setImmediate(settle);
+      setImmediate(done);
     }
   });
 }

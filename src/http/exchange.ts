@@ -4,7 +4,7 @@
 // Must not know: uploads, media.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from '../core/errors.ts';
-import type { Caller } from '../core/namespace.ts';
+import { PUBLIC_NAMESPACE, type Caller } from '../core/namespace.ts';
 import { BodyFeed, type FeedBudget } from './connection/body-feed.ts';
 import { malformed } from './forms/multipart-reader.ts';
 import type { Subject } from '../contract/operations.ts';
@@ -54,6 +54,11 @@ export function isOfAdminPlane(target: string): boolean {
 export function callerOf(request: FastifyRequest): Caller {
   if (request.caller === null) throw new Error('the key hook did not run');
   return request.caller;
+}
+
+/** Whose exchange it is: of a request without a key, or whose key was not checked yet, everybody's. */
+export function namespaceOf({ caller }: FastifyRequest): string {
+  return caller?.namespace ?? PUBLIC_NAMESPACE;
 }
 
 export interface FormBody {

@@ -38,8 +38,8 @@ export class RequestLog {
   }
 
   /** What was put off is done. */
-  settle(): void {
-    this.#afterwards.settle();
+  flush(): void {
+    this.#afterwards.flush();
   }
 
   #ended(request: FastifyRequest, reply: FastifyReply): void {

@@ -122,14 +122,14 @@ export class HttpServer {
   /** From here on contract requests are refused. The port stays open: who asks `ready` there is to read its 503 (D4). */
   async drain(graceMs: number): Promise<void> {
     this.#isDraining = true;
-    await within(graceMs, this.#inFlight.settled());
+    await within(graceMs, this.#inFlight.whenIdle());
   }
 
   async close(): Promise<void> {
-    this.#answers.settle(); // Connections that wait for theirs would be ended without.
+    this.#answers.flush(); // Connections that wait for theirs would be ended without.
     await Promise.all([this.#main.close(), this.#admin?.close()]);
-    await this.#inFlight.settled();
-    this.#requestLog.settle();
+    await this.#inFlight.whenIdle();
+    this.#requestLog.flush();
   }
 
   #createApp(served: ServedPaths, around: Surroundings = NO_SURROUNDINGS): FastifyInstance {
@@ -137,7 +137,7 @@ export class HttpServer {
     const pipelined = new Pipelined();
     const clientErrors = new ClientErrors({
       pipelined,
-      settleAnswers: () => this.#answers.settle(),
+      flushAnswers: () => this.#answers.flush(),
       headersFor: (origin) => headersForPages(config.corsOrigin, origin),
     });
     const allowed = (request: FastifyRequest, reply: FastifyReply): void =>

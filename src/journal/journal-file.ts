@@ -133,15 +133,15 @@ export class JournalFile {
 
   /** Resolves when what is known is written, or cannot be. */
   async close(): Promise<void> {
-    await this.#settled();
+    await this.#whenIdle();
     if (this.#isBehind) this.writeNow();
     else this.#writeNext();
-    await this.#settled();
+    await this.#whenIdle();
     this.#isClosed = true;
     closeSync(this.#fd);
   }
 
-  async #settled(): Promise<void> {
+  async #whenIdle(): Promise<void> {
     while (this.#isBusy) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
   }
 

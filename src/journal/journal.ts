@@ -18,6 +18,7 @@ import {
   lostOriginal,
   REPLAY_WINDOW_MS,
   type Arrival,
+  type Head,
 } from './transport-replay.ts';
 import { Waits, type WaitOptions, type WaitResult } from './waits.ts';
 
@@ -32,6 +33,15 @@ export interface JournalOptions extends Bounds {
   readonly keep?: ((line: JournalLine) => void) | undefined;
   /** Milliseconds of a clock that never jumps. */
   readonly now?: (() => number) | undefined;
+}
+
+export interface Appending {
+  /** Of `number`, and appended in the order of it. Unless told, the next one. */
+  readonly seq?: number | undefined;
+  /** Unless told, nothing is known of it. */
+  readonly head?: Head | undefined;
+  /** When `totalMs` was measured: putting a draft together may take its time. */
+  readonly endedMs?: number | undefined;
 }
 
 export interface FindOptions {
@@ -71,71 +81,67 @@ export class Journal {
 
   /** Exchanges on record, of all namespaces. */
   get size(): number {
-    this.settle();
+    this.flush();
     return this.#records.size;
   }
 
   /** As `approximateBytes` counts them. */
   get bytes(): number {
-    this.settle();
+    this.flush();
     return this.#records.bytes;
   }
 
   /** The last number given out; 0: none. To be used as `sinceSeq`. */
   get lastSeq(): number {
-    this.settle();
     return this.#lastSeq;
   }
 
   /**
-   * To be called before the last byte of the answer is sent, or as the connection ends, with `totalMs` the time so far.
-   * @param headMark gives equal texts for two requests whose heads are the same byte for byte: it tells a transport's
-   * replay apart. Asked for only where something was lost: hashing every head costs more than all else here
-   * @param endedMs when `totalMs` was measured: putting a draft together may take its time
+   * Gives out the next number, to an exchange that is on record from here on: before anybody looks, it is put together (`later`)
+   * and appended. One that a reset takes in between never is, and leaves a gap.
    */
-  append(draft: ExchangeDraft, headMark?: () => string, endedMs = this.#now()): Exchange {
-    this.#lastSeq += 1;
+  number(): number {
+    return (this.#lastSeq += 1);
+  }
+
+  /** To be called before the last byte of the answer is sent, or as the connection ends, with `totalMs` the time so far. */
+  append(draft: ExchangeDraft, appending: Appending = {}): Exchange {
+    const { seq = this.number(), head, endedMs = this.#now() } = appending;
     const path = pathWithoutSecrets(draft.path);
-    const exchange: Exchange = { seq: this.#lastSeq, ...draft, path, suspectedTransportReplay: false };
+    const exchange: Exchange = { seq, ...draft, path, suspectedTransportReplay: false };
     const beganMs = endedMs - draft.timing.totalMs;
     const entry: Entry = { exchange, beganMs, endedMs, headMark: undefined, bytes: 0 };
-    if (isLost(exchange)) entry.headMark = headMark?.();
-    if (this.#isReplay(entry, headMark)) entry.exchange = { ...exchange, suspectedTransportReplay: true };
+    if (isLost(exchange)) entry.headMark = head?.headMark();
+    if (this.#isReplay(entry, head)) entry.exchange = { ...exchange, suspectedTransportReplay: true };
     this.#records.add(entry);
     this.#announce(entry.exchange);
     return entry.exchange;
   }
 
-  /**
-   * Changes what is on record: the client left during the answer, a commit came late. Null: it is not there any more.
-   * @param headMark as for `append`
-   */
-  amend(seq: number, changes: Amendment, headMark?: () => string): Exchange | null {
+  /** Changes what is on record: the client left during the answer, a commit came late. Null: it is not there any more. */
+  amend(seq: number, changes: Amendment, head?: Head): Exchange | null {
     const entry = this.#records.find(seq);
     if (entry === null) return null;
     const exchange = { ...entry.exchange, ...changes };
     entry.exchange = exchange;
-    if (isLost(exchange)) entry.headMark ??= headMark?.();
+    if (isLost(exchange)) entry.headMark ??= head?.headMark();
     if (changes.outcome !== undefined) entry.endedMs = this.#now();
     this.#records.changed(entry);
     this.#announce(exchange);
     return exchange;
   }
 
-  /**
-   * The exchange is over. That its client left before the whole answer was handed over is told; how long it took and what had begun by then is not.
-   * @param headMark as for `append`
-   */
+  /** The exchange is over. That its client left before the whole answer was handed over is told; how long it took and what had begun by then is not. */
   ended(
     seq: number,
     { isWhole, timing, endedAfter }: { isWhole: boolean } & Pick<Exchange, 'timing' | 'endedAfter'>,
-    headMark?: () => string,
+    head?: Head,
   ): void {
     const entry = this.#records.find(seq);
     if (entry === null) return;
     const { outcome } = entry.exchange;
     const hasLeft = !isWhole && (outcome === 'answered' || outcome === 'refused');
-    if (hasLeft) this.amend(seq, { outcome: 'client-aborted', timing, endedAfter }, headMark);
+    if (hasLeft) this.amend(seq, { outcome: 'client-aborted', timing, endedAfter }, head);
     else {
       Object.assign(entry.exchange, { timing, endedAfter });
       this.#keep({ kind: 'ended', seq, endedAfter, timing });
@@ -144,7 +150,7 @@ export class Journal {
 
   /** The lost exchange that this request seems to be the transport's replay of. Null: none. */
   replayedBy(namespace: string, arrival: Arrival): Exchange | null {
-    this.settle();
+    this.flush();
     const recent = this.#records.aroundLoss(namespace, arrival.beganMs - this.#replayWindowMs);
     return recent && (lostOriginal(arrival, recent, this.#replayWindowMs)?.exchange ?? null);
   }
@@ -154,18 +160,18 @@ export class Journal {
     this.#batch.later(work);
   }
 
-  /** What was put off is done. Whoever reads what a rule says of exchanges wants this first. */
-  settle(): void {
-    this.#batch.settle();
+  /** What was put off is done. */
+  flush(): void {
+    this.#batch.flush();
   }
 
   get(seq: number): Exchange | null {
-    this.settle();
+    this.flush();
     return this.#records.find(seq)?.exchange ?? null;
   }
 
   find(namespace: string, matcher: JournalMatcher = {}, { limit, sinceSeq }: FindOptions = {}): Found {
-    this.settle();
+    this.flush();
     const since = Math.max(sinceSeq ?? 0, matcher.sinceSeq ?? 0);
     const exchanges: Exchange[] = [];
     this.#visit(namespace, { ...matcher, sinceSeq: since }, (exchange) => exchanges.push(exchange));
@@ -178,7 +184,7 @@ export class Journal {
   }
 
   count(namespace: string, matcher: JournalMatcher = {}): number {
-    this.settle();
+    this.flush();
     let count = 0;
     this.#visit(namespace, matcher, () => (count += 1));
     return count;
@@ -186,20 +192,20 @@ export class Journal {
 
   /** Exchanges that had to make room since the namespace was last cleared: those after `sinceSeq`, if there can be any. */
   evicted(namespace: string, sinceSeq = 0): number {
-    this.settle();
+    this.flush();
     const { count, lastSeq } = this.#records.evicted(namespace);
     return lastSeq > sinceSeq ? count : 0;
   }
 
   /** How many exchanges of other namespaces fit, by namespace. */
   countElsewhere(namespace: string, isMatch: (exchange: Exchange) => boolean): ReadonlyMap<string, number> {
-    this.settle();
+    this.flush();
     return this.#records.countElsewhere(namespace, isMatch);
   }
 
   /** As if nothing had happened in the namespace; numbers go on, and so do waits and subscriptions. */
   clear(namespace: string): void {
-    this.settle();
+    this.flush();
     this.#keep({ kind: 'clear', namespace });
     this.#records.clear(namespace);
     this.#feed.clear(namespace);
@@ -239,25 +245,25 @@ export class Journal {
 
   /** @returns ends the subscription */
   subscribe(namespace: string, listener: Listener): () => void {
-    this.settle();
+    this.flush();
     return this.#feed.subscribe(namespace, listener);
   }
 
   /** Of the last event told, of any namespace: what a new listener has. */
   get lastEventId(): number {
-    this.settle();
+    this.flush();
     return this.#feed.lastId;
   }
 
   /** Events after that id (`Last-Event-ID`). With `subscribe` in the same turn of the loop nothing is missed or doubled. */
   since(namespace: string, eventId: number): Resumption {
-    this.settle();
+    this.flush();
     return this.#feed.since(namespace, eventId);
   }
 
   /** Ends every wait, so that none keeps the server from closing. */
   close(): void {
-    this.settle();
+    this.flush();
     this.#waits.close();
   }
 
@@ -282,13 +288,13 @@ export class Journal {
     });
   }
 
-  #isReplay(entry: Entry, headMark: (() => string) | undefined): boolean {
+  #isReplay(entry: Entry, head: Head | undefined): boolean {
     if (!canBeReplay(entry.exchange)) return false;
     // Where nothing was lost of late there is nothing to look through: under load the usual case.
     const sinceMs = entry.beganMs - this.#replayWindowMs;
     const recent = this.#records.aroundLoss(entry.exchange.namespace, sinceMs);
     if (recent === null) return false;
-    entry.headMark = headMark?.();
+    entry.headMark = head?.headMark();
     return isTransportReplay(entry, recent, this.#replayWindowMs);
   }
 }

@@ -33,6 +33,15 @@ export interface Arrival extends Pick<Sighting, 'beganMs'> {
   readonly headMark: string;
 }
 
+/** Of a request that may come to be lost, or to be a replay. */
+export interface Head {
+  /**
+   * Equal for two requests whose heads are the same byte for byte. Asked for only where
+   * something was lost: hashing every head costs more than all else here.
+   */
+  headMark(): string;
+}
+
 /** A new connection takes up to three round trips; an application rarely retries sooner. */
 export const REPLAY_WINDOW_MS = 500;
 

@@ -20,9 +20,9 @@ describe('work that is put off', () => {
     const batch = new TickQueue('records');
     const done: number[] = [];
     batch.later(() => done.push(1));
-    batch.settle();
+    batch.flush();
     expect(done).toEqual([1]);
-    batch.settle();
+    batch.flush();
     await setImmediate();
     expect(done).toEqual([1]);
   });
@@ -33,11 +33,11 @@ describe('work that is put off', () => {
     batch.later(() => {
       done.push(1);
       batch.later(() => done.push(3));
-      batch.settle();
+      batch.flush();
       expect(done).toEqual([1]);
     });
     batch.later(() => done.push(2));
-    batch.settle();
+    batch.flush();
     expect(done).toEqual([1, 2, 3]);
   });
 
@@ -48,7 +48,7 @@ describe('work that is put off', () => {
       throw new Error('broken');
     });
     batch.later(() => done.push(2));
-    expect(() => batch.settle()).toThrow('broken');
+    expect(() => batch.flush()).toThrow('broken');
     batch.later(() => done.push(3));
     await setImmediate();
     expect(done).toEqual([2, 3]);

@@ -172,6 +172,34 @@ describe('a rule’s counters under 64 connections', () => {
     expect(counters(double)).toMatchObject([{ fired, matched }]);
   });
 
+  it('are right as soon as the rule fires, with the number of the exchange, and to read them puts nothing on record', async () => {
+    const server = await openFaultServer();
+    const { rules, journal } = server.double.namespace(KEY);
+    rules.add({ id: 'lost', match: { operation: 'getUploadStatus' }, fault: 'reset@headers', times: 2 });
+    const told: unknown[] = [];
+    const stop = journal.subscribe(({ kind, data }) => told.push([kind, data['seq']]));
+    for (const count of [1, 2]) {
+      const atOnce = rules.fired('lost', { count }).then((rule) => {
+        const read = [rule, ...rules.list(), rules.find('lost')];
+        return {
+          read: read.map(({ fired, remaining, lastFiredSeq }) => [fired, remaining, lastFiredSeq]),
+          told: told.splice(0),
+        };
+      });
+      const wire = await Wire.open(server.port);
+      await outcomesOf(wire, [statusRequest({ key: KEY, fileId: 'f' }).bytes]);
+      const counted = [count, 2 - count, count];
+      expect(await atOnce).toEqual({ read: [counted, counted, counted], told: [] });
+      await journal.wait({ ruleId: 'lost' }, { count });
+      expect(told.splice(0)).toEqual([
+        ['begun', null],
+        ['fault', undefined],
+        ['exchange', count],
+      ]);
+    }
+    stop();
+  });
+
   it('are a namespace’s own, however the requests mix', async () => {
     const server = await openFaultServer();
     const keys = ['k1', 'k2', 'k3', 'k4'];

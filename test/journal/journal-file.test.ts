@@ -3,9 +3,9 @@
 import { appendFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { startServer, type TestDouble } from '../../src/index.ts';
-import type { RuleView } from '../../src/faults/rule-set.ts';
+import type { RuleState, RuleView } from '../../src/faults/rule-set.ts';
 import type { Exchange } from '../../src/journal/exchange.ts';
-import { readPast } from '../../src/journal/journal-lines.ts';
+import { readPast, type JournalLine } from '../../src/journal/journal-lines.ts';
 import { eventually, temporaryFolder } from '../helpers/app.ts';
 import { DoubleClient } from '../helpers/double-client.ts';
 import { runToEnd, startProcess, type ServerProcess } from '../helpers/process.ts';
@@ -84,6 +84,25 @@ describe('a journal with a file (§10.20)', () => {
           .map(({ seq }) => seq),
       ).toEqual([3]);
     });
+  });
+
+  it('has an exchange before the rule that names its number: killed in between, no rule names one of a later process', async () => {
+    const journalFile = await path();
+    await lived(journalFile, async (server) => {
+      const { rules } = server.namespace('k');
+      rules.add({ id: 'often', match: { operation: 'getUploadStatus' }, fault: 'reset@headers', times: 9 });
+      for (let count = 0; count < 9; count += 1) await status(server).catch(() => undefined);
+    });
+    const known = [0];
+    const named: number[] = [];
+    for (const text of (await readFile(journalFile, 'utf8')).trimEnd().split('\n')) {
+      const { line } = JSON.parse(text) as { line: JournalLine };
+      if (line.kind === 'exchange') known.push(line.exchange.seq);
+      if (line.kind !== 'rules') continue;
+      for (const rule of line.rules as RuleState[]) named.push(rule.lastFiredSeq ?? 0);
+      expect(known).toEqual(expect.arrayContaining(named));
+    }
+    expect(Math.max(...named)).toBe(9);
   });
 
   it('arms the rules of a file anew when they are others, and else goes on counting', async () => {

@@ -3,10 +3,13 @@
 import { describe, expect, it } from 'vitest';
 import { approximateBytes } from '../../src/journal/exchange.ts';
 import type { JournalEvent } from '../../src/journal/event-feed.ts';
+import type { Head } from '../../src/journal/transport-replay.ts';
 import { chunk, draft, lostAnswer, openJournal, statusQuery } from './drafts.ts';
 
 const seqsOf = ({ exchanges }: { exchanges: readonly { seq: number }[] }): number[] =>
   exchanges.map(({ seq }) => seq);
+
+const head = (n: number): Head => ({ headMark: () => `head ${n}` });
 
 describe('append', () => {
   it('numbers the exchanges of the server from 1 and gives each to its namespace only', () => {
@@ -20,6 +23,18 @@ describe('append', () => {
     expect(seqsOf(journal.find('*'))).toEqual([1, 2, 3]);
     expect(seqsOf(journal.find('ns_c'))).toEqual([]);
     expect([journal.size, journal.lastSeq]).toEqual([3, 3]);
+  });
+
+  it('gives a number out before the exchange is put together; one that never is leaves a gap', () => {
+    const journal = openJournal();
+    const [one, gone, three] = [journal.number(), journal.number(), journal.number()];
+    expect([one, gone, three, journal.lastSeq, journal.size]).toEqual([1, 2, 3, 3, 0]);
+    journal.later(() => journal.append(chunk(0), { seq: one }));
+    journal.later(() => journal.append(chunk(1), { seq: three }));
+    expect(seqsOf(journal.find('ns_a'))).toEqual([1, 3]);
+    expect(seqsOf(journal.find('ns_a', { sinceSeq: 1 }))).toEqual([3]);
+    expect(journal.get(2)).toBeNull();
+    expect(journal.append(chunk(2)).seq).toBe(4);
   });
 
   it('what was appended is found by the very next query, 10,000 times', () => {
@@ -272,16 +287,16 @@ describe('suspectedTransportReplay', () => {
     const journal = openJournal({ now: () => now, replayWindowMs: 100 });
     journal.append(lostAnswer());
     now = 3000;
-    expect(journal.append(again, undefined, 1100).suspectedTransportReplay).toBe(true);
+    expect(journal.append(again, { endedMs: 1100 }).suspectedTransportReplay).toBe(true);
   });
 
   it('knows the heads apart when it is told of them', () => {
     const journal = openJournal();
-    journal.append(lostAnswer(), () => 'head 1');
-    expect(journal.append(again, () => 'head 2').suspectedTransportReplay).toBe(false);
+    journal.append(lostAnswer(), { head: head(1) });
+    expect(journal.append(again, { head: head(2) }).suspectedTransportReplay).toBe(false);
     journal.clear('ns_a');
-    journal.append(lostAnswer(), () => 'head 1');
-    expect(journal.append(again, () => 'head 1').suspectedTransportReplay).toBe(true);
+    journal.append(lostAnswer(), { head: head(1) });
+    expect(journal.append(again, { head: head(1) }).suspectedTransportReplay).toBe(true);
   });
 
   it('does not look into another namespace, nor for ever', () => {

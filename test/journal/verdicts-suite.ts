@@ -96,7 +96,7 @@ class World {
   }
 
   /** Everything that is under way comes to its end. */
-  settle(): void {
+  finish(): void {
     while (this.#unread.length > 0) this.#answer();
     while (this.#open.length > 0) this.#end();
   }
@@ -311,7 +311,7 @@ function playAndJudge(seed: number, tally: Tally): void {
     world.step();
     if (step % 20 === 19) checkAll(world, { dice, tally, seed });
   }
-  world.settle();
+  world.finish();
   checkAll(world, { dice, tally, seed });
 }
 

@@ -28,21 +28,21 @@ type HeadersForPages = Readonly<Record<string, string>>;
 export interface ClientErrorsOptions {
   readonly pipelined: Pipelined;
   /** Sends those that are put off until the end of the turn. */
-  readonly settleAnswers: () => void;
+  readonly flushAnswers: () => void;
   /** What lets a page of this origin read the refusal, as it may read every other answer. */
   readonly headersFor: (origin: string | undefined) => HeadersForPages;
 }
 
 export class ClientErrors {
   readonly #pipelined: Pipelined;
-  readonly #settleAnswers: () => void;
+  readonly #flushAnswers: () => void;
   readonly #headersFor: (origin: string | undefined) => HeadersForPages;
   readonly #refused = new WeakSet<Socket>();
   #headTimes: HeadTimes | null = null;
 
-  constructor({ pipelined, settleAnswers, headersFor }: ClientErrorsOptions) {
+  constructor({ pipelined, flushAnswers, headersFor }: ClientErrorsOptions) {
     this.#pipelined = pipelined;
-    this.#settleAnswers = settleAnswers;
+    this.#flushAnswers = flushAnswers;
     this.#headersFor = headersFor;
   }
 
@@ -70,7 +70,7 @@ export class ClientErrors {
       return;
     }
     this.#refused.add(socket);
-    this.#settleAnswers(); // It may have been refused by its head, in the packet that its broken body came in.
+    this.#flushAnswers(); // It may have been refused by its head, in the packet that its broken body came in.
     this.#pipelined.behindWhole(socket, (broken) => {
       // What follows a request with `Connection: close` is no request, and gets no answer.
       const isAnswered = broken?.headersSent === true || error.code === 'HPE_CLOSED_CONNECTION';

@@ -51,25 +51,25 @@ function drained(request: IncomingMessage, limits: LingerLimits): Promise<boolea
   return new Promise((resolve) => {
     let bytes = 0;
     let heardMs = awakeMs();
-    const settle = (isWhole: boolean): void => {
+    const stop = (isWhole: boolean): void => {
       timer.stop();
       request.off('data', onData);
       resolve(isWhole);
     };
     const timer = startTimeout(
       limits.silenceMs,
-      () => settle(false),
+      () => stop(false),
       () => heardMs,
     );
     const onData = (piece: Buffer): void => {
       bytes += piece.length;
       heardMs = awakeMs();
-      if (bytes > limits.limitBytes) settle(false);
+      if (bytes > limits.limitBytes) stop(false);
     };
     request
       .on('data', onData)
-      .once('end', () => settle(true))
-      .once('close', () => settle(request.complete));
+      .once('end', () => stop(true))
+      .once('close', () => stop(request.complete));
     request.resume();
   });
 }
