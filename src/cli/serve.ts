@@ -8,6 +8,7 @@ import { ConfigError, type Config } from '../config/config.ts';
 import { startWith, version } from '../index.ts';
 import { Output } from '../telemetry/output.ts';
 import { openLog, type Log } from '../telemetry/telemetry.ts';
+import { banner } from './banner.ts';
 import { Ending } from './ending.ts';
 import { killSelf } from './kill.ts';
 import { isColoured } from './styles.ts';
@@ -44,7 +45,9 @@ export async function serve(resolved: Resolved): Promise<void> {
 /** Says once, on stdout, that requests can be served. */
 export function announce(config: Config, server: Where): void {
   // Not by `process.stdout`: what it cannot write, it throws at us (rule D7).
-  new Output(1).write(process.stdout.isTTY ? banner(config, server) : `${readyLine(server)}\n`);
+  new Output(1).write(
+    process.stdout.isTTY ? banner(config, { ...server, version }) : `${readyLine(server)}\n`,
+  );
 }
 
 /** The log of this process: JSON, or on a terminal lines that can be read. */
@@ -83,8 +86,16 @@ function asConfigError(error: unknown, config: Config): unknown {
   const advice = LISTEN_ADVICE[code];
   if (advice === undefined || !('syscall' in error && /listen|getaddrinfo/.test(String(error.syscall))))
     return error;
-  const port = 'port' in error ? String(error.port) : config.port;
-  return new ConfigError(`${config.host}:${port} ${advice}`);
+  return new ConfigError(listened(error, config, advice));
+}
+
+/** The admin plane has a port and an address of its own, and a flag that changes them. */
+function listened(error: object, { host, port, adminPort }: Config, advice: string): string {
+  const taken = 'port' in error ? Number(error.port) : port;
+  const isAdmin = taken === adminPort && taken !== port;
+  return isAdmin
+    ? `127.0.0.1:${taken} ${advice.replaceAll('--port', '--admin-port')}`
+    : `${host}:${taken} ${advice}`;
 }
 
 /** Whose rights decide what may be used: the storage does not know it. */
@@ -95,26 +106,4 @@ function withUser(message: string): string {
 
 function readyLine({ url, adminUrl }: Where): string {
   return JSON.stringify({ event: 'ready', url, adminUrl, pid: process.pid, version });
-}
-
-/** What a person sees first: where it is, what is safe, a line to copy. */
-export function banner(config: Config, { url, adminUrl }: Where): string {
-  const where = config.storage === 'memory' ? 'in memory, gone when the server ends' : `in ${config.dataDir}`;
-  const safety =
-    config.storage === 'disk' && config.durability === 'none'
-      ? '  Durability none: acknowledged bytes may be lost with the power.\n'
-      : '';
-  const admin =
-    adminUrl === null ? 'off (it needs --admin-token, or --admin-port, beyond loopback)' : `${adminUrl}/docs`;
-  return `
-  xenonflare-mock ${version}   ${url}
-  Stored ${where}. Docs and admin: ${admin}
-${safety}
-  Try it:
-
-    printf 'hello' | curl -F fileId=my-file -F chunkIndex=0 -F totalChunks=1 -F file=@- ${url}/media/chunks
-    curl '${url}/media/chunks?fileId=my-file'
-
-  Ctrl-C stops it.
-`;
 }

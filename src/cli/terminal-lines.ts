@@ -42,7 +42,7 @@ const NO_ROUTE = 'unknown';
 const LEAST_CELLS = 6;
 const MOST_RULE_CELLS = 32;
 /** Of all else in a line of a request, at most. */
-const MOST_OTHERS = 60;
+const MOST_OTHERS = 64;
 
 /** What a rule did to a request. */
 interface Fault {
@@ -108,7 +108,7 @@ export class TerminalLines {
     const name = String(operation);
     const [method, what] = CALLED[name] ?? [
       shown(facts['method'] ?? '', 10),
-      name === NO_ROUTE ? 'unknown path' : shown(name, Math.max(this.#options.columns() - MOST_OTHERS, 20)),
+      name === NO_ROUTE ? 'unknown path' : shown(name, Math.max(this.#options.columns() - MOST_OTHERS, 16)),
     ];
     const fault = this.#faults.get(String(reqId));
     this.#faults.delete(String(reqId));
