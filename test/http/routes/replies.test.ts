@@ -1,26 +1,12 @@
-// http/routes/replies.test.ts: what goes wrong before, beside and around the operations, and what every answer carries.
+// routes/replies.test.ts: what goes wrong before and beside the operations, and what every answer carries.
 import { describe, expect, it } from 'vitest';
 import { loadContract } from '../../../src/contract/contract.ts';
 import type { AppObserver } from '../../../src/http/server.ts';
 import { errorSchema } from '../../../src/contract/bodies.ts';
-import {
-  ask,
-  eventually,
-  metric,
-  openTestServer,
-  sendAll,
-  sendChunk,
-  sizeOf,
-  wireOf,
-  type Answer,
-  type TestServer,
-} from '../../helpers/app.ts';
-import { chunkParts, fieldsFirst, formOf } from '../../helpers/multipart.ts';
-import { openConnection, requestBytes, type RawAnswer, type RawConnection } from '../../helpers/raw.ts';
-
-const { contentType, body: chunk } = formOf(
-  chunkParts({ fileId: 'f', chunkIndex: 0, totalChunks: 1, bytes: Buffer.from('x') }),
-);
+import { ask, openTestServer, sendAll, sendChunk, wireOf, type Answer } from '../../helpers/app.ts';
+import { formOf } from '../../helpers/multipart.ts';
+import { openConnection, requestBytes, type RawAnswer } from '../../helpers/raw.ts';
+import { contentType, chunk } from './replies-steps.ts';
 
 function expectRefusal(answer: Answer, status: number, code: string): void {
   expect([answer.status, answer.body.error], answer.text).toEqual([status, code]);
@@ -129,81 +115,6 @@ describe('a method that a path does not have is 405, and Allow lists those that 
   });
 });
 
-describe('what is not HTTP', () => {
-  it.each([
-    ['no HTTP at all', 'hello\r\n\r\n'],
-    ['a TLS greeting', '\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001'],
-    ['a broken header', 'GET /profiles HTTP/1.1\r\nHost: x\r\nno colon here\r\n\r\n'],
-    ['a space before the colon', 'GET /profiles HTTP/1.1\r\nHost : x\r\n\r\n'],
-    [
-      'two lengths',
-      `POST /media/chunks HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc`,
-    ],
-    [
-      'a length and a transfer coding',
-      'POST /media/chunks HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
-    ],
-    ['a length that is none', 'POST /media/chunks HTTP/1.1\r\nHost: x\r\nContent-Length: -3\r\n\r\nabc'],
-    ['an unknown version', 'GET /profiles HTTP/9.9\r\nHost: x\r\n\r\n'],
-  ])('%s is 400 in the envelope of every error, and the connection ends (§1.5)', async (_name, bytes) => {
-    const server = await openTestServer();
-    const connection = await openConnection(server.port);
-    await connection.write(Buffer.from(bytes, 'latin1'));
-    const answer = await connection.answer();
-    expect(answer?.status, answer?.text).toBe(400);
-    expect(answer?.headers['content-type']).toBe('application/json; charset=utf-8');
-    expect(errorSchema.parse(JSON.parse(answer?.text ?? '')).error).toBe('invalid_request');
-    await connection.closed();
-    expect(connection.leftOver).toBe('');
-  });
-
-  it('headers of more than 16 KiB are 431', async () => {
-    const server = await openTestServer();
-    for (const bytes of [
-      requestBytes('GET /profiles', { 'x-api-key': 'k'.repeat(20_000) }),
-      requestBytes(`GET /media/chunks?fileId=${'x'.repeat(20_000)}`),
-    ]) {
-      const connection = await openConnection(server.port);
-      await connection.write(bytes);
-      const answer = await connection.answer();
-      expect([answer?.status, wireOf(answer?.text).error]).toEqual([431, 'headers_too_large']);
-      await connection.closed();
-    }
-  });
-
-  it('a broken chunk inside a transfer coding stores nothing and ends the connection', async () => {
-    const server = await openTestServer();
-    const connection = await openConnection(server.port);
-    const form = formOf(
-      fieldsFirst({ fileId: 'f', chunkIndex: 0, totalChunks: 1, bytes: Buffer.alloc(1_000) }),
-    ).body;
-    await connection.write(
-      requestBytes('POST /media/chunks', { 'content-type': contentType, 'transfer-encoding': 'chunked' }),
-    );
-    await connection.write(`${(600).toString(16)}\r\n`);
-    await connection.write(form.subarray(0, 600));
-    await connection.write('\r\nnot a size\r\n');
-    const answer = await connection.answer();
-    if (answer !== null) expect(answer.status).toBe(400);
-    await connection.closed();
-    await eventually(
-      () => metric(server, 'open_uploads'),
-      (count) => count === 0,
-    );
-    expect(await sizeOf(server)).toBeNull();
-  });
-
-  it('a path with a broken percent-encoding is 400', async () => {
-    const server = await openTestServer();
-    for (const path of ['/media/videos/%', '/media/videos/%FF', '/media/images/%zz', '/%E0%A4%A']) {
-      const connection = await openConnection(server.port);
-      await connection.write(requestBytes(`GET ${path}`, { 'x-api-key': 'k' }));
-      const answer = await connection.answer();
-      expect([answer?.status, wireOf(answer?.text).error], path).toEqual([400, 'invalid_request']);
-    }
-  });
-});
-
 it('HEAD is GET without its body', async () => {
   const server = await openTestServer();
   const connection = await openConnection(server.port);
@@ -295,126 +206,6 @@ it('there is one log line and one count for each request, with what it was about
   );
 });
 
-describe('pages of other origins (CORS)', () => {
-  const preflight = {
-    method: 'OPTIONS',
-    headers: {
-      origin: 'https://app.example',
-      'access-control-request-method': 'POST',
-      'access-control-request-headers': 'x-api-key,content-type',
-    },
-  };
-  const promised = loadContract().operations.map(({ path }) =>
-    path.replace('{id}', '0123456789abcdef01234567'),
-  );
-
-  it.each([...new Set(promised)])(
-    'may ask whether they may call %s, and are told yes, without a key',
-    async (path) => {
-      const server = await openTestServer({ apiKeys: ['k'] });
-      for (const prefix of ['', '/api/v1']) {
-        const answer = await ask(server, `${prefix}${path}`, preflight);
-        expect([answer.status, answer.text]).toEqual([204, '']);
-        expect(answer.headers.get('access-control-allow-origin')).toBe('https://app.example');
-        expect(answer.headers.get('access-control-allow-credentials')).toBe('true');
-        expect(answer.headers.has('content-length'), 'RFC 9110 §8.6').toBe(false);
-        expect(answer.headers.get('access-control-allow-methods')).toBe('GET, POST, OPTIONS');
-        expect(answer.headers.get('access-control-allow-headers')).toBe('x-api-key,content-type');
-        expect(answer.headers.get('access-control-max-age')).toBe('600');
-      }
-    },
-  );
-
-  it('may read answers, refusals included, and the headers that matter', async () => {
-    const server = await openTestServer();
-    const headers = { origin: 'https://app.example' };
-    for (const answer of [
-      await ask(server, '/media/chunks?fileId=f', { headers }),
-      await ask(server, '/profiles', { headers }),
-      await ask(server, '/media/chunks', { headers, method: 'POST' }),
-    ]) {
-      expect(answer.headers.get('access-control-allow-origin')).toBe('https://app.example');
-      expect(answer.headers.get('access-control-allow-credentials'), 'withCredentials works').toBe('true');
-      expect(answer.headers.get('vary')).toContain('Origin');
-      expect(answer.headers.get('access-control-expose-headers')).toBe(
-        'X-Request-Id, Retry-After, Allow, WWW-Authenticate, X-Mock-Fault',
-      );
-    }
-  });
-
-  it('may read that there is no such route, or no such method: it is no trouble with CORS', async () => {
-    const server = await openTestServer({ corsOrigin: 'https://app.example,https://other.example' });
-    const seen = async (path: string, origin: string): Promise<unknown[]> => {
-      const { status, headers } = await ask(server, path, { headers: { origin } });
-      return [status, headers.get('access-control-allow-origin'), headers.get('vary')];
-    };
-    for (const prefix of ['', '/api/v1']) {
-      expect(await seen(`${prefix}/media/chunk`, 'https://app.example')).toEqual([
-        404,
-        'https://app.example',
-        'Origin',
-      ]);
-      expect(await seen(`${prefix}/media/videos`, 'https://other.example')).toEqual([
-        405,
-        'https://other.example',
-        'Origin',
-      ]);
-      expect(await seen(`${prefix}/media/videos`, 'https://evil.example')).toEqual([405, null, 'Origin']);
-    }
-    const any = await openTestServer();
-    const { headers } = await ask(any, '/media/videos');
-    expect([headers.get('access-control-allow-origin'), headers.get('vary')]).toEqual(['*', 'Origin']);
-    expect(headers.get('access-control-expose-headers')).toContain('Allow');
-  });
-
-  it('beyond --cors-origin are told nothing', async () => {
-    const server = await openTestServer({ corsOrigin: 'https://app.example,https://other.example' });
-    const allowed = async (origin: string): Promise<string | null> =>
-      (await ask(server, '/media/chunks?fileId=f', { headers: { origin } })).headers.get(
-        'access-control-allow-origin',
-      );
-    expect(await allowed('https://app.example')).toBe('https://app.example');
-    expect(await allowed('https://other.example')).toBe('https://other.example');
-    expect(await allowed('https://evil.example')).toBeNull();
-    const answer = await ask(server, '/media/chunks', {
-      ...preflight,
-      headers: { ...preflight.headers, origin: 'https://evil.example' },
-    });
-    expect(answer.headers.get('access-control-allow-origin')).toBeNull();
-  });
-
-  it('are told nothing of the admin plane: not by a preflight, not by an answer', async () => {
-    const server = await openTestServer();
-    for (const path of [
-      '/__admin/health',
-      '/__admin/uploads',
-      '/__admin/uploads/f',
-      '/__admin/rules',
-      '/__admin/nothing',
-    ]) {
-      for (const asked of [preflight, { headers: preflight.headers }, { method: 'OPTIONS' }]) {
-        const answer = await ask(server, path, asked);
-        expect(answer.headers.get('access-control-allow-origin'), `${asked.method} ${path}`).toBeNull();
-        expect(answer.headers.get('access-control-allow-methods')).toBeNull();
-        if (asked.method === 'OPTIONS') expect(answer.status).toBeGreaterThanOrEqual(400);
-      }
-    }
-  });
-
-  it('an OPTIONS that is no preflight is told the methods of the path, or that there is none', async () => {
-    const server = await openTestServer();
-    for (const prefix of ['', '/api/v1']) {
-      const known = await ask(server, `${prefix}/media/chunks`, { method: 'OPTIONS' });
-      expect([known.status, known.headers.get('allow')]).toEqual([204, 'GET, HEAD, POST, OPTIONS']);
-      expect(known.headers.has('content-length')).toBe(false);
-      const unknown = await ask(server, `${prefix}/nope`, { method: 'OPTIONS' });
-      expect([unknown.status, unknown.body.error]).toEqual([404, 'not_found']);
-    }
-    // A page asks before it sends a key to a mistyped path. Told no, it could not read that there is no such path.
-    expect((await ask(server, '/nope', preflight)).status).toBe(204);
-  });
-});
-
 it('an answer that cannot be sent costs its connection, and no more', async () => {
   const observe: AppObserver = (app) => {
     app.addHook('onRequest', (request, reply, done) => {
@@ -431,95 +222,6 @@ it('an answer that cannot be sent costs its connection, and no more', async () =
   expect(await connection.answer()).toBeNull();
   expect((await ask(server, '/channels', { key: 'k' })).status).toBe(200);
   expect(server.takeErrors()).toMatchObject([{ msg: 'the answer could not be sent' }]);
-});
-
-describe('a server that drains (D4)', () => {
-  const OPERATIONS: [string, string, Record<string, string>][] = [
-    ['getUploadStatus', 'GET /media/chunks?fileId=f', {}],
-    ['uploadChunk', 'POST /media/chunks', { 'content-type': contentType }],
-    ['createVideo', 'POST /media/videos', { 'content-type': 'application/json' }],
-    ['createImage', 'POST /api/v1/media/images', { 'content-type': 'application/json' }],
-    ['getVideo', 'GET /media/videos/0123456789abcdef01234567', {}],
-    ['getImage', 'GET /media/images/0123456789abcdef01234567', {}],
-    ['listChannels', 'GET /channels', {}],
-    ['listProfiles', 'GET /profiles', {}],
-  ];
-
-  /** A chunk whose last bytes are still to come: the server waits for it. */
-  async function begin(
-    server: TestServer,
-    fileId: string,
-  ): Promise<{ connection: RawConnection; rest: Buffer }> {
-    const { body } = formOf(fieldsFirst({ fileId, chunkIndex: 0, totalChunks: 1, bytes: Buffer.from('x') }));
-    const whole = requestBytes('POST /media/chunks', { 'content-type': contentType, 'x-api-key': 'k' }, body);
-    const connection = await openConnection(server.port);
-    const before = await metric(server, 'open_uploads');
-    await connection.write(whole.subarray(0, -20));
-    await eventually(
-      () => metric(server, 'open_uploads'),
-      (count) => count > before,
-    );
-    return { connection, rest: whole.subarray(-20) };
-  }
-
-  it.each(OPERATIONS)(
-    'ends what is running, and refuses %s on a connection that is still there',
-    async (_operation, line, headers) => {
-      const server = await openTestServer({ storage: 'disk' });
-      const holder = await begin(server, 'held');
-      const { connection, rest } = await begin(server, 'f');
-      const drained = server.drain(10_000);
-      await connection.write(rest);
-      expect((await connection.answer())?.status, 'the chunk that was running').toBe(200);
-      await connection.write(
-        requestBytes(line, { ...headers, 'x-api-key': 'k' }, line.startsWith('GET') ? '' : chunk),
-      );
-      const answer = await connection.answer();
-      expect([answer?.status, wireOf(answer?.text).error]).toEqual([503, 'shutting_down']);
-      expect([answer?.headers['retry-after'], answer?.headers['connection']]).toEqual(['1', 'close']);
-      expect(answer?.headers['access-control-allow-origin'], 'pages may read it').toBe('*');
-      expect(answer?.headers['access-control-expose-headers']).toContain('Retry-After');
-      await connection.closed();
-      await holder.connection.write(holder.rest);
-      expect((await holder.connection.answer())?.status).toBe(200);
-      await drained;
-      const again = await openTestServer({ storage: 'disk', dataDir: server.dataDir });
-      expect([await sizeOf(again, 'f', 'k'), await sizeOf(again, 'held', 'k')]).toEqual([1, 1]);
-    },
-  );
-
-  it('says so on ready and takes no request on new connections either, until nothing runs any more', async () => {
-    const server = await openTestServer();
-    const { connection, rest } = await begin(server, 'f');
-    const kept = await openConnection(server.port);
-    await kept.write(requestBytes('GET /__admin/ready'));
-    expect((await kept.answer())?.text).toBe('{"ready":true}');
-    const drained = server.drain(10_000);
-    // Whoever asks anew, as a probe does each time, and on a connection that was idle.
-    await kept.write(requestBytes('GET /__admin/ready'));
-    const ready = await kept.answer();
-    expect([ready?.status, ready?.text, ready?.headers['connection']]).toEqual([
-      503,
-      '{"ready":false}',
-      'close',
-    ]);
-    expect((await ask(server, '/__admin/ready')).status).toBe(503);
-    expect((await ask(server, '/__admin/health')).status).toBe(200);
-    const refused = await ask(server, '/media/chunks?fileId=f', { key: 'k' });
-    expect([refused.status, refused.headers.get('connection')]).toEqual([503, 'close']);
-    await connection.write(rest);
-    expect((await connection.answer())?.status).toBe(200);
-    await drained;
-    await expect(ask(server, '/__admin/ready')).rejects.toThrow('fetch failed');
-  });
-
-  it('does not wait for a silent client beyond its grace', async () => {
-    const server = await openTestServer();
-    const { connection } = await begin(server, 'f');
-    await server.drain(50);
-    await connection.closed();
-    expect(connection.leftOver).toBe('');
-  });
 });
 
 describe('a 401 (§1.6)', () => {
