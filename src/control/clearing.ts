@@ -9,7 +9,8 @@ import type { Entry } from '../media/entry.ts';
 import type { Media } from '../media/media.ts';
 import type { StorageKey } from '../uploads/ports.ts';
 import type { UploadState } from '../uploads/upload.ts';
-import type { UploadRef, Uploads } from '../uploads/uploads.ts';
+import type { UploadRef } from '../uploads/finalized.ts';
+import type { Uploads } from '../uploads/uploads.ts';
 
 export interface ClearingOptions {
   readonly uploads: Uploads;

@@ -4,7 +4,8 @@
 import { AppError } from '../core/errors.ts';
 import type { FindContent, StoredContent } from '../integrity/stored-content.ts';
 import type { Media } from '../media/media.ts';
-import type { UploadRef, Uploads } from '../uploads/uploads.ts';
+import type { UploadRef } from '../uploads/finalized.ts';
+import type { Uploads } from '../uploads/uploads.ts';
 
 export class Contents {
   readonly #uploads: Uploads;

@@ -19,7 +19,8 @@ import { noUpload, type Contents } from './contents.ts';
 import { damagedView, type Damaged } from './damaged-view.ts';
 import { placeOf } from '../uploads/storage-key.ts';
 import type { UploadState } from '../uploads/upload.ts';
-import type { Uploads, UploadRef } from '../uploads/uploads.ts';
+import type { UploadRef } from '../uploads/finalized.ts';
+import type { Uploads } from '../uploads/uploads.ts';
 
 export interface UploadView {
   readonly fileId: string;

@@ -7,14 +7,15 @@
 import { PUBLIC_NAMESPACE } from '../core/namespace.ts';
 import { crc32 } from 'node:zlib';
 import { invalidFields } from '../core/errors.ts';
-import { sourceOf } from '../media/entry-source.ts';
 import type { Fixtures } from '../media/accounts.ts';
 import { requestFingerprint } from '../media/entry-fingerprint.ts';
 import { parseEntryRequest, sentFields, type EntrySpec } from '../media/entry-form.ts';
 import type { PublishFailure } from '../media/entry.ts';
+import { finalizeUpload } from '../media/finalize.ts';
 import type { Media } from '../media/media.ts';
 import type { Clock } from '../core/clock.ts';
-import type { FinalizeRequest, Uploads, UploadRef } from '../uploads/uploads.ts';
+import type { UploadRef } from '../uploads/finalized.ts';
+import type { Uploads } from '../uploads/uploads.ts';
 import type { State, StoredChunk, StoredFinalize, StoredUpload } from './state-shapes.ts';
 
 export interface ImportOptions {
@@ -120,20 +121,11 @@ export class StateImport {
   }
 
   async #finalize(ref: UploadRef, entry: StoredFinalize): Promise<void> {
-    const { uploads, media } = this.#options;
     const spec = this.#specOf(entry, ref.fileId);
-    const check = (): Promise<void> => Promise.resolve();
-    const earlier = { mediaId: entry.id, at: timeOf(entry.at) };
     const fingerprint = requestFingerprint(spec.fields ?? {}, spec.type, this.#options.fixtures);
-    const failures = failuresOf(entry);
-    const make: FinalizeRequest['make'] = (finalized) => media.settle({ ...sourceOf(finalized), failures });
-    await uploads.finalize(ref, {
-      fingerprint,
-      spec: { ...spec },
-      check,
-      earlier,
-      make,
-    });
+    const check = (): Promise<void> => Promise.resolve();
+    const earlier = { mediaId: entry.id, at: timeOf(entry.at), failures: failuresOf(entry) };
+    await finalizeUpload(this.#options, ref, { spec, fingerprint, check, earlier });
   }
 
   async #entry(

@@ -5,19 +5,23 @@
 // without one).
 //
 // Promises: a damaged or unreadable ledger, which tells nothing, keeps the server from starting as little as from knowing the others.
+import type { Logger } from 'pino';
 import { isDamage, type AppError } from '../core/errors.ts';
 import type { SeededIds } from '../core/ids.ts';
-import type { StorageKey, Storage } from '../uploads/ports.ts';
+import type { Storage } from '../uploads/ports.ts';
 import { uploadLedgers } from '../uploads/upload-records.ts';
+
+/** What the log says of an upload whose last write never finished. */
+export const REPAIRED = 'an upload was repaired: a write that never finished was dropped';
 
 export interface KnownIdsOptions {
   readonly ids: SeededIds;
   readonly storage: Storage;
   readonly onDamaged: (error: AppError) => void;
-  readonly onTorn: (place: StorageKey, bytes: number) => void;
+  readonly logger: Logger;
 }
 
-export async function takeKnownIds({ ids, storage, onDamaged, onTorn }: KnownIdsOptions): Promise<void> {
+export async function takeKnownIds({ ids, storage, onDamaged, logger }: KnownIdsOptions): Promise<void> {
   for await (const { place } of storage.ledgers.list('media')) ids.take(place.namespace, place.name);
   const ledgers = uploadLedgers(storage.ledgers);
   for await (const { place } of ledgers.list('uploads')) {
@@ -27,7 +31,7 @@ export async function takeKnownIds({ ids, storage, onDamaged, onTorn }: KnownIds
       return null;
     });
     await opened?.ledger.close();
-    if (opened?.torn !== undefined) onTorn(place, opened.torn.bytes);
+    if (opened?.torn !== undefined) logger.warn({ place, tornLedgerBytes: opened.torn.bytes }, REPAIRED);
     for (const record of opened?.records ?? [])
       if (record.type === 'finalized') ids.take(record.namespace, record.mediaId);
   }

@@ -1,6 +1,7 @@
-// uploads/finalized.ts: what is handed over of a finalised upload.
+// uploads/finalized.ts: how a finalise is asked for, and what is handed over of a finalised upload.
 //
 // Must not know: what is made of it.
+import type { Caller } from '../core/namespace.ts';
 import { ContentSums } from '../integrity/content-sums.ts';
 import type { Extent, StorageKey } from './ports.ts';
 import type { Finalization, UploadState } from './upload.ts';
@@ -22,6 +23,7 @@ export interface FinalizedContent {
  * @param finalized `isNew`: nobody can have made the entry before
  */
 export type MakeEntry = (finalized: FinalizedContent & { readonly isNew: boolean }) => Promise<Error | null>;
+
 /** Of an upload, finalised or not. */
 export type UploadContent = Omit<FinalizedContent, 'bytes' | 'finalization' | 'sums'> &
   Pick<UploadState, 'finalization' | 'currentSize'> & {
@@ -29,6 +31,28 @@ export type UploadContent = Omit<FinalizedContent, 'bytes' | 'finalization' | 's
     /** Differs when the upload was deleted and begun anew: when its first chunk was stored. */
     readonly life: string;
   };
+
+export interface UploadRef {
+  readonly caller: Caller;
+  readonly fileId: string;
+}
+
+export interface FinalizeRequest {
+  /** Equal for two requests if and only if they ask for the same entry. */
+  readonly fingerprint: string;
+  readonly spec: Finalization['spec'];
+  /** A last look at the content. What it throws is the refusal, and nothing has changed. */
+  readonly check: (content: Pick<UploadContent, 'place' | 'extents' | 'sums'>) => Promise<void>;
+  /** Of an entry that existed before, and is put back. */
+  readonly earlier?: { readonly mediaId?: string | undefined; readonly at?: number | undefined };
+  /** How its entry is made, where that is not the usual way. */
+  readonly make?: MakeEntry;
+}
+
+export interface FinalizedUpload extends FinalizedContent {
+  /** False: the same request was answered before (rule F6). */
+  readonly isNew: boolean;
+}
 
 export function handOver(
   place: StorageKey,

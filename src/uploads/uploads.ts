@@ -3,7 +3,7 @@
 // Promises: the rules C1-C16, F4 and F6 of the behaviour page, whatever runs at the same time; one namespace never
 // sees another's uploads (K4).
 // Must not know: HTTP, where bytes lie, what a media entry is (it hands over a place and its extents).
-import { ALL_NAMESPACES, type Caller } from '../core/namespace.ts';
+import { ALL_NAMESPACES } from '../core/namespace.ts';
 import { isDamage, nullIfDamaged } from '../core/errors.ts';
 import { wallMs } from '../core/machine-time.ts';
 import { claimChunk, type ChunkRules, type ChunkLease, type ClaimOptions } from './chunk-lease.ts';
@@ -15,9 +15,10 @@ import type { OnSkipped, StorageKey } from './ports.ts';
 import {
   contentIn,
   handOver,
-  type FinalizedContent,
-  type MakeEntry,
+  type FinalizedUpload,
+  type FinalizeRequest,
   type UploadContent,
+  type UploadRef,
 } from './finalized.ts';
 import { Unfinished } from './unfinished.ts';
 import {
@@ -25,35 +26,12 @@ import {
   uploadNotFound,
   type ChunkClaim,
   type ChunkOrder,
-  type Finalization,
   type UploadState,
 } from './upload.ts';
-
-export interface UploadRef {
-  readonly caller: Caller;
-  readonly fileId: string;
-}
 
 export interface UploadStatus {
   readonly exists: boolean;
   readonly currentSize: number;
-}
-
-export interface FinalizeRequest {
-  /** Equal for two requests if and only if they ask for the same entry. */
-  readonly fingerprint: string;
-  readonly spec: Finalization['spec'];
-  /** A last look at the content. What it throws is the refusal, and nothing has changed. */
-  readonly check: (content: Pick<UploadContent, 'place' | 'extents' | 'sums'>) => Promise<void>;
-  /** Of an entry that existed before, and is put back. */
-  readonly earlier?: { readonly mediaId?: string | undefined; readonly at?: number | undefined };
-  /** How its entry is made, where that is not the usual way. */
-  readonly make?: MakeEntry;
-}
-
-export interface FinalizedUpload extends FinalizedContent {
-  /** False: the same request was answered before (rule F6). */
-  readonly isNew: boolean;
 }
 
 export interface UploadsOptions extends Omit<OpenUploadsOptions, 'onOpened' | 'onErasing'> {

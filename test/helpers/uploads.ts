@@ -11,10 +11,10 @@ import { Media } from '../../src/media/media.ts';
 import { createMemoryStorage } from '../../src/storage/memory/memory-storage.ts';
 import type { ChunkLease } from '../../src/uploads/chunk-lease.ts';
 import type { Repair } from '../../src/uploads/open-uploads.ts';
-import type { FinalizedContent } from '../../src/uploads/finalized.ts';
+import type { FinalizedContent, FinalizeRequest } from '../../src/uploads/finalized.ts';
 import type { StorageKey, Storage } from '../../src/uploads/ports.ts';
 import type { ChunkDigest, Receipt } from '../../src/uploads/upload.ts';
-import { Uploads, type FinalizeRequest, type UploadsOptions } from '../../src/uploads/uploads.ts';
+import { Uploads, type UploadsOptions } from '../../src/uploads/uploads.ts';
 
 export const TTL_MS = 1_000_000;
 

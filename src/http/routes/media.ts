@@ -5,15 +5,13 @@
 import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, invalidFields } from '../../core/errors.ts';
-import type { ContentSums } from '../../integrity/content-sums.ts';
-import type { StoredContent } from '../../integrity/stored-content.ts';
 import type { VerifiedReader } from '../../integrity/verified-reader.ts';
 import type { Fixtures } from '../../media/accounts.ts';
-import type { Entry } from '../../media/entry.ts';
+import { checkStored, type SniffedContent } from '../../media/content-check.ts';
 import { parseEntryRequest, sentFields, type EntryFields, type EntrySpec } from '../../media/entry-form.ts';
 import { requestFingerprint } from '../../media/entry-fingerprint.ts';
-import { checkContent, checkName, SNIFF_BYTES, type MediaCheck } from '../../media/media-check.ts';
-import { sourceOf } from '../../media/entry-source.ts';
+import { finalizeUpload, type MadeEntry } from '../../media/finalize.ts';
+import { checkName, type MediaCheck } from '../../media/media-check.ts';
 import type { Media } from '../../media/media.ts';
 import type { Metrics } from '../../telemetry/telemetry.ts';
 import type { Uploads } from '../../uploads/uploads.ts';
@@ -125,11 +123,6 @@ async function createEntry(
   }
 }
 
-interface MadeEntry {
-  readonly entry: Entry;
-  readonly isNew: boolean;
-}
-
 /** The bytes of a direct upload until they are an entry's: discarded unless somebody keeps them. */
 class PendingFile {
   #file: DirectFile | null;
@@ -222,12 +215,11 @@ async function finalize(
   { uploads, media, mediaCheck, reader, fixtures }: KindOptions,
 ): Promise<MadeEntry> {
   const ref = { caller: callerOf(request), fileId: spec.fileId ?? '' };
+  const fingerprint = requestFingerprint(fields, spec.type, fixtures);
   const check = async (content: SniffedContent): Promise<void> => {
-    if (mediaCheck === 'content') await checkContent(spec.type, await headOf(reader, content));
+    if (mediaCheck === 'content') await checkStored(reader, spec.type, content);
   };
-  const asked = { fingerprint: requestFingerprint(fields, spec.type, fixtures), spec: { ...spec }, check };
-  const finalized = await uploads.finalize(ref, asked);
-  return { entry: await media.ensure(sourceOf(finalized)), isNew: finalized.isNew };
+  return finalizeUpload({ uploads, media }, ref, { spec, fingerprint, check });
 }
 
 async function createDirect(
@@ -239,21 +231,9 @@ async function createDirect(
   if (mediaCheck === 'content') {
     const extents = await file.upload.sync();
     const { place, sums } = file.upload;
-    await checkContent(spec.type, await headOf(reader, { place, extents, sums }));
+    await checkStored(reader, spec.type, { place, extents, sums });
   }
   return { entry: await media.createDirect(file.upload, spec), isNew: true };
-}
-
-type SniffedContent = Pick<StoredContent, 'place' | 'extents'> & { readonly sums: ContentSums };
-
-/** The first bytes; a chunk that is whole in them is held against its CRC-32 (rule D5). */
-async function headOf(reader: VerifiedReader, content: SniffedContent): Promise<Buffer> {
-  const { bytes } = content.sums;
-  const whole = { ...content, bytes, currentSize: bytes, life: '' };
-  const pieces: Buffer[] = [];
-  const range = { start: 0, length: SNIFF_BYTES };
-  for await (const piece of reader.read(() => Promise.resolve(whole), range)) pieces.push(piece);
-  return Buffer.concat(pieces);
 }
 
 async function getEntry(
