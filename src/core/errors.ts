@@ -17,41 +17,41 @@ export const ERRORS = {
   invalid_request: {
     status: 400,
     retryable: false,
-    meaning: 'A field is missing or has a wrong value; `details.fields` names each one.',
+    meaning: 'A field is missing or has a wrong value. `details.fields` names each such field.',
   },
   malformed_multipart: {
     status: 400,
     retryable: false,
     meaning:
-      'The multipart body is broken: no boundary, truncated, bare line feeds, or a part over its limits.',
+      'The multipart body has no boundary, is truncated, has bare line feeds, or has a part over its limit.',
   },
   malformed_json: {
     status: 400,
     retryable: false,
-    meaning: 'The body says JSON or urlencoded but cannot be parsed as such.',
+    meaning: 'The Content-Type is JSON or urlencoded, but the body cannot be parsed as such.',
   },
   empty_chunk: {
     status: 400,
     retryable: false,
-    meaning: 'A chunk without bytes; only chunk 0 of 1 (an empty file) may be empty.',
+    meaning: 'The chunk has no bytes. Only chunk 0 of 1 (an empty file) may be empty.',
   },
   invalid_matcher: {
     status: 400,
     retryable: false,
     meaning:
-      'A journal matcher, a wait or a verification cannot be used; `details.problems` names each place by its JSON pointer.',
+      'The matcher, wait or verification is wrong. `details.problems` names each wrong place by its JSON pointer.',
   },
   invalid_rule: {
     status: 400,
     retryable: false,
-    meaning: 'A rule cannot be used; `details.problems` names each place by its JSON pointer.',
+    meaning: 'The rule is wrong. `details.problems` names each wrong place by its JSON pointer.',
   },
   api_key_missing: {
     status: 401,
     retryable: false,
     meaning: 'The route needs an API key: `X-API-Key: <key>` or `Authorization: Bearer <key>`.',
   },
-  api_key_invalid: { status: 401, retryable: false, meaning: 'The API key is not one of those configured.' },
+  api_key_invalid: { status: 401, retryable: false, meaning: 'The server does not know this API key.' },
   admin_token_invalid: {
     status: 401,
     retryable: false,
@@ -60,158 +60,161 @@ export const ERRORS = {
   admin_origin_forbidden: {
     status: 403,
     retryable: false,
-    meaning:
-      'A page of another origin may not change anything through the admin plane; see `--admin-cors-origin`.',
+    meaning: 'A page of another origin cannot use the admin plane. `--admin-cors-origin` allows an origin.',
   },
   admin_host_forbidden: {
     status: 403,
     retryable: false,
     meaning:
-      'The admin plane without a token answers to an IP address, `localhost` and the hosts of `--admin-cors-origin`, and to no other name.',
+      'Without a token, the admin plane answers only requests to an IP address, to `localhost` and to the hosts of `--admin-cors-origin`.',
   },
   admin_proxy_forbidden: {
     status: 403,
     retryable: false,
     meaning:
-      'The admin plane without a token does not answer a request that came through a proxy: to it everybody looks local.',
+      'Without a token, the admin plane refuses requests through a proxy, because behind a proxy every client looks local.',
   },
-  not_found: { status: 404, retryable: false, meaning: 'No such route.' },
+  not_found: { status: 404, retryable: false, meaning: 'The route does not exist.' },
   upload_not_found: {
     status: 404,
     retryable: false,
-    meaning: 'No upload with this fileId for this key: never started, expired, or deleted.',
+    meaning: 'This key has no upload with this fileId. It was never started, has expired, or was deleted.',
   },
   rule_not_found: { status: 404, retryable: false, meaning: 'No rule with this id is armed for this key.' },
   exchange_not_found: {
     status: 404,
     retryable: false,
-    meaning: 'No exchange with this number is on record for this key.',
+    meaning: 'This key has no recorded exchange with this number.',
   },
-  journal_off: { status: 409, retryable: false, meaning: 'The server was started with `--no-journal`.' },
-  media_not_found: { status: 404, retryable: false, meaning: 'No media entry with this id for this key.' },
+  journal_off: {
+    status: 409,
+    retryable: false,
+    meaning: 'The server keeps no journal, because it was started with `--no-journal`.',
+  },
+  media_not_found: { status: 404, retryable: false, meaning: 'This key has no media entry with this id.' },
   method_not_allowed: {
     status: 405,
     retryable: false,
-    meaning: 'The path exists, the method does not; `Allow` lists those that do.',
+    meaning: 'The path does not have this method. `Allow` lists its methods.',
   },
   request_timeout: {
     status: 408,
     retryable: true,
-    meaning: 'The body went silent for longer than the idle time-out; nothing of it was stored.',
+    meaning: 'No byte of the body arrived for longer than the idle time-out. Nothing was stored.',
   },
   chunk_conflict: {
     status: 409,
     retryable: false,
-    meaning: 'This chunk is stored already, with other bytes.',
+    meaning: 'This chunk is already stored with other bytes.',
   },
   chunk_out_of_order: {
     status: 409,
     retryable: false,
-    meaning: 'A gap: `details.expectedChunkIndex` is the chunk to send next.',
+    meaning: 'The chunk would leave a gap. `details.expectedChunkIndex` is the chunk to send next.',
   },
   chunk_superseded: {
     status: 409,
     retryable: true,
     meaning:
-      'This request stalled and a newer one for the same chunk took its place, or its upload was deleted or reset meanwhile.',
+      'The request stalled and a newer request for the same chunk took over, or the upload was deleted or reset during the request.',
   },
   total_chunks_mismatch: {
     status: 409,
     retryable: false,
-    meaning: 'The upload was started with another `totalChunks`, named in `details`.',
+    meaning: 'The upload was started with another `totalChunks`. `details` has that number.',
   },
   upload_incomplete: {
     status: 409,
     retryable: false,
-    meaning: 'Finalise came before every chunk was stored; `details` says where to go on.',
+    meaning: 'The finalise came before the last chunk. `details` says which chunk to send next.',
   },
   already_finalized: {
     status: 409,
     retryable: false,
-    meaning: 'This upload became a media entry already, from another payload or of the other type.',
+    meaning: 'This upload is already a media entry, made by another payload or of the other type.',
   },
   upload_too_large: {
     status: 413,
     retryable: false,
-    meaning: 'More bytes than one file may have; committed chunks are kept.',
+    meaning: 'The file would have more bytes than the server allows. Committed chunks stay.',
   },
   body_too_large: {
     status: 413,
     retryable: false,
-    meaning: 'A form, JSON or urlencoded body beyond its limit.',
+    meaning: 'The form, JSON or urlencoded body is larger than its limit.',
   },
   unsupported_media_type: {
     status: 415,
     retryable: false,
-    meaning: 'The body has a content type that this route does not take, or a `Content-Encoding`.',
+    meaning: 'This route does not take the content type of the body, or the body has a `Content-Encoding`.',
   },
   unsupported_media: {
     status: 415,
     retryable: false,
-    meaning: 'The file is not of a kind that this endpoint takes.',
+    meaning: 'This endpoint does not take this type of file.',
   },
   precondition_failed: {
     status: 412,
     retryable: false,
     meaning:
-      'Another content is stored than the one that `If-Match` names; its `ETag` changes with every chunk and every beginning.',
+      'The content is not the one that `If-Match` names. The `ETag` changes with every chunk, and when an upload is started again.',
   },
   range_not_satisfiable: {
     status: 416,
     retryable: false,
-    meaning: 'The `Range` asked for lies outside the stored bytes.',
+    meaning: 'The `Range` is outside the stored bytes.',
   },
   too_many_open_uploads: {
     status: 429,
     retryable: true,
-    meaning: 'This key has as many unfinished uploads as it may have.',
+    meaning: 'This key has reached its limit of unfinished uploads.',
   },
   too_many_requests: {
     status: 429,
     retryable: true,
     meaning:
-      'This key made as many requests in this second as it may make; `Retry-After` says when to go on.',
+      'This key has reached its limit of requests for this second. `Retry-After` says when to continue.',
   },
   headers_too_large: {
     status: 431,
     retryable: false,
-    meaning: 'The request line and headers are larger than the server reads.',
+    meaning: 'The request line and headers are larger than the server allows.',
   },
   internal_error: {
     status: 500,
     retryable: true,
-    meaning: 'A defect of this server; the log has the request id.',
+    meaning: 'The server has a defect. The log has details under the request id.',
   },
   upload_damaged: {
     status: 500,
     retryable: false,
-    meaning: 'The stored upload fails its checks; it is set aside, nothing was dropped silently.',
+    meaning: 'The stored data fails its checks. The server keeps it for inspection and does not use it.',
   },
   not_implemented: {
     status: 501,
     retryable: false,
-    meaning: 'A method or a `Transfer-Encoding` that this server does not know.',
+    meaning: 'The server does not know the method or the `Transfer-Encoding`.',
   },
   shutting_down: {
     status: 503,
     retryable: true,
-    meaning: 'The server is ending; try again when it is back.',
+    meaning: 'The server is shutting down. Try again when the server runs again.',
   },
   storage_unavailable: {
     status: 503,
     retryable: true,
     meaning:
-      'The data folder is gone, moved, read-only or another process’s; nothing was stored, and the log says what to do.',
+      'The data folder is gone, moved, read-only or in use by another process. Nothing was stored. The log says what to do.',
   },
   http_version_not_supported: {
     status: 505,
     retryable: false,
-    meaning: 'The request line names another version than HTTP/1.1 or HTTP/1.0.',
+    meaning: 'The version in the request line is neither HTTP/1.1 nor HTTP/1.0.',
   },
   insufficient_storage: {
     status: 507,
     retryable: true,
-    meaning: 'The disk is full or the configured quota reached; the upload goes on when there is room.',
+    meaning: 'The disk is full, or the quota is reached. The upload can continue when there is room.',
   },
 } as const satisfies Record<string, ErrorSpec>;
 
