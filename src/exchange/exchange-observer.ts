@@ -36,12 +36,11 @@ import {
   type Stored,
 } from '../http/observer.ts';
 import type { ExchangeInFlight } from '../journal/in-flight.ts';
-import type { Journal } from '../journal/journal.ts';
 
-export interface ObserverOptions extends Omit<RecordingOptions, 'journal'> {
+export interface ObserverOptions {
   readonly rules: RuleBook;
   /** Null: `--no-journal`. */
-  readonly journal: Journal | null;
+  readonly recording: RecordingOptions | null;
   readonly live: LiveExchanges;
   readonly logger: Logger;
   readonly actionsOf: (namespace: string) => FaultActions;
@@ -67,14 +66,14 @@ export class ExchangeObserver implements Observer, LiveExchange {
 
   constructor(options: ObserverOptions, parties: Parties) {
     const { request, reply } = parties;
-    const { journal } = options;
+    const { recording } = options;
     this.#options = options;
     this.#request = request;
     this.#reply = reply;
     this.operation = operationOf(request);
     const subject = request.routeOptions.config.subjectOf?.(request) ?? {};
     this.#phase = { is: 'unasked', subject, injection: null };
-    this.#recording = journal && new ExchangeRecording({ ...options, journal }, parties, subject);
+    this.#recording = recording && new ExchangeRecording(recording, parties, subject);
     reply.raw.once('close', () => this.#closed());
   }
 

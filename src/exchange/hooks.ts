@@ -5,6 +5,8 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Beginnings, Connections } from './connections.ts';
 import { isOfAdminPlane } from '../http/exchange.ts';
 import { ExchangeObserver, type ObserverOptions } from './exchange-observer.ts';
+import type { RecordingOptions } from './exchange-recording.ts';
+import type { Journal } from '../journal/journal.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -20,7 +22,10 @@ function isSurrounded(request: FastifyRequest): boolean {
   return url === undefined ? !isOfAdminPlane(request.url) : !url.startsWith('/__admin');
 }
 
-export interface SurroundOptions extends Omit<ObserverOptions, 'beginnings'> {
+export interface SurroundOptions
+  extends Omit<ObserverOptions, 'recording'>, Omit<RecordingOptions, 'journal' | 'beginnings'> {
+  /** Null: `--no-journal`. */
+  readonly journal: Journal | null;
   /** Numbers that processes before this one gave out. */
   readonly given: { readonly begun: number; readonly connection: number };
 }
@@ -35,12 +40,15 @@ export interface Surroundings {
 export const NO_SURROUNDINGS: Surroundings = { numberHead: () => undefined, install: () => undefined };
 
 export function surroundings(options: SurroundOptions): Surroundings {
-  const beginnings = new Beginnings(options.given.begun);
+  const { rules, live, logger, actionsOf, journal, clocks, contract, given } = options;
+  const beginnings = new Beginnings(given.begun);
+  const recording = journal && { journal, clocks, beginnings, contract };
+  const observed = { rules, live, logger, actionsOf, recording };
   return {
     numberHead: (request) => {
       if (isSurrounded(request)) request.begun = beginnings.next();
     },
-    install: (app) => surround(app, { ...options, beginnings }, new Connections(options.given.connection)),
+    install: (app) => surround(app, observed, new Connections(given.connection)),
   };
 }
 
