@@ -64,7 +64,7 @@ export function createServices(options: ServicesOptions, { storage, metrics, dam
     },
     onCompleted: () => metrics.uploadCompleted(),
     onErased,
-    settle: entryMaking(media),
+    makeEntry: entryMaking(media),
   });
   metrics.observe({
     openUploads: () => uploads.unfinishedCount,

@@ -96,7 +96,7 @@ export class StateImport {
 
   async #chunk(ref: UploadRef, totalChunks: number, chunk: StoredChunk): Promise<void> {
     const at = timeOf(chunk.at);
-    const turn = await this.#options.uploads.claimChunk(
+    const lease = await this.#options.uploads.leaseChunk(
       ref,
       { chunkIndex: chunk.index, totalChunks },
       {
@@ -109,14 +109,14 @@ export class StateImport {
     try {
       const digest = { bytes: 0, crc32: 0 };
       for (const piece of piecesOf(chunk, fillerOf(chunk))) {
-        if (turn.work.kind === 'write') await turn.work.write([piece]);
+        if (lease.work.kind === 'write') await lease.work.write([piece]);
         digest.bytes += piece.length;
         digest.crc32 = crc32(piece, digest.crc32);
       }
-      if (turn.work.kind === 'compare') turn.work.finish(digest);
-      else await turn.work.commit(digest);
+      if (lease.work.kind === 'compare') lease.work.finish(digest);
+      else await lease.work.commit(digest);
     } finally {
-      await turn.end();
+      await lease.end();
     }
   }
 

@@ -61,7 +61,7 @@ export class Clocks implements Clock {
   readonly #due = new Map<string, Set<Due>>();
   readonly #timers = new Map<string, Timer>();
   /** What is going on with a clock: whoever comes meanwhile waits for it. */
-  readonly #turns = new KeyedQueue();
+  readonly #queue = new KeyedQueue();
   readonly #steady: Pick<SteadyClock, 'now' | 'skippedSince'>;
   #isClosed = false;
 
@@ -96,7 +96,7 @@ export class Clocks implements Clock {
    * @returns how much of the work that was done came to something
    */
   change(namespace: string, change: ClockChange, moved: () => Promise<void> = nothing): Promise<number> {
-    return this.#turns.inTurn(namespace, async () => {
+    return this.#queue.run(namespace, async () => {
       const mode = change.mode ?? this.#modeAfter(namespace, change);
       const reading = this.#readingAfter(namespace, mode, change);
       let done = 0;
@@ -152,14 +152,14 @@ export class Clocks implements Clock {
   /** Those that go by this namespace's clock, as far as something is due or being done. */
   #namesBy(namespace: string): string[] {
     if (namespace !== ALL_NAMESPACES) return [namespace];
-    const names = new Set([...this.#due.keys(), ...this.#turns.names]);
+    const names = new Set([...this.#due.keys(), ...this.#queue.names]);
     return [...names].filter((name) => name !== ALL_NAMESPACES && !this.#readings.has(name));
   }
 
   async #runDueBy(namespace: string): Promise<number> {
     let done = 0;
     for (const name of this.#namesBy(namespace))
-      done += await (name === namespace ? this.#runDue(name) : this.#runDueInTurn(name));
+      done += await (name === namespace ? this.#runDue(name) : this.#runDueQueued(name));
     return done;
   }
 
@@ -168,7 +168,7 @@ export class Clocks implements Clock {
     const names = [...this.#namesIn(namespace)];
     await Promise.all(
       names.map((name) =>
-        this.#turns.inTurn(name, () => {
+        this.#queue.run(name, () => {
           this.#readings.delete(name);
           return this.#dropAll(name);
         }),
@@ -179,13 +179,13 @@ export class Clocks implements Clock {
   /** As `reset`, but that the clock goes on as it is. */
   async drop(namespace: string): Promise<void> {
     const names = [...this.#namesIn(namespace)];
-    await Promise.all(names.map((name) => this.#turns.inTurn(name, () => this.#dropAll(name))));
+    await Promise.all(names.map((name) => this.#queue.run(name, () => this.#dropAll(name))));
   }
 
   /** What there is of a namespace, or of all. */
   #namesIn(namespace: string): Set<string> {
     if (namespace !== ALL_NAMESPACES) return new Set([namespace]);
-    return new Set([ALL_NAMESPACES, ...this.#readings.keys(), ...this.#due.keys(), ...this.#turns.names]);
+    return new Set([ALL_NAMESPACES, ...this.#readings.keys(), ...this.#due.keys(), ...this.#queue.names]);
   }
 
   async #dropAll(namespace: string): Promise<void> {
@@ -213,11 +213,11 @@ export class Clocks implements Clock {
   }
 
   /** Does what is due now, behind what is being done already. Resolves to how much of it came to something. */
-  #runDueInTurn(namespace: string): Promise<number> {
-    return this.#turns.inTurn(namespace, () => this.#runDue(namespace));
+  #runDueQueued(namespace: string): Promise<number> {
+    return this.#queue.run(namespace, () => this.#runDue(namespace));
   }
 
-  /** In order of time. Called in turn. */
+  /** In order of time. Called in the queue of the namespace. */
   async #runDue(namespace: string): Promise<number> {
     let done = 0;
     for (let next = this.#takeDue(namespace); next !== null; next = this.#takeDue(namespace)) {
@@ -248,7 +248,7 @@ export class Clocks implements Clock {
     const reading = this.#readingOf(namespace);
     if (first === null || this.#isClosed || (reading !== undefined && 'at' in reading)) return;
     const waitMs = Math.max(first.at - this.now(namespace), 0);
-    const timer = startTimer(waitMs, () => void this.#runDueInTurn(namespace), { isKeepingAlive: false });
+    const timer = startTimer(waitMs, () => void this.#runDueQueued(namespace), { isKeepingAlive: false });
     this.#timers.set(namespace, timer);
   }
 }

@@ -14,10 +14,10 @@ export class SerialQueue {
   }
 
   /** Begins at once when nothing runs. Resolves and rejects as the work does. */
-  inTurn<T>(work: () => Promise<T>): Promise<T> {
+  run<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#length === 0 ? work() : this.#last.then(work);
     this.#length += 1;
-    this.#last = result.then(this.#ended, this.#ended); // The caller gets the error; the next in turn must still run.
+    this.#last = result.then(this.#ended, this.#ended); // The caller gets the error; what waits behind it must still run.
     return result;
   }
 
@@ -35,10 +35,10 @@ export class KeyedQueue {
   }
 
   /** Begins after the caller has gone on, so that he can note that he asked. Resolves and rejects as the work does. */
-  inTurn<T>(name: string, work: () => Promise<T>): Promise<T> {
+  run<T>(name: string, work: () => Promise<T>): Promise<T> {
     const queue = this.#queues.get(name) ?? new SerialQueue();
     this.#queues.set(name, queue);
-    const result = queue.inTurn(() => DONE.then(work));
+    const result = queue.run(() => DONE.then(work));
     const forget = (): void => {
       if (queue.isIdle && this.#queues.get(name) === queue) this.#queues.delete(name);
     };

@@ -1,6 +1,6 @@
 // lifecycle/collector.ts: erases what expired, and what it leaves behind, now and then (rule C15).
 //
-// Promises: one run at a time; `stop` waits for the one that runs. What is wrong with one upload, entry or folder is told once, and
+// Promises: one run at a time; `stop` waits for the one that queue. What is wrong with one upload, entry or folder is told once, and
 // keeps none of the others from being seen to (rule D5).
 // Must not know: what expires when, where bytes lie.
 import type { Logger } from 'pino';
@@ -39,16 +39,16 @@ export interface Collector {
 export function startCollector(options: CollectorOptions): Collector {
   const { uploadTtlMs } = options;
   const onError = telling(options);
-  const runs = new SerialQueue();
+  const queue = new SerialQueue();
   const intervalMs = Math.min(Math.max(uploadTtlMs / 4, MIN_INTERVAL_MS), MAX_INTERVAL_MS);
   const timer = setInterval(() => {
-    void runs.inTurn(() => collectOnce({ ...options, onError }));
+    void queue.run(() => collectOnce({ ...options, onError }));
   }, intervalMs);
   timer.unref();
   return {
     stop() {
       clearInterval(timer);
-      return runs.inTurn(() => Promise.resolve());
+      return queue.run(() => Promise.resolve());
     },
   };
 }

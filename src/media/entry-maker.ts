@@ -3,7 +3,7 @@
 // Promises: an entry exists if and only if its ledger does, and its bytes are there before. One that cannot be made is undone: no
 // ledger, and the bytes where they came from (rule C16). What the disk does not let us undo is remembered and undone before anybody
 // looks for that entry again; a process that ends before leaves what a crash would have left, which is mended when it is wanted.
-// Must not know: what is in an entry. The caller has the turn of the place.
+// Must not know: what is in an entry. The caller is in the queue of the place.
 import { FifoMap } from 'toad-cache';
 import type { ContentSums } from '../integrity/content-sums.ts';
 import { inDoubt } from '../core/errors.ts';

@@ -17,7 +17,7 @@ import type { Media } from './media.ts';
 
 export interface Finalizing {
   readonly uploads: { finalize(ref: UploadRef, asked: FinalizeRequest): Promise<FinalizedUpload> };
-  readonly media: Pick<Media, 'ensure' | 'settle'>;
+  readonly media: Pick<Media, 'ensure' | 'tryEnsure'>;
 }
 
 export interface AskedEntry extends Pick<FinalizeRequest, 'fingerprint' | 'check'> {
@@ -53,10 +53,10 @@ export async function finalizeUpload(
  * its own affair (D2).
  */
 export function entryMaking(
-  media: Pick<Media, 'settle'>,
+  media: Pick<Media, 'tryEnsure'>,
   failures: readonly PublishFailure[] = [],
 ): MakeEntry {
   const make = async (finalized: FinalizedContent): Promise<Error | null> =>
-    media.settle({ ...sourceOf(finalized), failures });
+    media.tryEnsure({ ...sourceOf(finalized), failures });
   return (finalized) => make(finalized).catch(nullIfDamaged);
 }

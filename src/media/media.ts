@@ -61,7 +61,7 @@ export class Media {
   /** In order of last use. */
   readonly #cache = new LruMap<StoredEntry>(MAX_CACHED);
   /** By entry: half of a record must not be read, it would be taken for one that was never finished, and cut off. */
-  readonly #turns = new KeyedQueue();
+  readonly #queue = new KeyedQueue();
   /** Names of direct uploads on their way. */
   readonly #direct = new Set<string>();
   readonly #maker: EntryMaker;
@@ -78,20 +78,20 @@ export class Media {
    * @throws InDoubt when that failed and could not be undone yet; after every other error nothing has changed
    */
   async ensure(source: EntrySource): Promise<Entry> {
-    const made = await this.#inTurn(source);
+    const made = await this.#made(source);
     if (made instanceof Error) throw made;
     return made;
   }
 
   /** As `ensure`. Resolves to why it is certain that there is no such entry and that the bytes are where they were; or to null. */
-  async settle(source: EntrySource): Promise<Error | null> {
-    const made = await this.#inTurn(source);
+  async tryEnsure(source: EntrySource): Promise<Error | null> {
+    const made = await this.#made(source);
     return made instanceof Error ? made : null;
   }
 
   /** An id can be put back into several namespaces. */
-  #inTurn(source: EntrySource): Promise<Entry | Error> {
-    return this.#turns.inTurn(keyOf(source.namespace, source.mediaId), () => this.#make(source));
+  #made(source: EntrySource): Promise<Entry | Error> {
+    return this.#queue.run(keyOf(source.namespace, source.mediaId), () => this.#make(source));
   }
 
   /** Null when this namespace has no such entry. */
@@ -100,10 +100,10 @@ export class Media {
     const key = keyOf(namespace, id);
     return this.#cache.get(key) !== undefined
       ? this.#lookUp(namespace, id)
-      : this.#turns.inTurn(key, () => this.#lookUp(namespace, id));
+      : this.#queue.run(key, () => this.#lookUp(namespace, id));
   }
 
-  /** In turn, unless it is in the cache. */
+  /** In its queue, unless it is in the cache. */
   async #lookUp(namespace: string, id: string): Promise<StoredEntry | null> {
     const key = keyOf(namespace, id);
     await this.#maker.undo(placeOf(namespace, id));
@@ -182,7 +182,7 @@ export class Media {
   remove(namespace: string, id: string): Promise<void> {
     const place = placeOf(namespace, id);
     const key = keyOf(namespace, id);
-    return this.#turns.inTurn(key, async () => {
+    return this.#queue.run(key, async () => {
       this.#cache.delete(key);
       await this.#storage.ledgers.remove(place);
       await this.#storage.bytes.remove(place);
@@ -193,7 +193,7 @@ export class Media {
 
   /** The entry's platform will end `failed` (behaviour §10). False: it is settled, or was not chosen. */
   failPublish(namespace: string, id: string, failure: PublishFailure): Promise<boolean> {
-    return this.#turns.inTurn(keyOf(namespace, id), () => this.#failPublish(namespace, id, failure));
+    return this.#queue.run(keyOf(namespace, id), () => this.#failPublish(namespace, id, failure));
   }
 
   async #failPublish(namespace: string, id: string, failure: PublishFailure): Promise<boolean> {
@@ -232,9 +232,9 @@ export class Media {
     await this.close();
     for await (const { place, modifiedAt } of bytes.list('media')) {
       if (wallMs() < modifiedAt + olderThanMs || this.#direct.has(place.name)) continue;
-      // In turn: of an entry that is being made the bytes come before the ledger.
+      // In its queue: of an entry that is being made the bytes come before the ledger.
       const key = keyOf(place.namespace, place.name);
-      const removed = this.#turns.inTurn(key, () => this.#removeUnknown(place));
+      const removed = this.#queue.run(key, () => this.#removeUnknown(place));
       await removed.catch((error: unknown) => onError(error, place));
     }
   }
@@ -277,7 +277,7 @@ export class Media {
   /** What could not be undone is tried once more: the next process would take it for an entry. */
   async close(): Promise<void> {
     for (const place of this.#maker.refusedPlaces) {
-      const undone = this.#turns.inTurn(keyOf(place.namespace, place.name), () => this.#maker.undo(place));
+      const undone = this.#queue.run(keyOf(place.namespace, place.name), () => this.#maker.undo(place));
       await undone.catch(() => undefined); // It stays remembered.
     }
   }

@@ -1,4 +1,4 @@
-// uploads/chunk-lease.ts: whose turn it is with a chunk.
+// uploads/chunk-lease.ts: who may store a chunk.
 //
 // Promises: identical chunks in flight cost one write, and each of their senders gets an answer; a holder that goes
 // silent gives way after `takeoverMs`, so a dead socket never blocks a resume for longer (rule C12).
@@ -16,7 +16,7 @@ import {
   deletedMeanwhile,
   receiptOf,
   refuseEmpty,
-  type ChunkClaim,
+  type ChunkRef,
   type ChunkDigest,
   type ChunkOrder,
   type Receipt,
@@ -31,13 +31,13 @@ export interface ChunkComparison {
   finish(sent: ChunkDigest): Receipt;
 }
 
-/** What a request may do with its bytes. `end` is called once, whatever happened, and never rejects. */
+/** The right to store one chunk, or to compare one that is stored: what a request may do with its bytes. `end` is called once, whatever happened, and never rejects. */
 export interface ChunkLease {
   readonly work: ChunkWriter | ChunkComparison;
   end(): Promise<void>;
 }
 
-export interface ClaimOptions {
+export interface LeaseOptions {
   /** Aborted when the client has gone; looked at only where there is something to wait for. */
   readonly signal: AbortSignal;
   /** The bytes are in a spool already. */
@@ -59,21 +59,21 @@ export interface ChunkRules {
 
 interface Asked {
   readonly upload: OpenUpload;
-  readonly claim: ChunkClaim;
+  readonly chunk: ChunkRef;
   readonly fileId: string;
   readonly release: () => void;
 }
 
 /** @throws AppError the refusals of `decideChunk`, `too_many_open_uploads`; the abort reason of the signal */
-export async function claimChunk(
+export async function leaseChunk(
   asked: Asked,
-  options: ClaimOptions,
+  options: LeaseOptions,
   rules: ChunkRules,
 ): Promise<ChunkLease> {
   for (;;) {
-    const turn = await asked.upload.inTurn(() => Promise.resolve(tryTurn(asked, options, rules)));
-    if (turn !== null) return turn;
-    const holder = asked.upload.writers.get(asked.claim.chunkIndex);
+    const lease = await asked.upload.queued(() => Promise.resolve(tryLease(asked, options, rules)));
+    if (lease !== null) return lease;
+    const holder = asked.upload.writers.get(asked.chunk.chunkIndex);
     if (holder === undefined) continue;
     options.signal.throwIfAborted();
     await holderEnds(holder, rules.takeoverMs, options.signal);
@@ -82,17 +82,17 @@ export async function claimChunk(
 }
 
 /** Null: another request is sending this very chunk. */
-function tryTurn(asked: Asked, options: ClaimOptions, rules: ChunkRules): ChunkLease | null {
-  const { upload, claim, fileId, release } = asked;
+function tryLease(asked: Asked, options: LeaseOptions, rules: ChunkRules): ChunkLease | null {
+  const { upload, chunk, fileId, release } = asked;
   const { order, maxBytes, clock, unfinished } = rules;
-  const decision = decideChunk(upload.state, claim, order);
+  const decision = decideChunk(upload.state, chunk, order);
   if (decision.kind === 'compare')
-    return { work: comparison(upload, claim, decision.stored), end: () => Promise.resolve(release()) };
-  if (upload.writers.has(claim.chunkIndex)) return null;
+    return { work: comparison(upload, chunk, decision.stored), end: () => Promise.resolve(release()) };
+  if (upload.writers.has(chunk.chunkIndex)) return null;
   if (upload.state === null) unfinished.begin(upload.place);
   // Not all of the options: a signal that is asked for has to be made.
   const { isSpooled, silentMs, now = () => clock.now(upload.place.namespace) } = options;
-  const writer = new ChunkWriter(upload, claim, { order, maxBytes, fileId, now, isSpooled, silentMs });
+  const writer = new ChunkWriter(upload, chunk, { order, maxBytes, fileId, now, isSpooled, silentMs });
   return { work: writer, end: () => endWriter(asked, writer, rules) };
 }
 
@@ -104,19 +104,19 @@ async function endWriter(asked: Asked, writer: ChunkWriter, rules: ChunkRules): 
   release();
 }
 
-function comparison(upload: OpenUpload, claim: ChunkClaim, stored: ChunkRecord): ChunkComparison {
+function comparison(upload: OpenUpload, chunk: ChunkRef, stored: ChunkRecord): ChunkComparison {
   const compared = upload.state;
   return {
     kind: 'compare',
     bytes: stored.bytes,
     finish(sent) {
-      refuseEmpty(claim, sent.bytes);
+      refuseEmpty(chunk, sent.bytes);
       upload.refuseSpoilt();
       const { state } = upload;
       // Another state is that of an upload that was begun anew meanwhile: its chunks are not those that were compared.
-      if (state === null || state !== compared) throw deletedMeanwhile(claim);
+      if (state === null || state !== compared) throw deletedMeanwhile(chunk);
       compareResent(stored, sent);
-      return receiptOf(state, claim.chunkIndex);
+      return receiptOf(state, chunk.chunkIndex);
     },
   };
 }

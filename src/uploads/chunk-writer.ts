@@ -3,7 +3,7 @@
 // Promises: until `commit` resolves the upload is as if the chunk had never come (C3); after it the chunk is as
 // durable as the mode says (D1). A writer that went silent can be superseded by a newer request (C12); from then
 // on it can only end.
-// Must not know: multipart, HTTP, how waiting requests are queued (uploads.ts).
+// Must not know: multipart, HTTP, how requests wait for a lease (chunk-lease.ts).
 import { AppError } from '../core/errors.ts';
 import { MAIN_SEGMENT, ownSegment } from './chunk-table.ts';
 import type { ChunkInTransit, OpenUpload } from './open-upload.ts';
@@ -14,7 +14,7 @@ import {
   receiptOf,
   refuseEmpty,
   tooLarge,
-  type ChunkClaim,
+  type ChunkRef,
   type ChunkDigest,
   type ChunkOrder,
   type Receipt,
@@ -45,7 +45,7 @@ export class ChunkWriter implements ChunkInTransit {
   /** Where the stored chunk begins in the content; null while that is open, or beyond a gap. */
   contentOffset: number | null = null;
   readonly #upload: OpenUpload;
-  readonly #claim: ChunkClaim;
+  readonly #chunk: ChunkRef;
   readonly #rules: WriterRules;
   readonly #segment: string;
   readonly #start: number;
@@ -60,16 +60,16 @@ export class ChunkWriter implements ChunkInTransit {
   #resolveEnded: () => void = () => undefined;
 
   /** The caller guarantees that `decideChunk` said `write` and that no other writer has this chunk. */
-  constructor(upload: OpenUpload, claim: ChunkClaim, rules: WriterRules) {
+  constructor(upload: OpenUpload, chunk: ChunkRef, rules: WriterRules) {
     this.#upload = upload;
-    this.#claim = claim;
+    this.#chunk = chunk;
     this.#rules = rules;
-    this.#segment = !rules.isSpooled && upload.takeMain() ? MAIN_SEGMENT : ownSegment(claim.chunkIndex);
+    this.#segment = !rules.isSpooled && upload.takeMain() ? MAIN_SEGMENT : ownSegment(chunk.chunkIndex);
     this.#start = upload.committedBytes(this.#segment);
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
-    upload.writers.set(claim.chunkIndex, this);
+    upload.writers.set(chunk.chunkIndex, this);
   }
 
   /** Bytes the file may still grow by before it is over the limit (C13). */
@@ -100,13 +100,13 @@ export class ChunkWriter implements ChunkInTransit {
   }
 
   giveWay(): boolean {
-    const { chunkIndex } = this.#claim;
+    const { chunkIndex } = this.#chunk;
     const message = `no byte of chunk ${chunkIndex} came for ${this.silentMs()} ms and a newer request for it took over; ask for the status and go on from there`;
     return this.#supersede(new AppError('chunk_superseded', message, { chunkIndex }));
   }
 
   refuseDeleted(): void {
-    this.#supersede(deletedMeanwhile(this.#claim));
+    this.#supersede(deletedMeanwhile(this.#chunk));
   }
 
   letGo(reason: AppError): Promise<void> {
@@ -147,13 +147,13 @@ export class ChunkWriter implements ChunkInTransit {
   async commit(digest: ChunkDigest, spooled?: Spool): Promise<Receipt> {
     this.#refuseSuperseded();
     this.#phase = 'committing';
-    refuseEmpty(this.#claim, digest.bytes);
+    refuseEmpty(this.#chunk, digest.bytes);
     this.#refuseOvertaken();
     const { place, storage } = this.#upload;
     if (spooled !== undefined) await this.#adopt(spooled);
     if (this.#written !== digest.bytes) throw new Error('not all bytes of a chunk were handed over');
     if (digest.bytes > 0) await storage.bytes.sync(place, this.#segment);
-    this.receipt = await this.#upload.inTurn(() => this.#record(digest));
+    this.receipt = await this.#upload.queued(() => this.#record(digest));
     return this.receipt;
   }
 
@@ -169,7 +169,7 @@ export class ChunkWriter implements ChunkInTransit {
   }
 
   async #record({ bytes, crc32 }: ChunkDigest): Promise<Receipt> {
-    const { chunkIndex, totalChunks } = this.#claim;
+    const { chunkIndex, totalChunks } = this.#chunk;
     const { state } = this.#upload;
     this.#refuseOvertaken();
     const { receivedBytes, nextIndex, currentSize } = state ?? NOTHING_STORED;
@@ -189,7 +189,7 @@ export class ChunkWriter implements ChunkInTransit {
   async abort(): Promise<void> {
     if (this.#phase === 'ended') return;
     this.#phase = 'committing';
-    const ended = this.#upload.inTurn(async () => {
+    const ended = this.#upload.queued(async () => {
       await this.#cutOff();
       this.#end();
     });
@@ -211,14 +211,14 @@ export class ChunkWriter implements ChunkInTransit {
     if (this.#phase === 'ended') return;
     this.#phase = 'ended';
     if (this.#segment === MAIN_SEGMENT) this.#upload.giveMain();
-    this.#upload.writers.delete(this.#claim.chunkIndex);
+    this.#upload.writers.delete(this.#chunk.chunkIndex);
     this.#resolveEnded();
   }
 
   /** Chunks of one upload can come in parallel: what was right when the body began may be wrong now. */
   #refuseOvertaken(): void {
-    const decision = decideChunk(this.#upload.state, this.#claim, this.#rules.order);
-    if (decision.kind === 'compare') throw new Error(`chunk ${this.#claim.chunkIndex} had two writers`);
+    const decision = decideChunk(this.#upload.state, this.#chunk, this.#rules.order);
+    if (decision.kind === 'compare') throw new Error(`chunk ${this.#chunk.chunkIndex} had two writers`);
   }
 
   #refuseSuperseded(): void {

@@ -86,11 +86,11 @@ export class OpenUpload {
    * One at a time: nothing else of this upload is decided or appended while `work` runs.
    * @throws AppError, and does nothing, when it is spoilt
    */
-  inTurn<T>(work: () => Promise<T>): Promise<T> {
-    return this.#queue.inTurn(() => (this.#spoilt === null ? work() : Promise.reject(this.#spoilt)));
+  queued<T>(work: () => Promise<T>): Promise<T> {
+    return this.#queue.run(() => (this.#spoilt === null ? work() : Promise.reject(this.#spoilt)));
   }
 
-  /** Appends, then folds. Called in turn. When it rejects, the state is as before; with `InDoubt` it is spoilt. */
+  /** Appends, then folds. Called in its queue. When it rejects, the state is as before; with `InDoubt` it is spoilt. */
   async store(events: readonly UploadEvent[]): Promise<UploadState> {
     await this.#spoiltByDoubt(async () => {
       if (this.#ledger === null) this.#ledger = await this.storage.ledgers.create(this.place, events);
@@ -101,7 +101,7 @@ export class OpenUpload {
     return this.state;
   }
 
-  /** That it is finalised does not count: no entry came of it. Called in turn. When it rejects, it is spoilt. */
+  /** That it is finalised does not count: no entry came of it. Called in its queue. When it rejects, it is spoilt. */
   async revokeFinalization(): Promise<void> {
     const { state } = this;
     if (state === null || state.finalization === null) return;
@@ -154,7 +154,7 @@ export class OpenUpload {
   }
 
   /**
-   * Called, in turn, when it is whole. A chunk that is still in flight was begun for another totalChunks, and is refused with
+   * Called, in its queue, when it is whole. A chunk that is still in flight was begun for another totalChunks, and is refused with
    * its next bytes: what came of it must not become the entry's, and its last ones must not come when the others are moved
    * away, or they would make the place anew.
    */
@@ -165,7 +165,7 @@ export class OpenUpload {
   }
 
   /**
-   * Ledger and bytes are gone; the fileId is free again. Called in turn, with no writer. When it rejects, an upload that existed is
+   * Ledger and bytes are gone; the fileId is free again. Called in its queue, with no writer. When it rejects, an upload that existed is
    * spoilt.
    * @param onGone told when it does not exist any more, whatever becomes of its bytes
    */

@@ -37,7 +37,7 @@ export interface OpenUploadsOptions {
   readonly onErasing: (place: StorageKey) => void;
   /** A file could not be closed: nothing is lost (every record is stored before it counts), but it wants a look. */
   readonly onCloseError: (error: unknown) => void;
-  readonly settle: MakeEntry;
+  readonly makeEntry: MakeEntry;
 }
 
 interface Opening {
@@ -52,7 +52,7 @@ export class OpenUploads {
   /** In order of last use: the first is the one idle for longest. */
   readonly #open = new Map<string, Opening>();
   /** An upload is not opened before its files are closed, or gone. */
-  readonly #turns = new KeyedQueue();
+  readonly #queue = new KeyedQueue();
   /** Uploads that cannot be opened and are being erased. */
   readonly #erasing = new Set<string>();
   /** Expired uploads that are being erased: who comes meanwhile waits, and finds none. */
@@ -110,7 +110,7 @@ export class OpenUploads {
     const key = keyOf(place);
     if (this.#open.has(key) || this.#erasing.has(key)) return false;
     this.#erasing.add(key);
-    const erased = this.#turns.inTurn(key, () => {
+    const erased = this.#queue.run(key, () => {
       this.#options.onErasing(place);
       return new OpenUpload(place, this.#storage).erase();
     });
@@ -118,7 +118,7 @@ export class OpenUploads {
     return true;
   }
 
-  /** Erases an upload that exists. Called in its turn. When it rejects, whoever comes next reads anew what is stored. */
+  /** Erases an upload that exists. Called in its queue. When it rejects, whoever comes next reads anew what is stored. */
   async erase(upload: OpenUpload, onGone?: () => void): Promise<void> {
     this.#options.onErasing(upload.place);
     await upload.erase(onGone);
@@ -126,12 +126,16 @@ export class OpenUploads {
 
   /**
    * The entry that it became, if it did, is there, whatever a crash left half done; or it is not finalised: an entry that cannot be
-   * made does not count, and it is as before. Called in its turn.
+   * made does not count, and it is as before. Called in its queue.
    * @param isNew it was finalised just now
    * @returns why the entry could not be made; null when it is there, or none was asked for
    * @throws what leaves it open: it is finalised then, and the entry is made, or refused, the next time
    */
-  async settle(upload: OpenUpload, isNew = false, make = this.#options.settle): Promise<Error | null> {
+  async ensureEntry(
+    upload: OpenUpload,
+    isNew = false,
+    make = this.#options.makeEntry,
+  ): Promise<Error | null> {
     const { place, state } = upload;
     if (state === null || state.finalization === null) return null;
     const refused = await make({ ...handOver(place, state.finalization, state), isNew });
@@ -159,11 +163,11 @@ export class OpenUploads {
     const all = [...this.#open.values()];
     this.#open.clear();
     await Promise.allSettled(all.map(async ({ whenOpen }) => (await whenOpen).closeFiles()));
-    await Promise.all([...this.#turns.names].map((key) => this.#turns.inTurn(key, () => Promise.resolve())));
+    await Promise.all([...this.#queue.names].map((key) => this.#queue.run(key, () => Promise.resolve())));
   }
 
   #load(place: StorageKey, key: string): Opening {
-    const whenOpen = this.#turns.inTurn(key, () => this.#read(place));
+    const whenOpen = this.#queue.run(key, () => this.#read(place));
     whenOpen.catch(() => this.#open.delete(key)); // The next request tries again and gets the same clear error.
     return { whenOpen, upload: null };
   }
@@ -204,10 +208,10 @@ export class OpenUploads {
 
   #expire(upload: OpenUpload): Promise<void> {
     const { onExpired } = this.#options;
-    const erased = upload.inTurn(async () => {
+    const erased = upload.queued(async () => {
       const { state, place } = upload;
       if (state === null) return;
-      await this.settle(upload);
+      await this.ensureEntry(upload);
       await this.erase(upload, () => onExpired(place, state));
     });
     return erased.finally(() => this.#expiring.delete(upload));
@@ -235,7 +239,7 @@ export class OpenUploads {
   #dropped(upload: OpenUpload, close: () => Promise<void>): void {
     const key = keyOf(upload.place);
     if (this.#open.get(key)?.upload === upload) this.#open.delete(key);
-    this.#turns.inTurn(key, close).catch(this.#options.onCloseError);
+    this.#queue.run(key, close).catch(this.#options.onCloseError);
   }
 }
 

@@ -7,7 +7,7 @@
 
 import type { AppError } from '../core/errors.ts';
 
-/** Where a ledger and its bytes live. `name` is made by us (a hash or an id): never a client's string. */
+/** A place: where a ledger and its bytes live. `name` is made by us (a hash or an id): never a client's string. */
 export interface StorageKey {
   readonly kind: 'uploads' | 'media';
   readonly namespace: string;
@@ -147,7 +147,7 @@ export interface Bytes {
 }
 
 /**
- * Whether the place is there and this process's (rules D3, D6). Both say what was seen of late; the ports look again before they
+ * Whether the storage is there and this process's (rules D3, D6). Both say what was seen of late; the ports look again before they
  * let anything be acknowledged, and refuse with AppError `storage_unavailable`.
  */
 export interface Availability {
@@ -161,10 +161,10 @@ export interface Storage {
   readonly ledgers: Ledgers;
   readonly bytes: Bytes;
   readonly availability: Availability;
-  /** Resolves when the place is another process's for good. */
+  /** Resolves when the storage is another process's for good. */
   readonly lost: Promise<void>;
   /** Lets go of what namespaces take that hold nothing any more. To be called now and then, whatever else goes on. */
   tidy(): Promise<void>;
-  /** Resolves when every file is closed and the place can be opened by another process. */
+  /** Resolves when every file is closed and the storage can be opened by another process. */
   close(): Promise<void>;
 }

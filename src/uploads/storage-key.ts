@@ -1,4 +1,4 @@
-// uploads/storage-key.ts: where the upload of a fileId lives.
+// uploads/storage-key.ts: the place of the upload of a fileId.
 //
 // Promises: the place is made of a hash: no client string ever becomes part of a path (rule C4), whatever it holds.
 import { hash } from 'node:crypto';

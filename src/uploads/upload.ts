@@ -56,7 +56,7 @@ export interface UploadState {
   lastActivityAt: number;
 }
 
-export interface ChunkClaim {
+export interface ChunkRef {
   readonly chunkIndex: number;
   readonly totalChunks: number;
 }
@@ -119,7 +119,7 @@ function addChunk(state: UploadState, chunk: ChunkRecord): void {
   if (state.chunks.count === state.totalChunks) state.completedBy = chunk.index;
 }
 
-/** Chunks that came before their turn count as soon as the gap before them closes. */
+/** Chunks beyond a gap count as soon as it closes. */
 function passWhatWaits(state: UploadState): void {
   while (state.chunks.count > state.nextIndex) {
     const next = state.chunks.get(state.nextIndex);
@@ -135,42 +135,42 @@ function passWhatWaits(state: UploadState): void {
  */
 export function decideChunk(
   state: UploadState | null,
-  claim: ChunkClaim,
+  chunk: ChunkRef,
   order: ChunkOrder,
 ): { kind: 'write' } | { kind: 'compare'; stored: ChunkRecord } {
   if (state === null)
-    return claim.chunkIndex === 0 || order === 'any' ? { kind: 'write' } : refuseGap(claim, 0, 0);
-  if (state.totalChunks !== claim.totalChunks) throw otherTotal(state, claim);
-  const stored = state.chunks.get(claim.chunkIndex);
+    return chunk.chunkIndex === 0 || order === 'any' ? { kind: 'write' } : refuseGap(chunk, 0, 0);
+  if (state.totalChunks !== chunk.totalChunks) throw otherTotal(state, chunk);
+  const stored = state.chunks.get(chunk.chunkIndex);
   if (stored !== undefined) return { kind: 'compare', stored };
-  const isNext = claim.chunkIndex === state.nextIndex || order === 'any';
-  return isNext ? { kind: 'write' } : refuseGap(claim, state.nextIndex, state.currentSize);
+  const isNext = chunk.chunkIndex === state.nextIndex || order === 'any';
+  return isNext ? { kind: 'write' } : refuseGap(chunk, state.nextIndex, state.currentSize);
 }
 
-function otherTotal({ totalChunks }: UploadState, claim: ChunkClaim): AppError {
+function otherTotal({ totalChunks }: UploadState, chunk: ChunkRef): AppError {
   return new AppError(
     'total_chunks_mismatch',
-    `totalChunks is ${claim.totalChunks}, but this upload was started with ${totalChunks}; ` +
+    `totalChunks is ${chunk.totalChunks}, but this upload was started with ${totalChunks}; ` +
       `send ${totalChunks}, or use a new fileId for another file`,
     { totalChunks },
   );
 }
 
-function refuseGap(claim: ChunkClaim, expectedChunkIndex: number, currentSize: number): never {
+function refuseGap(chunk: ChunkRef, expectedChunkIndex: number, currentSize: number): never {
   throw new AppError(
     'chunk_out_of_order',
-    `chunk ${claim.chunkIndex} came, chunk ${expectedChunkIndex} is next (for an uploader that sends chunks in parallel ` +
+    `chunk ${chunk.chunkIndex} came, chunk ${expectedChunkIndex} is next (for an uploader that sends chunks in parallel ` +
       `start the server with --chunk-order any); go on with it from byte ${currentSize}`,
     { expectedChunkIndex, currentSize },
   );
 }
 
 /** @throws AppError `empty_chunk`: only an empty file, chunk 0 of 1, has no bytes (C14) */
-export function refuseEmpty(claim: ChunkClaim, bytes: number): void {
-  if (bytes > 0 || claim.totalChunks === 1) return;
+export function refuseEmpty(chunk: ChunkRef, bytes: number): void {
+  if (bytes > 0 || chunk.totalChunks === 1) return;
   throw new AppError(
     'empty_chunk',
-    `chunk ${claim.chunkIndex} of ${claim.totalChunks} has no bytes; every chunk of a file in several chunks needs at least one`,
+    `chunk ${chunk.chunkIndex} of ${chunk.totalChunks} has no bytes; every chunk of a file in several chunks needs at least one`,
   );
 }
 
@@ -207,7 +207,7 @@ export function uploadNotFound(fileId: string): AppError {
 }
 
 /** The refusal of a chunk whose upload was deleted while it was on its way. */
-export function deletedMeanwhile({ chunkIndex }: ChunkClaim): AppError {
+export function deletedMeanwhile({ chunkIndex }: ChunkRef): AppError {
   const message =
     'the upload was deleted while this chunk was being sent; ask for the status and go on from there';
   return new AppError('chunk_superseded', message, { chunkIndex });

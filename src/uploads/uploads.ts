@@ -6,7 +6,7 @@
 import { ALL_NAMESPACES } from '../core/namespace.ts';
 import { isDamage, nullIfDamaged } from '../core/errors.ts';
 import { wallMs } from '../core/machine-time.ts';
-import { claimChunk, type ChunkRules, type ChunkLease, type ClaimOptions } from './chunk-lease.ts';
+import { leaseChunk, type ChunkRules, type ChunkLease, type LeaseOptions } from './chunk-lease.ts';
 import { OpenUploads, type OpenUploadsOptions } from './open-uploads.ts';
 import type { OpenUpload } from './open-upload.ts';
 import { placeOf } from './storage-key.ts';
@@ -24,7 +24,7 @@ import { Unfinished } from './unfinished.ts';
 import {
   decideFinalize,
   uploadNotFound,
-  type ChunkClaim,
+  type ChunkRef,
   type ChunkOrder,
   type UploadState,
 } from './upload.ts';
@@ -81,15 +81,15 @@ export class Uploads {
   }
 
   /**
-   * Asks for a turn with a chunk: waits while another request is sending the same one, takes over from a silent one.
-   * @param wait aborted when the client has gone: its place in the queue is given up
+   * Asks for the lease of a chunk: waits while another request is sending the same one, takes over from a silent one.
+   * @param wait aborted when the client has gone: it waits no longer
    * @throws AppError the refusals of `decideChunk`; `too_many_open_uploads`; the abort reason of `wait`
    */
-  async claimChunk(ref: UploadRef, claim: ChunkClaim, wait: ClaimOptions): Promise<ChunkLease> {
+  async leaseChunk(ref: UploadRef, chunk: ChunkRef, wait: LeaseOptions): Promise<ChunkLease> {
     const upload = await this.#open.acquire(await this.#locate(ref));
     const release = (): void => this.#open.release(upload);
     try {
-      return await claimChunk({ upload, claim, fileId: ref.fileId, release }, wait, this.#chunkRules);
+      return await leaseChunk({ upload, chunk, fileId: ref.fileId, release }, wait, this.#chunkRules);
     } catch (error) {
       release();
       throw error;
@@ -105,10 +105,10 @@ export class Uploads {
     const { namespace } = ref.caller;
     const { fingerprint, spec } = asked;
     return this.#open.use(await this.#locate(ref), (upload) =>
-      upload.inTurn(async () => {
+      upload.queued(async () => {
         const { state, place } = upload;
         if (state === null) throw uploadNotFound(ref.fileId);
-        await this.#open.settle(upload); // What a refusal or an answer names is there.
+        await this.#open.ensureEntry(upload); // What a refusal or an answer names is there.
         const { order } = this.#options;
         const decision = decideFinalize(state, { fingerprint, namespace, order });
         if (decision.kind === 'existing')
@@ -123,7 +123,7 @@ export class Uploads {
         this.#unfinished.remove(place);
         // The entry's bytes are moved away: nothing of them may be kept open here.
         await upload.storage.bytes.release(place);
-        const refused = await this.#open.settle(upload, true, asked.make);
+        const refused = await this.#open.ensureEntry(upload, true, asked.make);
         if (refused !== null) throw refused;
         return { ...handOver(place, finalization, stored), isNew: true };
       }),
@@ -133,10 +133,10 @@ export class Uploads {
   /** Where its bytes lie, up to the first gap or all; the entry that it became is there then, whatever a crash left half done. */
   async content(ref: UploadRef, part: 'gapless' | 'all' = 'gapless'): Promise<UploadContent | null> {
     return this.#open.use(await this.#locate(ref), (upload) =>
-      upload.inTurn(async () => {
+      upload.queued(async () => {
         const { state, place } = upload;
         if (state === null) return null;
-        await this.#open.settle(upload);
+        await this.#open.ensureEntry(upload);
         return contentIn(place, state, part);
       }),
     );
@@ -167,7 +167,7 @@ export class Uploads {
         if (upload.state === null && writers.length === 0) return false;
         for (const writer of writers) writer.refuseDeleted();
         await Promise.all(writers.map((writer) => writer.ended));
-        const wasThere = await upload.inTurn(() => this.#eraseUnwritten(upload));
+        const wasThere = await upload.queued(() => this.#eraseUnwritten(upload));
         if (wasThere !== null) return wasThere;
       }
     } finally {
@@ -179,7 +179,7 @@ export class Uploads {
   async #eraseUnwritten(upload: OpenUpload): Promise<boolean | null> {
     if (upload.writers.size > 0) return null;
     if (upload.state === null) return false;
-    await this.#open.settle(upload);
+    await this.#open.ensureEntry(upload);
     await this.#open.erase(upload);
     return true;
   }
@@ -248,7 +248,7 @@ export class Uploads {
   }
 
   async #eraseUnknown(upload: OpenUpload): Promise<void> {
-    await upload.inTurn(async () => {
+    await upload.queued(async () => {
       if (upload.state === null && upload.users === 1) await upload.erase();
     });
   }

@@ -164,7 +164,7 @@ describe('an import', () => {
     const { own, server } = await opened();
     const put = () => own.admin<Refused>('PUT state', { fixture: 'half-uploaded' });
     const doubt = new InDoubt('storage_unavailable', 'whether it is stored will be known later');
-    vi.spyOn(server.uploads, 'claimChunk').mockRejectedValueOnce(doubt);
+    vi.spyOn(server.uploads, 'leaseChunk').mockRejectedValueOnce(doubt);
     const { status, body } = await put();
     const message = 'the import failed, and the namespace is empty; send it again';
     expect([status, body.error, body.message]).toEqual([503, 'storage_unavailable', message]);

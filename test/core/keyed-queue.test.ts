@@ -4,7 +4,7 @@ import { KeyedQueue, SerialQueue } from '../../src/core/keyed-queue.ts';
 
 describe('work under one name', () => {
   it('begins when what was asked for before it has ended, failed or not, and each caller is told of its own', async () => {
-    const turns = new KeyedQueue();
+    const queue = new KeyedQueue();
     const seen: string[] = [];
     const work =
       (name: string, isFailing = false) =>
@@ -15,32 +15,28 @@ describe('work under one name', () => {
         if (isFailing) throw new Error(name);
         return name;
       };
-    const all = [
-      turns.inTurn('a', work('1', true)),
-      turns.inTurn('a', work('2')),
-      turns.inTurn('a', work('3')),
-    ];
+    const all = [queue.run('a', work('1', true)), queue.run('a', work('2')), queue.run('a', work('3'))];
     const told = await Promise.allSettled(all);
     expect(seen).toEqual(['1 begins', '1 ends', '2 begins', '2 ends', '3 begins', '3 ends']);
     expect(told.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled']);
   });
 
   it('does not wait for work under another name', async () => {
-    const turns = new KeyedQueue();
+    const queue = new KeyedQueue();
     let goOn: () => void = () => undefined;
-    const held = turns.inTurn('a', () => new Promise<void>((resolve) => (goOn = resolve)));
-    expect(await turns.inTurn('b', () => Promise.resolve('done'))).toBe('done');
+    const held = queue.run('a', () => new Promise<void>((resolve) => (goOn = resolve)));
+    expect(await queue.run('b', () => Promise.resolve('done'))).toBe('done');
     goOn();
     await held;
   });
 
   it('leaves nothing of its name behind', async () => {
-    const turns = new KeyedQueue();
-    const running = turns.inTurn('a', () => Promise.resolve());
-    expect([...turns.names]).toEqual(['a']);
+    const queue = new KeyedQueue();
+    const running = queue.run('a', () => Promise.resolve());
+    expect([...queue.names]).toEqual(['a']);
     await running;
     await new Promise(setImmediate);
-    expect([...turns.names]).toEqual([]);
+    expect([...queue.names]).toEqual([]);
   });
 });
 
@@ -53,7 +49,7 @@ describe('work of one queue', () => {
       await new Promise(setImmediate);
       if (error !== undefined) throw error;
     };
-    const all = [queue.inTurn(work('1', new Error('of 1'))), queue.inTurn(work('2'))];
+    const all = [queue.run(work('1', new Error('of 1'))), queue.run(work('2'))];
     expect([seen, queue.isIdle]).toEqual([['1'], false]);
     const told = await Promise.allSettled(all);
     expect([seen, told.map(({ status }) => status)]).toEqual([
@@ -62,7 +58,7 @@ describe('work of one queue', () => {
     ]);
     await Promise.resolve();
     expect(queue.isIdle).toBe(true);
-    const third = queue.inTurn(work('3'));
+    const third = queue.run(work('3'));
     expect(seen).toEqual(['1', '2', '3']);
     await third;
   });
@@ -72,15 +68,15 @@ describe('work of one queue', () => {
     const broken = (): Promise<never> => {
       throw new Error('at once');
     };
-    expect(() => queue.inTurn(broken)).toThrow('at once');
-    expect(await queue.inTurn(() => Promise.resolve('next'))).toBe('next');
+    expect(() => queue.run(broken)).toThrow('at once');
+    expect(await queue.run(() => Promise.resolve('next'))).toBe('next');
   });
 });
 
 it('work under a name begins after its caller has noted that he asked', async () => {
-  const turns = new KeyedQueue();
+  const queue = new KeyedQueue();
   let isNoted = false;
-  const asked = turns.inTurn('a', () => Promise.resolve(isNoted));
+  const asked = queue.run('a', () => Promise.resolve(isNoted));
   isNoted = true;
   expect(await asked).toBe(true);
 });

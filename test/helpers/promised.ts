@@ -14,7 +14,7 @@ import { namespaceOf } from './disk.ts';
 import type { TraceLine } from './fs-trace.ts';
 import { chunkParts, fieldsFirst, formOf, type Form } from './multipart.ts';
 import type { ServerProcess } from './process.ts';
-import { claim, digestOf, entryOf, openService, request, type Service } from './uploads.ts';
+import { leaseChunk, digestOf, entryOf, openService, request, type Service } from './uploads.ts';
 
 /** A file as a client means to upload it. `key` null: the chunks are sent without one (rule K3). */
 export interface Plan {
@@ -364,13 +364,13 @@ async function complete(service: Service, plan: Plan): Promise<void> {
 async function store(service: Service, plan: Plan, index: number): Promise<Receipt> {
   const { fileId, chunks } = plan;
   const bytes = chunks[index] ?? Buffer.alloc(0);
-  const turn = await claim(service, { caller: callerOf(plan), fileId, index, total: chunks.length });
+  const lease = await leaseChunk(service, { caller: callerOf(plan), fileId, index, total: chunks.length });
   try {
-    if (turn.work.kind === 'compare') return turn.work.finish(digestOf(bytes));
-    if (bytes.length > 0) await turn.work.write([bytes]);
-    return await turn.work.commit(digestOf(bytes));
+    if (lease.work.kind === 'compare') return lease.work.finish(digestOf(bytes));
+    if (bytes.length > 0) await lease.work.write([bytes]);
+    return await lease.work.commit(digestOf(bytes));
   } finally {
-    await turn.end();
+    await lease.end();
   }
 }
 

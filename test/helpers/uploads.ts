@@ -85,7 +85,7 @@ export function openService(
     onExpired: (place) => seen.expired.push(place),
     onCompleted: (place) => seen.completed.push(place),
     onErased: () => undefined,
-    settle: entryMaking(media),
+    makeEntry: entryMaking(media),
     ...options,
     clock,
   });
@@ -126,12 +126,12 @@ export interface Sending {
   readonly silentMs?: () => number;
 }
 
-export function claim(
+export function leaseChunk(
   { uploads }: Pick<Service, 'uploads'>,
   { caller = ALICE, fileId = 'f', index = 0, total = 1, ...options }: Sending = {},
 ): Promise<ChunkLease> {
   const { signal = new AbortController().signal, isSpooled = false, silentMs = () => 0 } = options;
-  return uploads.claimChunk(
+  return uploads.leaseChunk(
     { caller, fileId },
     { chunkIndex: index, totalChunks: total },
     { signal, isSpooled, silentMs },
@@ -149,15 +149,15 @@ export async function send(
   sending: Sending = {},
 ): Promise<Receipt> {
   const bytes = Buffer.from(text as string);
-  const turn = await claim(service, sending);
+  const lease = await leaseChunk(service, sending);
   try {
-    return await finish(service, turn, { bytes, isSpooled: sending.isSpooled ?? false });
+    return await finish(service, lease, { bytes, isSpooled: sending.isSpooled ?? false });
   } finally {
-    await turn.end();
+    await lease.end();
   }
 }
 
-/** Writes and commits, or compares. The turn is the caller's to end. */
+/** Writes and commits, or compares. The lease is the caller's to end. */
 export async function finish(
   { storage }: Pick<Service, 'storage'>,
   { work }: ChunkLease,

@@ -5,7 +5,7 @@ import { createMemoryStorage } from '../../src/storage/memory/memory-storage.ts'
 import type { Ledger } from '../../src/uploads/ports.ts';
 import { changed } from '../helpers/changed.ts';
 import {
-  claim,
+  leaseChunk,
   contentOf,
   entryContent,
   finalise,
@@ -31,9 +31,9 @@ describe('chunks in order', () => {
   it('broken off change nothing, and can be sent again (C3)', async () => {
     const service = openService();
     await send(service, 'one', { index: 0, total: 2 });
-    const turn = await claim(service, { index: 1, total: 2 });
-    await writerOf(turn).write([Buffer.from('half of')]);
-    await turn.end();
+    const lease = await leaseChunk(service, { index: 1, total: 2 });
+    await writerOf(lease).write([Buffer.from('half of')]);
+    await lease.end();
     expect(await sizeOf(service)).toBe(3);
     expect(await service.storage.bytes.usage()).toBe(3);
     await send(service, 'whole', { index: 1, total: 2 });
@@ -42,10 +42,10 @@ describe('chunks in order', () => {
 
   it('broken off as the very first leave no upload and no byte (C3)', async () => {
     const service = openService();
-    const turn = await claim(service, { index: 0, total: 2 });
-    await writerOf(turn).write([Buffer.from('half of')]);
+    const lease = await leaseChunk(service, { index: 0, total: 2 });
+    await writerOf(lease).write([Buffer.from('half of')]);
     expect(service.uploads.unfinishedCount).toBe(1);
-    await turn.end();
+    await lease.end();
     expect(await sizeOf(service)).toBeNull();
     expect(await service.storage.bytes.usage()).toBe(0);
     expect(service.uploads.unfinishedCount).toBe(0);
@@ -107,12 +107,12 @@ describe('chunks in order', () => {
 
   it('beyond a gap are refused and leave nothing (C8)', async () => {
     const service = openService();
-    expect(await codeOf(claim(service, { index: 1, total: 2 }))).toBe('chunk_out_of_order');
+    expect(await codeOf(leaseChunk(service, { index: 1, total: 2 }))).toBe('chunk_out_of_order');
     expect(await sizeOf(service)).toBeNull();
     expect(service.uploads.unfinishedCount).toBe(0);
     await send(service, 'one', { index: 0, total: 3 });
-    expect(await codeOf(claim(service, { index: 2, total: 3 }))).toBe('chunk_out_of_order');
-    expect(await codeOf(claim(service, { index: 1, total: 2 }))).toBe('total_chunks_mismatch');
+    expect(await codeOf(leaseChunk(service, { index: 2, total: 3 }))).toBe('chunk_out_of_order');
+    expect(await codeOf(leaseChunk(service, { index: 1, total: 2 }))).toBe('total_chunks_mismatch');
   });
 
   it('sent again with the same bytes get the same answer, and nothing is written (C6)', async () => {
@@ -155,13 +155,13 @@ describe('chunks in order', () => {
   it('over the limit are refused at the right byte, and what is stored stays (C13)', async () => {
     const service = openService({ maxBytes: 10 });
     await send(service, 'seven77', { index: 0, total: 2 });
-    const turn = await claim(service, { index: 1, total: 2 });
-    const writer = writerOf(turn);
+    const lease = await leaseChunk(service, { index: 1, total: 2 });
+    const writer = writerOf(lease);
     expect(writer.room).toBe(3);
     await writer.write([Buffer.from('12')]);
     expect(writer.room).toBe(1);
     expect(await codeOf(writer.write([Buffer.from('34')]))).toBe('upload_too_large');
-    await turn.end();
+    await lease.end();
     expect(await sizeOf(service)).toBe(7);
     expect(await send(service, '123', { index: 1, total: 2 })).toMatchObject({ completed: true });
   });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createMemoryStorage } from '../../src/storage/memory/memory-storage.ts';
 import type { StorageKey } from '../../src/uploads/ports.ts';
 import {
-  claim,
+  leaseChunk,
   contentOf,
   digestOf,
   entryContent,
@@ -38,7 +38,7 @@ describe('deleting an upload', () => {
     it('tells nobody of a chunk that it is stored which may be gone', async () => {
       const { service, breaks } = opened();
       await send(service, 'one', { index: 0, total: 2 });
-      const resending = await claim(service, { index: 0, total: 2 });
+      const resending = await leaseChunk(service, { index: 0, total: 2 });
       breaks();
       await expect(service.uploads.remove(REF)).rejects.toThrow('the disk broke');
       const resent = finish(service, resending, { bytes: Buffer.from('one') });
@@ -101,17 +101,17 @@ describe('deleting an upload', () => {
   it('ends a chunk in flight first', async () => {
     const service = openService();
     await send(service, 'one', { index: 0, total: 2 });
-    const turn = await claim(service, { index: 1, total: 2 });
-    await writerOf(turn).write([Buffer.from('half of')]);
+    const lease = await leaseChunk(service, { index: 1, total: 2 });
+    await writerOf(lease).write([Buffer.from('half of')]);
     const told: string[] = [];
-    writerOf(turn).onSuperseded(({ code, message }) => told.push(`${code}: ${message}`));
+    writerOf(lease).onSuperseded(({ code, message }) => told.push(`${code}: ${message}`));
     let isRemoved = false;
     const removing = service.uploads.remove(REF).then(() => (isRemoved = true));
     await settled();
     expect(told).toEqual([expect.stringMatching(/^chunk_superseded: the upload was deleted while/)]);
     expect(isRemoved).toBe(false);
-    expect(await codeOf(writerOf(turn).write([Buffer.from('more')]))).toBe('chunk_superseded');
-    await turn.end();
+    expect(await codeOf(writerOf(lease).write([Buffer.from('more')]))).toBe('chunk_superseded');
+    await lease.end();
     await removing;
     expect(await service.storage.bytes.usage()).toBe(0);
   });
@@ -134,21 +134,21 @@ describe('deleting an upload', () => {
   it('while a stored chunk is being sent again: that one is told that the upload is gone', async () => {
     const service = openService();
     await send(service, 'one', { index: 0, total: 2 });
-    const turn = await claim(service, { index: 0, total: 2 });
+    const lease = await leaseChunk(service, { index: 0, total: 2 });
     expect(await service.uploads.remove(REF)).toBe(true);
-    expect(await codeOf(finish(service, turn, { bytes: Buffer.from('one') }))).toBe('chunk_superseded');
-    await turn.end();
+    expect(await codeOf(finish(service, lease, { bytes: Buffer.from('one') }))).toBe('chunk_superseded');
+    await lease.end();
   });
 
   it('spares one that is not the one that is meant, and the chunk that begins it', async () => {
     const service = openService();
     const isMeant = (state: { finalization: unknown } | null): boolean =>
       (state?.finalization ?? null) !== null;
-    const turn = await claim(service, { index: 0, total: 2 });
-    await writerOf(turn).write([Buffer.from('one')]);
+    const lease = await leaseChunk(service, { index: 0, total: 2 });
+    await writerOf(lease).write([Buffer.from('one')]);
     expect(await service.uploads.remove(REF, isMeant)).toBe(false);
-    await writerOf(turn).commit(digestOf(Buffer.from('one')));
-    await turn.end();
+    await writerOf(lease).commit(digestOf(Buffer.from('one')));
+    await lease.end();
     await send(service, 'two', { index: 1, total: 2 });
     expect(await service.uploads.remove(REF, isMeant)).toBe(false);
     expect(await contentOf(service)).toBe('onetwo');
@@ -159,16 +159,16 @@ describe('deleting an upload', () => {
   it('while stored chunks are being sent again: they are told so, too, when it was begun anew meanwhile', async () => {
     const service = openService();
     await sendAll(service, ['one', 'two']);
-    const first = await claim(service, { index: 0, total: 2 });
-    const second = await claim(service, { index: 1, total: 2 });
+    const first = await leaseChunk(service, { index: 0, total: 2 });
+    const second = await leaseChunk(service, { index: 1, total: 2 });
     expect(await service.uploads.remove(REF)).toBe(true);
     await send(service, 'new', { index: 0, total: 2 });
-    for (const [turn, text] of [
+    for (const [lease, text] of [
       [first, 'one'],
       [second, 'two'],
     ] as const) {
-      expect(await codeOf(finish(service, turn, { bytes: Buffer.from(text) }))).toBe('chunk_superseded');
-      await turn.end();
+      expect(await codeOf(finish(service, lease, { bytes: Buffer.from(text) }))).toBe('chunk_superseded');
+      await lease.end();
     }
     expect(await contentOf(service)).toBe('new');
   });
@@ -176,17 +176,17 @@ describe('deleting an upload', () => {
   it('while the same chunk waits behind the one in flight: no chunk is stored without its beginning', async () => {
     const service = openService({ order: 'any' });
     await send(service, 'one', { index: 0, total: 3 });
-    const first = await claim(service, { index: 1, total: 3 });
+    const first = await leaseChunk(service, { index: 1, total: 3 });
     await writerOf(first).write([Buffer.from('half of')]);
-    const second = claim(service, { index: 1, total: 3 });
+    const second = leaseChunk(service, { index: 1, total: 3 });
     await settled();
     const removing = service.uploads.remove(REF);
     await settled();
     await first.end();
-    const turn = await second;
+    const lease = await second;
     await settled();
-    const code = await codeOf(finish(service, turn, { bytes: Buffer.from('whole chunk') }));
-    await turn.end();
+    const code = await codeOf(finish(service, lease, { bytes: Buffer.from('whole chunk') }));
+    await lease.end();
     expect(await removing).toBe(true);
     // Either the deletion took the second one along, or the second one began a new upload after it.
     expect(['accepted', 'chunk_superseded']).toContain(code);

@@ -7,7 +7,7 @@ import type { Storage } from '../../src/uploads/ports.ts';
 import { changed } from '../helpers/changed.ts';
 import {
   ALICE,
-  claim,
+  leaseChunk,
   contentOf,
   digestOf,
   entryContent,
@@ -60,7 +60,7 @@ describe('an upload expires (C15)', () => {
     service.clock.advance(TTL_MS - 1);
     await sizeOf(service);
     await codeOf(send(service, 'eno', { index: 0, total: 2 }));
-    await (await claim(service, { index: 1, total: 2 })).end();
+    await (await leaseChunk(service, { index: 1, total: 2 })).end();
     service.clock.advance(1);
     expect(await sizeOf(service)).toBeNull();
   });
@@ -68,12 +68,12 @@ describe('an upload expires (C15)', () => {
   it('but not while a chunk is in flight, and that chunk renews it', async () => {
     const service = openService();
     await send(service, 'one', { index: 0, total: 2 });
-    const turn = await claim(service, { index: 1, total: 2 });
+    const lease = await leaseChunk(service, { index: 1, total: 2 });
     service.clock.advance(TTL_MS * 2);
     await service.uploads.collect((error) => expect.unreachable(String(error)));
     expect(await sizeOf(service)).toBe(3);
-    await finish(service, turn, { bytes: Buffer.from('two') });
-    await turn.end();
+    await finish(service, lease, { bytes: Buffer.from('two') });
+    await lease.end();
     expect(await sizeOf(service)).toBe(6);
     expect(service.expired).toEqual([]);
     service.clock.advance(TTL_MS - 1);
@@ -83,9 +83,9 @@ describe('an upload expires (C15)', () => {
   it('as soon as the chunk that was in flight is broken off', async () => {
     const service = openService();
     await send(service, 'one', { index: 0, total: 2 });
-    const turn = await claim(service, { index: 1, total: 2 });
+    const lease = await leaseChunk(service, { index: 1, total: 2 });
     service.clock.advance(TTL_MS);
-    await turn.end();
+    await lease.end();
     expect(await sizeOf(service)).toBeNull();
   });
 
@@ -185,13 +185,13 @@ describe('the collector (C15)', () => {
     await service.uploads.collect(unreachable);
     expect(await memory.bytes.usage()).toBe(5);
     modifiedAt = longAgo;
-    const turn = await claim(service);
-    await writerOf(turn).write([Buffer.from('first ')]);
+    const lease = await leaseChunk(service);
+    await writerOf(lease).write([Buffer.from('first ')]);
     await service.uploads.collect(unreachable);
     expect(await memory.bytes.usage()).toBe(6);
-    await writerOf(turn).write([Buffer.from('chunk')]);
-    await writerOf(turn).commit(digestOf(Buffer.from('first chunk')));
-    await turn.end();
+    await writerOf(lease).write([Buffer.from('chunk')]);
+    await writerOf(lease).commit(digestOf(Buffer.from('first chunk')));
+    await lease.end();
     expect(await contentOf(service)).toBe('first chunk');
   });
 
@@ -288,12 +288,12 @@ describe('idle uploads', () => {
     const { storage, open } = counting();
     const service = openService({ maxIdle: 1 }, storage);
     await send(service, 'one', { fileId: 'held', index: 0, total: 2 });
-    const turn = await claim(service, { fileId: 'held', index: 1, total: 2 });
+    const lease = await leaseChunk(service, { fileId: 'held', index: 1, total: 2 });
     for (let i = 0; i < 5; i += 1) await send(service, 'x', { fileId: `f${i}`, index: 0, total: 2 });
     await settled();
     expect(open()).toBeLessThanOrEqual(2);
-    await finish(service, turn, { bytes: Buffer.from('two') });
-    await turn.end();
+    await finish(service, lease, { bytes: Buffer.from('two') });
+    await lease.end();
     expect(await contentOf(service, 'held')).toBe('onetwo');
   });
 

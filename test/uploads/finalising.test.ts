@@ -6,7 +6,7 @@ import type { StorageKey, Storage } from '../../src/uploads/ports.ts';
 import { changed } from '../helpers/changed.ts';
 import {
   ALICE,
-  claim,
+  leaseChunk,
   contentOf,
   entryContent,
   finalise,
@@ -75,7 +75,10 @@ describe('finalising', () => {
 
   it('leaves behind what came of a chunk that can never belong to it, and that chunk is told so (C9)', async () => {
     const service = openService({ order: 'any' });
-    const [one, other] = [await claim(service, { total: 1 }), await claim(service, { index: 3, total: 5 })];
+    const [one, other] = [
+      await leaseChunk(service, { total: 1 }),
+      await leaseChunk(service, { index: 3, total: 5 }),
+    ];
     await writerOf(other).write([Buffer.from('of another file')]);
     await finish(service, one, { bytes: Buffer.from('one') });
     await one.end();
@@ -98,7 +101,10 @@ describe('finalising', () => {
       },
     });
     const service = openService({ order: 'any' }, storage);
-    const [one, other] = [await claim(service, { total: 1 }), await claim(service, { index: 3, total: 5 })];
+    const [one, other] = [
+      await leaseChunk(service, { total: 1 }),
+      await leaseChunk(service, { index: 3, total: 5 }),
+    ];
     const writing = writerOf(other).write([Buffer.from('of another file')]);
     await finish(service, one, { bytes: Buffer.from('one') });
     await one.end();

@@ -9,7 +9,7 @@ import type { ChunkOrder } from '../../src/uploads/upload.ts';
 import { diceOf, SEED, type Dice } from '../helpers/seed.ts';
 import {
   ALICE,
-  claim,
+  leaseChunk,
   contentOf,
   digestOf,
   finalise,
@@ -51,8 +51,8 @@ class Oracle {
     return [...this.chunks.values()].join('').length;
   }
 
-  /** The code of the refusal of a claim, or what is to be done with the bytes. */
-  turn({ index, total }: { index: number; total: number }, order: ChunkOrder): string {
+  /** The code of the refusal of a leaseChunk, or what is to be done with the bytes. */
+  lease({ index, total }: { index: number; total: number }, order: ChunkOrder): string {
     if (this.exists && this.totalChunks !== total) return 'total_chunks_mismatch';
     if (this.chunks.has(index)) return 'compare';
     return index === this.nextIndex || order === 'any' ? 'write' : 'chunk_out_of_order';
@@ -63,9 +63,9 @@ interface Flight {
   readonly fileId: string;
   readonly index: number;
   readonly total: number;
-  readonly turn: ChunkLease;
+  readonly lease: ChunkLease;
   readonly isSpooled: boolean;
-  /** Of the stored chunk, when it was stored already at the claim. */
+  /** Of the stored chunk, when it was stored already when it was leased. */
   readonly compared: string | null;
   sent: string;
 }
@@ -143,12 +143,12 @@ class Life {
     // Who waits for another is the business of uploads.test.ts: here it would wait for a later step.
     if (this.#flights.some((flight) => flight.fileId === fileId && flight.index === index)) return 'busy';
     const isSpooled = this.#dice.chance(0.25);
-    const seen = await claim(this.#service, { fileId, index, total, isSpooled }).catch(codeOf);
+    const seen = await leaseChunk(this.#service, { fileId, index, total, isSpooled }).catch(codeOf);
     const kind = typeof seen === 'string' ? seen : seen.work.kind;
-    expect(kind).toBe(known.turn({ index, total }, this.#order));
+    expect(kind).toBe(known.lease({ index, total }, this.#order));
     if (typeof seen !== 'string') {
       const compared = kind === 'compare' ? (known.chunks.get(index) ?? '') : null;
-      this.#flights.push({ fileId, index, total, turn: seen, isSpooled, compared, sent: '' });
+      this.#flights.push({ fileId, index, total, lease: seen, isSpooled, compared, sent: '' });
     }
     return `begin ${fileId}${index}/${total}: ${kind}`;
   }
@@ -165,8 +165,8 @@ class Life {
     const text = this.#dice.chance(0.7)
       ? `<${flight.fileId}${flight.index}>`
       : 'x'.repeat(this.#dice.between(0, 30));
-    if (flight.compared === null && !flight.isSpooled && flight.turn.work.kind === 'write') {
-      const code = await flight.turn.work.write([Buffer.from(text)]).then(() => 'write', codeOf);
+    if (flight.compared === null && !flight.isSpooled && flight.lease.work.kind === 'write') {
+      const code = await flight.lease.work.write([Buffer.from(text)]).then(() => 'write', codeOf);
       expect(code).toBe(this.#expectedWrite(flight, text));
       if (code !== 'write') return `write ${flight.fileId}${flight.index}: ${code}`;
     }
@@ -176,8 +176,8 @@ class Life {
 
   #expectedWrite(flight: Flight, text: string): string {
     const known = this.#known(flight.fileId);
-    const turn = known.turn(flight, this.#order);
-    if (turn !== 'write') return turn;
+    const lease = known.lease(flight, this.#order);
+    if (lease !== 'write') return lease;
     const bytes = known.receivedBytes + flight.sent.length + text.length;
     return bytes > MAX_BYTES ? 'upload_too_large' : 'write';
   }
@@ -191,12 +191,12 @@ class Life {
     const seen = await this.#store(flight);
     const expected = this.#expectedStore(flight);
     expect(seen).toEqual(expected);
-    await flight.turn.end();
+    await flight.lease.end();
     if (typeof seen !== 'string' && flight.compared === null) this.#remember(flight);
     return `commit ${flight.fileId}${flight.index}: ${JSON.stringify(seen)}`;
   }
 
-  async #store({ turn: { work }, sent, isSpooled }: Flight): Promise<string | object> {
+  async #store({ lease: { work }, sent, isSpooled }: Flight): Promise<string | object> {
     const bytes = Buffer.from(sent);
     const digest = digestOf(bytes);
     if (work.kind === 'compare') {
@@ -223,8 +223,8 @@ class Life {
         ? { completed: known.completedBy === index, chunkIndex: index }
         : 'chunk_conflict';
     }
-    const turn = this.#expectedWrite(flight, '');
-    return turn === 'write' ? { completed: known.chunks.size + 1 === total, chunkIndex: index } : turn;
+    const lease = this.#expectedWrite(flight, '');
+    return lease === 'write' ? { completed: known.chunks.size + 1 === total, chunkIndex: index } : lease;
   }
 
   #remember({ fileId, index, total, sent }: Flight): void {
@@ -240,7 +240,7 @@ class Life {
     const flight = this.#pickFlight();
     if (flight === null) return 'none in flight';
     this.#flights.splice(this.#flights.indexOf(flight), 1);
-    await flight.turn.end();
+    await flight.lease.end();
     return `break off ${flight.fileId}${flight.index}`;
   }
 
@@ -279,7 +279,7 @@ class Life {
       if (clock.ms < known.touchedAt + TTL_MS) continue;
       for (const flight of this.#flights.filter((one) => one.fileId === fileId)) {
         this.#flights.splice(this.#flights.indexOf(flight), 1);
-        await flight.turn.end();
+        await flight.lease.end();
       }
       this.#forget(fileId);
     }
@@ -290,7 +290,7 @@ class Life {
     const fileId = this.#dice.pick(FILES);
     for (const flight of this.#flights.filter((one) => one.fileId === fileId)) {
       this.#flights.splice(this.#flights.indexOf(flight), 1);
-      await flight.turn.end();
+      await flight.lease.end();
     }
     expect(await this.#service.uploads.remove({ caller: ALICE, fileId })).toBe(this.#forget(fileId));
     expect(await this.#service.storage.ledgers.open(placeOf(ALICE.namespace, fileId))).toBeNull();

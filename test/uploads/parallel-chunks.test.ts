@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import { createMemoryStorage } from '../../src/storage/memory/memory-storage.ts';
 import {
-  claim,
+  leaseChunk,
   contentOf,
   digestOf,
   entryContent,
@@ -37,20 +37,20 @@ describe('chunks in any order', () => {
     expect(await send(service, '[4]', { index: 4, total: 5 })).toMatchObject({ completed: false });
   });
 
-  it('can be in flight at the same time, byte by byte in turns', async () => {
+  it('can be in flight at the same time, byte by byte in leases', async () => {
     const service = openService({ order: 'any' });
     const texts = Array.from({ length: 8 }, (_, index) => `chunk ${index} `.repeat(index + 1));
-    const turns = await Promise.all(texts.map((_, index) => claim(service, { index, total: 8 })));
+    const leases = await Promise.all(texts.map((_, index) => leaseChunk(service, { index, total: 8 })));
     for (let at = 0; at < 100; at += 1) {
-      for (const [index, turn] of turns.entries()) {
+      for (const [index, lease] of leases.entries()) {
         const byte = texts[index]?.[at];
-        if (byte !== undefined) await writerOf(turn).write([Buffer.from(byte)]);
+        if (byte !== undefined) await writerOf(lease).write([Buffer.from(byte)]);
       }
     }
     const receipts = await Promise.all(
-      turns.toReversed().map(async (turn, i) => {
-        const receipt = await writerOf(turn).commit(digestOf(Buffer.from(texts.at(-1 - i) ?? '')));
-        await turn.end();
+      leases.toReversed().map(async (lease, i) => {
+        const receipt = await writerOf(lease).commit(digestOf(Buffer.from(texts.at(-1 - i) ?? '')));
+        await lease.end();
         return receipt;
       }),
     );
@@ -62,9 +62,9 @@ describe('chunks in any order', () => {
   it('broken off leave those beside them as they are', async () => {
     const service = openService({ order: 'any' });
     const [first, second, third] = await Promise.all(
-      [0, 1, 2].map((index) => claim(service, { index, total: 3 })),
+      [0, 1, 2].map((index) => leaseChunk(service, { index, total: 3 })),
     );
-    if (first === undefined || second === undefined || third === undefined) throw new Error('no turns');
+    if (first === undefined || second === undefined || third === undefined) throw new Error('no leases');
     await writerOf(first).write([Buffer.from('broken off')]);
     await writerOf(second).write([Buffer.from('two')]);
     await writerOf(third).write([Buffer.from('broken off')]);
@@ -81,12 +81,12 @@ describe('chunks in any order', () => {
 
   it('that together would be over the limit: the one that comes too late is refused (C13)', async () => {
     const service = openService({ order: 'any', maxBytes: 10 });
-    const turns = await Promise.all([0, 1].map((index) => claim(service, { index, total: 2 })));
-    for (const turn of turns) await writerOf(turn).write([Buffer.from('123456')]);
+    const leases = await Promise.all([0, 1].map((index) => leaseChunk(service, { index, total: 2 })));
+    for (const lease of leases) await writerOf(lease).write([Buffer.from('123456')]);
     const codes = await Promise.all(
-      turns.map(async (turn) => {
-        const code = await codeOf(writerOf(turn).commit(digestOf(Buffer.from('123456'))));
-        await turn.end();
+      leases.map(async (lease) => {
+        const code = await codeOf(writerOf(lease).commit(digestOf(Buffer.from('123456'))));
+        await lease.end();
         return code;
       }),
     );
@@ -117,7 +117,7 @@ describe('identical chunks in flight at once', () => {
 
   it('of which the first is broken off: the next one writes (C12)', async () => {
     const service = openService();
-    const first = await claim(service);
+    const first = await leaseChunk(service);
     await writerOf(first).write([Buffer.from('half of')]);
     const second = send(service, 'whole');
     await settled();
@@ -129,7 +129,7 @@ describe('identical chunks in flight at once', () => {
   it('wait as long as the first one sends, however long that is (C12)', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const service = openService({ takeoverMs: 3_000 });
-    const first = await claim(service);
+    const first = await leaseChunk(service);
     const second = send(service, 'the same');
     await vi.advanceTimersByTimeAsync(60 * 60_000);
     await finish(service, first, { bytes: Buffer.from('the same') });
@@ -143,7 +143,7 @@ describe('identical chunks in flight at once', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const service = openService({ takeoverMs: 3_000 });
     let silentMs = 0;
-    const first = await claim(service, { silentMs: () => silentMs });
+    const first = await leaseChunk(service, { silentMs: () => silentMs });
     await writerOf(first).write([Buffer.from('half of')]);
     const told: AppError[] = [];
     writerOf(first).onSuperseded((error) => told.push(error));
@@ -163,7 +163,7 @@ describe('identical chunks in flight at once', () => {
   it('tell a silent one at once that asks late whether it was superseded', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const service = openService({ takeoverMs: 10 });
-    const first = await claim(service, { silentMs: () => 10 });
+    const first = await leaseChunk(service, { silentMs: () => 10 });
     const second = send(service, 'whole');
     await vi.advanceTimersByTimeAsync(20);
     const told: string[] = [];
@@ -179,7 +179,7 @@ describe('identical chunks in flight at once', () => {
     let synced = (): void => undefined;
     const syncing = new Promise<void>((resolve) => (synced = resolve));
     const service = openService({ takeoverMs: 10 }, withBytes(memory, { sync: () => syncing }));
-    const first = await claim(service, { silentMs: () => 1_000_000 });
+    const first = await leaseChunk(service, { silentMs: () => 1_000_000 });
     const committed = finish(service, first, { bytes: Buffer.from('the same') });
     const second = send(service, 'the same');
     await vi.advanceTimersByTimeAsync(60_000);
@@ -193,13 +193,13 @@ describe('identical chunks in flight at once', () => {
 
   it('give up waiting when their client leaves, and hold nothing (C12)', async () => {
     const service = openService();
-    const first = await claim(service);
+    const first = await leaseChunk(service);
     const leaving = new AbortController();
-    const second = claim(service, { signal: leaving.signal });
+    const second = leaseChunk(service, { signal: leaving.signal });
     await settled();
     leaving.abort(new Error('the client left'));
     await expect(second).rejects.toThrow('the client left');
-    expect(await codeOf(claim(service, { signal: AbortSignal.abort(new Error('gone before')) }))).toBe(
+    expect(await codeOf(leaseChunk(service, { signal: AbortSignal.abort(new Error('gone before')) }))).toBe(
       'Error: gone before',
     );
     await first.end();

@@ -4,7 +4,16 @@ import { AppError, InDoubt } from '../../src/core/errors.ts';
 import { createMemoryStorage } from '../../src/storage/memory/memory-storage.ts';
 import type { Ledger, Storage } from '../../src/uploads/ports.ts';
 import { changed } from '../helpers/changed.ts';
-import { ALICE, claim, contentOf, finalise, openService, send, sendAll, sizeOf } from '../helpers/uploads.ts';
+import {
+  ALICE,
+  leaseChunk,
+  contentOf,
+  finalise,
+  openService,
+  send,
+  sendAll,
+  sizeOf,
+} from '../helpers/uploads.ts';
 import {
   REF,
   PLACE,
@@ -66,7 +75,7 @@ describe('a record of which nobody knows whether it is stored', () => {
     const { storage, arm } = doubtful();
     const service = openService({ order: 'any' }, storage);
     await send(service, 'one', { index: 0, total: 4 });
-    const slow = await claim(service, { index: 1, total: 4 });
+    const slow = await leaseChunk(service, { index: 1, total: 4 });
     if (slow.work.kind !== 'write') throw new Error('not to be written');
     await slow.work.write([Buffer.from('half')]);
     arm();

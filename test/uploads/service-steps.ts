@@ -12,9 +12,9 @@ export const REF = { caller: ALICE, fileId: 'f' };
 
 export const PLACE = placeOf(ALICE.namespace, 'f');
 
-export function writerOf(turn: ChunkLease): ChunkWriter {
-  if (turn.work.kind === 'compare') throw new Error('the chunk is stored already');
-  return turn.work;
+export function writerOf(lease: ChunkLease): ChunkWriter {
+  if (lease.work.kind === 'compare') throw new Error('the chunk is stored already');
+  return lease.work;
 }
 
 export function codeOf(work: Promise<unknown>): Promise<string> {

@@ -130,13 +130,13 @@ describe('a chunk', () => {
   });
 
   it('of an unknown upload that is not the first is a gap, in order "any" it is written (C8)', () => {
-    const claim = { chunkIndex: 2, totalChunks: 3 };
-    const refusal = refusalOf(() => decideChunk(null, claim, 'sequential'));
+    const sent = { chunkIndex: 2, totalChunks: 3 };
+    const refusal = refusalOf(() => decideChunk(null, sent, 'sequential'));
     expect([refusal.code, refusal.details]).toEqual([
       'chunk_out_of_order',
       { expectedChunkIndex: 0, currentSize: 0 },
     ]);
-    expect(decideChunk(null, claim, 'any')).toEqual({ kind: 'write' });
+    expect(decideChunk(null, sent, 'any')).toEqual({ kind: 'write' });
   });
 
   it('that is next is written', () => {
@@ -148,14 +148,14 @@ describe('a chunk', () => {
 
   it('beyond the next is refused with where to go on, in order "any" it is written (C8)', () => {
     const state = stateOf(4, chunk(0), chunk(1));
-    const claim = { chunkIndex: 3, totalChunks: 4 };
-    const refusal = refusalOf(() => decideChunk(state, claim, 'sequential'));
+    const sent = { chunkIndex: 3, totalChunks: 4 };
+    const refusal = refusalOf(() => decideChunk(state, sent, 'sequential'));
     expect(refusal.code).toBe('chunk_out_of_order');
     expect(refusal.details).toEqual({ expectedChunkIndex: 2, currentSize: 20 });
     expect(refusal.message).toBe(
       'chunk 3 came, chunk 2 is next (for an uploader that sends chunks in parallel start the server with --chunk-order any); go on with it from byte 20',
     );
-    expect(decideChunk(state, claim, 'any')).toEqual({ kind: 'write' });
+    expect(decideChunk(state, sent, 'any')).toEqual({ kind: 'write' });
   });
 
   it('that is stored is compared, at any later time (C6)', () => {

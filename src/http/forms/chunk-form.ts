@@ -5,7 +5,7 @@
 // Must not know: sockets, uploads.
 import { crc32 } from 'node:zlib';
 import { AppError, invalidFields, type FieldProblem } from '../../core/errors.ts';
-import { MAX_TOTAL_CHUNKS, type ChunkClaim, type ChunkDigest } from '../../uploads/upload.ts';
+import { MAX_TOTAL_CHUNKS, type ChunkRef, type ChunkDigest } from '../../uploads/upload.ts';
 import { malformed, type PartHandler } from './multipart-reader.ts';
 import type { BodyFacts } from '../observer.ts';
 import { refuseTransferEncoding, type PartHead } from './part-head.ts';
@@ -19,7 +19,7 @@ const MAX_FILE_ID_CHARACTERS = 256;
 
 export interface ChunkIdentity {
   readonly fileId: string;
-  readonly claim: ChunkClaim;
+  readonly chunk: ChunkRef;
 }
 
 export class ChunkForm implements PartHandler {
@@ -147,7 +147,7 @@ export class ChunkForm implements PartHandler {
 
   /** For the log: what has been understood so far. Never throws. */
   get knownIdentity(): { fileId?: string; chunkIndex?: number; totalChunks?: number } {
-    return this.#identity === null ? {} : { fileId: this.#identity.fileId, ...this.#identity.claim };
+    return this.#identity === null ? {} : { fileId: this.#identity.fileId, ...this.#identity.chunk };
   }
 
   /** To be called at the end of the form. @throws AppError `invalid_request` naming each missing or bad part */
@@ -196,7 +196,7 @@ function parseIdentity(fields: ReadonlyMap<FieldName, string>): ChunkIdentity {
     (Number.isNaN(totalChunks) ? MAX_TOTAL_CHUNKS : totalChunks) - 1,
   );
   if (problems.length > 0) throw invalidFields(problems);
-  return { fileId, claim: { chunkIndex, totalChunks } };
+  return { fileId, chunk: { chunkIndex, totalChunks } };
 }
 
 /** Plain decimal digits only: no sign, space, exponent or leading zero (rule C4). */

@@ -2,11 +2,11 @@
 //
 // Promises: fields first: bytes stream to their place as they come. `file` first: they are spooled, a small chunk in memory
 // while the shared budget lasts, else in a temporary file that becomes part of the upload by a move (rule C10). Nothing counts
-// before the closing delimiter has been read (C3). Whatever happens, the turn with the upload is given back.
+// before the closing delimiter has been read (C3). Whatever happens, the lease of the chunk is given back.
 // Must not know: replies, keys, what surrounds the route.
 import type { Caller } from '../../core/namespace.ts';
 import type { Uploads } from '../../uploads/uploads.ts';
-import type { ChunkComparison, ChunkLease, ClaimOptions } from '../../uploads/chunk-lease.ts';
+import type { ChunkComparison, ChunkLease, LeaseOptions } from '../../uploads/chunk-lease.ts';
 import type { Spool, Storage } from '../../uploads/ports.ts';
 import { tooLarge, type Receipt } from '../../uploads/upload.ts';
 import type { BodyFeed } from '../connection/body-feed.ts';
@@ -59,14 +59,14 @@ interface IntakeBody {
   readonly declaredBytes: number;
 }
 
-export class ChunkIntake implements ClaimOptions {
+export class ChunkIntake implements LeaseOptions {
   readonly #options: IntakeOptions;
   readonly #observer: Observer;
   readonly #caller: Caller;
   readonly #feed: BodyFeed;
   readonly #form: ChunkForm;
   readonly #declaredBytes: number;
-  #turn: ChunkLease | null = null;
+  #lease: ChunkLease | null = null;
   #memory: Buffer[] = [];
   #memoryBytes = 0;
   /** What the slices in `#memory` are slices of. */
@@ -126,7 +126,7 @@ export class ChunkIntake implements ClaimOptions {
   async #announce(identity: ChunkIdentity): Promise<void> {
     if (this.#isAnnounced) return;
     this.#isAnnounced = true;
-    const { keepAside } = await this.#observer.identified({ fileId: identity.fileId, ...identity.claim });
+    const { keepAside } = await this.#observer.identified({ fileId: identity.fileId, ...identity.chunk });
     this.#mustKeepAside = keepAside;
   }
 
@@ -135,14 +135,14 @@ export class ChunkIntake implements ClaimOptions {
     if (identity !== null) await this.#announce(identity);
     const at = (fileBytes: number): BodyFacts => this.#form.bodyAt(fileBytes, this.#feed.receivedBytes);
     await this.#observer.fileBytes(this.#form.digest.bytes, at);
-    if (identity !== null && hasFile && this.#turn === null && !this.#mustKeepAside)
-      await this.#claim(identity);
+    if (identity !== null && hasFile && this.#lease === null && !this.#mustKeepAside)
+      await this.#askForLease(identity);
     await this.#store(buffers);
     this.#refuseStuffing();
   }
 
   async #store(buffers: Buffer[]): Promise<void> {
-    const work = this.#turn?.work;
+    const work = this.#lease?.work;
     if (work?.kind === 'compare') this.#refuseLonger(work);
     // The end of a file can come in one piece with the fields: what is spooled becomes the segment, and must be all of it.
     else if (work === undefined || this.#spool !== null) await this.#keepAside(buffers);
@@ -161,22 +161,22 @@ export class ChunkIntake implements ClaimOptions {
     );
   }
 
-  async #claim(identity: ChunkIdentity): Promise<void> {
+  async #askForLease(identity: ChunkIdentity): Promise<void> {
     const ref = { caller: this.#caller, fileId: identity.fileId };
-    const turn = await this.#options.uploads.claimChunk(ref, identity.claim, this);
-    this.#turn = turn;
-    if (turn.work.kind === 'compare') return;
-    turn.work.onSuperseded((error) => this.#feed.fail(error));
-    if (this.#declaredBytes - FORM_OVERHEAD_BYTES > turn.work.room) throw turn.work.tooLarge();
+    const lease = await this.#options.uploads.leaseChunk(ref, identity.chunk, this);
+    this.#lease = lease;
+    if (lease.work.kind === 'compare') return;
+    lease.work.onSuperseded((error) => this.#feed.fail(error));
+    if (this.#declaredBytes - FORM_OVERHEAD_BYTES > lease.work.room) throw lease.work.tooLarge();
     if (this.#memory.length === 0) return;
-    await turn.work.write(this.#memory);
+    await lease.work.write(this.#memory);
     this.#forgetMemory();
   }
 
   async #commit(identity: ChunkIdentity): Promise<Stored & { result: Receipt }> {
-    if (this.#turn === null) await this.#claim(identity);
-    const work = this.#turn?.work;
-    if (work === undefined) throw new Error('a chunk without a turn');
+    if (this.#lease === null) await this.#askForLease(identity);
+    const work = this.#lease?.work;
+    if (work === undefined) throw new Error('a chunk without a lease');
     const { digest } = this.#form;
     if (work.kind === 'compare') return { result: work.finish(digest), committed: null };
     const result = await work.commit(digest, this.#spool ?? undefined);
@@ -229,7 +229,7 @@ export class ChunkIntake implements ClaimOptions {
 
   async #letGo(): Promise<void> {
     this.#forgetMemory();
-    await this.#turn?.end();
+    await this.#lease?.end();
     await this.#spool?.discard();
   }
 }

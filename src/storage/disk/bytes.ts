@@ -85,8 +85,8 @@ export class DiskBytes implements Bytes {
 
   async sync(place: StorageKey, segment: string): Promise<void> {
     const path = this.#segmentPath(place, segment);
-    if (this.#options.durability === 'none') return this.#files.settle(path);
-    await this.#files.settle(path, (fd) => fdatasyncFd(fd));
+    if (this.#options.durability === 'none') return this.#files.ensureKept(path);
+    await this.#files.ensureKept(path, (fd) => fdatasyncFd(fd));
     if (!this.#unsyncedNames.has(path)) return;
     await syncFolder(dirname(path));
     this.#unsyncedNames.delete(path);

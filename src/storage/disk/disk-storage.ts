@@ -123,7 +123,7 @@ async function hasFormat(dataDir: string): Promise<boolean> {
  * again, and nothing is lost.
  */
 async function beginFolder(dataDir: string, folders: DiskFolders): Promise<void> {
-  await folders.settle(dataDir).catch((error: unknown) => {
+  await folders.syncNames(dataDir).catch((error: unknown) => {
     // A folder above that is not ours to read: then the data folder is not of our making either.
     if (systemErrorKind(error) !== 'not-ours') throw error;
   });

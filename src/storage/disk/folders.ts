@@ -3,7 +3,7 @@
 // A folder is on the disk when its name is in the folder above, and that one's in the one above it. That it is there
 // proves nothing: an earlier process may have made it and not lived to sync it, or another request is about to.
 //
-// Promises: with `fsync`, what `settle` resolved for survives a power loss (rule D1), whoever made it. Each folder costs its syncs
+// Promises: with `fsync`, what `syncNames` resolved for survives a power loss (rule D1), whoever made it. Each folder costs its syncs
 // once, and who asks meanwhile waits for the same ones. The memory that this takes is bounded. No folder is removed that somebody
 // relies on, and none before it is durable that it is empty.
 // Must not know: what is in the folders.
@@ -20,7 +20,7 @@ export class DiskFolders {
   readonly #root: string;
   readonly #durability: Durability;
   /** By name: resolves when it is durable, and so are those of the folders above. */
-  readonly #settled = new FifoMap<Promise<void>>(MAX_KNOWN);
+  readonly #synced = new FifoMap<Promise<void>>(MAX_KNOWN);
   /** By folder: how many rely on it, or on one below. */
   readonly #holds = new Map<string, number>();
 
@@ -47,7 +47,7 @@ export class DiskFolders {
   putInto<T>(path: string, put: () => Promise<T>): Promise<T> {
     return this.holding(path, async () => {
       await makeFolders(path, { root: this.#root });
-      await this.settle(path);
+      await this.syncNames(path);
       return put();
     });
   }
@@ -58,23 +58,23 @@ export class DiskFolders {
   }
 
   /** The folder is there. Its name, and the names of those above, are durable when this resolves. */
-  settle(path: string): Promise<void> {
+  syncNames(path: string): Promise<void> {
     return path === this.#root ? NOTHING_TO_DO : this.#once(path, dirname(path));
   }
 
-  /** As `settle`, for the names in the folder, too, that an earlier process left there. */
-  settleFound(path: string): Promise<void> {
+  /** As `syncNames`, for the names in the folder, too, that an earlier process left there. */
+  syncFound(path: string): Promise<void> {
     return this.#once(foundIn(path), path);
   }
 
   /** What is in it could not be synced: whoever finds a name there, or none, has to sync it once more. */
   forgetFound(path: string): void {
-    this.#settled.delete(foundIn(path));
+    this.#synced.delete(foundIn(path));
   }
 
   /** The folder is gone: one that will be made in its place is another. */
   forget(path: string): void {
-    this.#settled.delete(path);
+    this.#synced.delete(path);
   }
 
   /**
@@ -115,7 +115,7 @@ export class DiskFolders {
     return this.#remove(path);
   }
 
-  /** In one turn, so that whoever comes from here on finds it gone, or kept it. */
+  /** At once, so that whoever comes from here on finds it gone, or kept it. */
   #remove(path: string): boolean {
     if (this.#holds.has(path)) return false;
     try {
@@ -139,12 +139,12 @@ export class DiskFolders {
 
   #once(name: string, folder: string): Promise<void> {
     if (this.#durability === 'none') return NOTHING_TO_DO;
-    const known = this.#settled.get(name);
+    const known = this.#synced.get(name);
     if (known !== undefined) return known;
-    const settled = syncFolder(folder).then(() => this.settle(folder));
-    this.#settled.set(name, settled);
-    settled.catch(() => this.#settled.delete(name)); // The next request tries again.
-    return settled;
+    const synced = syncFolder(folder).then(() => this.syncNames(folder));
+    this.#synced.set(name, synced);
+    synced.catch(() => this.#synced.delete(name)); // The next request tries again.
+    return synced;
   }
 }
 

@@ -4,7 +4,7 @@
 // must not be read as one that counts; and if the process ends before it could be cut off it does count, as any whole line does:
 // that is why no byte that it speaks of is removed meanwhile (errors.ts, InDoubt).
 //
-// Promises: `settle` resolves when the ledger is durably as long as what counts of it. One that is cut to nothing is gone. The memory
+// Promises: `finishUndo` resolves when the ledger is durably as long as what counts of it. One that is cut to nothing is gone. The memory
 // that this takes is bounded.
 // Must not know: lines.
 import { fdatasync } from 'node:fs';
@@ -53,7 +53,7 @@ export class LedgerUndos {
   }
 
   /** @throws the error of the system when it still cannot be undone */
-  settle(path: string): Promise<void> {
+  finishUndo(path: string): Promise<void> {
     const running = this.#running.get(path);
     if (running !== undefined) return running;
     const undo = this.#undos.get(path);
@@ -61,8 +61,8 @@ export class LedgerUndos {
   }
 
   /** All of them, as far as they can be. */
-  async settleAll(): Promise<void> {
-    for (const path of this.#undos.keys()) await this.settle(path).catch(() => undefined); // It stays remembered.
+  async finishUndos(): Promise<void> {
+    for (const path of this.#undos.keys()) await this.finishUndo(path).catch(() => undefined); // It stays remembered.
   }
 
   #start(path: string, undo: Undo): Promise<void> {

@@ -81,10 +81,10 @@ export class DiskLedgers implements Ledgers {
 
   async #open(place: StorageKey): Promise<OpenedLedger | null> {
     const path = this.#path(place);
-    await this.#undos.settle(path);
+    await this.#undos.finishUndo(path);
     const file = await openFile(path);
     if (file === null) {
-      await this.#settleFound(path); // Removed, perhaps, by a process that did not live to sync it; its bytes go next.
+      await this.#syncFound(path); // Removed, perhaps, by a process that did not live to sync it; its bytes go next.
       return null;
     }
     try {
@@ -101,7 +101,7 @@ export class DiskLedgers implements Ledgers {
         await this.#close(file);
         return null;
       }
-      await this.#settleRead(path, file);
+      await this.#syncRead(path, file);
       const ledger = this.#ledgerOf(file, path, end);
       return torn > 0 ? { ledger, records, torn: { bytes: torn } } : { ledger, records };
     } catch (error) {
@@ -112,7 +112,7 @@ export class DiskLedgers implements Ledgers {
 
   async create(place: StorageKey, records: readonly LedgerRecord[]): Promise<Ledger> {
     const path = this.#path(place);
-    await this.#undos.settle(path);
+    await this.#undos.finishUndo(path);
     let file: FileHandle | null = null;
     try {
       file = await this.#createFile(path);
@@ -134,7 +134,7 @@ export class DiskLedgers implements Ledgers {
       return cause; // What is at that path is the new owner's.
     }
     this.#undos.remember(path, 0, file === null);
-    await this.#undos.settle(path).catch(() => undefined); // It stays remembered.
+    await this.#undos.finishUndo(path).catch(() => undefined); // It stays remembered.
     if (file !== null) await this.#close(file);
     const why = cause instanceof InDoubt ? cause.cause : cause;
     return this.#undos.isInDoubt(path) ? asDoubt(why) : why;
@@ -165,13 +165,13 @@ export class DiskLedgers implements Ledgers {
 
   /** Removes the folders of namespaces that hold nothing any more, and what could not be withdrawn before. */
   async tidy(): Promise<void> {
-    await this.#undos.settleAll();
+    await this.#undos.finishUndos();
     await this.#folders.tidy(this.#root, FOLDERS_OF_A_PLACE);
   }
 
   /** What could not be withdrawn is tried once more: the next process would take it for what it says. */
   async close(): Promise<void> {
-    if (!this.#owner.isLost) await this.#undos.settleAll();
+    if (!this.#owner.isLost) await this.#undos.finishUndos();
   }
 
   #ledgerOf(file: FileHandle, path: string, end: LedgerEnd): LedgerFile {
@@ -203,13 +203,13 @@ export class DiskLedgers implements Ledgers {
   }
 
   /** What was read is durable when this resolves: it may be of a process that wrote it and did not live to sync it. */
-  async #settleRead(path: string, file: FileHandle): Promise<void> {
+  async #syncRead(path: string, file: FileHandle): Promise<void> {
     if (this.#durability === 'none') return;
     if (this.#durable.get(path) === undefined) {
       await fdatasyncFd(file.fd);
       this.#rememberDurable(path);
     }
-    await this.#settleFound(path);
+    await this.#syncFound(path);
   }
 
   /** One that is forgotten is synced once more than it needs to be. */
@@ -218,9 +218,9 @@ export class DiskLedgers implements Ledgers {
     this.#durable.set(path, true);
   }
 
-  async #settleFound(path: string): Promise<void> {
+  async #syncFound(path: string): Promise<void> {
     const folder = dirname(path);
-    await this.#folders.holding(folder, () => this.#folders.settleFound(folder)).catch(unlessAbsent);
+    await this.#folders.holding(folder, () => this.#folders.syncFound(folder)).catch(unlessAbsent);
   }
 
   async #syncName(path: string): Promise<void> {
@@ -228,7 +228,7 @@ export class DiskLedgers implements Ledgers {
     const folder = dirname(path);
     try {
       await syncFolder(folder);
-      await this.#folders.settle(folder);
+      await this.#folders.syncNames(folder);
     } catch (error) {
       this.#folders.forgetFound(folder);
       throw error;

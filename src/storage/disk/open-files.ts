@@ -2,7 +2,7 @@
 //
 // Promises: opening costs once per segment, not once per write; at most `maxOpen` descriptors are kept, the longest
 // unused ones go first; a file in use is never closed under its user. A network filesystem writes when a file is closed, and says
-// then that it could not: `settle` tells who relies on what was written, so that it is not acknowledged; else it is noted.
+// then that it could not: `ensureKept` tells who relies on what was written, so that it is not acknowledged; else it is noted.
 // Must not know: what is in the files.
 import { close, open } from 'node:fs';
 import { promisify } from 'node:util';
@@ -16,7 +16,7 @@ interface OpenFile {
   readonly fd: Promise<number>;
   users: number;
   /** Something may have been written to it of which nobody was told that it is kept. */
-  isUnsettled: boolean;
+  mayBeLost: boolean;
   /** Set when it was asked to close while in use: the last user closes it. */
   whenFree: (() => void) | null;
 }
@@ -29,7 +29,7 @@ export class OpenFiles {
   readonly #onCloseError: (error: unknown) => void;
   /** By path: being closed. */
   readonly #closing = new Map<string, Promise<void>>();
-  /** By path: what the system said when a file was closed that was not settled. What was written to it may be lost. */
+  /** By path: what the system said when a file was closed, of which something may be lost by that. */
   readonly #inDoubt = new Map<string, Error>();
 
   /** @param onCloseError is told of what is closed to make room */
@@ -46,7 +46,7 @@ export class OpenFiles {
   /** Runs `work` with the file open for reading and writing. @throws ENOENT unless `create` */
   async use<T>(path: string, create: boolean, work: (fd: number) => Promise<T>): Promise<T> {
     const file = this.#take(path, create);
-    file.isUnsettled = true;
+    file.mayBeLost = true;
     try {
       return await work(await file.fd);
     } finally {
@@ -59,10 +59,10 @@ export class OpenFiles {
    * @param sync makes it durable; without it, it is as safe as the system keeps it
    * @throws the error of `sync`, or the one with which the file was closed since
    */
-  async settle(path: string, sync?: (fd: number) => Promise<void>): Promise<void> {
+  async ensureKept(path: string, sync?: (fd: number) => Promise<void>): Promise<void> {
     await this.#closing.get(path)?.catch(() => undefined); // It is remembered as in doubt.
     if (sync !== undefined) await this.#sync(path, sync);
-    else this.#markSettled(path);
+    else this.#markKept(path);
     const error = this.#inDoubt.get(path);
     if (error === undefined) return;
     this.#inDoubt.delete(path);
@@ -76,21 +76,21 @@ export class OpenFiles {
 
   async #sync(path: string, sync: (fd: number) => Promise<void>): Promise<void> {
     const file = this.#take(path, false);
-    const wasUnsettled = file.isUnsettled;
-    file.isUnsettled = false; // Before: what is written meanwhile is not settled by it.
+    const couldBeLost = file.mayBeLost;
+    file.mayBeLost = false; // Before: what is written meanwhile may be lost all the same.
     try {
       await sync(await file.fd);
     } catch (error) {
-      file.isUnsettled ||= wasUnsettled;
+      file.mayBeLost ||= couldBeLost;
       throw error;
     } finally {
       this.#give(file);
     }
   }
 
-  #markSettled(path: string): void {
+  #markKept(path: string): void {
     const file = this.#files.get(path);
-    if (file !== undefined) file.isUnsettled = false;
+    if (file !== undefined) file.mayBeLost = false;
   }
 
   /** Closes the file if it is open. Resolves when it is closed. */
@@ -105,7 +105,7 @@ export class OpenFiles {
     });
   }
 
-  /** Closes every open file in this folder. Nobody relies on anything of it that is not settled. */
+  /** Closes every open file in this folder. What was written to it, and never kept for sure, nobody relies on. */
   async closeFolder(folder: string): Promise<void> {
     const isIn = (path: string): boolean => path.startsWith(`${folder}/`);
     const paths = [...this.#files.keys()].filter(isIn);
@@ -131,7 +131,7 @@ export class OpenFiles {
     try {
       await closeFd(fd);
     } catch (error) {
-      if (file.isUnsettled && error instanceof Error) this.#inDoubt.set(file.path, error);
+      if (file.mayBeLost && error instanceof Error) this.#inDoubt.set(file.path, error);
       throw error;
     }
   }
@@ -154,7 +154,7 @@ export class OpenFiles {
       path,
       fd: opening(() => openFd(path, create ? 'wx+' : 'r+')),
       users: 1,
-      isUnsettled: false,
+      mayBeLost: false,
       whenFree: null,
     };
     file.fd.catch(() => {

@@ -40,7 +40,7 @@ export class DiskSpool implements Spool {
 
   async moveTo(path: string): Promise<void> {
     await this.#files.close(this.#path);
-    await this.#files.settle(this.#path); // It may have been closed before, to make room.
+    await this.#files.ensureKept(this.#path); // It may have been closed before, to make room.
     await rename(this.#path, path);
     this.#hasFile = false;
   }

@@ -100,7 +100,7 @@ describe('where there was no descriptor, and one is free again,', () => {
     const took = await withEachRefused(prepare, async () => {
       const undos = new LedgerUndos('fsync');
       undos.remember(path('a.log'), 6);
-      await undos.settle(path('a.log'));
+      await undos.finishUndo(path('a.log'));
       expect((await stat(path('a.log'))).size).toBe(6);
     });
     expect(took).toBe(1);
