@@ -96,6 +96,11 @@ export function isAcrossLayers(error: unknown): boolean {
   return systemErrorName(error) === 'EXDEV';
 }
 
+/** It is in use in a way that keeps it from being renamed: a filesystem is mounted on it. */
+export function isBusy(error: unknown): boolean {
+  return systemErrorName(error) === 'EBUSY';
+}
+
 /** What the request is told. `broken` is none of these: it stays a defect, and its text goes to the log. */
 const REFUSALS: Readonly<
   Record<Exclude<SystemErrorKind, 'broken'>, { code: AppError['code']; what: string }>

@@ -131,6 +131,14 @@ export class OpenUpload {
     await this.closeFiles();
   }
 
+  /**
+   * An earlier owner of the place may still write behind the end of the main segment: whatever comes gets a segment of its own.
+   * Without a chunk in it the main segment is not there, or is made anew.
+   */
+  leaveMain(): void {
+    if (this.committedBytes(MAIN_SEGMENT) > 0) this.#mainIsTaken = true;
+  }
+
   /** Reserves the end of the main segment for one writer. False: another writes there. */
   takeMain(): boolean {
     if (this.#mainIsTaken) return false;

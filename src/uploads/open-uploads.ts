@@ -9,7 +9,7 @@ import { KeyedQueue } from '../core/keyed-queue.ts';
 import { handOver, type MakeEntry } from './finalized.ts';
 import { OpenUpload, type UploadStorage } from './open-upload.ts';
 import type { Clock } from '../core/clock.ts';
-import type { StorageKey, Storage } from './ports.ts';
+import type { OpenedLedger, StorageKey, Storage } from './ports.ts';
 import { uploadLedgers } from './upload-records.ts';
 import { isExpired, type UploadState } from './upload.ts';
 
@@ -177,7 +177,7 @@ export class OpenUploads {
     const upload = new OpenUpload(place, this.#storage, (spoilt) => this.#abandon(spoilt));
     const opened = await this.#storage.ledgers.open(place);
     if (opened !== null) upload.restore(opened.ledger, opened.records, clock.now(place.namespace));
-    const strayBytes = await this.#reconcile(upload).catch(async (error: unknown) => {
+    const strayBytes = await this.#reconcile(upload, opened).catch(async (error: unknown) => {
       await upload.closeFiles();
       throw error;
     });
@@ -189,7 +189,11 @@ export class OpenUploads {
   }
 
   /** Cuts what the ledger does not know of; refuses what it knows of and is not there (D2). */
-  async #reconcile(upload: OpenUpload): Promise<number> {
+  async #reconcile(upload: OpenUpload, opened: OpenedLedger | null): Promise<number> {
+    if (opened?.takeOver !== undefined) {
+      await opened.takeOver();
+      upload.leaveMain();
+    }
     if (upload.state !== null && upload.state.finalization !== null) return 0; // The bytes are the entry's now.
     const { strayBytes, missing } = await upload.reconcile();
     if (missing.length === 0) return strayBytes;

@@ -23,6 +23,12 @@ export interface OpenedLedger<R extends LedgerRecord = LedgerRecord> {
   readonly records: readonly R[];
   /** A write that never finished: `bytes` were dropped from the end. Absent when the ledger was clean. */
   readonly torn?: { readonly bytes: number };
+  /**
+   * There only if an earlier owner of the place, whose end nobody saw, may still do a write that it had begun (rule D3). When it
+   * resolves, nothing that it writes to the ledger counts; to be called before any byte is removed that the ledger does not speak
+   * of. Behind the end of a segment it may still write: to no segment that the ledger speaks of anything is added.
+   */
+  readonly takeOver?: () => Promise<void>;
 }
 
 /**

@@ -1,11 +1,12 @@
 // deep/owners.test.ts: real servers that take over a data folder from one that they cannot look up (rule D3), at its real pace.
+import { existsSync, readFileSync } from 'node:fs';
 import { cp, mkdtemp, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DoubleClient } from '../helpers/double-client.ts';
 import { namespaceRefusal, startNamespaced } from '../helpers/namespaced.ts';
-import { startProcess } from '../helpers/process.ts';
+import { startProcess, type ServerProcess } from '../helpers/process.ts';
 
 let dataDir: string;
 beforeEach(async () => {
@@ -83,3 +84,73 @@ it('a copy of a folder that is in use is another folder: its server starts, and 
   for (const each of [client, new DoubleClient(second)])
     expect((await each.chunk({ index: 1, total: 2 })).status).toBe(200);
 });
+
+/** What the old owner was about to do when it was stopped, and how a request brings it there. */
+interface Stopped {
+  readonly what: string;
+  /** As fs-stop.mjs has it. */
+  readonly before: string;
+  readonly send: (old: DoubleClient) => Promise<{ readonly status: number }>;
+}
+
+const chunk1 =
+  (bytes: string) =>
+  (client: DoubleClient): Promise<{ readonly status: number }> =>
+    client.chunk({ index: 1, total: 4, bytes });
+
+const STOPPED: readonly Stopped[] = [
+  { what: 'the write of a record', before: 'write /ledgers', send: chunk1('LATE') },
+  { what: 'the write of a chunk', before: 'write /main', send: chunk1('LATE') },
+  { what: 'the removal of a ledger', before: 'rm .log', send: (old) => old.admin('DELETE uploads/f') },
+];
+
+describe.skipIf(process.platform !== 'linux')(
+  'a holder that is stopped between its look at the lock and',
+  () => {
+    it.each(STOPPED)(
+      '$what does it when it goes on, and hurts nothing that its successor stored (D3)',
+      async ({ before, send }) => {
+        const order = join(dataDir, 'order');
+        const data = join(dataDir, 'data');
+        const tap = `--import=${new URL('../helpers/fs-stop.mjs', import.meta.url).href}`;
+        const first = await startProcess(['--data-dir', data], { NODE_OPTIONS: tap, FS_STOP_AT: order });
+        const old = new DoubleClient(first);
+        expect((await old.chunk({ total: 4, bytes: 'one,' })).status).toBe(200);
+        expect((await old.chunk({ fileId: 'whole', bytes: 'content' })).status).toBe(200);
+        await hideHolder(join(data, 'lock'));
+        await writeFile(order, before);
+        const answer = send(old);
+        await expect.poll(() => existsSync(order)).toBe(false);
+        await expect.poll(() => stateOf(first)).toBe('T');
+
+        const second = await startProcess(['--data-dir', data]);
+        const heir = new DoubleClient(second);
+        expect((await chunk1('two,')(heir)).status).toBe(200);
+        first.signal('SIGCONT');
+        expect([503, 0]).toContain((await answer).status);
+        expect((await first.exited).code).toBe(1);
+        expect(await bytesOf(heir)).toBe('one,two,');
+        expect((await heir.chunk({ index: 2, total: 4, bytes: 'three' })).status).toBe(200);
+        expect(await bytesOf(heir)).toBe('one,two,three');
+
+        await second.kill();
+        const third = await startProcess(['--data-dir', data]);
+        const last = new DoubleClient(third);
+        expect(await bytesOf(last)).toBe('one,two,three');
+        expect((await last.chunk({ index: 3, total: 4, bytes: '.' })).status).toBe(200);
+        for (const fileId of ['f', 'whole'])
+          expect((await new DoubleClient(third, 'key').finalize(fileId)).status).toBe(201);
+      },
+    );
+  },
+);
+
+/** Its lock stays the file that it made, and says that it cannot be looked up from here. */
+async function hideHolder(path: string): Promise<void> {
+  const holder = JSON.parse(await readFile(path, 'utf8')) as object;
+  await writeFile(path, JSON.stringify({ ...holder, boot: 'of-another-machine' }));
+}
+
+function stateOf({ pid }: ServerProcess): string | undefined {
+  return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.[0];
+}

@@ -52,9 +52,10 @@ const OWNERS: Readonly<Record<string, string>> = { uploads: 'upload ', media: 'e
 /** What a path below the folder that holds `data` is, in the words of src/storage: `upload bytes: shard folder`. */
 function kindOf(path: string): string {
   if (path === '') return 'the folder above the data folder';
-  const [what, kind = '', ...below] = path.split('/').slice(1);
+  const [part, kind = '', ...below] = path.split('/').slice(1);
+  const what = part?.replace(/[.].*/, ''); // After some take-overs they have numbers.
   if (what === undefined) return 'the data folder';
-  if (what !== 'bytes' && what !== 'ledgers') return what.replace(/[.].*/, '');
+  if (what !== 'bytes' && what !== 'ledgers') return what;
   const owner = OWNERS[kind] ?? '';
   if (path.endsWith('.log')) return `${owner}ledger`;
   return `${owner}${what}: ${FOLDERS[kind === '' ? 0 : below.length + 1]}`;

@@ -4,7 +4,15 @@
 // are made as a disk may leave them that forgets what was not synced (power.ts), and each is opened and held against what
 // had been answered until then (promised.ts). TEST_SEED sets the dice.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -161,11 +169,23 @@ async function record(
   return { clients, lines: readTrace(trace) };
 }
 
-/** The same history up to a moment at which the process was killed; another goes on in what it left. */
-async function recordAfterKill({ clients, lines }: Recorded, cut: number): Promise<Recorded> {
+/**
+ * The same history up to a moment at which the process was killed; another goes on in what it left.
+ * @param isUnseen nobody saw that end: the killed one may be going on
+ */
+async function recordAfterKill(
+  { clients, lines }: Recorded,
+  cut: number,
+  isUnseen = false,
+): Promise<Recorded> {
   const root = mkdtempSync(join(scratch, 'after-kill-'));
   const before = killedAt(lines, cut);
   materialise(new DiskHistory(before).imageAt(before.length, EVERYTHING_KEPT), root);
+  if (isUnseen) {
+    const lock = join(root, 'data', 'lock');
+    const holder = JSON.parse(readFileSync(lock, 'utf8')) as object;
+    writeFileSync(lock, JSON.stringify({ ...holder, followsUnseen: true }));
+  }
   const after = await record(root, resume, clients);
   return { clients, lines: [...before, ...after.lines] };
 }
@@ -303,6 +323,19 @@ export function powerLoss(budget: PowerBudget): void {
       async (name) => {
         const cut = dice.pick(endsOf(recorded.lines, name, dice.chance(0.5)));
         const resumed = await recordAfterKill(recorded, cut);
+        await check(budget, resumed, killedAt(recorded.lines, cut).length);
+      },
+    );
+
+    it(
+      'has it also after another took the folder over without having seen the end, and went on (D1, D3)',
+      { timeout: 900_000 },
+      async () => {
+        const cut = dice.pick(endsOf(recorded.lines, 'sync upload ledger', false));
+        const resumed = await recordAfterKill(recorded, cut, true);
+        expect(
+          resumed.lines.filter((line) => line.t === 'begin' && nameOf(line) === 'rename spool'),
+        ).not.toEqual([]);
         await check(budget, resumed, killedAt(recorded.lines, cut).length);
       },
     );

@@ -13,6 +13,7 @@ import { makeFolders, type DiskNotes, type Durability } from './paths.ts';
 import { readText, writeFile } from './files.ts';
 import { lockFolder, type LockOptions } from './folder-lock.ts';
 import { guarded } from './guarded.ts';
+import { findParts, renameParts } from './parts.ts';
 import { bytesWithRefusals, ledgersWithRefusals } from './refusals.ts';
 import { keepReserve, withReserve } from './reserve.ts';
 import { folderAdvice, isAbsent, systemErrorKind } from '../../core/system-errors.ts';
@@ -61,19 +62,26 @@ async function openFolder(dataDir: string, durability: Durability, options: Disk
   };
   const lock = await withReserve(dataDir, () => lockFolder(dataDir, { ...options, onLost }));
   const { guard } = lock;
+  let isSafe = !lock.followsUnseen;
   try {
+    const parts = await withReserve(dataDir, () =>
+      isSafe ? findParts(dataDir) : renameParts(dataDir, durability),
+    );
+    isSafe = true;
+    guard.assertWritable(); // What was found by these names is ours: another owner would give them others.
     const above = dirname(firstMade ?? dataDir);
     if (!(await hasFormat(dataDir))) await beginFolder(dataDir, new DiskFolders(above, durability));
     const bytes = new DiskBytes({
-      root: join(dataDir, 'bytes'),
-      spoolRoot: join(dataDir, 'spool'),
+      root: parts.bytes,
+      spoolRoot: parts.spool,
       durability,
       maxOpenFiles: maxCachedFiles(),
       notes: options,
     });
     await bytes.start();
     await keepReserve(dataDir);
-    const ledgers = new DiskLedgers(join(dataDir, 'ledgers'), durability, { ...options, owner: guard });
+    const copies = { number: parts.number, aside: parts.spool };
+    const ledgers = new DiskLedgers(parts.ledgers, durability, { ...options, owner: guard, copies });
     const ports = { ledgers: ledgersWithRefusals(ledgers), bytes: bytesWithRefusals(bytes) };
     return {
       ...guarded(ports, guard),
@@ -92,7 +100,7 @@ async function openFolder(dataDir: string, durability: Durability, options: Disk
       },
     };
   } catch (error) {
-    await lock.release();
+    await (isSafe ? lock.release() : lock.leave());
     throw error;
   }
 }

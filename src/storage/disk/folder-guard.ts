@@ -6,9 +6,9 @@
 // another took over. Time is the machine's monotonic time, which goes on while a process is stopped. It stands still while the whole
 // machine sleeps; the look before the answer does not depend on time.
 //
-// What remains: a holder that is stopped between the check and the write of one record, for longer than a take-over takes, does
-// write it when it goes on. Nobody is told that it is stored, and it stores nothing after it, but it may overwrite what the new
-// owner wrote at that place: one upload is damaged then, which its checksums tell (README, limits).
+// What a guard cannot do: a holder that is stopped between the look and a call, for longer than a take-over takes, does make that call
+// when it goes on. Nobody is told that it is stored, nothing comes after it, and the new owner has seen to it that it meets nothing
+// of its own (parts.ts).
 //
 // Promises: what is wrong is told once, and once when it is over. Whose lock was replaced by another's has lost for ever.
 // Must not know: what is stored in the folder.

@@ -2,7 +2,8 @@
 //
 // The file `lock` names its holder (lock-holder.ts), who touches it once a beat. A holder of this boot and pid namespace is looked
 // up: when its process is gone, its lock is taken over at once. Any other is alive if and only if its lock moves; when it does not
-// for longer than a lease (lock-watch.ts), the lock is taken over, and who held it stores nothing more (folder-guard.ts).
+// for longer than a lease (lock-watch.ts), the lock is taken over, and who held it stores nothing more (folder-guard.ts). That its
+// end was not seen is passed on (`followsUnseen`), until the folder is safe from what it may still do (parts.ts).
 //
 // Of several starters one wins and the others say who holds the folder: the file appears whole (it is a second name of one that was
 // written before), and to replace a dead holder's needs the right to that holder: a file `lock.after-<token>`, had in the same way.
@@ -38,7 +39,12 @@ export interface LockOptions extends GuardEvents {
 
 export interface FolderLock {
   readonly guard: FolderGuard;
+  /** The end of a holder before was not seen: it may go on, with a call that it had begun (parts.ts). */
+  readonly followsUnseen: boolean;
+  /** Removes the lock. */
   release(): Promise<void>;
+  /** As `release`, with the lock left for the next holder, who is to know whom it follows. */
+  leave(): Promise<void>;
 }
 
 const DEFAULT_WAIT_MS = 30_000;
@@ -59,11 +65,17 @@ export async function lockFolder(folder: string, options: LockOptions = {}): Pro
   guard.start(async () => {
     if (hasLeft) hasLeft = await starter.sweep();
   });
+  const stop = (): Promise<void> => guard.stop().catch(options.onCloseError); // Closed all the same; its content counts no more.
   return {
     guard,
+    followsUnseen: starter.followsUnseen,
+    async leave() {
+      await stop();
+      starter.giveUp();
+    },
     async release() {
       const { fileId } = guard;
-      await guard.stop().catch(options.onCloseError); // It is closed all the same, and its content counts no more.
+      await stop();
       const reason = await starter.giveBack(fileId);
       if (reason !== null) options.onTrouble?.(leftBehind(starter.path, reason));
     },
@@ -102,11 +114,23 @@ class Starter {
   readonly #watch: LockWatch;
   /** Of the file that is, or is to be, the lock. */
   #fileId = '';
+  #followsUnseen = false;
+  /** What that file says of it. */
+  #saysUnseen = false;
 
   constructor(path: string, times: LockTimes) {
     this.path = path;
     this.#times = times;
     this.#watch = new LockWatch(times.lookMs, monotonicMs);
+  }
+
+  get followsUnseen(): boolean {
+    return this.#followsUnseen;
+  }
+
+  /** Our lock, where it is left, is a dead holder's. */
+  giveUp(): void {
+    givenUp.add(this.token);
   }
 
   /** @throws FolderInUse; Undecided */
@@ -116,8 +140,8 @@ class Starter {
     } catch (error) {
       if (error instanceof FolderInUse || error instanceof Undecided) throw error;
       // What failed may have been the last step, with our lock in its place.
-      givenUp.add(this.token);
-      await this.giveBack(this.#fileId);
+      this.giveUp();
+      if (!this.#followsUnseen) await this.giveBack(this.#fileId);
       throw error;
     }
   }
@@ -142,7 +166,7 @@ class Starter {
       if (found !== null) this.#refuseUnlessDead(found);
       try {
         this.#fileId = await this.#write(own);
-        await this.#putInPlace(own, this.path);
+        if (!(await this.#putInPlace(own, this.path))) continue;
       } finally {
         await rm(own, { force: true });
       }
@@ -175,15 +199,16 @@ class Starter {
     return true;
   }
 
-  /** Our file is at `path`, too, when this resolves. @throws FolderInUse; Undecided */
-  async #putInPlace(own: string, path: string): Promise<void> {
+  /** Our file is at `path`, too. False: it does not say whom it follows, and has to be written anew. @throws FolderInUse; Undecided */
+  async #putInPlace(own: string, path: string): Promise<boolean> {
     for (;;) {
-      if (await this.#isLinked(own, path)) return;
+      if (await this.#isLinked(own, path)) return true;
       const found = await readLock(path);
       if (found === null) continue; // Released meanwhile.
-      if (found.holder?.token === this.token) return; // Put there by another starter, which was stopped half-way.
+      if (found.holder?.token === this.token) return true; // Put there by another starter, which was stopped half-way.
       this.#refuseUnlessDead(found);
-      if (await this.#isReplaced(own, path, found)) return;
+      if (this.#followsUnseen && !this.#saysUnseen) return false;
+      if (await this.#isReplaced(own, path, found)) return true;
     }
   }
 
@@ -205,7 +230,7 @@ class Starter {
   /** False: another starter was faster. @throws FolderInUse when it is at it right now */
   async #isReplaced(own: string, path: string, dead: FoundLock): Promise<boolean> {
     const right = `${path}.after-${dead.holder?.token ?? 'nobody'}`;
-    await this.#putInPlace(own, right);
+    if (!(await this.#putInPlace(own, right))) return false;
     const now = await readLock(path);
     if (now === null || now.text !== dead.text || now.touchedMs !== dead.touchedMs) {
       await rm(right, { force: true });
@@ -238,7 +263,8 @@ class Starter {
     const file = await open(path, 'wx');
     try {
       const fileId = fileIdOf(await file.stat());
-      await file.writeFile(JSON.stringify(thisProcess(this.token, fileId)));
+      await file.writeFile(JSON.stringify(thisProcess(this.token, fileId, this.#followsUnseen)));
+      this.#saysUnseen = this.#followsUnseen;
       return fileId;
     } finally {
       await file.close();
@@ -247,8 +273,9 @@ class Starter {
 
   #refuseUnlessDead(found: FoundLock): void {
     const verdict = this.#isDead(found.path, found);
-    if (verdict === true) return;
-    throw verdict;
+    if (verdict !== true) throw verdict;
+    const isSeen = found.holder !== null && verdictOn(found.holder, found.file) === 'dead';
+    if (!isSeen || found.holder?.followsUnseen === true) this.#followsUnseen = true;
   }
 
   #isDead(path: string, found: FoundLock): true | FolderInUse | Undecided {

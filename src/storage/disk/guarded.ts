@@ -29,7 +29,11 @@ function guardedLedgers(ledgers: Ledgers, guard: FolderGuard): Ledgers {
 }
 
 function guardedOpened(opened: OpenedLedger, guard: FolderGuard): OpenedLedger {
-  return { ...opened, ledger: guardedLedger(opened.ledger, guard) };
+  const { takeOver } = opened;
+  const ledger = guardedLedger(opened.ledger, guard);
+  return takeOver === undefined
+    ? { ...opened, ledger }
+    : { ...opened, ledger, takeOver: () => changing(guard, takeOver) };
 }
 
 function guardedLedger(ledger: Ledger, guard: FolderGuard): Ledger {

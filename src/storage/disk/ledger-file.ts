@@ -10,6 +10,7 @@ import type { InDoubt } from '../../core/errors.ts';
 import type { Ledger, LedgerRecord } from '../../uploads/ports.ts';
 import type { Durability } from './paths.ts';
 import type { FileWrites } from './file-writes.ts';
+import type { CopiedLedger } from './ledger-copies.ts';
 import { encodeLine, type LedgerEnd } from './ledger-lines.ts';
 import { asDoubt, asLost, asRefusal } from '../../core/system-errors.ts';
 
@@ -30,22 +31,54 @@ export interface LedgerFileOptions {
   readonly onCloseError: (error: unknown) => void;
   /** Is told how much of the ledger counts when what is beyond could not be cut off. */
   readonly onStuck: (bytes: number) => void;
+  /** Of one that an earlier owner may still be writing to. */
+  readonly copying?: LedgerCopying | undefined;
+}
+
+export interface LedgerCopying {
+  /** Another file is at the ledger's path when it resolves: what was in this one up to `end`, and a line more. */
+  copy(file: FileHandle, end: LedgerEnd): Promise<CopiedLedger>;
+  /** That it is another file is durable. */
+  sync(): Promise<void>;
 }
 
 export class LedgerFile implements Ledger {
-  readonly #file: FileHandle;
+  #file: FileHandle;
   readonly #options: LedgerFileOptions;
   #end: LedgerEnd;
   #broken: InDoubt | null = null;
+  /** Null: it is ours alone. */
+  #copying: LedgerCopying | null;
 
   constructor(file: FileHandle, end: LedgerEnd, options: LedgerFileOptions) {
     this.#file = file;
     this.#end = end;
     this.#options = options;
+    this.#copying = options.copying ?? null;
+  }
+
+  /** Nothing that an earlier owner writes to it counts any more when this resolves. When it rejects, what counts is as before. */
+  async takeOver(): Promise<void> {
+    await this.#takeOver(this.#end);
+  }
+
+  async #takeOver(end: LedgerEnd): Promise<void> {
+    const copying = this.#copying;
+    if (copying === null) return;
+    const before = this.#file;
+    const copied = await copying.copy(before, end);
+    this.#file = copied.file;
+    this.#end = copied.end;
+    await before.close().catch(this.#options.onCloseError);
+    await copying.sync();
+    this.#copying = null;
   }
 
   async append(records: readonly LedgerRecord[]): Promise<void> {
     if (this.#broken !== null) throw this.#broken;
+    await this.takeOver().catch((error: unknown) => {
+      throw asRefusal(error);
+    });
     const { bytes, lines } = this.#end;
     const buffer = Buffer.from(encodeLine(lines + 1, records));
     try {
@@ -62,8 +95,20 @@ export class LedgerFile implements Ledger {
   async revoke(): Promise<void> {
     if (this.#broken !== null) throw this.#broken;
     const { lines, lastLineAt } = this.#end;
+    if (this.#copying !== null)
+      return this.#revokeByCopy({ bytes: lastLineAt, lines: lines - 1, lastLineAt });
     await this.#cutTo(lastLineAt);
     this.#end = { bytes: lastLineAt, lines: lines - 1, lastLineAt };
+  }
+
+  async #revokeByCopy(kept: LedgerEnd): Promise<void> {
+    try {
+      await this.#takeOver(kept);
+      this.#options.owner.confirm();
+    } catch (error) {
+      this.#options.onStuck(kept.bytes);
+      throw (this.#broken = asDoubt(error));
+    }
   }
 
   /** Never rejects: what counts was synced before, and the file is closed whatever the system says. */

@@ -11,6 +11,8 @@
 // was told that those records are stored. Opening refuses, the file stays as it is, and every other ledger goes on
 // (rule D2; tests: storage/disk-ledger.test.ts).
 //
+// A record of the ledger's own says to which owner of the folder it belongs (ledger-copies.ts). Nobody else is told of it.
+//
 // Promises: what was appended is read back, or it is said what is wrong; nothing is read that was not appended.
 // Must not know: files.
 import { crc32 } from 'node:zlib';
@@ -18,6 +20,7 @@ import { damage, type AppError } from '../../core/errors.ts';
 import { hex32 } from '../../core/hex32.ts';
 import type { LedgerRecord, StorageKey } from '../../uploads/ports.ts';
 
+const OWNER = 'ledger-owner';
 const CRC_DIGITS = 8;
 const NEWLINE = 0x0a;
 /** What a disk writes whole or not at all. */
@@ -26,6 +29,11 @@ const SECTOR_BYTES = 512;
 export function encodeLine(number: number, records: readonly LedgerRecord[]): string {
   const rest = `${number} ${JSON.stringify(records.length === 1 ? records[0] : records)}`;
   return `${hex32(crc32(rest))} ${rest}\n`;
+}
+
+/** @param number as in parts.ts */
+export function ownerRecord(number: number): LedgerRecord {
+  return { type: OWNER, number };
 }
 
 /** Where a ledger ends. */
@@ -40,6 +48,10 @@ export interface LedgerLines {
   readonly records: LedgerRecord[];
   /** Of what is valid. */
   readonly end: LedgerEnd;
+  /** The number of whose it is; 0 when nothing is said. */
+  readonly owner: number;
+  /** It was another's before. */
+  readonly isInherited: boolean;
 }
 
 /** @throws AppError `upload_damaged` */
@@ -48,6 +60,8 @@ export function readLines(content: Buffer, place: StorageKey): LedgerLines {
   let lines = 0;
   let start = 0;
   let lastLineAt = 0;
+  let owner = 0;
+  let isInherited = false;
   while (start < content.length) {
     const end = content.indexOf(NEWLINE, start);
     const stored = end === -1 ? null : decodeLine(content.subarray(start, end), lines + 1);
@@ -55,12 +69,17 @@ export function readLines(content: Buffer, place: StorageKey): LedgerLines {
       if (isTorn(content, start, lines + 1)) break;
       throw damaged(place, lines + 1, start);
     }
-    records.push(...stored);
+    for (const record of stored) {
+      if (record['type'] === OWNER) {
+        owner = Number(record['number']);
+        isInherited = records.length > 0;
+      } else records.push(record);
+    }
     lines += 1;
     lastLineAt = start;
     start = end + 1;
   }
-  return { records, end: { bytes: start, lines, lastLineAt } };
+  return { records, end: { bytes: start, lines, lastLineAt }, owner, isInherited };
 }
 
 function decodeLine(line: Buffer, number: number): LedgerRecord[] | null {

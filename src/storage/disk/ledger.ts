@@ -32,21 +32,26 @@ import {
 import { DiskFolders } from './folders.ts';
 import { FileWrites } from './file-writes.ts';
 import { open, rm } from './files.ts';
-import { LedgerFile, type LedgerOwner } from './ledger-file.ts';
-import { readLines, type LedgerEnd } from './ledger-lines.ts';
+import { LedgerFile, type LedgerCopying, type LedgerOwner } from './ledger-file.ts';
+import { readLines, type LedgerEnd, type LedgerLines } from './ledger-lines.ts';
+import { LedgerCopies, type CopiesOptions } from './ledger-copies.ts';
 import { LedgerUndos } from './ledger-undos.ts';
-import { asDoubt, isAbsent, isTaken } from '../../core/system-errors.ts';
+import { asDoubt, isAbsent, isTaken, systemErrorKind } from '../../core/system-errors.ts';
 
 const fdatasyncFd = promisify(fdatasync);
 
 const EMPTY: LedgerEnd = { bytes: 0, lines: 0, lastLineAt: 0 };
 
+type Read = Pick<LedgerLines, 'end' | 'owner'>;
+
 interface DiskLedgersOptions extends Partial<Omit<DiskNotes, 'onCopied'>> {
   readonly owner?: LedgerOwner;
+  readonly copies?: CopiesOptions;
 }
 
 /** Of tests, that own the folder without a lock. */
 const NOBODY_ELSE: LedgerOwner = { isLost: false, confirm: () => undefined };
+const NO_COPIES: CopiesOptions = { number: 0, aside: '' };
 
 export class DiskLedgers implements Ledgers {
   readonly #root: string;
@@ -58,6 +63,7 @@ export class DiskLedgers implements Ledgers {
   /** Ledgers whose content is durable, since this process made it, or synced it when it was read. */
   readonly #durable = new FifoMap<true>(MAX_DURABLE);
   readonly #owner: LedgerOwner;
+  readonly #copies: LedgerCopies;
 
   readonly #report: ReportSkipped;
 
@@ -66,6 +72,7 @@ export class DiskLedgers implements Ledgers {
     this.#durability = durability;
     this.#onCloseError = notes.onCloseError ?? ((): void => undefined);
     this.#owner = notes.owner ?? NOBODY_ELSE;
+    this.#copies = new LedgerCopies(notes.copies ?? NO_COPIES, durability, this.#writes);
     this.#report = notes.onSkipped ?? ((): void => undefined);
     this.#folders = new DiskFolders(dirname(root), durability);
     this.#undos = new LedgerUndos(durability);
@@ -90,7 +97,8 @@ export class DiskLedgers implements Ledgers {
     try {
       // By the one descriptor: somebody may remove the file meanwhile.
       const content = await file.readFile();
-      const { records, end } = readLines(content, place);
+      const read = readLines(content, place);
+      const { records, end, owner } = read;
       const torn = content.length - end.bytes;
       if (torn > 0) {
         await file.truncate(end.bytes);
@@ -102,8 +110,11 @@ export class DiskLedgers implements Ledgers {
         return null;
       }
       await this.#syncRead(path, file);
-      const ledger = this.#ledgerOf(file, path, end);
-      return torn > 0 ? { ledger, records, torn: { bytes: torn } } : { ledger, records };
+      const ledger = this.#ledgerOf(file, path, read);
+      const opened = torn > 0 ? { ledger, records, torn: { bytes: torn } } : { ledger, records };
+      return owner < this.#copies.number || read.isInherited
+        ? { ...opened, takeOver: () => takenOver(ledger) }
+        : opened;
     } catch (error) {
       await this.#close(file);
       throw error;
@@ -116,8 +127,8 @@ export class DiskLedgers implements Ledgers {
     let file: FileHandle | null = null;
     try {
       file = await this.#createFile(path);
-      const ledger = this.#ledgerOf(file, path, EMPTY);
-      await ledger.append(records);
+      const ledger = this.#ledgerOf(file, path, { end: EMPTY, owner: this.#copies.number });
+      await ledger.append([...this.#copies.firstRecords, ...records]);
       await this.#syncName(path);
       this.#rememberDurable(path);
       return ledger;
@@ -174,13 +185,20 @@ export class DiskLedgers implements Ledgers {
     if (!this.#owner.isLost) await this.#undos.finishUndos();
   }
 
-  #ledgerOf(file: FileHandle, path: string, end: LedgerEnd): LedgerFile {
+  #ledgerOf(file: FileHandle, path: string, read: Read): LedgerFile {
+    const { end, owner } = read;
+    const isOthers = owner < this.#copies.number;
+    const copying: LedgerCopying = {
+      copy: (from, upTo) => this.#copies.copy(path, from, upTo),
+      sync: () => this.#syncName(path),
+    };
     return new LedgerFile(file, end, {
       durability: this.#durability,
       writes: this.#writes,
       owner: this.#owner,
       onCloseError: this.#onCloseError,
       onStuck: (bytes) => this.#undos.remember(path, bytes),
+      copying: isOthers ? copying : undefined,
     });
   }
 
@@ -233,6 +251,15 @@ export class DiskLedgers implements Ledgers {
       this.#folders.forgetFound(folder);
       throw error;
     }
+  }
+}
+
+/** Where there is no room for a copy it stays as it is: it can be read, and before anything is added it is tried again. */
+async function takenOver(ledger: LedgerFile): Promise<void> {
+  try {
+    await ledger.takeOver();
+  } catch (error) {
+    if (systemErrorKind(error) !== 'no-room') throw error;
   }
 }
 

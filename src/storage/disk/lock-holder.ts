@@ -5,7 +5,7 @@
 // nowhere else; of any other only the movement of its heartbeat tells (lock-watch.ts).
 //
 // Format of a lock: a JSON object with these fields. It names a holder if and only if pid, host, token and since are of their
-// types; boot, pidNamespace, startTicks and file are empty where the holder could not tell, or was of an older version.
+// types; boot, pidNamespace, startTicks, file and followsUnseen are empty where the holder could not tell, or was of an older version.
 import { readFileSync, readlinkSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { hostname } from 'node:os';
@@ -25,6 +25,8 @@ const holderSchema = z.object({
   pidNamespace: z.string().catch(''),
   /** Which file the holder made: in a copy of the folder the lock is another file, and nobody holds it. */
   file: z.string().catch(''),
+  /** It took over from a holder whose end nobody saw. Who takes over from it without a word from it does so, too (parts.ts). */
+  followsUnseen: z.boolean().catch(false),
 });
 
 export type Holder = Readonly<z.output<typeof holderSchema>>;
@@ -38,7 +40,7 @@ export function parseHolder(text: string): Holder | null {
   }
 }
 
-export function thisProcess(token: string, file: string): Holder {
+export function thisProcess(token: string, file: string, followsUnseen = false): Holder {
   return {
     pid: process.pid,
     host: hostname(),
@@ -47,6 +49,7 @@ export function thisProcess(token: string, file: string): Holder {
     startTicks: statusOf('self').startTicks,
     ...ownPlace(),
     file,
+    followsUnseen,
   };
 }
 

@@ -7,6 +7,8 @@
 //   <data>/spool/<n>                                   bytes whose owner is not known yet; emptied at start
 //   <data>/reserve/<n>                                  room to start in when the disk is full (reserve.ts)
 //
+// After a take-over from an owner whose end nobody saw, three of them have a number: ledgers.1, bytes.1, spool.1 (parts.ts).
+//
 // Promises: every name in a path is ours (a hash, an id, `public` or `ns_…`). What else lies in the folder, and what of it cannot
 // be read, is told (`onSkipped`), left alone, and keeps nobody from seeing the rest (rule D5).
 import { NAMESPACE_FOLDER } from '../../core/namespace.ts';
