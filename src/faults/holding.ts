@@ -33,7 +33,8 @@ export class Holding {
   /** Null: it does not. */
   now(): Held | null {
     if (this.#beganMs === null) return null;
-    return { ...toldOf(this.#claim), sinceMs: Math.round(monotonicMs() - this.#beganMs) };
+    // Rounded down: otherwise a wait could be longer than the exchange that it is a part of.
+    return { ...toldOf(this.#claim), sinceMs: Math.floor(monotonicMs() - this.#beganMs) };
   }
 
   /** Ends as the wait does. A throttle waits again and again: it holds from the first time on. */

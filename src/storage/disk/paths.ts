@@ -163,7 +163,7 @@ export interface Places {
 }
 
 /** Every file or folder that stands for a place of this kind. */
-export async function* placesIn(places: Places): AsyncIterable<{ place: StorageKey; path: string }> {
+async function* placesIn(places: Places): AsyncIterable<{ place: StorageKey; path: string }> {
   const { root, kind, namespace: only = '*' } = places;
   const all = { path: join(root, kind), holds: { kind, namespace: only, name: '*' } };
   for await (const { name: namespace, path } of ownFoldersIn(all, NAMESPACE_FOLDER, places)) {
