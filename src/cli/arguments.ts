@@ -1,7 +1,6 @@
-// cli/arguments.ts: argv, environment and config file → settings (§8), and `--print-config`.
+// cli/arguments.ts: reads settings from argv, environment and config file (§8), and prints them for `--print-config`.
 //
-// Promises: what is not understood is a ConfigError that names it, and shows no secret (rule K5).
-// Must not know: what the settings do.
+// Promises: anything unknown is a ConfigError that names it and shows no secret (rule K5).
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import {
@@ -19,15 +18,15 @@ export interface Invocation {
   readonly command: Command;
   readonly config: Config;
   readonly sources: Record<SettingName, Source>;
-  /** A parent process of ours started this one (cli/parent.ts). */
+  /** A parent process of this command started this process (cli/parent.ts). */
   readonly isChild: boolean;
   readonly wants: 'run' | 'help' | 'version' | 'print-config';
 }
 
-/** Cells of what was typed, in an error. */
+/** Width in terminal cells of a text from the command line that an error shows. */
 const MOST_SHOWN = 80;
 const PREFIX = 'XENONFLARE_MOCK_';
-/** No setting: the pid of the process that holds this one. Of another process it means nothing, so that it may be inherited. */
+/** Not a setting: the pid of the parent process. A process with another parent ignores it, so it may be inherited. */
 export const PARENT = 'XENONFLARE_PARENT_PID';
 
 /** @throws ConfigError */
@@ -55,7 +54,7 @@ function commandIn(
   [first = 'serve', ...extra]: readonly string[],
   flags: Readonly<Record<string, unknown>>,
 ): Command {
-  // `--api-keys one, two`: what stands alone may be a part of a secret.
+  // In `--api-keys one, two` the lone word `two` is a part of a secret.
   const hasSecret = SETTING_NAMES.some((name) => SETTINGS[name].isSecret && flags[name] !== undefined);
   const shown = (word = ''): string =>
     hasSecret ? 'that is not shown (a secret has no space in it)' : visibleValue(word, MOST_SHOWN);
@@ -102,7 +101,7 @@ function fromEnvironment(environment: NodeJS.ProcessEnv): Record<string, unknown
   for (const [variable, value] of Object.entries(environment)) {
     if (!variable.startsWith(PREFIX) || variable === `${PREFIX}CONFIG`) continue;
     const name = byVariable.get(variable);
-    if (value === '') continue; // As an unset one, also of a name that we do not know.
+    if (value === '') continue; // Counts as unset, even if the name is unknown.
     if (name === undefined)
       throw new ConfigError(`unknown environment variable ${variable}; see --help for those that exist`);
     values[name] = value;
@@ -123,7 +122,7 @@ async function readConfigFile(path: string): Promise<Record<string, unknown>> {
   throw new ConfigError(`--config: ${path} must hold a JSON object of settings, such as {"port": 4310}`);
 }
 
-/** Where JSON is broken. The rest of what the parser says may quote the file, and so a secret (rule K5). */
+/** The place where the JSON is broken. The rest of the parser's message may quote the file, and so a secret (rule K5). */
 function placeIn(message: string): string {
   const [, place] = /( at position \d+( \(line \d+ column \d+\))?)$/.exec(message) ?? [];
   return place ?? '';

@@ -1,8 +1,7 @@
-// cli/banner.ts: what a person sees first on a terminal: where the server is, where the bytes lie, what is safe, lines to copy.
+// cli/banner.ts: the first text on a terminal: the server's addresses, the place of the data, its safety, commands to copy.
 //
-// Promises: every address can be reached from where it says, every command works as it is pasted, no key or token is in it
-// (rule K5).
-// Must not know: how the server is started.
+// Promises: each address is reachable from the place that the banner names, each command works when pasted, and no key or
+// token is shown (rule K5).
 import { networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import type { Server } from '../app.ts';
@@ -11,7 +10,7 @@ import { visible } from '../core/visible.ts';
 
 type Where = Pick<Server, 'url' | 'adminUrl' | 'version'>;
 
-/** Of a server that listens on all addresses: those that it has here and in the network. */
+/** For a server that listens on all addresses: its addresses on this machine and in the network. */
 export type Addresses = readonly string[];
 
 const MOST_PATH_CELLS = 200;
@@ -69,7 +68,7 @@ function commands(config: Config, url: string): string[] {
   ];
 }
 
-/** Puts a key into `$KEY`. */
+/** A command that puts a key into `$KEY`. */
 function keyCommand({ apiKeys, apiKeysFile }: Config): string[] {
   if (apiKeysFile !== undefined) {
     const path = `'${resolve(apiKeysFile).replaceAll("'", String.raw`'\''`)}'`;
@@ -82,7 +81,7 @@ function isEverywhere(hostname: string): boolean {
   return hostname === '0.0.0.0' || hostname === '[::]';
 }
 
-/** `0.0.0.0` is where a server listens, and no address that a client can ask everywhere. */
+/** A server can listen on `0.0.0.0`, but not every client can connect to it. */
 function reachable({ url, adminUrl }: Where): Pick<Where, 'url' | 'adminUrl'> {
   const local = (given: string): string =>
     given.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');

@@ -1,11 +1,11 @@
-// cli/demo-client.ts: the calls of an uploader, as few as a resumable upload needs, and one that is made to break off.
+// cli/demo-client.ts: the few calls that a resumable upload needs, and one call that breaks off on purpose.
 //
-// Promises: an answer that is not the one expected is a DemoFailure that says what came.
-// Must not know: how the server works; only its documented answers and the digest of its admin plane.
+// Promises: an unexpected answer is a DemoFailure that describes the answer.
+// The client uses only the documented routes and the digest of the admin plane.
 import { once } from 'node:events';
 import { request } from 'node:http';
 
-/** Something is not as the contract promises. The message is a sentence for a person. */
+/** The server did not do what the contract promises. The message is a sentence for a person. */
 export class DemoFailure extends Error {
   override readonly name = 'DemoFailure';
 }
@@ -26,7 +26,7 @@ const API_KEY = 'demo';
 const TIMEOUT_MS = 60_000;
 const BOUNDARY = 'xenonflare-mock-demo-broken-off';
 
-/** `currentSize`: how many bytes the server has, and so where to go on. */
+/** `currentSize`: how many bytes the server has, and thus where to continue. */
 export async function askCurrentSize(url: string, fileId: string): Promise<number> {
   const answer = await call(`${url}/media/chunks?fileId=${encodeURIComponent(fileId)}`);
   const { exists, currentSize } = dataOf(answer) as { exists: boolean; currentSize: number };
@@ -34,7 +34,7 @@ export async function askCurrentSize(url: string, fileId: string): Promise<numbe
   return currentSize;
 }
 
-/** Resolves to whether the upload is complete with this chunk. */
+/** Resolves to whether this chunk completed the upload. */
 export async function sendChunk(url: string, chunk: Chunk): Promise<boolean> {
   const form = new FormData();
   for (const [name, value] of fieldsOf(chunk)) form.set(name, value);
@@ -44,8 +44,8 @@ export async function sendChunk(url: string, chunk: Chunk): Promise<boolean> {
 }
 
 /**
- * Sends the first half of a chunk, then calls `breakOff`, which has to end the connection.
- * Resolves to the code of the error that the client met.
+ * Sends the first half of a chunk, then calls `breakOff`, which must end the connection.
+ * Resolves to the code of the client's error.
  */
 export async function sendHalfChunk(
   url: string,
@@ -73,7 +73,7 @@ export async function sendHalfChunk(
     (error: NodeJS.ErrnoException) => error.code ?? error.message,
   );
   upload.write(head);
-  // The callback comes when the operating system has taken all of it.
+  // Node calls back when the operating system has taken all bytes.
   const half = chunk.bytes.subarray(0, chunk.bytes.length / 2);
   await new Promise<void>((resolve) => upload.write(half, () => resolve()));
   await breakOff();
@@ -95,7 +95,7 @@ export async function getVideo(url: string, id: string): Promise<EntryFacts> {
   return dataOf(await call(`${url}/media/videos/${id}`)) as EntryFacts;
 }
 
-/** What is really stored, read from the disk by the server. */
+/** The digest of the stored bytes, which the server reads from the disk. */
 export async function storedDigest(
   adminUrl: string,
   id: string,

@@ -1,8 +1,7 @@
-// cli/demo-server.ts: a server of our own in a child process, to be killed and started again by the demo.
+// cli/demo-server.ts: a server in a child process, which the demo kills and starts again.
 //
-// Promises: `startDemoServer` resolves once requests can be served; nothing of the caller's environment or working
-// folder configures the child.
-// Must not know: what is done with the server; it is reached over the wire.
+// Promises: `startDemoServer` resolves when requests can be served. The caller's environment and working folder do not
+// configure the child.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -15,7 +14,7 @@ export interface DemoServer {
   readonly url: string;
   readonly adminUrl: string;
   readonly pid: number;
-  /** Resolves once the process is gone. */
+  /** Resolves when the process is gone. */
   kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>;
 }
 
@@ -26,8 +25,8 @@ interface ReadyLine {
 }
 
 /**
- * @param abandoned kills the server at once, also while it is starting
- * @throws Error with what the server said, when it ends before it is ready
+ * @param abandoned kills the server at once, even while it starts
+ * @throws Error with the server's output when the server ends before it is ready
  */
 export async function startDemoServer(dataDir: string, abandoned: AbortSignal): Promise<DemoServer> {
   const flags = ['--port', '0', '--storage', 'disk', '--durability', 'fsync', '--data-dir', dataDir];

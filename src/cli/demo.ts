@@ -1,8 +1,8 @@
-// cli/demo.ts: the promise of this server, shown: an upload whose server is killed half way, and nothing is lost.
+// cli/demo.ts: shows that an upload loses no bytes when its server is killed half way.
 //
-// Promises: every figure printed was measured in this run; exit code 0 only if every comparison held, 1 with a sentence
-// otherwise; no process and no file is left behind.
-// Must not know: anything but the wire, and how to start a server.
+// Promises: every printed figure was measured in this run. The exit code is 0 only if every comparison held, otherwise 1
+// with a sentence. No process and no file is left behind.
+// The demo knows the server only over the wire.
 import { createHash, randomFillSync } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { mkdir, mkdtemp, open, rm, type FileHandle } from 'node:fs/promises';
@@ -27,14 +27,14 @@ const MIB = 1024 ** 2;
 const CHUNK_BYTES = 8 * MIB;
 const CHUNKS = 25;
 const FILE_BYTES = CHUNKS * CHUNK_BYTES;
-/** The chunk on its way when the server is killed. */
+/** This chunk is half sent when the server is killed. */
 const BROKEN_CHUNK = 12;
 const FILE_ID = 'demo-upload';
 const POLL_MS = 200;
 const POLL_LIMIT_MS = 30_000;
 const EXIT_INTERRUPTED = 130;
 
-/** What the steps share. */
+/** Shared by the steps. */
 interface Stage {
   readonly output: Output;
   readonly folder: string;
@@ -219,7 +219,7 @@ function bytesText(bytes: number): string {
   return `${whole}${bytes.toLocaleString('en')} bytes`;
 }
 
-/** The whole digest is compared; a person needs less of it. */
+/** Shortened for a person; the comparison uses the whole digest. */
 function short(sha256: string): string {
   return `${sha256.slice(0, 16)}…`;
 }

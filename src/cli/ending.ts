@@ -1,24 +1,23 @@
-// cli/ending.ts: how the process ends: told to by a signal, by a defect, or because its server cannot go on (rule D4).
+// cli/ending.ts: ends the process after a signal, after a defect, or when its server cannot continue (rule D4).
 //
-// Promises: from `new Ending` on, the first signal ends the process within the grace and 2 s, a second one at once, whatever
-// hangs: a start, a client, a sync, a pipe. A defect is logged once and ends it with 1.
-// Must not know: what there is to close.
+// Promises: after `new Ending`, the first signal ends the process within the grace and 2 s. A second signal ends it at once.
+// Both hold whatever hangs: a start, a client, a sync or a pipe. A defect is logged once and ends the process with code 1.
 import { monotonicMs } from '../core/machine-time.ts';
 import type { Log } from '../telemetry/telemetry.ts';
 import { startTimer, within } from '../core/timers.ts';
 import { killSelf } from './kill.ts';
 
-/** A terminal that is closed says SIGHUP; SIGQUIT and SIGUSR2 are what some supervisors send. */
+/** A closed terminal sends SIGHUP. Some supervisors send SIGQUIT or SIGUSR2. */
 export const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'] as const;
-/** Beyond the grace, for closing what is left. With what comes after it, less than the 2 s of rule D4 on a busy machine. */
+/** Time after the grace to close the rest. Together with the steps after it, less than the 2 s of rule D4 on a busy machine. */
 const CLOSE_MS = 1_300;
-/** After the second signal: enough to give back a data folder, where nothing hangs. */
+/** Time after a second signal: enough to release a data folder when nothing hangs. */
 const ABRUPT_CLOSE_MS = 100;
 const LOG_MS = 150;
 const THREADS_MS = 100;
 const THREADS_POLL_MS = 5;
 
-/** What there is to close. */
+/** The server, as far as closing it is concerned. */
 export interface Closable {
   drain(graceMs: number): Promise<void>;
   close(): Promise<void>;
@@ -47,27 +46,27 @@ export class Ending {
     return this.#hasBegun;
   }
 
-  /** What is closed at the end, also when the end comes while it is still opening. */
+  /** Registers what must be closed at the end, even when the end comes before it is open. */
   closes(opening: Promise<Closable>): void {
     this.#closable = opening;
-    opening.catch(() => undefined); // Whoever opens it says why it failed.
+    opening.catch(() => undefined); // The code that opens it reports the failure.
   }
 
-  /** Says that there is a defect, and gives up. */
+  /** Logs a defect and ends the process. */
   fail(error: unknown): void {
     if (this.#isLeaving) return;
     this.#options.log.logger.fatal({ err: error }, 'the server ends because of a defect');
     this.giveUp();
   }
 
-  /** Ends the process with 1, without a grace. Why is to be told of before. */
+  /** Ends the process with 1, without a grace. The caller must log the reason before. */
   giveUp(): void {
     this.#code = 1;
     if (this.#hasBegun) void this.#leave();
     else void this.#end(0);
   }
 
-  /** The process that holds this one is gone, and with it whoever could tell it to end. */
+  /** The parent process is gone; nobody else could end this process. */
   orphaned(): void {
     this.#options.log.logger.warn('the parent process is gone: this one ends, too');
     if (!this.#hasBegun) void this.#end(this.#options.graceMs);
@@ -88,13 +87,13 @@ export class Ending {
   }
 
   async #endAtOnce(): Promise<void> {
-    this.#code = 1; // Also where the first end is over by this.
+    this.#code = 1; // Also when this second end overtakes the first.
     const closing = this.#close(ABRUPT_CLOSE_MS, (closable) => closable.close());
     await inTime(ABRUPT_CLOSE_MS, closing);
     await this.#leave();
   }
 
-  /** What is still opening serves nobody, so there is no grace for it. False: it did not open or close in time. */
+  /** A server that is still opening has no requests, so it gets no grace. False: it did not open or close in time. */
   async #close(withinMs: number, work: (closable: Closable) => Promise<void>): Promise<boolean> {
     if (this.#closable === null) return true;
     const closable = await inTime(CLOSE_MS, this.#closable);
@@ -117,12 +116,12 @@ export class Ending {
     if (await areThreadsFree()) process.exit(this.#code);
     log.logger.error('a call of the system does not return: the process kills itself');
     await log.written(LOG_MS);
-    // `process.exit` waits for all threads, and one that hangs in a sync or a write never ends. Nothing less than this does.
+    // `process.exit` waits for all threads, and a thread that hangs in a sync or a write never ends. Only SIGKILL ends it.
     killSelf();
   }
 }
 
-/** Null: it failed, or was not done by then. */
+/** Null: the work failed or took too long. */
 async function inTime<T>(ms: number, work: Promise<T>): Promise<T | null> {
   let result: T | null = null;
   const ended = work.then(
@@ -133,7 +132,7 @@ async function inTime<T>(ms: number, work: Promise<T>): Promise<T | null> {
   return result;
 }
 
-/** Whether no call of the system is under way on a thread of Node's pool, or none is any more within moments. */
+/** Whether no system call runs on a thread of Node's pool, or the running ones end within moments. */
 async function areThreadsFree(): Promise<boolean> {
   for (const endMs = monotonicMs() + THREADS_MS; monotonicMs() < endMs;) {
     if (!process.getActiveResourcesInfo().some((type) => /Req/.test(type))) return true;

@@ -1,11 +1,10 @@
-// cli/general-lines.ts: a line of the log that is about no request, as a person on a terminal reads it.
+// cli/general-lines.ts: shows log lines that do not concern a request, for a person at a terminal.
 //
-// Promises: nothing in it is acted on by a terminal; of an error that the server did not expect there is its stack.
-// Must not know: where lines go.
+// Promises: no text controls the terminal. An unexpected error is shown with its stack.
 import { visible, visibleValue } from '../core/visible.ts';
 import type { Style } from './styles.ts';
 
-/** A line as the logger made it. */
+/** A line as the logger wrote it. */
 export interface LogFacts {
   readonly level: number;
   readonly time: number;
@@ -47,7 +46,7 @@ function pairOf(name: string, value: unknown): string {
   return `${visible(name, MOST_VALUE_CELLS)}=${text ?? visibleValue(value, MOST_VALUE_CELLS)}`;
 }
 
-/** As pino writes an error down. */
+/** The error in the form in which pino writes it. */
 function errorIn(err: unknown): { message: string; stack: readonly string[] } {
   if (typeof err !== 'object' || err === null) return { message: '', stack: [] };
   const { message, stack } = err as { readonly message?: unknown; readonly stack?: unknown };

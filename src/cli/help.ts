@@ -1,12 +1,11 @@
 // cli/help.ts: `--help`, made from the table of settings.
 //
-// Promises: grouped, each flag with its unit and its default, and no line is longer than a terminal of 80 columns.
-// Must not know: what the settings do.
+// Promises: flags are grouped, each with its unit and default. No line is wider than 80 columns.
 import { GROUPS } from '../config/setting-kinds.ts';
 import { COMMAND_FLAGS, flagOf, SETTING_NAMES, SETTINGS, type SettingName } from '../config/settings.ts';
 
 const COLUMNS = 80;
-/** Where the sentence of a flag begins. */
+/** Column where the sentence of a flag begins. */
 const INDENT = 31;
 
 const HEAD = `xenonflare-mock: reference server and test double of the Xenonflare
@@ -39,7 +38,7 @@ function settingHelp(name: SettingName): string {
   return row(`${flagOf(name)} ${placeholder}`, `${doc.replaceAll('`', '')}${shown}`);
 }
 
-/** The flag, and beside it its sentence; below it where the flag is too long. */
+/** The flag with its sentence beside it, or below it if the flag is too long. */
 function row(flag: string, sentence: string): string {
   const lines = wrapped(sentence, COLUMNS - INDENT).map((line) => `${' '.repeat(INDENT)}${line}`);
   const head = `  ${flag}`.trimEnd();

@@ -1,9 +1,7 @@
-// cli/kill.ts: the end of this process, at this very place: nothing is flushed, closed or waited for.
-//
-// Must not know: why.
+// cli/kill.ts: ends this process at this very point: nothing is flushed, closed or waited for.
 
-/** SIGKILL, which no handler, thread or open file holds up. */
+/** Sends SIGKILL, which no handler, thread or open file can delay. */
 export function killSelf(): never {
   process.kill(process.pid, 'SIGKILL');
-  return process.abort(); // The first process of a container cannot be killed by itself.
+  return process.abort(); // The first process of a container cannot kill itself with a signal.
 }

@@ -1,9 +1,9 @@
-// cli/parent.ts: with `--restart-after` the server is a child of this process, and is started again when it is killed.
+// cli/parent.ts: with `--restart-after`, runs the server as a child process and starts it again after it was killed.
 //
-// Promises: to whoever started it, this process is the server: one ready line, on its own stdout, with its own pid; the signals
-// it gets reach the child; it ends when the child ends by itself, with the child's code. Only SIGKILL, which no server
-// can answer, is followed by another start: on the port of the first one, also where that was any free one.
-// Must not know: what the server does.
+// Promises: for the program that started it, this process looks like the server. It prints one ready line with its own pid to
+// its own stdout, and it passes signals on to the child. When the child ends by itself, this process ends with the child's
+// code. Only SIGKILL, which a server cannot handle, leads to a new start. The new server gets the port of the first one, even
+// if that was any free port.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
@@ -18,7 +18,7 @@ interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** Ends the process. Never resolves before. */
+/** Ends the process; never resolves. */
 export async function holdServer({ config }: Pick<Resolved, 'config'>): Promise<void> {
   const { restartAfter = 0 } = config;
   const holder = new Holder(logOf(config), restartAfter, (where) => announce(config, where));
@@ -42,7 +42,7 @@ class Holder {
     for (const signal of SIGNALS) process.on(signal, () => this.#told(signal));
   }
 
-  /** Resolves to the code to end with. */
+  /** Resolves to the exit code. */
   async run(): Promise<number> {
     for (;;) {
       const exit = await this.#runChild();
@@ -55,7 +55,7 @@ class Holder {
   }
 
   async #runChild(): Promise<Exit> {
-    // A process group of its own: what a terminal says to all of its processes, Ctrl-C, would come twice, and twice is "at once".
+    // Own process group: otherwise Ctrl-C would reach the child twice, from the terminal and from here: "end at once".
     const child = spawn(process.execPath, [...process.execArgv, ...argumentsOf(this.#where)], {
       env: { ...process.env, [PARENT]: String(process.pid) },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -92,7 +92,7 @@ class Holder {
   }
 }
 
-/** Those of this process, and the ports that were taken: of a flag given twice the last one counts. */
+/** The arguments of this process and the ports in use. The last value of a repeated flag counts, so the ports come last. */
 function argumentsOf(where: Where | null): string[] {
   const given = process.argv.slice(1);
   if (where === null) return given;
@@ -103,7 +103,7 @@ function argumentsOf(where: Where | null): string[] {
   return [...given, '--port', port, ...admin];
 }
 
-/** As a shell has it: of a signal, 128 and its number. */
+/** As in a shell: the code after a signal is 128 plus the signal's number. */
 function codeOf({ code, signal }: Exit): number {
   return code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
 }

@@ -1,16 +1,14 @@
-// cli/progress.ts: how far an upload is: a bar that redraws itself on a terminal, now and then a plain line elsewhere.
-//
-// Must not know: what is uploaded.
+// cli/progress.ts: shows the progress of an upload: a bar on a terminal, otherwise a plain line from time to time.
 import { monotonicMs } from '../core/machine-time.ts';
 
-/** Where a command writes what a person reads: `process.stdout`, or a test's collector. */
+/** Where a command writes text for a person: `process.stdout`, or a collector in a test. */
 export interface Output {
   readonly isTTY?: boolean;
   write(text: string): unknown;
 }
 
 const CELLS = 32;
-/** Elsewhere than on a terminal: one line each time this share of the whole is passed. */
+/** Number of lines in all, when the output is not a terminal. */
 const LINES = 5;
 const MIB = 1024 ** 2;
 
@@ -21,7 +19,7 @@ export class Progress {
   readonly #from: number;
   #lines: number;
 
-  /** @param from bytes that were there already: they do not count as speed */
+  /** @param from bytes that were stored before; they do not count as speed */
   constructor(output: Output, totalBytes: number, from = 0) {
     this.#output = output;
     this.#totalBytes = totalBytes;
@@ -44,7 +42,7 @@ export class Progress {
     }
   }
 
-  /** Leaves the bar as it is; what is written next begins on a line of its own. */
+  /** Keeps the bar as it is; the next text begins on a new line. */
   end(): void {
     if (this.#output.isTTY === true) this.#output.write('\n');
   }

@@ -1,8 +1,7 @@
 // cli/serve.ts: runs the server until it is told to stop.
 //
-// Promises: on a pipe, stdout carries exactly one line, once requests can be served (§8); on a terminal, a banner.
-// How it ends is told in ending.ts (rule D4).
-// Must not know: argv; it is given a configuration.
+// Promises: on a pipe, stdout gets exactly one line, when requests can be served (§8). On a terminal it gets a banner.
+// ending.ts decides how the process ends (rule D4).
 import type { Server, ServerOptions } from '../app.ts';
 import { ConfigError, type Config } from '../config/config.ts';
 import { startWith, version } from '../index.ts';
@@ -15,14 +14,14 @@ import { isColoured } from './styles.ts';
 import { TerminalLines } from './terminal-lines.ts';
 
 export type Resolved = Pick<ServerOptions, 'config' | 'sources'> & {
-  /** A parent process holds this one (cli/parent.ts): it is told where the server is, and tells the world. */
+  /** A parent process runs this one (cli/parent.ts). This process reports its address to the parent, which prints it. */
   readonly isChild: boolean;
 };
 
-/** Where a server is that can serve requests. */
+/** The addresses of a server that is ready. */
 export type Where = Pick<Server, 'url' | 'adminUrl'>;
 
-/** @throws ConfigError also when the port or the data folder is taken: both want another setting */
+/** @throws ConfigError also when the port or the data folder is in use: both need another setting */
 export async function serve(resolved: Resolved): Promise<void> {
   const { config } = resolved;
   const log = logOf(config);
@@ -31,7 +30,7 @@ export async function serve(resolved: Resolved): Promise<void> {
   const starting = start(resolved, log);
   ending.closes(starting);
   const server = await starting;
-  // The log has it that another process has the data folder (rule D3): what is still asked of this one can only be refused.
+  // Another process took over the data folder (rule D3). The log says so already, and every further request would be refused.
   void server.lost.then(() => ending.giveUp());
   if (ending.hasBegun) return;
   if (resolved.isChild) {
@@ -42,15 +41,15 @@ export async function serve(resolved: Resolved): Promise<void> {
   announce(config, server);
 }
 
-/** Says once, on stdout, that requests can be served. */
+/** Prints once to stdout that requests can be served. */
 export function announce(config: Config, server: Where): void {
-  // Not by `process.stdout`: what it cannot write, it throws at us (rule D7).
+  // `process.stdout` would throw when it cannot write (rule D7).
   new Output(1).write(
     process.stdout.isTTY ? banner(config, { ...server, version }) : `${readyLine(server)}\n`,
   );
 }
 
-/** The log of this process: JSON, or on a terminal lines that can be read. */
+/** The log of this process: JSON, or readable lines on a terminal. */
 export function logOf({ logLevel }: Config): Log {
   const { stderr, env } = process;
   if (!stderr.isTTY) return openLog(logLevel);
@@ -70,7 +69,7 @@ async function start(resolved: Resolved, log: Log): Promise<Server> {
   }
 }
 
-/** Why the system would not let us listen, as something to change. */
+/** What a person can change when the system does not let the server listen. */
 const LISTEN_ADVICE: Readonly<Record<string, string>> = {
   EADDRINUSE: 'is in use; stop what listens there, take another --port, or --port 0 for a free one',
   EACCES: 'may not be listened on by this user; take a --port above 1023',
@@ -89,7 +88,7 @@ function asConfigError(error: unknown, config: Config): unknown {
   return new ConfigError(listened(error, config, advice));
 }
 
-/** The admin plane has a port and an address of its own, and a flag that changes them. */
+/** The admin plane has its own port and address, and its own flag to change them. */
 function listened(error: object, { host, port, adminPort }: Config, advice: string): string {
   const taken = 'port' in error ? Number(error.port) : port;
   const isAdmin = taken === adminPort && taken !== port;
@@ -98,7 +97,7 @@ function listened(error: object, { host, port, adminPort }: Config, advice: stri
     : `${host}:${taken} ${advice}`;
 }
 
-/** Whose rights decide what may be used: the storage does not know it. */
+/** Names the user whose rights apply. The storage does not know that user. */
 function withUser(message: string): string {
   const user = process.getuid?.();
   return user === undefined ? message : message.replace('by the user of the server', `by user ${user}`);

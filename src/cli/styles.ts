@@ -1,8 +1,6 @@
-// cli/styles.ts: how a terminal is told to draw: what is readable on a dark and on a light ground, and whether it may be used.
-//
-// Must not know: what is drawn.
+// cli/styles.ts: colours that are readable on dark and light terminals, and whether they may be used.
 
-/** No yellow, cyan or blue: each of them cannot be read on one of the two grounds. */
+/** Without yellow, cyan and blue: each of them is unreadable on a dark or on a light background. */
 export const STYLES = {
   plain: '\u001B[0m',
   dim: '\u001B[2m',
@@ -14,7 +12,7 @@ export const STYLES = {
 
 export type Style = keyof typeof STYLES;
 
-/** Whether colours may go to this stream. https://no-color.org: set to anything but nothing, it means no. */
+/** Whether colours may be written to this stream. A NO_COLOR that is not empty forbids them (https://no-color.org). */
 export function isColoured(
   { isTTY }: { readonly isTTY?: boolean },
   environment: Readonly<Record<string, string | undefined>>,

@@ -1,15 +1,14 @@
-// cli/terminal-lines.ts: a line of the log (JSON, as pipes get it) as a person on a terminal reads it.
+// cli/terminal-lines.ts: shows log lines (JSON, as on a pipe) for a person at a terminal.
 //
-// Promises: one line a request, also of one that a rule broke, with the rule and what it did; a request that a rule holds up
-// has a line when that begins, too. Whatever clients send, nothing of it moves the cursor, hides or pretends to be another
-// line, and a line of a request is no wider than a terminal of 80 columns or more. Probes that went well are shown at `debug` only.
-// Must not know: where lines go, what the server does.
+// Promises: one line per request. If a rule broke the request, the line names the rule and what it did. A rule that delays a
+// request gets a second line at the beginning of the delay. No text from a client can move the cursor, hide, or look like
+// another line. The line of a request fits a terminal of 80 columns or more. Successful probes are shown only at `debug`.
 import { cellsOf, visible } from '../core/visible.ts';
 import { clock, generalLine, type LogFacts } from './general-lines.ts';
 import { STYLES, type Style } from './styles.ts';
 
 export interface TerminalOptions {
-  /** Of the terminal, now: it may be made wider. */
+  /** The present width of the terminal, which may change. */
   readonly columns: () => number;
   readonly isColoured: boolean;
   readonly isVerbose: boolean;
@@ -17,14 +16,14 @@ export interface TerminalOptions {
 
 const ENDED = ['request', 'the connection ended before the answer was sent'];
 const FIRED = 'a rule fired';
-/** Effects that hold a request up, or leave nobody who could tell of its end. */
+/** Effects that delay a request, or after which no line about its end can come. */
 const HOLDING = ['stall', 'delay', 'throttle', 'crash'];
-/** Requests that were hit and are not over. Of more than a few hundred the oldest are forgotten: those had no end. */
+/** Bound on unfinished requests that a rule changed. Beyond it the oldest are forgotten: probably they never get an end line. */
 const MOST_REMEMBERED = 500;
 
 const PROBES = ['/__admin/health', '/__admin/ready', '/__admin/metrics'];
 
-/** Of the operations of the contract: what a person calls them. */
+/** Names for people of the operations of the contract. */
 const CALLED: Readonly<Record<string, readonly [method: string, what: string]>> = {
   uploadChunk: ['POST', 'chunk'],
   getUploadStatus: ['GET', 'status'],
@@ -35,22 +34,22 @@ const CALLED: Readonly<Record<string, readonly [method: string, what: string]>> 
   listChannels: ['GET', 'channels'],
   listProfiles: ['GET', 'profiles'],
 };
-/** As http/exchange.ts calls a path that has no route. */
+/** The name that http/exchange.ts gives to a path without a route. */
 const NO_ROUTE = 'unknown';
 
-/** What an id and the name of a rule keep where the terminal is narrow. */
+/** Least width of an id and of a rule's name on a narrow terminal. */
 const LEAST_CELLS = 6;
 const MOST_RULE_CELLS = 32;
-/** Of all else in a line of a request, at most. */
+/** Greatest width of all other parts of a request's line. */
 const MOST_OTHERS = 64;
 
-/** What a rule did to a request. */
+/** The effect of a rule on a request. */
 interface Fault {
   readonly rule: string;
   readonly deed: string;
 }
 
-/** A piece of a line. Without a style it is plain. */
+/** A piece of a line; plain without a style. */
 interface Piece {
   readonly text: string;
   readonly style?: Style;
@@ -64,20 +63,20 @@ interface Around {
 
 export class TerminalLines {
   readonly #options: TerminalOptions;
-  /** What rules did to requests that are not over, by request id. */
+  /** Effects of rules on unfinished requests, by request id. */
   readonly #faults = new Map<string, Fault>();
 
   constructor(options: TerminalOptions) {
     this.#options = options;
   }
 
-  /** With the newline. Empty: nothing is to be shown. */
+  /** With the newline. Empty: nothing is shown. */
   format(json: string): string {
     const facts = JSON.parse(json) as LogFacts;
     const { msg, operation } = facts;
     if (msg === FIRED) return this.#fired(facts);
     const isEnded = ENDED.includes(msg ?? '');
-    // What was left unanswered has an operation and no status (http/routes/replies.ts).
+    // A request that was left unanswered has an operation and no status (http/routes/replies.ts).
     if (!isEnded && (typeof operation !== 'string' || facts.level !== 30)) {
       const lines = generalLine(facts, (text, style) => this.#styled({ text, style }));
       return lines.map((line) => `${line}\n`).join('');
@@ -97,7 +96,7 @@ export class TerminalLines {
     this.#faults.set(String(reqId), fault);
     if (!HOLDING.includes(String(effect))) return '';
     const room = this.#options.columns() - cellsOf(`${clock(time)} ${FAULT.text} `);
-    // What it does, and not when: that is at the end of the sentence (faults/explain.ts).
+    // Only the effect, which is the last part of the sentence (faults/explain.ts), without the condition.
     const deed = shown(explain, 1_000).split(': ').at(-1) ?? '';
     const sentence = visible(`${rule}: ${deed}`, Math.max(room, 40));
     return `${this.#line([dim(clock(time)), FAULT, { text: sentence }])}\n`;
@@ -120,7 +119,7 @@ export class TerminalLines {
     return this.#line(namespace !== 'public' && isRoom ? [...line, dim(namespace)] : line);
   }
 
-  /** Ids and the name of the rule have what the rest leaves of the line; the rule has it first, down to the least of an id. */
+  /** Ids and the rule's name share the remaining width. The rule's name gets it first; ids keep at least LEAST_CELLS. */
   #fitted(facts: LogFacts, { before, after, fault }: Around): Piece[] {
     const taken = widthOf(before) + widthOf(after) + 1;
     const room = this.#options.columns() - taken;

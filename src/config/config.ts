@@ -1,22 +1,22 @@
-// config/config.ts: settings from flags, environment, config file and defaults into one configuration.
+// config/config.ts: builds one configuration from flags, environment, config file and defaults.
 //
-// Promises: flags > environment > config file > defaults; an unknown key or a bad value is a ConfigError that names the
-// key, where it came from, what was got and what was expected. The result is frozen.
-// Must not know: what the settings are for; it reads no environment and no file itself.
+// Promises: flags > environment > config file > defaults. An unknown key or a bad value is a ConfigError that names the
+// key, its source, the value that was received and the values that are expected. The result is frozen.
+// The module reads no environment and no file itself: callers pass the values in.
 import type { ConfigInput } from './options.ts';
 import { expectedOf, readAs } from './setting-kinds.ts';
 import { environmentOf, flagOf, SETTING_NAMES, SETTINGS, type SettingName } from './settings.ts';
 import { visibleValue } from '../core/visible.ts';
 
-/** Cells of a value in an error. */
+/** Width in terminal cells of a value that an error shows. */
 const MOST_SHOWN = 80;
 
-/** A setting that cannot be used. The message is for the person who typed it; the command exits with 2. */
+/** A setting that cannot be used. The message is for the person who typed the setting; the command exits with 2. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
-/** Of each kind, as the code has it. */
+/** The type of each kind of setting in the configuration. */
 interface Values {
   readonly bytes: number;
   readonly duration: number;
@@ -33,32 +33,32 @@ type Row<Name extends SettingName> = (typeof SETTINGS)[Name];
 type ValueOf<Name extends SettingName> = Row<Name>['kind'] extends keyof Values
   ? Values[Row<Name>['kind']]
   : Row<Name>['choices'][number];
-/** What has no default may be missing. A list is empty then. */
+/** The type of a setting without value or default. A list is then empty. */
 type Missing<Name extends SettingName> = Row<Name>['kind'] extends 'list'
   ? never
   : Row<Name>['default'] extends ''
     ? undefined
     : never;
 
-/** By the settings' names. Sizes are bytes, durations milliseconds. */
+/** By setting name. Sizes are bytes, durations are milliseconds. */
 export type Config = { readonly [Name in SettingName]: ValueOf<Name> | Missing<Name> };
 
 export type Source = 'flag' | 'environment' | 'config file' | 'option' | 'default';
 
-/** Values by setting name, and what to call their place in an error. */
+/** Values by setting name, and their source as errors name it. */
 export interface Layer {
   readonly source: Source;
   readonly values: Readonly<Record<string, unknown>> | ConfigInput;
 }
 
-/** What a setting is called where it came from: what the person has to look for. */
+/** The setting's name in its source, so that the person finds it there. */
 function nameIn(source: Source, name: SettingName): string {
   if (source === 'flag') return flagOf(name);
   return source === 'environment' ? environmentOf(name) : name;
 }
 
 /**
- * The first layer that has a value wins; null is none.
+ * The first layer that has a value wins. A value of null counts as absent.
  * @throws ConfigError
  */
 export function resolveConfig(layers: readonly Layer[]): {
@@ -98,7 +98,7 @@ function readSetting(name: SettingName, given: unknown, source: Source): unknown
   throw new ConfigError(`${nameIn(source, name)} (${source}): got ${got}; expected ${expectedOf(setting)}`);
 }
 
-/** The value as `--print-config` and `/__admin/config` may show it: secrets are not. */
+/** The value as `--print-config` and `/__admin/config` show it. Secrets are hidden. */
 export function shownValue(config: Config, name: SettingName): unknown {
   const value = config[name] ?? null;
   if (!SETTINGS[name].isSecret) return value;

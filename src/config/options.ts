@@ -1,14 +1,14 @@
-// config/options.ts: the options of `startServer`, each with what an editor shows of it. Made from settings.ts by
-// test/config/options.test.ts, which says how: change that table, not this file.
+// config/options.ts: the options of `startServer`, with the text that an editor shows for each. test/config/options.test.ts
+// generates this file from settings.ts and says how: change settings.ts, not this file.
 
-/** By the names of the settings; real values, or what a person would type. */
+/** Named as the settings. Values have the type of the setting, or are the text that a person would type. */
 export interface ConfigInput {
   /**
-   * Address to listen on. Of a name such as `localhost` it is the first, IPv4 before IPv6, and no other.
-   * Default: `127.0.0.1`. Flag: `--host`.
+   * Address to listen on. A name such as `localhost` means its first address only, IPv4 before IPv6. Default:
+   * `127.0.0.1`. Flag: `--host`.
    */
   readonly host?: string | undefined;
-  /** Port to listen on; 0 takes a free one. Default: `0`. Flag: `--port`. */
+  /** Port to listen on; 0 takes a free port. Default: `0`. Flag: `--port`. */
   readonly port?: number | string | undefined;
   /** Serves the admin plane on this port of the loopback address, and only there. Flag: `--admin-port`. */
   readonly adminPort?: number | string | undefined;
@@ -18,8 +18,8 @@ export interface ConfigInput {
   readonly dataDir?: string | undefined;
   /**
    * How long a start watches the lock of the data folder when its holder cannot be looked up (another
-   * machine, container or boot). One that does not move for 10 s is taken over. Milliseconds, or a text such
-   * as `30s`. From 0s to 36500d. Default: `30s`. Flag: `--wait-for-lock`.
+   * machine, container or boot). A lock that does not change for 10 s is taken over. Milliseconds, or a text
+   * such as `30s`. From 0s to 36500d. Default: `30s`. Flag: `--wait-for-lock`.
    */
   readonly waitForLock?: number | string | undefined;
   /**
@@ -33,7 +33,7 @@ export interface ConfigInput {
    */
   readonly maxStoredBytes?: number | string | undefined;
   /**
-   * The most bytes the server holds for one key; beyond it, 507. Not set: as many as for all. Bytes, or a
+   * The most bytes the server holds for one key; beyond it, 507. Not set: the limit for all keys. Bytes, or a
    * text such as `64MiB`. Flag: `--max-stored-bytes-per-key`.
    */
   readonly maxStoredBytesPerKey?: number | string | undefined;
@@ -68,8 +68,8 @@ export interface ConfigInput {
    */
   readonly strict?: boolean | 'true' | 'false' | undefined;
   /**
-   * `name`: the extension of a direct upload; `content`: the first bytes of every file, too; `off`: nothing.
-   * Default: `name`. Flag: `--media-check`.
+   * What is checked. `name`: the extension of a direct upload; `content`: also the first bytes of every file;
+   * `off`: nothing. Default: `name`. Flag: `--media-check`.
    */
   readonly mediaCheck?: 'name' | 'content' | 'off' | undefined;
   /**
@@ -82,11 +82,11 @@ export interface ConfigInput {
    * as `30s`. From 0s to 36500d. Default: `800ms`. Flag: `--processing-time`.
    */
   readonly processingTime?: number | string | undefined;
-  /** JSON file with the `channels` and `profiles` that the server gives out. Flag: `--fixtures`. */
+  /** JSON file with the `channels` and `profiles` that the server returns. Flag: `--fixtures`. */
   readonly fixtures?: string | undefined;
   /**
-   * Only these API keys are accepted. Not set: any key is, each with its own uploads. An array, or a text
-   * with commas. Flag: `--api-keys`.
+   * Only these API keys are accepted. Not set: every key is accepted and has its own uploads. An array, or a
+   * text with commas. Flag: `--api-keys`.
    */
   readonly apiKeys?: readonly string[] | string | undefined;
   /** As --api-keys, one key a line; lines that begin with # are ignored. Flag: `--api-keys-file`. */
@@ -101,9 +101,7 @@ export interface ConfigInput {
    * Default: `*`. Flag: `--cors-origin`.
    */
   readonly corsOrigin?: readonly string[] | string | undefined;
-  /**
-   * Token of the admin plane. Needed to have it on a port that other machines reach. Flag: `--admin-token`.
-   */
+  /** Token of the admin plane. Required if other machines can reach its port. Flag: `--admin-token`. */
   readonly adminToken?: string | undefined;
   /**
    * Origins whose pages may call the admin plane. Not set: none. An array, or a text with commas. Flag:
@@ -116,7 +114,7 @@ export interface ConfigInput {
    */
   readonly headerTimeout?: number | string | undefined;
   /**
-   * A body that is silent for this long ends with 408; 0: none does. There is no limit on the total time.
+   * A body that is silent for this long ends with 408; 0: no limit. There is no limit on the total time.
    * Milliseconds, or a text such as `30s`. From 0s to 36500d. Default: `60s`. Flag: `--idle-timeout`.
    */
   readonly idleTimeout?: number | string | undefined;
@@ -126,7 +124,7 @@ export interface ConfigInput {
    */
   readonly keepAliveTimeout?: number | string | undefined;
   /**
-   * On SIGTERM, requests in flight have this long to end; 0: none. Milliseconds, or a text such as `30s`.
+   * On SIGTERM, requests in flight have this long to end; 0: no time. Milliseconds, or a text such as `30s`.
    * From 0s to 24d. Default: `10s`. Flag: `--grace`.
    */
   readonly grace?: number | string | undefined;
@@ -143,8 +141,9 @@ export interface ConfigInput {
    */
   readonly maxFieldBytes?: number | string | undefined;
   /**
-   * Memory for chunks whose `file` part comes before their fields, all together; beyond it, and those over 1
-   * MiB, go to a temporary file. Bytes, or a text such as `64MiB`. Default: `16MiB`. Flag: `--spool-memory`.
+   * Memory for all chunks together whose `file` part comes before their fields. Chunks beyond it, and chunks
+   * over 1 MiB, go to a temporary file. Bytes, or a text such as `64MiB`. Default: `16MiB`. Flag:
+   * `--spool-memory`.
    */
   readonly spoolMemory?: number | string | undefined;
   /**
@@ -160,9 +159,9 @@ export interface ConfigInput {
    */
   readonly allowCrash?: boolean | 'true' | 'false' | undefined;
   /**
-   * A server that is killed (SIGKILL, by a rule or by anybody) starts again after this time, on the same
-   * port: a parent process holds it. Not set: it stays down. Milliseconds, or a text such as `30s`. From 0s
-   * to 24d. Flag: `--restart-after`.
+   * A server that is killed (by SIGKILL, from a rule or from outside) is started again after this time, on
+   * the same port, by a parent process. Not set: it stays down. Milliseconds, or a text such as `30s`. From
+   * 0s to 24d. Flag: `--restart-after`.
    */
   readonly restartAfter?: number | string | undefined;
   /** Makes ids, jitter and probabilities a repeatable sequence. Flag: `--seed`. */
@@ -175,13 +174,13 @@ export interface ConfigInput {
    */
   readonly journalEntries?: number | string | undefined;
   /**
-   * Memory that the journal may take for each key; all keys together take at most four times as much. Bytes,
-   * or a text such as `64MiB`. Default: `64MiB`. Flag: `--journal-bytes`.
+   * Memory that the journal may take for each key; all keys together may take at most four times as much.
+   * Bytes, or a text such as `64MiB`. Default: `64MiB`. Flag: `--journal-bytes`.
    */
   readonly journalBytes?: number | string | undefined;
   /**
    * Keeps the journal, and the rules with their counters, across restarts and crashes. It grows to twice what
-   * the journal holds. Not set: both are gone with the process. Flag: `--journal-file`.
+   * the journal holds. Not set: both are lost when the process ends. Flag: `--journal-file`.
    */
   readonly journalFile?: string | undefined;
   /** Least level of log lines. Logs go to stderr. Default: `silent`. Flag: `--log-level`. */

@@ -1,8 +1,7 @@
-// config/setting-kinds.ts: the kinds that a setting can be of: what it counts, what a person may type for it, how that is read,
-// and the sentence that says what was expected.
+// config/setting-kinds.ts: the kinds of settings. Each kind has a unit, the text that a person may type, a function that reads
+// this text, and a sentence that says what is expected.
 //
-// Promises: what is of another kind is never bent into this one (`true` is no port); null is said for it.
-// Must not know: which settings there are.
+// Promises: a value of another kind is never converted (`true` is not a port); reading it gives null.
 import { isIP } from 'node:net';
 import { parseBytes, parseDuration, parseList } from './units.ts';
 
@@ -19,7 +18,7 @@ export type Kind =
   | 'text'
   | 'secret';
 
-/** In this order in --help and in every table. */
+/** The order in --help and in every table. */
 export const GROUPS = {
   address: 'Where it listens',
   storage: 'What it stores, and where',
@@ -34,20 +33,20 @@ export const GROUPS = {
 export interface Setting {
   readonly group: keyof typeof GROUPS;
   readonly kind: Kind;
-  /** What a plain number of it counts. Empty: it is no number. */
+  /** What a plain number counts. Empty: the setting is not a number. */
   readonly unit: string;
-  /** As a person would type it. Empty: not set. */
+  /** As a person would type the value. Empty: not set. */
   readonly default: string;
-  /** The default of `startServer`, where that is another one. */
+  /** The default of `startServer`, if it differs. */
   readonly inProcess?: string;
-  /** The bounds, as a person would type them. Absent: none but those of the kind. */
+  /** Bounds as a person would type them. Absent: only the bounds of the kind apply. */
   readonly least?: string;
   readonly most?: string;
-  /** Of a choice. */
+  /** The values of a choice. */
   readonly choices?: readonly string[];
-  /** What --help has in the place of a value. Empty: the flag takes none. */
+  /** Stands for the value in --help. Empty: the flag takes no value. */
   readonly placeholder: string;
-  /** Its value is never shown (rule K5). */
+  /** The value is never shown (rule K5). */
   readonly isSecret: boolean;
   readonly doc: string;
 }
@@ -64,9 +63,9 @@ export type Made<K extends Kind, A> = Setting & {
 interface KindFacts {
   readonly placeholder: string;
   readonly unit?: string;
-  /** The type of the option, as TypeScript has it. */
+  /** The TypeScript type of the option. */
   readonly type: string;
-  /** Null: it cannot be used. */
+  /** Null: the value cannot be used. */
   read(value: unknown, setting: Setting): unknown;
   expected(setting: Setting): string;
 }
@@ -140,7 +139,7 @@ export function ofKind<K extends Kind>(kind: K): <const A extends About>(about: 
   };
 }
 
-/** What a program or a person gave, as the code uses it. Null: it cannot be used. */
+/** Converts a value from a program or a person for the code. Null: the value cannot be used. */
 export function readAs(setting: Setting, value: unknown): unknown {
   return KINDS[setting.kind].read(value, setting);
 }
@@ -150,7 +149,7 @@ export function expectedOf(setting: Setting): string {
   return KINDS[setting.kind].expected(setting);
 }
 
-/** The type of the option, as TypeScript has it. */
+/** The TypeScript type of the option. */
 export function typeOf({ kind, choices = [] }: Setting): string {
   return kind === 'choice' ? choices.map((choice) => `'${choice}'`).join(' | ') : KINDS[kind].type;
 }
@@ -178,7 +177,7 @@ function readPort(value: unknown): number | null {
   return port === null || port > MOST_PORT ? null : port;
 }
 
-/** Neither a URL nor `host:port`, which would be looked up as a name and never found. */
+/** Refuses URLs and `host:port`: they would be looked up as a name and never found. */
 function readHost(value: unknown): string | null {
   const text = readText(value);
   if (text === null || isIP(text) !== 0) return text;

@@ -1,19 +1,18 @@
-// config/settings.ts: every setting, in one table: its kind, unit, bounds, default, group and sentence. Flags, environment names,
-// --help, --print-config, the config file, the options of `startServer` and docs/reference.md are all made from it
+// config/settings.ts: all settings in one table: kind, unit, bounds, default, group and sentence. Flags, environment names,
+// --help, --print-config, the config file, the options of `startServer` and docs/reference.md are made from this table
 // (tests: cli/arguments.test.ts, cli/help.test.ts, docs/reference.test.ts, options.test.ts).
 //
-// Promises: a setting has one name: `maxFileSize` is the flag --max-file-size, the variable XENONFLARE_MOCK_MAX_FILE_SIZE, the
-// key of a config file, the option of `startServer` and the field of the configuration. Nothing but data.
-// Must not know: where values come from (config.ts), what is done with them.
+// Promises: a setting has one name. `maxFileSize` is the flag --max-file-size, the variable XENONFLARE_MOCK_MAX_FILE_SIZE,
+// the key of a config file, the option of `startServer` and the field of the configuration. This module holds only data.
 import { ofKind } from './setting-kinds.ts';
 
 const [bytes, duration, count, port] = [ofKind('bytes'), ofKind('duration'), ofKind('count'), ofKind('port')];
 const [flag, choice, list, path] = [ofKind('flag'), ofKind('choice'), ofKind('list'), ofKind('path')];
 const [host, text, secret] = [ofKind('host'), ofKind('text'), ofKind('secret')];
 
-/** Added to a date of our times it is still one. */
+/** The sum of a present date and this duration is still a valid date. */
 const HUNDRED_YEARS = '36500d';
-/** A timer of Node's own is as long, with what is added to it. */
+/** A timer of Node can wait this long, with a margin for what the code adds. */
 const MOST_OF_A_TIMER = '24d';
 
 const ANY_TIME = { least: '0s', most: HUNDRED_YEARS } as const;
@@ -23,13 +22,13 @@ export const SETTINGS = {
   host: host({
     group: 'address',
     default: '127.0.0.1',
-    doc: 'Address to listen on. Of a name such as `localhost` it is the first, IPv4 before IPv6, and no other.',
+    doc: 'Address to listen on. A name such as `localhost` means its first address only, IPv4 before IPv6.',
   }),
   port: port({
     group: 'address',
     default: '4310',
     inProcess: '0',
-    doc: 'Port to listen on; 0 takes a free one.',
+    doc: 'Port to listen on; 0 takes a free port.',
   }),
   adminPort: port({
     group: 'address',
@@ -52,7 +51,7 @@ export const SETTINGS = {
     group: 'storage',
     ...ANY_TIME,
     default: '30s',
-    doc: 'How long a start watches the lock of the data folder when its holder cannot be looked up (another machine, container or boot). One that does not move for 10 s is taken over.',
+    doc: 'How long a start watches the lock of the data folder when its holder cannot be looked up (another machine, container or boot). A lock that does not change for 10 s is taken over.',
   }),
   durability: choice({
     group: 'storage',
@@ -67,7 +66,7 @@ export const SETTINGS = {
   }),
   maxStoredBytesPerKey: bytes({
     group: 'storage',
-    doc: 'The most bytes the server holds for one key; beyond it, 507. Not set: as many as for all.',
+    doc: 'The most bytes the server holds for one key; beyond it, 507. Not set: the limit for all keys.',
   }),
   maxFileSize: bytes({ group: 'uploads', default: '5GiB', doc: 'The most bytes one file may have.' }),
   chunkOrder: choice({
@@ -107,7 +106,7 @@ export const SETTINGS = {
     choices: ['name', 'content', 'off'],
     default: 'name',
     placeholder: 'CHECK',
-    doc: '`name`: the extension of a direct upload; `content`: the first bytes of every file, too; `off`: nothing.',
+    doc: 'What is checked. `name`: the extension of a direct upload; `content`: also the first bytes of every file; `off`: nothing.',
   }),
   pendingTime: duration({
     group: 'media',
@@ -123,13 +122,13 @@ export const SETTINGS = {
   }),
   fixtures: path({
     group: 'media',
-    doc: 'JSON file with the `channels` and `profiles` that the server gives out.',
+    doc: 'JSON file with the `channels` and `profiles` that the server returns.',
   }),
   apiKeys: list({
     group: 'access',
     placeholder: 'KEY,KEY',
     isSecret: true,
-    doc: 'Only these API keys are accepted. Not set: any key is, each with its own uploads.',
+    doc: 'Only these API keys are accepted. Not set: every key is accepted and has its own uploads.',
   }),
   apiKeysFile: path({
     group: 'access',
@@ -150,7 +149,7 @@ export const SETTINGS = {
   adminToken: secret({
     group: 'access',
     placeholder: 'TOKEN',
-    doc: 'Token of the admin plane. Needed to have it on a port that other machines reach.',
+    doc: 'Token of the admin plane. Required if other machines can reach its port.',
   }),
   adminCorsOrigin: list({
     group: 'access',
@@ -167,7 +166,7 @@ export const SETTINGS = {
     group: 'requests',
     ...ANY_TIME,
     default: '60s',
-    doc: 'A body that is silent for this long ends with 408; 0: none does. There is no limit on the total time.',
+    doc: 'A body that is silent for this long ends with 408; 0: no limit. There is no limit on the total time.',
   }),
   keepAliveTimeout: duration({
     group: 'requests',
@@ -179,7 +178,7 @@ export const SETTINGS = {
     group: 'requests',
     ...TIME_OF_A_TIMER,
     default: '10s',
-    doc: 'On SIGTERM, requests in flight have this long to end; 0: none.',
+    doc: 'On SIGTERM, requests in flight have this long to end; 0: no time.',
   }),
   maxParts: count({
     group: 'requests',
@@ -201,7 +200,7 @@ export const SETTINGS = {
   spoolMemory: bytes({
     group: 'requests',
     default: '16MiB',
-    doc: 'Memory for chunks whose `file` part comes before their fields, all together; beyond it, and those over 1 MiB, go to a temporary file.',
+    doc: 'Memory for all chunks together whose `file` part comes before their fields. Chunks beyond it, and chunks over 1 MiB, go to a temporary file.',
   }),
   drainLimit: bytes({
     group: 'requests',
@@ -220,7 +219,7 @@ export const SETTINGS = {
   restartAfter: duration({
     group: 'rules',
     ...TIME_OF_A_TIMER,
-    doc: 'A server that is killed (SIGKILL, by a rule or by anybody) starts again after this time, on the same port: a parent process holds it. Not set: it stays down.',
+    doc: 'A server that is killed (by SIGKILL, from a rule or from outside) is started again after this time, on the same port, by a parent process. Not set: it stays down.',
   }),
   seed: text({ group: 'rules', doc: 'Makes ids, jitter and probabilities a repeatable sequence.' }),
   noJournal: flag({ group: 'rules', default: 'false', doc: 'Keeps no journal of exchanges.' }),
@@ -234,11 +233,11 @@ export const SETTINGS = {
   journalBytes: bytes({
     group: 'rules',
     default: '64MiB',
-    doc: 'Memory that the journal may take for each key; all keys together take at most four times as much.',
+    doc: 'Memory that the journal may take for each key; all keys together may take at most four times as much.',
   }),
   journalFile: path({
     group: 'rules',
-    doc: 'Keeps the journal, and the rules with their counters, across restarts and crashes. It grows to twice what the journal holds. Not set: both are gone with the process.',
+    doc: 'Keeps the journal, and the rules with their counters, across restarts and crashes. It grows to twice what the journal holds. Not set: both are lost when the process ends.',
   }),
   logLevel: choice({
     group: 'log',
@@ -254,12 +253,12 @@ export type SettingName = keyof typeof SETTINGS;
 
 export const SETTING_NAMES = Object.keys(SETTINGS) as SettingName[];
 
-/** Flags that set nothing. */
+/** Flags of the command that are not settings. */
 export const COMMAND_FLAGS = [
-  { flag: '--config FILE', doc: 'JSON file with settings. Flags and environment win over it.' },
+  { flag: '--config FILE', doc: 'JSON file with settings. Flags and environment take precedence.' },
   { flag: '--print-config', doc: 'Prints every setting, its value and where it came from, and ends.' },
   { flag: '--version', doc: 'Prints the version and ends.' },
-  { flag: '-h, --help', doc: 'Prints this and ends.' },
+  { flag: '-h, --help', doc: 'Prints this text and ends.' },
 ] as const;
 
 export function flagOf(name: SettingName): string {

@@ -1,6 +1,4 @@
-// config/units.ts: sizes, durations and lists as people write them (behaviour §11).
-//
-// Must not know: which setting they are for. It is a leaf.
+// config/units.ts: reads sizes, durations and lists as people write them (behaviour §11).
 import { z } from 'zod';
 
 const UNITS: Readonly<Record<string, number>> = {
@@ -17,19 +15,19 @@ const UNITS: Readonly<Record<string, number>> = {
 };
 const TIME_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 60e3, h: 3600e3, d: 86400e3 };
 
-/** Bytes: `1000000`, `64MiB`, `5GiB`, or a number. Null: it is no size. */
+/** Bytes from `1000000`, `64MiB`, `5GiB` or a number. Null: not a size. */
 export function parseBytes(value: unknown): number | null {
   const [, digits, unit] = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(textOf(value)) ?? [];
   return whole(Number(digits) * (UNITS[(unit ?? '').toUpperCase()] ?? Number.NaN));
 }
 
-/** Milliseconds: `500ms`, `30s`, `24h`, or a number. Null: it is no duration. */
+/** Milliseconds from `500ms`, `30s`, `24h` or a number. Null: not a duration. */
 export function parseDuration(value: unknown): number | null {
   const [, digits, unit] = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?$/.exec(textOf(value)) ?? [];
   return whole(Number(digits) * (TIME_UNITS[unit ?? 'ms'] ?? Number.NaN));
 }
 
-/** Items with commas between them, or an array of them. What is empty is no item. Null: it is neither. */
+/** Items from a text with commas or from an array. Empty items are dropped. Null: not a list. */
 export function parseList(value: unknown): readonly string[] | null {
   const items: unknown = typeof value === 'string' ? value.split(',') : value;
   if (!Array.isArray(items) || !items.every((item) => typeof item === 'string')) return null;

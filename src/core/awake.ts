@@ -1,12 +1,12 @@
-// core/awake.ts: time-outs of others, measured in the time in which this process was awake and could have heard them.
+// core/awake.ts: time-outs that count only the time in which this process was awake and could have received data.
 //
-// A process that was stopped (SIGSTOP, a suspended machine, a loop that was blocked for long) wakes up with all its timers due
-// and what its clients sent meanwhile unread: it must not tell them that they were silent. So a ticker looks how late it
-// is called, and what is beyond LATE_MS does not count; and before a time-out acts, what has arrived is read once.
+// A process can be stopped: by SIGSTOP, by a suspended machine, by a long block of the event loop. When it continues, all its
+// timers are due, and the data that clients sent in the meantime is unread. Such a client was not silent and must not be told
+// that it was. Therefore a ticker measures how late it is called, and a delay beyond LATE_MS does not count. Before a
+// time-out acts, the loop reads once what has arrived.
 //
-// Promises: `awakeMs` never goes back, and never counts more than LATE_MS of one absence. The ticker runs only while
-// somebody waits, and keeps no process alive.
-// Must not know: who waits for what.
+// Promises: `awakeMs` never goes back, and it never counts more than LATE_MS of one absence. The ticker runs only while
+// a time-out or `keepAwakeTime` needs it, and it keeps no process alive.
 import {
   clearInterval,
   clearTimeout,
@@ -18,10 +18,10 @@ import {
 import { MAX_STEP_MS, type Timer } from './timers.ts';
 
 const TICK_MS = 100;
-/** A ticker that is called later than this was not late because of some work: nothing else ran either. */
+/** A tick that is later than this means that the whole process stood still, not that some work took long. */
 const LATE_MS = 250;
 
-/** The deciding, apart from clocks and timers. All times are of one monotonic clock. */
+/** The calculation alone, without clocks and timers. All times come from one monotonic clock. */
 export class AwakeTime {
   #seenMs: number;
   #asleepMs = 0;
@@ -30,7 +30,7 @@ export class AwakeTime {
     this.#seenMs = nowMs;
   }
 
-  /** Milliseconds awake since some instant. To be called as often as one likes, in between ticks. */
+  /** Milliseconds awake since an arbitrary start. May be called at any time between ticks. */
   at(nowMs: number): number {
     const lateMs = nowMs - this.#seenMs - LATE_MS;
     if (lateMs > 0) {
@@ -40,13 +40,13 @@ export class AwakeTime {
     return nowMs - this.#asleepMs;
   }
 
-  /** The ticker was called. */
+  /** To be called at each tick. */
   tick(nowMs: number): void {
     this.at(nowMs);
     this.#seenMs = nowMs;
   }
 
-  /** The ticker begins, or begins again: nobody looked since, and nothing is known of that time. */
+  /** The ticker starts, or starts again. The time before this call was not observed and is not judged. */
   begin(nowMs: number): void {
     this.#seenMs = nowMs;
   }
@@ -56,7 +56,7 @@ const awake = new AwakeTime(monotonicMs());
 let waiting = 0;
 let ticker: NodeJS.Timeout | null = null;
 
-/** Milliseconds awake since some instant. Meaningful while a time-out runs, or somebody keeps it. */
+/** Milliseconds awake since an arbitrary start. Valid only while a time-out runs or after `keepAwakeTime`. */
 export function awakeMs(): number {
   return awake.at(monotonicMs());
 }
@@ -68,13 +68,13 @@ function beginWaiting(): void {
   ticker = setInterval(onTick, TICK_MS).unref();
 }
 
-/** Keeps `awakeMs` true without a time-out. @returns ends it; to be called once */
+/** Keeps `awakeMs` valid without a time-out. @returns a function that ends this; call it once */
 export function keepAwakeTime(): () => void {
   beginWaiting();
   return () => void (waiting -= 1);
 }
 
-/** It ends by itself, one tick after the last one who waits: to begin and end it for each request would cost more. */
+/** The ticker stops itself, one tick after the last time-out ended: to start and stop it for each request costs more. */
 function onTick(): void {
   awake.tick(monotonicMs());
   if (waiting > 0 || ticker === null) return;
@@ -83,8 +83,9 @@ function onTick(): void {
 }
 
 /**
- * Does `work` once `ms` milliseconds awake have passed; `Infinity`: never.
- * @param since the awake time from which they count, asked anew each time they seem to have passed: it moves on with what is heard
+ * Does `work` once `ms` milliseconds awake have passed. `Infinity` means never.
+ * @param since gives the awake time from which `ms` counts. It is asked again at each check, so the start can move on when
+ * data arrives.
  */
 export function startTimeout(ms: number, work: () => void, since?: () => number): Timer {
   beginWaiting();
@@ -107,7 +108,7 @@ export function startTimeout(ms: number, work: () => void, since?: () => number)
     stop();
     work();
   };
-  // What came while we could not look is read between the two.
+  // setImmediate lets the loop read what arrived while the process stood still, before the time-out is decided.
   const onStep = (): void => (leftMs() > 0 ? decide() : void setImmediate(decide));
   const arm = (left: number): NodeJS.Timeout => setTimeout(onStep, Math.min(Math.max(left, 1), MAX_STEP_MS));
   let timer = arm(ms);

@@ -1,10 +1,10 @@
-// core/clock.ts: time as each namespace sees it: real, frozen, or running with an offset; and work that waits for it.
+// core/clock.ts: the clock of each namespace (real, frozen, or running with an offset), and the work that waits for it.
 //
-// Promises: nothing that is due is left undone when `change` resolves (behaviour §9), and what was due first is done
-// first, at its own time; under a real clock due work is done by a timer, under a frozen one only when the clock is moved.
-// Work that is scheduled is done or dropped: `reset` and `close` leave nothing behind that holds memory or files.
+// Promises: when `change` resolves, all work that became due is done (behaviour §9), in order of due time, each piece at its
+// own time. Under a real or offset clock a timer does due work. Under a frozen clock only a move of the clock does it.
+// Scheduled work is either done or dropped: `reset` and `close` leave nothing that holds memory or files.
 // Time never runs backwards by itself.
-// Must not know: what the work is. Idle time-outs and throttles use the machine's own time, never this.
+// Idle time-outs and throttles must use the machine's own time, never this clock.
 import { ALL_NAMESPACES } from './namespace.ts';
 import { SteadyClock } from './steady-clock.ts';
 import { startTimer, type Timer } from './timers.ts';
@@ -17,8 +17,8 @@ export interface Clock {
   /** Milliseconds since 1970-01-01T00:00:00Z. Never goes back by itself. */
   now(namespace: string): number;
   /**
-   * Milliseconds that passed since `at`, an instant of `now`. A jump of the machine's date does not count: no time passed in it.
-   * Negative when `at` is still to come.
+   * Milliseconds that passed since `at`, an instant of `now`. A jump of the machine's date does not count, because no time
+   * passed in it. Negative when `at` is in the future.
    */
   ageOf(namespace: string, at: number): number;
 }
@@ -38,16 +38,16 @@ export interface ClockChange {
   readonly advanceMs?: number | undefined;
 }
 
-/** `at`: it stands there. `mode` is what is shown of it: while the clock is being moved, every mode stands now and then. */
+/** With `at` the clock stands still. During a move every clock stands still at times; `mode` is the mode that is shown then. */
 type Reading =
   | { readonly mode: ClockMode; readonly at: number }
   | { readonly mode: ClockMode; readonly aheadMs: number };
 
-/** Work that waits for a time. It is done then or dropped before: one of the two, once. Neither rejects. */
+/** Work that waits for a time. Exactly one of `run` and `drop` is called, once. Neither may reject. */
 export interface DelayedWork {
-  /** Resolves to whether anything came of it. */
+  /** Resolves to whether the work had an effect. */
   run(): Promise<boolean>;
-  /** Gives back what it holds. */
+  /** Releases what the work holds. */
   drop(): Promise<void>;
 }
 
@@ -60,7 +60,7 @@ export class Clocks implements Clock {
   readonly #readings = new Map<string, Reading>();
   readonly #due = new Map<string, Set<Due>>();
   readonly #timers = new Map<string, Timer>();
-  /** What is going on with a clock: whoever comes meanwhile waits for it. */
+  /** One operation at a time per namespace; later ones wait here. */
   readonly #queue = new KeyedQueue();
   readonly #steady: Pick<SteadyClock, 'now' | 'skippedSince'>;
   #isClosed = false;
@@ -79,7 +79,7 @@ export class Clocks implements Clock {
 
   ageOf(namespace: string, at: number): number {
     const age = this.now(namespace) - at;
-    // A clock of its own does not follow the machine's: what it skipped, a test had it skip.
+    // A jump counts under a namespace's own clock: there the test itself made the jump.
     return this.#readingOf(namespace) === undefined ? age - this.#steady.skippedSince(at) : age;
   }
 
@@ -90,10 +90,10 @@ export class Clocks implements Clock {
   }
 
   /**
-   * Sets the clock, and does everything that becomes due by it. On its way ahead the clock stops wherever something is
-   * due, so that a day in one step is the same as a day in many.
-   * @param moved is awaited at each stop, before what is due there is done, and at the end; time has passed
-   * @returns how much of the work that was done came to something
+   * Sets the clock and does all work that becomes due. On the way forward the clock stops at each due time, so one step of a
+   * day has the same effect as many small steps.
+   * @param moved is awaited at each stop, before the work that is due there, and again at the end
+   * @returns how many pieces of work had an effect
    */
   change(namespace: string, change: ClockChange, moved: () => Promise<void> = nothing): Promise<number> {
     return this.#queue.run(namespace, async () => {
@@ -118,13 +118,13 @@ export class Clocks implements Clock {
     });
   }
 
-  /** To set or move a real clock is to give it an offset: it goes on from there. */
+  /** A real clock that is set or moved becomes an offset clock: it runs on from the new time. */
   #modeAfter(namespace: string, { now, advanceMs }: ClockChange): ClockMode {
     const current = this.#readingOf(namespace)?.mode ?? 'real';
     return current === 'real' && (now !== undefined || advanceMs !== undefined) ? 'offset' : current;
   }
 
-  /** Undefined: the clock is one of its own no longer. */
+  /** Undefined: the namespace has no clock of its own any more. */
   #readingAfter(
     namespace: string,
     mode: ClockMode,
@@ -135,7 +135,7 @@ export class Clocks implements Clock {
     return mode === 'frozen' ? { mode, at } : { mode, aheadMs: at - this.#machine() };
   }
 
-  /** The next time at which something is due before the clock has the reading; null: nothing is. */
+  /** The next due time up to the reading; null when no work is due by then. */
   #nextStop(namespace: string, reading: Reading | undefined): number | null {
     const followed = namespace === ALL_NAMESPACES ? undefined : this.#readings.get(ALL_NAMESPACES);
     const target = timeOf(reading ?? followed, this.#machine());
@@ -149,7 +149,7 @@ export class Clocks implements Clock {
     for (const name of this.#namesBy(namespace)) this.#arm(name);
   }
 
-  /** Those that go by this namespace's clock, as far as something is due or being done. */
+  /** The namespaces that follow this namespace's clock and have work that is due or running. */
   #namesBy(namespace: string): string[] {
     if (namespace !== ALL_NAMESPACES) return [namespace];
     const names = new Set([...this.#due.keys(), ...this.#queue.names]);
@@ -163,7 +163,7 @@ export class Clocks implements Clock {
     return done;
   }
 
-  /** Back to the machine's time. What is scheduled is dropped, and nothing of it is held any more when this resolves. */
+  /** Returns to the machine's time and drops scheduled work. When this resolves, the dropped work holds nothing any more. */
   async reset(namespace: string): Promise<void> {
     const names = [...this.#namesIn(namespace)];
     await Promise.all(
@@ -176,13 +176,13 @@ export class Clocks implements Clock {
     );
   }
 
-  /** As `reset`, but that the clock goes on as it is. */
+  /** Drops scheduled work as `reset` does, but keeps the clock as it is. */
   async drop(namespace: string): Promise<void> {
     const names = [...this.#namesIn(namespace)];
     await Promise.all(names.map((name) => this.#queue.run(name, () => this.#dropAll(name))));
   }
 
-  /** What there is of a namespace, or of all. */
+  /** The namespaces with a clock or with work: this one, or all of them. */
   #namesIn(namespace: string): Set<string> {
     if (namespace !== ALL_NAMESPACES) return new Set([namespace]);
     return new Set([ALL_NAMESPACES, ...this.#readings.keys(), ...this.#due.keys(), ...this.#queue.names]);
@@ -206,18 +206,18 @@ export class Clocks implements Clock {
     this.#arm(namespace);
   }
 
-  /** Nothing is done after this, and nothing is held: what is being done ends, the rest is dropped. */
+  /** Running work ends, all other work is dropped. After this nothing is done and nothing is held. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.drop(ALL_NAMESPACES);
   }
 
-  /** Does what is due now, behind what is being done already. Resolves to how much of it came to something. */
+  /** Does the work that is due now, after the work that is running. Resolves to how many pieces had an effect. */
   #runDueQueued(namespace: string): Promise<number> {
     return this.#queue.run(namespace, () => this.#runDue(namespace));
   }
 
-  /** In order of time. Called in the queue of the namespace. */
+  /** In order of due time. To be called in the queue of the namespace. */
   async #runDue(namespace: string): Promise<number> {
     let done = 0;
     for (let next = this.#takeDue(namespace); next !== null; next = this.#takeDue(namespace)) {
@@ -227,7 +227,7 @@ export class Clocks implements Clock {
     return done;
   }
 
-  /** A clock of its own, or that of everybody. */
+  /** The namespace's own clock, or the one that was set for all namespaces. */
   #readingOf(namespace: string): Reading | undefined {
     return this.#readings.get(namespace) ?? this.#readings.get(ALL_NAMESPACES);
   }

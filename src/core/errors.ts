@@ -1,9 +1,8 @@
-// core/errors.ts: every refusal the server can give, in one table: code → status, meaning, retryable.
+// core/errors.ts: all refusals of the server in one table: code → status, meaning, retryable.
 //
-// Promises: nothing else in the project decides a status code; openapi.yaml and docs/reference.md hold
-// exactly these codes (tests: contract.test.ts, docs/reference.test.ts). An AppError's message is for a person:
-// what was got, what was expected, what to do.
-// Must not know: HTTP, uploads or storage. It is a leaf and imports nothing of ours.
+// Promises: no other place in the project decides a status code. openapi.yaml and docs/reference.md hold exactly these
+// codes (tests: contract.test.ts, docs/reference.test.ts). The message of an AppError is for a person: it says what was
+// received, what was expected and what to do.
 
 interface ErrorSpec {
   readonly status: number;
@@ -225,7 +224,7 @@ export interface FieldProblem {
   readonly message: string;
 }
 
-/** A refusal with a code of the table. Everything else that is thrown is a defect and answers `internal_error`. */
+/** A refusal with a code of the table. Any other error that is thrown is a defect and is answered with `internal_error`. */
 export class AppError extends Error {
   override readonly name = 'AppError';
   readonly code: ErrorCode;
@@ -243,25 +242,26 @@ export class AppError extends Error {
 }
 
 /**
- * A refusal of something that may be stored all the same: it failed, and so did undoing it. Whoever gets it relies on nothing
- * that was known of the place, reads it anew before the next use, and removes no byte of it meanwhile.
+ * A refusal that leaves a doubt: the operation failed, and undoing it failed too, so its effect may be stored or not. The
+ * code that catches this error must forget what it knew of the place, read the place again before the next use, and delete
+ * no byte of it in the meantime.
  */
 export class InDoubt extends AppError {}
 
-/** Where a damaged upload or entry lies: its kind, its namespace, the name of its files. */
+/** The place of a damaged upload or entry: its kind, its namespace and the name of its files. */
 export interface DamagedPlace {
   readonly kind: 'uploads' | 'media';
   readonly namespace: string;
   readonly name: string;
 }
 
-/** What is stored fails its checks (rules D2, D5). `details` names the place, and what `facts` say is wrong with it. */
+/** The stored data fails its checks (rules D2, D5). `details` names the place and holds `facts` about the damage. */
 export function damage(place: DamagedPlace, message: string, facts: object = {}): AppError {
   const { kind, namespace, name } = place;
   return new AppError('upload_damaged', message, { kind, namespace, name, ...facts });
 }
 
-/** As `InDoubt`, of what failed for this reason. */
+/** An `InDoubt` with this cause. */
 export function inDoubt(cause: unknown): InDoubt {
   if (cause instanceof InDoubt) return cause;
   const code = cause instanceof AppError ? cause.code : 'internal_error';
@@ -271,7 +271,7 @@ export function inDoubt(cause: unknown): InDoubt {
   return Object.assign(new InDoubt(code, message), { cause });
 }
 
-/** For whoever reads an upload that was deleted meanwhile, and begun anew under its fileId. */
+/** For a reader of an upload that was deleted and begun again under the same fileId while it was read. */
 export function uploadChanged(): AppError {
   return new AppError(
     'upload_not_found',
@@ -279,18 +279,18 @@ export function uploadChanged(): AppError {
   );
 }
 
-/** What is stored fails its checks (rule D2). */
+/** Whether the stored data failed its checks (rule D2). */
 export function isDamage(error: unknown): error is AppError {
   return error instanceof AppError && error.code === 'upload_damaged';
 }
 
-/** For a `catch`: what is damaged counts as nothing, every other error goes on. */
+/** For a `catch`: damaged data counts as absent, every other error is thrown on. */
 export function nullIfDamaged(error: unknown): null {
   if (isDamage(error)) return null;
   throw error;
 }
 
-/** A 400 that names every bad field at once, so that a client mends them in one go (rule C4, F3). */
+/** A 400 that names all bad fields at once, so that a client can correct them in one step (rules C4, F3). */
 export function invalidFields(fields: readonly FieldProblem[]): AppError {
   const summary = fields.map((problem) => `${problem.field}: ${problem.message}`).join('; ');
   return new AppError('invalid_request', summary, { fields });

@@ -1,20 +1,20 @@
-// core/exact-json.ts: JSON read without the loss that JSON.parse brings: numbers that JavaScript would give back otherwise than
-// they were written (12345678901234567890, 1.0, 1e2), and names that an object has twice.
+// core/exact-json.ts: reads JSON without the losses of JSON.parse: numbers that JavaScript would write differently
+// (12345678901234567890, 1.0, 1e2), and names that occur twice in one object.
 //
-// What would be lost is *marked* in the value: such a number is the text NUL `n` number, a name that comes again is NUL `d`
-// place `:` name, and a text that begins with NUL by itself is NUL `t` text.
-// Promises: two texts give equal values if and only if they say the same, whatever white space, escapes and order of names.
-// Must not know: what the JSON is about. A leaf.
+// The value holds *marks* in place of what would be lost. Such a number becomes the text NUL `n` number. A repeated name
+// becomes NUL `d` place `:` name. A text that itself begins with NUL becomes NUL `t` text.
+// Promises: two texts give equal values if and only if they say the same; white space, escapes and the order of names
+// do not matter.
 
 const NUL = '\u0000';
 const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|[{}[\]]/gs;
 const STRING = /"(?:[^"\\]|\\.)*"/gs;
 const COLON = /\s*:/y;
 
-/** Of more, what goes through values one in another would run out of stack. */
+/** Deeper nesting would exhaust the stack of functions that walk through the value recursively. */
 const MAX_DEPTH = 1_000;
 
-/** The value of a JSON text, with marks. @throws SyntaxError, also when it is nested deeper than MAX_DEPTH */
+/** The value of a JSON text, with marks. @throws SyntaxError also when the text is nested deeper than MAX_DEPTH */
 export function parseExactly(text: string): unknown {
   const lossy: unknown = JSON.parse(text);
   const marked = withMarks(text);
@@ -22,8 +22,8 @@ export function parseExactly(text: string): unknown {
 }
 
 /**
- * The value without marks: as JSON.parse gives it, or, of an object or an array that this would change, the JSON text that it
- * was read from, but for white space.
+ * The value without marks, as JSON.parse gives it. If JSON.parse would change an object or array, the result is the JSON text
+ * that it was read from, without its white space.
  */
 export function withoutMarks(value: unknown): unknown {
   if (typeof value === 'string')
@@ -36,7 +36,7 @@ export function withoutMarks(value: unknown): unknown {
 
 /** @param text valid JSON */
 function withMarks(text: string): string {
-  /** The names of each object that is open, how often it has each; null for an array. */
+  /** For each open object: its names and how often each occurred. Null for an array. */
   const open: (Set<string> | null)[] = [];
   return text.replaceAll(TOKEN, (token, at: number) => {
     if (open.length > MAX_DEPTH) throw new SyntaxError(`nested deeper than ${MAX_DEPTH}`);
@@ -55,7 +55,7 @@ function isName(text: string, end: number): boolean {
   return COLON.test(text);
 }
 
-/** @param names of the object that it is a name in */
+/** @param names the names of the object if the token is one of its names */
 function markedString(token: string, names: Set<string> | null | undefined): string {
   const value = JSON.parse(token) as string;
   const marked = value.startsWith(NUL) ? `${NUL}t${value}` : value;
@@ -65,7 +65,7 @@ function markedString(token: string, names: Set<string> | null | undefined): str
   return name === value ? token : JSON.stringify(name);
 }
 
-/** The name, if an object had it before. */
+/** The name, if the mark is that of a repeated name. */
 export function secondNameIn(name: string): string | null {
   return name.startsWith(`${NUL}d`) ? name.slice(name.indexOf(':') + 1) : null;
 }

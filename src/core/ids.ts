@@ -1,10 +1,10 @@
-// core/ids.ts: ids of media entries: random, or with a seed a repeatable sequence per namespace.
+// core/ids.ts: ids of media entries. They are random, or with a seed a repeatable sequence per namespace.
 //
-// Promises: 24 lower-case hexadecimal digits, as the vendor's samples look; without a seed never given twice.
+// Promises: 24 lower-case hexadecimal digits, as in the vendor's samples. Without a seed no id is given twice.
 import { ALL_NAMESPACES } from './namespace.ts';
 import { createHash, randomBytes } from 'node:crypto';
 
-/** Ids as one namespace sees them: 24 lower-case hexadecimal digits, never given twice. */
+/** Ids as one namespace sees them: 24 lower-case hexadecimal digits. */
 export interface Ids {
   next(namespace: string): string;
 }
@@ -29,14 +29,14 @@ export class SeededIds implements Ids {
     return this.#taken.get(namespace)?.has(id) === true ? this.next(namespace) : id;
   }
 
-  /** Is never given: there is such an entry, from before this process or from elsewhere. */
+  /** Marks an id as used: an entry with it exists, from before this process or from elsewhere. It is never given then. */
   take(namespace: string, id: string): void {
     if (this.#seed === null) return;
     const taken = this.#taken.get(namespace) ?? new Set();
     this.#taken.set(namespace, taken.add(id));
   }
 
-  /** The sequence of the namespace starts anew: its entries are gone. */
+  /** The sequence of the namespace starts again, because its entries are gone. */
   reset(namespace: string): void {
     for (const known of [this.#counts, this.#taken]) {
       if (namespace === ALL_NAMESPACES) known.clear();

@@ -1,23 +1,23 @@
-// core/keyed-queue.ts: work is done one piece after the other, in the order in which it was asked for: all of a queue, or all under one name.
+// core/keyed-queue.ts: queues that do one piece of work after the other, in the order of the calls. A `KeyedQueue` has one
+// such queue per name.
 //
-// Promises: work that fails keeps nothing behind it from being done, and its caller is told; of a name under which nothing runs
-// and nothing waits nothing is kept.
-// Must not know: what the names and the work are.
+// Promises: a failure is reported to the caller and does not stop the work behind it. A name without running or waiting work
+// takes no memory.
 
 export class SerialQueue {
   #last: Promise<unknown> = DONE;
-  /** Running or waiting. */
+  /** Pieces of work that run or wait. */
   #length = 0;
 
   get isIdle(): boolean {
     return this.#length === 0;
   }
 
-  /** Begins at once when nothing runs. Resolves and rejects as the work does. */
+  /** Starts at once when nothing runs. Resolves and rejects as the work does. */
   run<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#length === 0 ? work() : this.#last.then(work);
     this.#length += 1;
-    this.#last = result.then(this.#ended, this.#ended); // The caller gets the error; what waits behind it must still run.
+    this.#last = result.then(this.#ended, this.#ended); // The caller gets the error; the next work must run all the same.
     return result;
   }
 
@@ -29,12 +29,12 @@ export class SerialQueue {
 export class KeyedQueue {
   readonly #queues = new Map<string, SerialQueue>();
 
-  /** Under which something runs or waits. */
+  /** The names with running or waiting work. */
   get names(): Iterable<string> {
     return this.#queues.keys();
   }
 
-  /** Begins after the caller has gone on, so that he can note that he asked. Resolves and rejects as the work does. */
+  /** Starts after the caller's own turn, so that the caller can record the call first. Resolves and rejects as the work does. */
   run<T>(name: string, work: () => Promise<T>): Promise<T> {
     const queue = this.#queues.get(name) ?? new SerialQueue();
     this.#queues.set(name, queue);

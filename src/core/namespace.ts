@@ -1,10 +1,10 @@
-// core/namespace.ts: what a namespace is called. Each API key has one; uploads, entries, rules, the journal and the clock are kept by it
-// (rules K1-K4).
+// core/namespace.ts: names of namespaces. Each API key has one namespace. Uploads, entries, rules, the journal and the clock
+// are kept per namespace (rules K1-K4).
 //
-// Promises: a namespace is `public` or the hash of a key, so that no string of a client becomes part of a path.
+// Promises: a namespace is `public` or the hash of a key, so no text of a client becomes part of a path.
 import { createHash } from 'node:crypto';
 
-/** Whose request it is. `fallback`: where a fileId is looked for that the own namespace lacks (rule K3). */
+/** The namespace of a request. `fallback` is where a fileId is looked up that the own namespace lacks (rule K3). */
 export interface Caller {
   readonly namespace: string;
   readonly fallback: string | null;
@@ -13,16 +13,16 @@ export interface Caller {
 /** The namespace of requests without a key. */
 export const PUBLIC_NAMESPACE = 'public';
 
-/** Stands for all namespaces together where one is asked for. No namespace has this name. */
+/** Means all namespaces together in calls that take a namespace. No namespace has this name. */
 export const ALL_NAMESPACES = '*';
 
 /** `public`, or the namespace of a key. */
 export const NAMESPACE_PATTERN = /^(?:public|ns_[0-9a-f]{16})$/;
 
-/** A name on the disk that may be a namespace's. Looser than the pattern: what counts there is that it cannot lead out of its folder. */
+/** A folder on the disk that may be a namespace's. Looser than NAMESPACE_PATTERN: it only keeps the name inside its parent folder. */
 export const NAMESPACE_FOLDER = /^(?:public|ns_\w+)$/;
 
-/** 64 bits: enough that two keys never meet, short enough to read in a log. */
+/** 64 bits: enough that two keys never collide in practice, short enough to read in a log. */
 const DIGITS = 16;
 
 /** @param digest SHA-256 of the key */

@@ -1,11 +1,11 @@
-// core/package-root.ts: the folder of this package, which holds the contracts beside src/ and dist/.
+// core/package-root.ts: the folder of this package, which holds the contracts, src/ and dist/.
 //
-// Promises: found from any module in src/ and from each file of dist/, bundles included, whatever the depth.
+// Promises: works from every module in src/ and every file in dist/, bundles included, at any depth.
 import { existsSync } from 'node:fs';
 
 export const PACKAGE_ROOT: URL = rootOf(import.meta.url);
 
-/** Whether this code comes from the build. What the build made is used by nothing else: beside src/ it may be out of date. */
+/** Whether this code runs from the build. Only built code may use built files: beside src/ they may be out of date. */
 export const IS_BUILT: boolean = import.meta.url.startsWith(new URL('dist/', PACKAGE_ROOT).href);
 
 /** @throws Error when no folder above has a package.json */

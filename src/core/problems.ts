@@ -1,29 +1,28 @@
-// core/problems.ts: what is wrong with a value that somebody sent, each place named by its JSON pointer (RFC 6901).
+// core/problems.ts: the mistakes in a value that a client sent. A JSON pointer (RFC 6901) names the place of each.
 //
-// Promises: the list of problems is bounded, however many mistakes there are; unknown fields are named one by one.
-// Must not know: what the value describes. A leaf beside errors.ts.
+// Promises: the list is bounded, however many mistakes there are; each unknown field is named separately.
 import type { z } from 'zod';
 import { AppError, type ErrorCode } from './errors.ts';
 
 type Path = readonly PropertyKey[];
 type Issue = z.core.$ZodIssue;
 
-/** A place below the value that was read, and what is wrong with it. */
+/** A place inside the value, and what is wrong there. */
 export interface PlacedProblem {
   readonly path: Path;
   readonly message: string;
 }
 
 export interface Problem {
-  /** Empty: the whole value. */
+  /** Empty for the whole value. */
   readonly pointer: string;
   readonly message: string;
 }
 
-/** A value may have as many mistakes as it has bytes. */
+/** A value may have as many mistakes as it has bytes, so the list needs a bound. */
 const MAX_PROBLEMS = 20;
 
-/** What zod found. */
+/** The mistakes that zod found. */
 export function problemsOf(
   issues: readonly Issue[],
   unknownField = 'there is no such field',
@@ -38,14 +37,14 @@ function problemsIn(issue: Issue, before: Path, unknownField: string): PlacedPro
     return keys.map((key) => ({ path: [...path, key], message: unknownField }));
   }
   if (issue.code === 'invalid_union') {
-    // The alternative that was meant is the one of which something inside is wrong.
+    // The alternative that the sender meant is the one with a mistake inside.
     const meant = issue.errors.find((inside) => inside.some((problem) => problem.path.length > 0));
     if (meant !== undefined) return meant.flatMap((problem) => problemsIn(problem, path, unknownField));
   }
   return [{ path, message: issue.message }];
 }
 
-/** A refusal that names every place in `details.problems`. @param source what the value came from, such as a file */
+/** A refusal that names all places in `details.problems`. @param source where the value came from, such as a file */
 export function refusalOf(code: ErrorCode, found: readonly PlacedProblem[], source?: string): AppError {
   const problems: Problem[] = found
     .slice(0, MAX_PROBLEMS)

@@ -1,10 +1,9 @@
-// core/shape.ts: whether a value that came out of JSON is what its type says.
+// core/shape.ts: checks whether a value from JSON has the fields that its TypeScript type declares.
 //
-// Promises: who is told that it is may read every field of the type as it is typed; a field too many is none of its business.
-// A shape names each field of its type, or it does not compile.
-// Must not know: where the value comes from, what it means.
+// Promises: after a positive check every field of the type may be read as it is typed. Additional fields are allowed.
+// A shape must name every field of its type; otherwise it does not compile.
 
-/** Tells whether a value is a `T`. */
+/** Whether a value is a `T`. */
 export type Is<T> = (value: unknown) => value is T;
 
 type OptionalKeys<T> = { [K in keyof T]-?: Partial<Pick<T, K>> extends Pick<T, K> ? K : never }[keyof T];
@@ -15,7 +14,7 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Array.isArray would make its items `any`. */
+/** Array.isArray would give its items the type `any`. */
 export function isArray(value: unknown): value is readonly unknown[] {
   return Array.isArray(value);
 }
@@ -32,7 +31,7 @@ export function isNumber(value: unknown): value is number {
   return typeof value === 'number';
 }
 
-/** A whole number that is not negative, and that JavaScript can hold. */
+/** A whole number ≥ 0 that JavaScript can hold exactly. */
 export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && isNumber(value) && value >= 0;
 }
@@ -46,7 +45,7 @@ export function isListOf<T>(isItem: Is<T>): Is<readonly T[]> {
   return (value): value is readonly T[] => isArray(value) && value.every((item) => isItem(item));
 }
 
-/** @param optional are of their type, or not there at all */
+/** @param optional fields that may be absent; when present they must have their type */
 export function isShape<T extends object>(required: RequiredFields<T>, optional: OptionalFields<T>): Is<T> {
   const needed = Object.entries<Is<unknown>>(required);
   const known = Object.entries<Is<unknown>>(optional);

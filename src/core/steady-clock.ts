@@ -1,17 +1,16 @@
-// core/steady-clock.ts: the date, made fit to live by: it follows the machine's date forward and never goes back.
+// core/steady-clock.ts: a date that follows the machine's date forward but never goes back.
 //
-// The date of a machine may jump by hours, in the middle of everything: NTP sets it right, a machine wakes up. After a jump
-// forward what is scheduled for meanwhile is due. After one back this clock goes on from where it was, as fast as the
-// monotonic clock: nothing that was done is undone or done twice, and what waits for some seconds waits for no hour more.
+// The machine's date may jump by hours at any moment, for example when NTP corrects it or a machine wakes up. After a jump
+// forward, work that was scheduled for the skipped time is due. After a jump back this clock runs on from its last value at
+// the speed of the monotonic clock. So nothing is undone or done twice, and a wait of seconds does not become one of hours.
 //
-// Promises: never goes back; runs as the monotonic clock does but for its jumps forward, which it remembers: what has an
-// age can leave them out. After a start there is only the machine's date.
-// Must not know: what is dated.
+// Promises: never goes back. Runs like the monotonic clock, except for jumps forward. It remembers those, so that an age can
+// be computed without them. A new process starts with the machine's date and remembers no jump.
 import { monotonicMs, wallMs } from './machine-time.ts';
 
-/** What is less is no jump: the date is adjusted by milliseconds all the time. */
+/** A smaller difference is no jump: the date is adjusted by milliseconds all the time. */
 const LEAST_JUMP_MS = 1_000;
-/** The first are forgotten first. */
+/** Beyond this number the oldest jumps are forgotten. */
 const MAX_JUMPS = 1_000;
 
 interface Jump {
@@ -42,7 +41,7 @@ export class SteadyClock {
     return wall;
   }
 
-  /** Milliseconds that passed since `at` in jumps only. */
+  /** Milliseconds since `at` that were skipped in jumps. */
   skippedSince(at: number): number {
     this.now();
     return this.#jumps.reduce((sum, { from, to }) => sum + Math.max(to - Math.max(from, at), 0), 0);

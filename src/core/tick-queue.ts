@@ -1,16 +1,15 @@
-// core/tick-queue.ts: work that can wait until the end of the turn, done together.
+// core/tick-queue.ts: work that is collected and done together at the end of the event loop's turn.
 //
-// What runs once for each request finds nothing of itself in the processor's caches; run for many requests in a row, the
-// same code takes a fraction of the time. And a client that is sent one answer at a time is woken up for each, which costs the
-// sender as much as all else here (bench/README.md has the figures). So what is ready is put off until the turn of the event
-// loop ends: first the answers, which somebody waits for, then what nobody does, unless somebody looks.
+// This saves time in two ways. Code that runs once per request finds the processor's caches cold; the same code run for many
+// requests in a row takes a fraction of the time. And each answer that is sent alone wakes its client up, which costs the
+// sender as much as all other work here (figures in bench/README.md). Answers come first, because clients wait for them.
+// Records and the log follow; `flush` does them earlier when a reader needs them.
 //
-// Promises: everything is done, in order and one at a time, before the next turn begins, or before `flush` returns.
-// Work that throws keeps nothing behind it from being done.
-// Must not know: what the work is.
+// Promises: all work is done in order, one piece at a time, before the next turn begins or before `flush` returns.
+// Work that throws does not keep the work behind it from being done.
 import { setImmediate } from './machine-time.ts';
 
-/** What is done at the end of a turn, in this order, of all batches together. */
+/** Kinds of work, in the order in which they are done at the end of a turn. */
 const RANKS = ['answers', 'records', 'log'] as const;
 export type Rank = (typeof RANKS)[number];
 
@@ -30,9 +29,9 @@ export class TickQueue {
   }
 
   /**
-   * Does now what was put off, and what is put off meanwhile. Does nothing when it is called by such work: what comes
-   * behind it must find it done.
-   * @throws what the work throws; the rest is done at the end of the turn then
+   * Does all waiting work now, including work that is added meanwhile. Does nothing when such work calls it, because the
+   * work behind must find the caller's work completed.
+   * @throws what the work throws; the remaining work is then done at the end of the turn
    */
   flush(): void {
     if (this.#isFlushing) return;
@@ -51,10 +50,10 @@ export class TickQueue {
   }
 }
 
-/** Those with work, and whether their end of the turn is on its way. */
+/** Per rank: the queues with work, and whether the end of the turn is scheduled. */
 const ends: Readonly<Record<Rank, End>> = { answers: newEnd(), records: newEnd(), log: newEnd() };
 
-/** Each rank has an end of its own: what Node puts off (`finish` of an answer) comes before the end of the next. */
+/** Each rank has its own end of turn: callbacks of Node, such as `finish` of an answer, run before the next rank. */
 function flushAtEndOfTurn(batch: TickQueue): void {
   const own = ends[batch.rank];
   own.due.add(batch);
@@ -74,7 +73,7 @@ function endTurn(rank: Rank): void {
   try {
     for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) batch.flush();
   } finally {
-    for (const batch of batches) flushAtEndOfTurn(batch); // One before them threw.
+    for (const batch of batches) flushAtEndOfTurn(batch); // An earlier queue threw.
   }
 }
 

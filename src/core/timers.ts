@@ -1,15 +1,15 @@
-// core/timers.ts: work that waits for some time, however long.
+// core/timers.ts: work that waits for a time of any length.
 //
-// Node's own timers cannot wait longer than MAX_STEP_MS: of a longer time they make 1 ms. These wait in steps.
-// Promises: the work is done once, not before its time, unless it was stopped; `Infinity` never comes.
-// Must not know: what the work is. Time-outs of others are awake.ts's.
+// Node's timers cannot wait longer than MAX_STEP_MS; they turn a longer time into 1 ms. These timers wait in steps.
+// Promises: the work is done once, never early, unless the timer is stopped. `Infinity` means never.
+// Time-outs for clients belong in awake.ts.
 import { clearTimeout, monotonicMs, setTimeout } from './machine-time.ts';
 
-/** Node cannot wait longer. */
+/** The longest time that a timer of Node can wait. */
 export const MAX_STEP_MS = 2 ** 31 - 1;
 
 export interface Timer {
-  /** The work is not done any more. May be called at any time. */
+  /** Cancels the work. May be called at any time. */
   stop(): void;
 }
 
@@ -38,7 +38,7 @@ export function startTimer(
   return { stop: () => clearTimeout(timer) };
 }
 
-/** Resolves when `work` has, or after `ms` milliseconds. Rejects as it does. */
+/** Resolves when `work` does, or after `ms` milliseconds. Rejects when `work` rejects. */
 export async function within(ms: number, work: Promise<void>): Promise<void> {
   let timer: Timer | undefined;
   const patience = new Promise<void>((resolve) => {

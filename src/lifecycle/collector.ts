@@ -1,8 +1,7 @@
-// lifecycle/collector.ts: erases what expired, and what it leaves behind, now and then (rule C15).
+// lifecycle/collector.ts: erases, at intervals, expired uploads and the files that they leave behind (rule C15).
 //
-// Promises: one run at a time; `stop` waits for the one that queue. What is wrong with one upload, entry or folder is told once, and
-// keeps none of the others from being seen to (rule D5).
-// Must not know: what expires when, where bytes lie.
+// Promises: only one run at a time; `stop` waits for the current run. A problem with one upload, entry or folder is reported
+// once and does not keep the others from being collected (rule D5).
 import type { Logger } from 'pino';
 import { isDamage, type AppError } from '../core/errors.ts';
 import { SerialQueue } from '../core/keyed-queue.ts';
@@ -11,7 +10,7 @@ import type { Media } from '../media/media.ts';
 import type { StorageKey, Storage } from '../uploads/ports.ts';
 import type { Uploads } from '../uploads/uploads.ts';
 
-/** Nothing expires unseen: this only decides how soon the space of what nobody asks for is free again. */
+/** An expired upload is refused at once, by its date. This interval only decides how soon its space is free again. */
 const MAX_INTERVAL_MS = 10 * 60_000;
 const MIN_INTERVAL_MS = 1_000;
 
@@ -28,7 +27,7 @@ export interface CollectorOptions extends Collected {
 }
 
 export interface CollectOptions extends Collected {
-  /** @param place null: of no single one */
+  /** @param place null when the error concerns no single place */
   readonly onError: (error: unknown, place: StorageKey | null) => void;
 }
 
@@ -53,7 +52,7 @@ export function startCollector(options: CollectorOptions): Collector {
   };
 }
 
-/** Damage is told of once (DamageBook); of all else the log says what could not be collected. */
+/** Damage is reported once (DamageBook). For any other error the log names what could not be collected. */
 function telling({ logger, onDamaged }: CollectorOptions): CollectOptions['onError'] {
   return (err, place) => {
     if (isDamage(err)) onDamaged(err);
@@ -62,10 +61,10 @@ function telling({ logger, onDamaged }: CollectorOptions): CollectOptions['onErr
   };
 }
 
-/** Each part is done, whatever became of the one before it. Never rejects. */
+/** Each part runs, whatever happened to the part before. Never rejects. */
 export async function collectOnce(options: CollectOptions): Promise<void> {
   const { storage, uploads, media, uploadTtlMs, onError } = options;
-  if (storage.availability.writeRefusal() !== null) return; // The log has it already (D6); the next run does it all.
+  if (storage.availability.writeRefusal() !== null) return; // The log has the reason already (D6); the next run does the work.
   const parts = [
     () => uploads.collect(onError),
     () => media.collect(uploadTtlMs * 2, onError),

@@ -1,17 +1,17 @@
-// lifecycle/known-ids.ts: which ids of entries are given already, when a server with a seed starts.
+// lifecycle/known-ids.ts: finds the ids of entries that are already given when a server with a seed starts.
 //
-// A seeded sequence begins anew with every process, and the entries of the last one are still there. So are the ids of entries
-// that a crash kept from being made: they stand in the ledgers of their uploads, which a seed has us read (D2 is about servers
-// without one).
+// A seeded sequence begins again with each process, but the entries of the last process still exist. A crash may also have
+// given an id to an entry that was not yet made; such an id stands only in the ledger of its upload. Therefore a server with
+// a seed reads all ledgers at start. A server without a seed does not (rule D2).
 //
-// Promises: a damaged or unreadable ledger, which tells nothing, keeps the server from starting as little as from knowing the others.
+// Promises: a damaged or unreadable ledger stops neither the start nor the reading of the other ledgers.
 import type { Logger } from 'pino';
 import { isDamage, type AppError } from '../core/errors.ts';
 import type { SeededIds } from '../core/ids.ts';
 import type { Storage } from '../uploads/ports.ts';
 import { uploadLedgers } from '../uploads/upload-records.ts';
 
-/** What the log says of an upload whose last write never finished. */
+/** Log message about an upload whose last write was not finished. */
 export const REPAIRED = 'an upload was repaired: a write that never finished was dropped';
 
 export interface KnownIdsOptions {
@@ -27,7 +27,7 @@ export async function takeKnownIds({ ids, storage, onDamaged, logger }: KnownIds
   for await (const { place } of ledgers.list('uploads')) {
     const opened = await ledgers.open(place).catch((error: unknown) => {
       if (!isDamage(error)) throw error;
-      onDamaged(error); // It will be refused to whoever asks for it.
+      onDamaged(error); // Every request for this upload will be refused.
       return null;
     });
     await opened?.ledger.close();

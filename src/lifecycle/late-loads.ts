@@ -1,11 +1,11 @@
-// lifecycle/late-loads.ts: what is needed only once requests come, loaded before they can (rule D8): a package that is replaced
-// meanwhile, or a process without a descriptor to spare, must not be what an exchange meets.
+// lifecycle/late-loads.ts: loads, before the first request, all files that only requests need (rule D8). Otherwise a request
+// could fail because the package was replaced meanwhile, or because the process has no free file descriptor.
 import { readDocsFiles } from '../docs/files.ts';
 import type { Config } from '../config/config.ts';
 import { readSources } from '../contract/document.ts';
 import { loadContentCheck } from '../media/media-check.ts';
 
-/** @throws Error when the package is not whole */
+/** @throws Error when a file of the package is missing */
 export async function loadLate({ mediaCheck }: Pick<Config, 'mediaCheck'>): Promise<void> {
   readSources();
   readDocsFiles();

@@ -1,21 +1,20 @@
-// telemetry/output.ts: text for stdout or stderr, which may be full, closed, stopped, or a pipe that nobody reads (rule D7).
+// telemetry/output.ts: writes text to stdout or stderr. These may be full, closed, stopped, or a pipe without a reader (rule D7).
 //
-// Promises: `write` never throws and never waits; what cannot be written is kept up to MAX_WAITING and tried again, what
-// comes beyond that is dropped and counted, and told of when writing works again; one write is under way at a time.
-// Must not know: what the text says.
+// Promises: `write` never throws and never waits. Text that cannot be written is kept up to MAX_WAITING and tried again.
+// Text beyond that is dropped and counted; the count is reported when writing works again. Only one write runs at a time.
 import { constants, fstatSync, openSync, write as writeTo } from 'node:fs';
 import { isatty } from 'node:tty';
 import { startTimer, within } from '../core/timers.ts';
 
 type Standard = 1 | 2;
 
-/** UTF-16 units, of what waits and what is being written together. */
+/** In UTF-16 units, for the waiting text and the text being written together. */
 const MAX_WAITING = 1024 * 1024;
-/** A reader that is slow, or a terminal that is stopped, goes on any moment; a disk that is full stays so for longer. */
+/** In milliseconds. A slow reader or a stopped terminal may continue at any moment; a full disk stays full for longer. */
 const RETRY_MS = { busy: 50, failed: 500 };
 
 export interface OutputOptions {
-  /** Writing works again after so many texts were dropped. */
+  /** Called when writing works again after this number of texts was dropped. */
   readonly onDropped?: (texts: number) => void;
 }
 
@@ -24,7 +23,7 @@ export class Output {
   readonly #onDropped: (texts: number) => void;
   #waiting: string[] = [];
   #waitingUnits = 0;
-  /** What is being written, or is to be tried again; null when nothing is. */
+  /** The text that is being written or will be tried again; null when there is none. */
   #block: Buffer | null = null;
   #blockUnits = 0;
   #dropped = 0;
@@ -36,7 +35,7 @@ export class Output {
     this.#onDropped = onDropped;
   }
 
-  /** Texts that were dropped so far. */
+  /** Number of texts dropped so far. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -53,7 +52,7 @@ export class Output {
     if (this.#block === null) this.#writeNext();
   }
 
-  /** Resolves when nothing waits any more, or after `withinMs`. */
+  /** Resolves when no text waits any more, or after `withinMs`. */
   async written(withinMs: number): Promise<void> {
     if (this.#block === null) return;
     await within(withinMs, new Promise<void>((resolve) => this.#onWritten.push(resolve)));
@@ -67,7 +66,7 @@ export class Output {
     this.#writeBlock();
   }
 
-  /** On a thread: a file on a disk that hangs, or a pipe that another process made blocking, must not stop the rest. */
+  /** Writes on a thread: a hanging disk, or a pipe that another process made blocking, must not stop the event loop. */
   #writeBlock(): void {
     const block = this.#block;
     if (block === null) return;
@@ -80,8 +79,8 @@ export class Output {
   }
 
   /**
-   * After any error: what reads a named pipe may come back as well as room on a disk. Unreferenced, since what can never be
-   * written must not keep a process from ending.
+   * Tries again after any error: the reader of a named pipe may come back, and a disk may get room. The timer is unreferenced,
+   * because text that can never be written must not keep the process alive.
    */
   #tryLater({ code }: NodeJS.ErrnoException): void {
     const retryMs = code === 'EAGAIN' ? RETRY_MS.busy : RETRY_MS.failed;
@@ -104,7 +103,7 @@ export class Output {
   }
 }
 
-/** What is open is so for the whole process, however many servers it runs; a silent one opens nothing. */
+/** A descriptor is opened once for the whole process and shared by its servers. A silent server opens none. */
 const opened = new Map<Standard, number>();
 
 function nonBlocking(fd: Standard): number {
@@ -114,9 +113,9 @@ function nonBlocking(fd: Standard): number {
 }
 
 /**
- * The same file without blocking: a thread that waits for a reader would keep the process from ending. Pipes and terminals
- * are opened anew, because the flag belongs to what is open, and that is shared with the processes beside us: Node sets it
- * back for all of them when one ends. A file must not be: its position and O_APPEND are shared, too.
+ * Opens the same file again without blocking: a thread that waits for a reader would keep the process from ending. Pipes and
+ * terminals are opened again because the flag belongs to the open file description, which other processes share; Node resets
+ * the flag for all of them when one process ends. A regular file is not opened again: its position and O_APPEND are shared, too.
  */
 function openNonBlocking(fd: Standard): number {
   try {
@@ -124,9 +123,9 @@ function openNonBlocking(fd: Standard): number {
     const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = constants;
     return openSync(`/proc/self/fd/${fd}`, O_WRONLY | O_NONBLOCK | O_NOCTTY);
   } catch {
-    return fd; // Not Linux, or the pipe of another user.
+    return fd; // The system is not Linux, or another user owns the pipe.
   } finally {
-    // Node's own stream sets the flag: for a socket, and for what could not be opened anew, that has to do.
+    // Node's own stream sets the flag. For sockets, and for files that cannot be opened again, this must be enough.
     void (fd === 1 ? process.stdout : process.stderr);
   }
 }

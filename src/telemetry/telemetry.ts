@@ -1,8 +1,7 @@
-// telemetry/telemetry.ts: what the server says of itself: log lines (pino) and metrics (Prometheus).
+// telemetry/telemetry.ts: the server's log lines (pino) and metrics (Prometheus).
 //
-// Promises: one line per request; keys, tokens and cookies never appear (rule K5); every server of a process has its own
-// registry, so that two of them share nothing.
-// Must not know: routes or rules. It is told facts and counts them.
+// Promises: one line per request. Keys, tokens and cookies never appear (rule K5). Each server of a process has its own
+// registry, so servers do not share metrics.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { pino, type DestinationStream, type Logger } from 'pino';
 import type { Config } from '../config/config.ts';
@@ -13,15 +12,15 @@ const CENSOR = '[redacted]';
 
 export interface Log {
   readonly logger: Logger;
-  /** Lines that could not be written and were dropped so far (rule D7). */
+  /** Lines dropped so far because they could not be written (rule D7). */
   droppedLines(): number;
   /** Resolves when every line is written, or after `withinMs`. */
   written(withinMs: number): Promise<void>;
 }
 
 /**
- * Logs go to stderr: stdout belongs to the ready line (§8).
- * @param format makes of a line of JSON what is written in its place; nothing: it is not written
+ * Logs go to stderr, because stdout is for the ready line (§8).
+ * @param format turns a line of JSON into the text to write; an empty text is not written
  */
 export function openLog(level: Config['logLevel'], format = (line: string): string => line): Log {
   const output = new Output(2, {
@@ -40,7 +39,7 @@ export function createLogger(level: Config['logLevel'], destination: Destination
   return pino({ level, base: null, formatters: { log: withoutSecrets } }, destination);
 }
 
-/** Pino's own `redact` rebuilds every line; hardly any has headers in it. */
+/** Instead of pino's `redact`, which rebuilds every line, although few lines hold headers. */
 function withoutSecrets(facts: Record<string, unknown>): Record<string, unknown> {
   let safe = facts;
   for (const key in facts) {
@@ -70,7 +69,7 @@ export interface RequestFacts {
   readonly seconds: number;
 }
 
-/** Numbers that are asked for when metrics are read. */
+/** Numbers that are read only when metrics are asked for. */
 export interface Gauges {
   openUploads(): number;
   storedBytes(): Promise<number>;
@@ -78,7 +77,7 @@ export interface Gauges {
   droppedLogLines(): number;
 }
 
-/** Counts by labels that are known only as requests end. Kept here, and handed to Prometheus when it asks: a label set costs it more. */
+/** Counts by labels that are known only when requests end. Prometheus gets the sums on demand, which is cheaper than each count. */
 class Tally<Label extends string> {
   readonly #counts = new Map<string, { readonly labels: Record<Label, string>; value: number }>();
 
@@ -197,7 +196,7 @@ export class Metrics {
     });
   }
 
-  /** In the Prometheus text format. */
+  /** In the text format of Prometheus. */
   text(): Promise<string> {
     return this.#registry.metrics();
   }

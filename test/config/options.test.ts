@@ -49,10 +49,10 @@ function optionsText(): string {
     (name) => `${comment(sentencesOf(name))}\n  readonly ${name}?: ${typeOf(SETTINGS[name])} | undefined;`,
   );
   return [
-    '// config/options.ts: the options of `startServer`, each with what an editor shows of it. Made from settings.ts by',
-    '// test/config/options.test.ts, which says how: change that table, not this file.',
+    '// config/options.ts: the options of `startServer`, with the text that an editor shows for each. test/config/options.test.ts',
+    '// generates this file from settings.ts and says how: change settings.ts, not this file.',
     '',
-    '/** By the names of the settings; real values, or what a person would type. */',
+    '/** Named as the settings. Values have the type of the setting, or are the text that a person would type. */',
     'export interface ConfigInput {',
     rows.join('\n'),
     '}',
