@@ -1,22 +1,25 @@
-// uploader.mjs: a resumable uploader, small enough to read at a sitting. Node 20 or newer, no packages.
+// uploader.mjs: a small resumable uploader. Node 20 or newer, no packages.
 //
-// Promises: one loop, whatever goes wrong: wait, ask the server how much it has, go on from there. Chunks and finalises
-// can be sent again at any time, so no lost answer has to be guessed at. An upload survives a restart of the app as long
-// as its `fileId` and `chunkBytes` are the same.
+// Promises: one loop handles every failure: wait, ask the server how much it has, continue from there. Chunks and finalise requests
+// can be sent again at any time, so the client never has to guess what happened when an answer is lost. An upload survives a
+// restart of the app if its `fileId` and `chunkBytes` stay the same.
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const DEFAULTS = {
   chunkBytes: 8 * 1024 * 1024,
-  /** Attempts in a row that bring nothing new. */
+  /** The upload ends after so many attempts in a row that store nothing new. */
   retries: 8,
   backoffMs: 500,
   maxBackoffMs: 30_000,
-  /** For an answer; a chunk also has the time that it takes on the slowest uplink, or it would never get through there. */
+  /**
+   * How long to wait for an answer. A chunk gets, in addition, the time that it takes on the slowest uplink; otherwise a slow
+   * uplink would always time out.
+   */
   timeoutMs: 30_000,
   slowestBytesPerSecond: 32 * 1024,
 };
 
-/** Sends a Blob (of a file: `await fs.openAsBlob(path)`) and makes a video of it. Resolves to the video's entry. */
+/** Sends a Blob (for a file: `await fs.openAsBlob(path)`) and makes a video of it. Resolves to the entry of the video. */
 export async function upload(source, { onRetry, ...given }) {
   const options = { ...DEFAULTS, ...given };
   const progress = { furthest: 0, failures: 0 };
@@ -40,13 +43,14 @@ async function attempt(source, options, progress) {
   for (let chunkIndex = nextChunk(status, source, options); chunkIndex < totalChunks; chunkIndex += 1) {
     const file = source.slice(chunkIndex * chunkBytes, (chunkIndex + 1) * chunkBytes);
     await call(options, '/media/chunks', { fileId, chunkIndex, totalChunks, file });
-    // A chunk sent for the second time is no progress: a server that forgets every upload must not keep us for ever.
+    // A chunk that is sent for the second time is no progress. Otherwise a server that forgets every upload would keep this loop
+    // running for ever.
     if (chunkIndex >= progress.furthest) Object.assign(progress, { furthest: chunkIndex + 1, failures: 0 });
   }
   return call(options, '/media/videos', { fileId, platforms: '["youtube"]', ...fields });
 }
 
-/** `currentSize` counts whole chunks up to the first gap, and so names the next one. */
+/** `currentSize` counts whole chunks up to the first gap, so it tells which chunk comes next. */
 function nextChunk({ exists, currentSize }, { size }, { fileId, chunkBytes }) {
   if (!exists) return 0;
   if (currentSize === size) return Infinity;
@@ -73,14 +77,14 @@ function noAnswer(error) {
   throw retryable(`no answer (${error.cause?.code ?? error.name})`);
 }
 
-/** The server's idea of the upload is another than ours: asking it again puts that right. */
+/** The server knows something else about the upload than this client does. Asking the server again corrects that. */
 const OUT_OF_STEP = ['chunk_out_of_order', 'chunk_superseded', 'upload_incomplete', 'upload_not_found'];
 
 function dataOf({ ok, status, headers }, text) {
   const answer = parsed(text);
   if (ok && answer?.success === true) return answer.data;
   const code = answer?.error ?? 'not an answer of the API';
-  // A 2xx that cannot be read is a lost answer.
+  // A 2xx that cannot be read counts as a lost answer.
   if (!ok && !canPass(status, code)) throw new Error(`${status} ${code}`);
   throw retryable(`${status} ${code}`, millisecondsUntil(headers.get('retry-after')));
 }
@@ -90,7 +94,7 @@ function canPass(status, code) {
   return [408, 425, 429].includes(status) || OUT_OF_STEP.includes(code);
 }
 
-/** Null: no JSON, such as the HTML page of a proxy in between. */
+/** Null: the body is not JSON, for example the HTML page of a proxy. */
 function parsed(text) {
   try {
     return JSON.parse(text);
@@ -110,7 +114,7 @@ function millisecondsUntil(retryAfter) {
   return Math.max(ms, 0) || 0;
 }
 
-/** The random half keeps a thousand clients from coming back at the same instant. */
+/** One half of the wait is random, so that a thousand clients do not come back at the same moment. */
 function backoff(failures, { backoffMs, maxBackoffMs }) {
   return Math.min(backoffMs * 2 ** (failures - 1), maxBackoffMs) * (0.5 + Math.random() / 2);
 }

@@ -3,8 +3,9 @@ import { Dropzone } from 'dropzone';
 import { canPass, distrust, MOST_RETRIES, waitBeforeRetry } from './retries.js';
 
 /**
- * Dropzone sends a failed chunk again without a pause, so that every one of its retries is used up before a server has
- * restarted; and it retries everything, a 401, too. It has no option for either, hence this method, which is not documented.
+ * By default Dropzone sends a failed chunk again without a pause, so it uses up all of its retries before a server has restarted.
+ * It also retries every failure, even a 401. It has no option for either. Therefore this class overrides a method that is not
+ * documented.
  */
 class PatientDropzone extends Dropzone {
   _handleUploadError(files, xhr, response) {
@@ -21,36 +22,37 @@ export function upload(
   file,
   { url, apiKey, fileId, chunkBytes = 8 * 2 ** 20, parallel = 1, timeoutMs = 120_000 },
 ) {
-  const element = document.createElement('div'); // Yours is on the page.
+  const element = document.createElement('div'); // On your page, use your own element.
   const dropzone = new PatientDropzone(element, {
     url: `${url}/media/chunks`,
     paramName: 'file',
     headers: { 'X-API-Key': apiKey },
-    defaultHeaders: false, // Cache-Control and X-Requested-With, which a server may not allow to other origins.
-    maxFilesize: null, // 256 MB, unless told.
-    createImageThumbnails: false, // It would read large images into memory.
+    // The default headers are Cache-Control and X-Requested-With. A server may forbid them for other origins.
+    defaultHeaders: false,
+    maxFilesize: null, // The default is 256 MB.
+    createImageThumbnails: false, // Thumbnails would read large images into memory.
 
     chunking: true,
-    forceChunking: true, // Or a file below chunkSize is sent without chunkIndex and totalChunks.
+    forceChunking: true, // Without it a file that is smaller than chunkSize is sent without chunkIndex and totalChunks.
     chunkSize: chunkBytes,
-    // The names that the API wants, in place of dzchunkindex and so on. Without a fileId of your own take
-    // `chunk.file.upload.uuid`; it is another one after a reload, so that nothing can be resumed.
+    // The names that the API expects, instead of dzchunkindex and so on. If you have no fileId of your own, use
+    // `chunk.file.upload.uuid`. It changes after a reload, so an upload cannot be resumed then.
     params: (_files, _xhr, chunk) => ({
       fileId,
       chunkIndex: chunk.index,
       totalChunks: chunk.file.upload.totalChunkCount,
     }),
 
-    // More than one: out of order, so the server needs `--chunk-order any`.
+    // With more than one, chunks arrive out of order, so the server needs `--chunk-order any`.
     parallelChunkUploads: parallel > 1 ? parallel : false,
-    retryChunks: true, // It does not, unless told.
+    retryChunks: true, // The default is false.
     retryChunksLimit: MOST_RETRIES,
-    timeout: timeoutMs, // Of one chunk. None, unless told.
+    timeout: timeoutMs, // For one chunk. The default is no time-out.
   });
-  dropzone.on('sending', (_file, xhr) => distrust(xhr)); // Any 2xx is success, unless told.
+  dropzone.on('sending', (_file, xhr) => distrust(xhr)); // By default any 2xx is a success.
   return new Promise((resolve, reject) => {
     dropzone.on('success', () => resolve());
-    // The answer's JSON, or a text of Dropzone's own.
+    // `answer` is the JSON of the answer, or a text of Dropzone.
     dropzone.on('error', (_file, answer) => reject(new Error(answer.message ?? answer)));
     dropzone.addFile(file);
   });

@@ -1,4 +1,5 @@
-// fine-uploader.js: Fine Uploader 5.16 (core mode), chunked. Called again with the same `fileId` and file, it goes on where it was.
+// fine-uploader.js: Fine Uploader 5.16 (core mode), chunked. If it is called again with the same `fileId` and file, it continues
+// where it stopped.
 import qq from 'fine-uploader/lib/core';
 import { canPass, MOST_RETRIES, statusOf, waitBeforeRetry } from './retries.js';
 import { storedBytes } from './stored-bytes.js';
@@ -10,7 +11,8 @@ export async function upload(
 ) {
   const endpoint = `${url}/media/chunks`;
   const stored = await storedBytes(`${endpoint}?fileId=${encodeURIComponent(fileId)}`, { apiKey, timeoutMs });
-  // It has no time-out, so a server that stalls would stall it for ever. This makes the requests of all that are on the page.
+  // The library has no time-out, so a stalled server would stall it for ever. This function creates the requests of all uploaders
+  // on the page.
   qq.createXhrInstance = () => Object.assign(new XMLHttpRequest(), { timeout: timeoutMs });
 
   return new Promise((resolve, reject) => {
@@ -19,35 +21,39 @@ export async function upload(
       request: {
         endpoint,
         inputName: 'file',
-        // It adds Cache-Control and X-Requested-With, which a server may not allow to other origins. This one does.
+        // The library adds Cache-Control and X-Requested-With. A server may forbid these headers for other origins; this server
+        // allows them.
         customHeaders: { 'X-API-Key': apiKey },
-        // A file that fits in one chunk is sent without chunkIndex and totalChunks: then these stand, else they are
-        // overwritten. Not `uuidName` for the fileId: that is another one after a reload. Unknown fields do no harm.
+        // A file that fits in one chunk is sent without chunkIndex and totalChunks: then these values are sent. In all other cases
+        // the library overwrites them. Do not use `uuidName` for the fileId: the uuid changes after a reload. The API ignores
+        // unknown fields.
         params: { fileId, chunkIndex: 0, totalChunks: 1 },
-        // Left alone: `requireSuccessJson`. A 2xx without `"success": true`, a proxy's page, is a failure then.
+        // `requireSuccessJson` keeps its default. Then a 2xx without `"success": true`, such as the page of a proxy, is a failure.
       },
       chunking: {
-        enabled: true, // It is not, unless told.
-        // Left alone: `mandatory`. With it an empty file has no chunk: nothing is sent, and success reported.
+        enabled: true, // The default is false.
+        // `mandatory` is not set. If it were, an empty file would have no chunk: nothing would be sent, and success would be
+        // reported.
         partSize: chunkBytes,
-        paramNames: { partIndex: 'chunkIndex', totalParts: 'totalChunks' }, // It counts from 0.
-        // More than one: out of order, so the server needs `--chunk-order any`. One that fails aborts the others.
+        paramNames: { partIndex: 'chunkIndex', totalParts: 'totalChunks' }, // Its index starts at 0.
+        // With more than one, chunks arrive out of order, so the server needs `--chunk-order any`. One that fails aborts the
+        // others.
         concurrent: { enabled: parallel > 1 },
-        // Left alone: `success.endpoint`. It would finalise, but not a file that fits in one chunk, with a form that is not
-        // multipart, and takes any 2xx for success. Finalise when this resolves.
+        // `success.endpoint` is not set. It would finalise, but not for a file that fits in one chunk. Its form is not multipart,
+        // and it takes any 2xx for success. Finalise when this function resolves.
       },
-      maxConnections: parallel, // 3, unless told, and of all files together.
-      validation: { allowEmpty: true }, // An empty file is a file.
+      maxConnections: parallel, // The default is 3. It counts for all files together.
+      validation: { allowEmpty: true }, // The API accepts empty files.
       resume: {
         enabled: true,
-        // Its notes, in localStorage, are under name, size, chunk size and URL: another file of the same name and size would
-        // begin where the first one was left.
+        // The library stores its notes in localStorage under name, size, chunk size and URL. Another file with the same name and
+        // size would begin where the first one stopped.
         customKeys: () => [fileId],
       },
-      // Left alone: `retry`. It waits five seconds, whatever Retry-After says, and repeats everything, a 401, too, unless the
-      // answer has `"preventRetry": true`. Hence onComplete.
+      // `retry` is not set. It always waits five seconds, even if Retry-After says otherwise, and it repeats every failure, even a
+      // 401, unless the answer has `"preventRetry": true`. Therefore onComplete retries.
       callbacks: {
-        // False: from the first chunk. Its notes are kept for a week, uploads on the server for a day.
+        // False: then begin at the first chunk. The library keeps its notes for a week; the server keeps uploads for a day.
         onResume: (_id, _name, { start }) => start <= stored,
         onUploadChunkSuccess: () => {
           failures = 0;
@@ -55,15 +61,16 @@ export async function upload(
         onComplete: (id, ...[, answer, xhr]) => {
           if (answer.success) return resolve();
           failures += 1;
-          // Without a request: the file cannot be read any more.
+          // No request was sent: the file cannot be read any more.
           if (xhr && canPass(statusOf(xhr)) && failures <= MOST_RETRIES) {
             const wait = waitBeforeRetry(failures, xhr.getResponseHeader('Retry-After'));
-            return setTimeout(() => uploader.retry(id), wait); // It goes on with the chunk that failed.
+            return setTimeout(() => uploader.retry(id), wait); // It continues with the chunk that failed.
           }
-          // Its own interface shows `error`, which has to be a string; the API's is the code, and `message` the sentence.
+          // The library shows `error`, which must be a string. In an answer of the API `error` is the code, and `message` is the
+          // sentence.
           reject(new Error(answer.message ?? answer.error ?? 'no answer'));
         },
-        // What fails later comes to onComplete, too.
+        // Later failures are also reported to onComplete.
         onError: (id, _name, reason) => {
           if (id === null) reject(new Error(reason)); // Refused by `validation`.
         },

@@ -1,5 +1,5 @@
-// simple-uploader.js: simple-uploader.js 0.6, a descendant of Flow.js with other events and more hooks. Called again with the same
-// `fileId` and file, it goes on where the server is.
+// simple-uploader.js: simple-uploader.js 0.6. It descends from Flow.js and has other events and more hooks. If it is called again
+// with the same `fileId` and file, it continues where the server is.
 import Uploader from 'simple-uploader.js';
 import { distrust, MOST_RETRIES, PERMANENT_STATUSES, waitBeforeRetry } from './retries.js';
 
@@ -12,32 +12,34 @@ export function upload(
     target: `${url}/media/chunks`,
     fileParameterName: 'file',
     headers: (_file, { xhr }) => {
-      // It has no time-out, so a server that stalls would stall it for ever. This is called between open() and send().
+      // The library has no time-out, so a stalled server would stall it for ever. This is called between open() and send().
       xhr.timeout = timeoutMs;
-      xhr.ontimeout = () => xhr.dispatchEvent(new Event('error')); // The one of the two that it listens to.
-      distrust(xhr); // 200, 201 and 202 are success, whatever is in them.
+      xhr.ontimeout = () => xhr.dispatchEvent(new Event('error')); // The library listens to `error` and not to `timeout`.
+      distrust(xhr); // By default 200, 201 and 202 are successes, whatever their body is.
       return { 'X-API-Key': apiKey };
     },
-    // The default, `<size>-<name>`, is the same for two files of one name and size: the second is not sent, without a word.
+    // The default is `<size>-<name>`. It is the same for two files with the same name and size: then the second one is silently not
+    // sent.
     generateUniqueIdentifier: () => fileId,
-    // In place of its own names, which no option changes. Its chunkNumber counts from 1.
+    // The library's own field names cannot be changed by an option, so this replaces the fields. Its chunkNumber starts at 1.
     processParams: ({ totalChunks }, _file, { offset }) => ({ fileId, chunkIndex: offset, totalChunks }),
 
     chunkSize: chunkBytes,
-    forceChunkSize: true, // Or the last chunk has up to twice that size.
-    // True, unless told: before the first chunk it asks with a GET, and takes any 200 for "it is there". The API answers 200
-    // `exists: false`, so that without the next option nothing at all would be sent, and success reported.
+    forceChunkSize: true, // Without it the last chunk has up to twice that size.
+    // True is the default. Before the first chunk the library asks with a GET, and takes any 200 for "the chunk is there". The API
+    // answers 200 with `exists: false`, so without the next option nothing would be sent, and success would be reported.
     testChunks: true,
-    // The last chunk is sent again in any case, so that another file of the same fileId is refused.
+    // The last chunk is always sent again, so that the server refuses another file with the same fileId.
     checkChunkUploadedByResponse: ({ offset, endByte, file: { chunks } }, text) =>
       offset < chunks.length - 1 && endByte <= JSON.parse(text).data?.currentSize,
-    // 3, unless told. More than one: out of order, so the server needs `--chunk-order any`.
+    // The default is 3. With more than one, chunks arrive out of order, so the server needs `--chunk-order any`.
     simultaneousUploads: parallel,
 
-    maxChunkRetries: MOST_RETRIES, // 0, unless told.
-    // 400, 401, 403 and 409 are not among its own: it would repeat them. 500 is: it would give up.
+    maxChunkRetries: MOST_RETRIES, // The default is 0.
+    // The default list does not contain 400, 401, 403 and 409: the library would repeat them. It contains 500: the library would
+    // give up.
     permanentErrors: PERMANENT_STATUSES,
-    // Called with each answer, before chunkRetryInterval is read, which is one for all.
+    // This is called with each answer, before the library reads chunkRetryInterval, which is one option for all chunks.
     processResponse: (text, done, ...[, { xhr, retries }]) => {
       uploader.opts.chunkRetryInterval = waitBeforeRetry(retries + 1, xhr.getResponseHeader('Retry-After'));
       done(null, text);
@@ -45,7 +47,7 @@ export function upload(
   });
   return new Promise((resolve, reject) => {
     uploader.on('fileSuccess', () => resolve());
-    // Not `complete`: it comes after a failure, too.
+    // Do not use `complete`: it is also fired after a failure.
     uploader.on('fileError', (_root, _file, text) => reject(new Error(text || 'no answer')));
     uploader.addFile(file);
     uploader.upload();

@@ -1,4 +1,5 @@
-// 01: the chunk is stored and its answer is lost. The client cannot know: it has to ask, and not to send it twice.
+// 01: the chunk is stored, and its answer is lost. The client cannot know that: it must ask the server, and must not send the chunk
+// twice.
 //
 // From a shell:
 //   curl -H 'X-API-Key: demo' http://127.0.0.1:4310/__admin/rules --json \
@@ -23,7 +24,7 @@ for (const { seq, operation, upload: of, response, committed, fault } of server.
   console.log(`#${seq} ${what}: ${response?.status ?? 'no answer'}${kept}${by}`);
 }
 
-// An armed rule that never fired fails this, too.
+// This also fails when an armed rule never fired.
 server.journal.expect({
   expect: [{ match: { chunkIndex: 2 }, count: 1 }],
   sequence: [{ chunkIndex: 2, outcome: 'fault-reset' }, { operation: 'getUploadStatus' }, { chunkIndex: 3 }],

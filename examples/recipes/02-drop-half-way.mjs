@@ -1,5 +1,5 @@
-// 02: the connection breaks at half of a chunk. A chunk is stored whole or not at all: that one is sent again, once,
-// and no other.
+// 02: the connection breaks in the middle of a chunk. A chunk is stored completely or not at all: the client sends this chunk
+// again, once, and no other chunk.
 //
 // From a shell:
 //   curl -H 'X-API-Key: demo' http://127.0.0.1:4310/__admin/rules --json \

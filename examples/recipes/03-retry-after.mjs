@@ -1,4 +1,4 @@
-// 03: twice 503 with `Retry-After: 1`. The client comes back, and not a moment before it was told to.
+// 03: the server answers 503 with `Retry-After: 1` twice. The client comes back, but not earlier than it was told.
 //
 // From a shell:
 //   curl -H 'X-API-Key: demo' http://127.0.0.1:4310/__admin/rules --json \

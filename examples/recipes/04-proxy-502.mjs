@@ -1,4 +1,4 @@
-// 04: a proxy in front of the server answers 502 with its HTML page. The client must not stumble over what is no JSON.
+// 04: a proxy in front of the server answers 502 with an HTML page. The client must not fail because the body is not JSON.
 //
 // From a shell:
 //   curl -H 'X-API-Key: demo' http://127.0.0.1:4310/__admin/rules --json \

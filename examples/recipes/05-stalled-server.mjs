@@ -1,5 +1,4 @@
-// 05: in the middle of a chunk the server goes silent, with the connection open. Only a time-out of the client's own
-// ends that.
+// 05: in the middle of a chunk the server becomes silent, and the connection stays open. Only a time-out in the client ends this.
 //
 // From a shell:
 //   curl -H 'X-API-Key: demo' http://127.0.0.1:4310/__admin/rules --json \

@@ -1,5 +1,6 @@
-// 06: the server is killed with half a chunk received and started again on the same folder. All that it acknowledged is
-// still there, and the client goes on behind it. This server is a process of its own, so the rule is armed over HTTP.
+// 06: the server is killed when it has received half of a chunk, and is started again on the same folder. Everything that it
+// acknowledged is still there, and the client continues from there. This server is a process of its own, so the rule is armed over
+// HTTP.
 //
 // From a shell:
 //   curl -H 'X-API-Key: demo' http://127.0.0.1:4310/__admin/rules --json \

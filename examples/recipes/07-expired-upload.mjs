@@ -1,4 +1,5 @@
-// 07: an upload that was left half done expires overnight; then again, under the client's feet. It starts from chunk 0.
+// 07: an upload that was left half done expires during the night. Later it expires again while the client is sending. The client
+// starts from chunk 0.
 //
 // From a shell:
 //   curl -H 'X-API-Key: demo' http://127.0.0.1:4310/__admin/clock -X PUT --json '{"advanceMs": 90000000}'

@@ -1,5 +1,5 @@
-// 08: an answer is lost, and the status query that follows knows less than is stored (a replica that lags behind). The
-// client believes it and sends a chunk that is there already: nothing is written twice.
+// 08: an answer is lost, and the next status query reports less than is stored, as a replica does that lags behind. The client
+// believes the status and sends a chunk that the server already has: nothing is written twice.
 //
 // From a shell:
 //   curl -H 'X-API-Key: demo' http://127.0.0.1:4310/__admin/rules --json \

@@ -1,5 +1,5 @@
-// 09: an uplink of 128 KiB/s. Each chunk takes longer than the client waits for an answer: slow is not dead, and
-// nothing may be sent twice.
+// 09: an uplink of 128 KiB/s. Each chunk takes longer than the client waits for an answer. The client must not treat a slow upload
+// as a dead one, and must send nothing twice.
 //
 // From a shell:
 //   curl -H 'X-API-Key: demo' http://127.0.0.1:4310/__admin/rules --json \

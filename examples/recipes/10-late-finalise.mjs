@@ -1,4 +1,4 @@
-// 10: the video is made, and its answer comes later than the client waits. It asks again and gets the same entry.
+// 10: the server makes the video, but its answer comes later than the client waits. The client asks again and gets the same entry.
 //
 // From a shell:
 //   curl -H 'X-API-Key: demo' http://127.0.0.1:4310/__admin/rules --json \

@@ -1,4 +1,4 @@
-// The double in Jest. The answer of a chunk is lost: the client has to ask what is there, and must not send it again.
+// The double in Jest. The answer to a chunk is lost: the client must ask what the server has, and must not send the chunk again.
 //
 //   node --experimental-vm-modules node_modules/jest/bin/jest.js upload.jest.test.mjs
 import { startServer } from 'xenonflare-mock';

@@ -1,4 +1,5 @@
-// The double in node:test. The answer of a chunk is lost: the client has to ask what is there, and must not send it again.
+// The double in node:test. The answer to a chunk is lost: the client must ask what the server has, and must not send the chunk
+// again.
 //
 //   node --test upload.node.test.mjs
 import assert from 'node:assert/strict';

@@ -1,4 +1,4 @@
-// The double in Vitest. The answer of a chunk is lost: the client has to ask what is there, and must not send it again.
+// The double in Vitest. The answer to a chunk is lost: the client must ask what the server has, and must not send the chunk again.
 //
 //   npx vitest run upload.vitest.test.mjs
 import { afterAll, expect, test } from 'vitest';

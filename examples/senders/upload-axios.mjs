@@ -1,11 +1,11 @@
-// upload-axios.mjs: axios. Sends FILE in chunks under FILE_ID. Run it again after any failure: it goes on where the server is.
+// upload-axios.mjs: axios. Sends FILE in chunks under FILE_ID. Run it again after any failure: it continues where the server is.
 //   URL=http://127.0.0.1:4310 API_KEY=demo node upload-axios.mjs FILE FILE_ID
 import { openAsBlob } from 'node:fs';
 import axios from 'axios';
 
 const [path, fileId] = process.argv.slice(2);
 const { URL: baseURL, API_KEY: apiKey, CHUNK_BYTES = 8 * 1024 * 1024 } = process.env;
-const chunkBytes = Number(CHUNK_BYTES); // The same on every run.
+const chunkBytes = Number(CHUNK_BYTES); // It must be the same on every run.
 
 const client = axios.create({ baseURL, headers: { 'X-API-Key': apiKey } });
 client.interceptors.response.use(
@@ -14,7 +14,7 @@ client.interceptors.response.use(
     return data;
   },
   (error) => {
-    // axios says "status code 409"; what is wrong stands in the answer.
+    // The message of axios is only "status code 409"; the answer says what is wrong.
     throw new Error(`${error.message}: ${JSON.stringify(error.response?.data)}`);
   },
 );

@@ -1,11 +1,11 @@
-// upload-fetch.mjs: Node's own fetch, no packages. Sends FILE in chunks under FILE_ID. Run it again after any failure: it
-// goes on where the server is. With retries, time-outs and the finalise call: ../uploader.mjs.
+// upload-fetch.mjs: Node's own fetch, without packages. Sends FILE in chunks under FILE_ID. Run it again after any failure: it
+// continues where the server is. ../uploader.mjs also has retries, time-outs and the finalise call.
 //   URL=http://127.0.0.1:4310 API_KEY=demo node upload-fetch.mjs FILE FILE_ID
 import { openAsBlob } from 'node:fs';
 
 const [path, fileId] = process.argv.slice(2);
 const { URL: url, API_KEY: apiKey, CHUNK_BYTES = 8 * 1024 * 1024 } = process.env;
-const chunkBytes = Number(CHUNK_BYTES); // The same on every run.
+const chunkBytes = Number(CHUNK_BYTES); // It must be the same on every run.
 
 async function call(target, init) {
   const response = await fetch(url + target, { headers: { 'X-API-Key': apiKey }, ...init });

@@ -1,6 +1,6 @@
-// upload-form-data.mjs: node:http and the package form-data, piped: nothing is held in memory, and no length is announced
-// (chunked transfer coding). Sends FILE in chunks under FILE_ID. Run it again after any failure: it goes on where the
-// server is.
+// upload-form-data.mjs: node:http and the package form-data. The form is piped, so it is not held in memory, and it has no
+// Content-Length (chunked transfer coding). Sends FILE in chunks under FILE_ID. Run it again after any failure: it continues where
+// the server is.
 //   URL=http://127.0.0.1:4310 API_KEY=demo node upload-form-data.mjs FILE FILE_ID
 import { createReadStream, statSync } from 'node:fs';
 import { request } from 'node:http';
@@ -9,7 +9,7 @@ import FormData from 'form-data';
 
 const [path, fileId] = process.argv.slice(2);
 const { URL: url, API_KEY: apiKey, CHUNK_BYTES = 8 * 1024 * 1024 } = process.env;
-const chunkBytes = Number(CHUNK_BYTES); // The same on every run.
+const chunkBytes = Number(CHUNK_BYTES); // It must be the same on every run.
 
 async function call(target, form) {
   const headers = { 'X-API-Key': apiKey, ...form?.getHeaders() };
@@ -24,7 +24,7 @@ async function call(target, form) {
   return body.data;
 }
 
-/** Of an empty file there is nothing to stream. */
+/** An empty file has nothing to stream. */
 function bytesOf(start, end) {
   return start === end ? Buffer.alloc(0) : createReadStream(path, { start, end: end - 1 });
 }

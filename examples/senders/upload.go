@@ -1,6 +1,6 @@
-// upload.go: Go with nothing but its standard library, streamed through a pipe: nothing is held in memory, and no length is
-// announced (chunked transfer coding). Sends FILE in chunks under FILE_ID. Run it again after any failure: it goes on
-// where the server is.
+// upload.go: Go with only its standard library. The form is streamed through a pipe, so it is not held in memory, and it has no
+// Content-Length (chunked transfer coding). Sends FILE in chunks under FILE_ID. Run it again after any failure: it continues where
+// the server is.
 //
 //	URL=http://127.0.0.1:4310 API_KEY=demo go run upload.go FILE FILE_ID
 package main
@@ -21,7 +21,7 @@ type answer struct {
 	Data struct{ CurrentSize int64 }
 }
 
-// call sends the request and gives what was answered, or ends the program with it.
+// call sends the request and returns the answer, or ends the program and prints it.
 func call(method, target, contentType string, body io.Reader) answer {
 	request := must(http.NewRequest(method, os.Getenv("URL")+target, body))
 	request.Header.Set("X-API-Key", os.Getenv("API_KEY"))
@@ -60,7 +60,7 @@ func writeForm(form *multipart.Writer, fields map[string]string, chunk io.Reader
 func main() {
 	log.SetFlags(0)
 	path, fileID := os.Args[1], os.Args[2]
-	chunkBytes := int64(8 << 20) // The same on every run.
+	chunkBytes := int64(8 << 20) // It must be the same on every run.
 	if given := os.Getenv("CHUNK_BYTES"); given != "" {
 		chunkBytes = must(strconv.ParseInt(given, 10, 64))
 	}

@@ -1,11 +1,11 @@
 <?php
-// upload.php: PHP 8.1 or newer with its curl extension. Sends FILE in chunks under FILE_ID. Run it again after any failure:
-// it goes on where the server is.
+// upload.php: PHP 8.1 or newer with its curl extension. Sends FILE in chunks under FILE_ID. Run it again after any failure: it
+// continues where the server is.
 //   URL=http://127.0.0.1:4310 API_KEY=demo php upload.php FILE FILE_ID
 declare(strict_types=1);
 
 [, $path, $fileId] = $argv;
-$chunkBytes = (int) (getenv('CHUNK_BYTES') ?: 8 * 1024 * 1024); // The same on every run.
+$chunkBytes = (int) (getenv('CHUNK_BYTES') ?: 8 * 1024 * 1024); // It must be the same on every run.
 
 function call(string $target, ?array $form = null): array
 {

@@ -1,5 +1,5 @@
-# upload.rb: Ruby with nothing but its standard library. Sends FILE in chunks under FILE_ID. Run it again after any failure:
-# it goes on where the server is.
+# upload.rb: Ruby with only its standard library. Sends FILE in chunks under FILE_ID. Run it again after any failure: it continues
+# where the server is.
 #   URL=http://127.0.0.1:4310 API_KEY=demo ruby upload.rb FILE FILE_ID
 require 'json'
 require 'net/http'
@@ -7,7 +7,7 @@ require 'stringio'
 
 path, file_id = ARGV
 url = URI(ENV.fetch('URL'))
-chunk_bytes = Integer(ENV.fetch('CHUNK_BYTES', 8 * 1024 * 1024)) # The same on every run.
+chunk_bytes = Integer(ENV.fetch('CHUNK_BYTES', 8 * 1024 * 1024)) # It must be the same on every run.
 
 def call(http, request)
   request['X-API-Key'] = ENV.fetch('API_KEY')

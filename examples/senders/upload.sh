@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# upload.sh: curl. Sends FILE in chunks under FILE_ID. Run it again after any failure: it goes on where the server is.
+# upload.sh: curl. Sends FILE in chunks under FILE_ID. Run it again after any failure: it continues where the server is.
 #   URL=http://127.0.0.1:4310 API_KEY=demo bash upload.sh FILE FILE_ID
 set -euo pipefail
-file=$1 id=$2 chunk=${CHUNK_BYTES:-8388608} # The same on every run, or the chunks do not fit together.
+# The chunk size must be the same on every run. Otherwise the chunks do not fit together.
+file=$1 id=$2 chunk=${CHUNK_BYTES:-8388608}
 
 call() {
   local answer
@@ -18,7 +19,7 @@ echo "$status"
 sent=$(grep -o '"currentSize":[0-9]*' <<<"$status" | cut -d: -f2)
 ((sent == size || (sent < size && sent % chunk == 0))) || { echo "$id was begun with another file or chunk size" >&2; exit 1; }
 for ((i = (sent + chunk - 1) / chunk; i < total; i++)); do
-  # --form-string: a fileId that begins with @ or < is no file.
+  # --form-string: with it curl does not take a fileId that begins with @ or < for the name of a file.
   dd if="$file" bs="$chunk" skip="$i" count=1 status=none |
     call -F 'file=@-;filename=chunk' -F "chunkIndex=$i" -F "totalChunks=$total" --form-string "fileId=$id" "$URL/media/chunks"
 done

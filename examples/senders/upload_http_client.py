@@ -1,5 +1,5 @@
-# upload_http_client.py: Python with nothing but its standard library. Sends FILE in chunks under FILE_ID. Run it again
-# after any failure: it goes on where the server is.
+# upload_http_client.py: Python with only its standard library. Sends FILE in chunks under FILE_ID. Run it again after any failure:
+# it continues where the server is.
 #   URL=http://127.0.0.1:4310 API_KEY=demo python3 upload_http_client.py FILE FILE_ID
 import http.client
 import json
@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 path, file_id = sys.argv[1:]
 url = urlsplit(os.environ["URL"])
-chunk_bytes = int(os.environ.get("CHUNK_BYTES", 8 * 1024 * 1024))  # The same on every run.
+chunk_bytes = int(os.environ.get("CHUNK_BYTES", 8 * 1024 * 1024))  # It must be the same on every run.
 connection = http.client.HTTPConnection(url.netloc, timeout=60)
 boundary = uuid.uuid4().hex
 

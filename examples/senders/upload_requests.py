@@ -1,5 +1,5 @@
-# upload_requests.py: Python with requests. Sends FILE in chunks under FILE_ID. Run it again after any failure: it goes on
-# where the server is.
+# upload_requests.py: Python with requests. Sends FILE in chunks under FILE_ID. Run it again after any failure: it continues where
+# the server is.
 #   URL=http://127.0.0.1:4310 API_KEY=demo python3 upload_requests.py FILE FILE_ID
 import os
 import sys
@@ -8,7 +8,7 @@ import requests
 
 path, file_id = sys.argv[1:]
 chunks_url = os.environ["URL"] + "/media/chunks"
-chunk_bytes = int(os.environ.get("CHUNK_BYTES", 8 * 1024 * 1024))  # The same on every run.
+chunk_bytes = int(os.environ.get("CHUNK_BYTES", 8 * 1024 * 1024))  # It must be the same on every run.
 session = requests.Session()
 session.headers["X-API-Key"] = os.environ["API_KEY"]
 
