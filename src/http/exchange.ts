@@ -1,7 +1,7 @@
-// http/exchange.ts: what the plugins of this folder attach to a request, and how a form's body is opened.
+// http/exchange.ts: declares what the hooks of this folder attach to a request, and opens the body of a form.
 //
-// Promises: `request.operation` is a contract operationId or the pattern of another route: a bounded set, fit for a metric.
-// Must not know: uploads, media.
+// Promises: `request.operation` is a contract operationId or the pattern of another route, so the set of values is bounded and
+// fit for a metric.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from '../core/errors.ts';
 import { PUBLIC_NAMESPACE, type Caller } from '../core/namespace.ts';
@@ -12,23 +12,23 @@ import { boundaryOf } from './forms/part-head.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Of openapi.yaml. Absent on routes that are not part of the contract. */
+    /** The operationId in openapi.yaml. Absent on routes outside the contract. */
     operationId?: string;
     /** The chunk operations work without a key in mode `open` (rule K3). */
     isKeyOptional?: boolean;
-    /** What the URL says the request is about, where it does. */
+    /** Reads the subject of the request from its URL, where the URL names a subject. */
     subjectOf?: (request: { readonly url: string }) => Subject;
   }
   interface FastifyRequest {
     /** Set before a contract route's handler runs. */
     caller: Caller | null;
     errorCode: string;
-    /** What the log line says of the exchange beyond status and time. */
+    /** Facts for the log line beyond status and time. */
     facts: Record<string, unknown>;
   }
 }
 
-/** To be called before the routes are registered: what the declarations promise is there. */
+/** To be called before the routes are registered, so that every request has the declared properties. */
 export function decorateRequests(app: FastifyInstance): void {
   app.decorateRequest('caller', null);
   app.decorateRequest('observer', null);
@@ -41,7 +41,10 @@ export function operationOf(request: FastifyRequest): string {
   return request.routeOptions.config.operationId ?? request.routeOptions.url ?? 'unknown';
 }
 
-/** Whether a request target is one of the admin plane. It may be percent-encoded, or absolute; unreadable, it is nobody's. */
+/**
+ * Whether a request target belongs to the admin plane. The target may be percent-encoded or absolute. An unreadable target does
+ * not belong to the admin plane.
+ */
 export function isOfAdminPlane(target: string): boolean {
   try {
     return decodeURIComponent(new URL(target, 'http://localhost').pathname).startsWith('/__admin');
@@ -56,7 +59,7 @@ export function callerOf(request: FastifyRequest): Caller {
   return request.caller;
 }
 
-/** Whose exchange it is: of a request without a key, or whose key was not checked yet, everybody's. */
+/** The namespace of the exchange. A request without a checked key belongs to the public namespace. */
 export function namespaceOf({ caller }: FastifyRequest): string {
   return caller?.namespace ?? PUBLIC_NAMESPACE;
 }
@@ -64,7 +67,7 @@ export function namespaceOf({ caller }: FastifyRequest): string {
 export interface FormBody {
   readonly boundary: string;
   readonly feed: BodyFeed;
-  /** 0: not declared. */
+  /** 0: the client did not declare the length. */
   readonly declaredBytes: number;
 }
 
@@ -96,8 +99,9 @@ export function boundaryIn(contentType: string): string {
 }
 
 /**
- * A compressed form would be read as a broken one, and a compressed file stored as it came. The client is told which coding
- * is left (RFC 9110 §15.5.16). @throws AppError `unsupported_media_type`
+ * Refuses a body with a Content-Encoding: a compressed form would look broken, and a compressed file would be stored compressed.
+ * The answer names the accepted coding (RFC 9110 §15.5.16).
+ * @throws AppError `unsupported_media_type`
  */
 export function refuseContentCoding(request: FastifyRequest, reply: FastifyReply): void {
   const coding = request.headers['content-encoding']?.trim() ?? '';
@@ -113,7 +117,7 @@ export function isMultipart(contentType: string): boolean {
   return /^multipart\/form-data\s*(;|$)/i.test(contentType);
 }
 
-/** State that changes must not be served from a cache (§1). */
+/** An answer about state that changes must not come from a cache (§1). */
 export function forbidCaching(reply: FastifyReply): void {
   reply.header('cache-control', 'no-store');
 }

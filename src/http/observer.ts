@@ -1,35 +1,34 @@
-// http/observer.ts: the places of an exchange where what surrounds a route may look on, wait or interfere.
+// http/observer.ts: the points of an exchange at which an observer may watch, wait or interfere.
 //
-// A route announces these places and knows nothing of who listens; without a listener each costs a call that does
-// nothing. A listener may let time pass before it resolves, or throw: an AppError is a refusal like any other,
-// `AnswerInstead` an answer in the route's place, `NoAnswer` the end of a connection that has been dealt with.
-// Must not know: faults, journal.
+// A route announces these points and does not know who listens. Without a listener, each point costs one call that does nothing.
+// A listener may delay before it resolves, or may throw: an AppError is an ordinary refusal, `AnswerInstead` answers in the
+// route's place, and `NoAnswer` says that the listener has already ended the connection.
 import type { Subject } from '../contract/operations.ts';
 import type { FastifyRequest } from 'fastify';
 
-/** A part of the request's form, as it came. */
+/** A received part of the request's form. */
 export interface PartFacts {
   readonly name: string;
   readonly filename?: string | undefined;
   readonly bytes: number;
   readonly crc32: number;
-  /** The text of a field that the route reads; of a file, never. Not to be kept. */
+  /** The text of a field that the route reads; never set for a file. A listener must not keep it. */
   readonly value?: string | undefined;
 }
 
-/** The body up to some byte of its `file` part. */
+/** The body up to a certain byte of its `file` part. */
 export interface BodyFacts {
-  /** Bytes of the request's body. */
+  /** Bytes of the request's body that had come. */
   readonly receivedBytes: number;
-  /** Bytes of the `file` part. */
+  /** Bytes of the `file` part that had come. */
   readonly fileBytes: number;
   readonly parts: readonly PartFacts[];
 }
 
-/** Where the bytes of a chunk came to lie in the content; null: they were there before (rule C6). */
+/** Where the content got the bytes of a chunk; `offset` is null when the chunk was stored before (rule C6). */
 export type Committed = { readonly offset: number | null; readonly bytes: number } | null;
 
-/** What a change stored. `mediaId`: of the entry that was made. */
+/** What a change stored. `mediaId`: the new entry. */
 export interface Stored {
   readonly committed: Committed;
   readonly mediaId?: string;
@@ -37,38 +36,41 @@ export interface Stored {
 
 /** The change that a request is about to make. */
 export interface Change<T> {
-  /** Makes it, durably. */
+  /** Makes the change durable. */
   run(): Promise<Stored & { readonly result: T }>;
-  /** Hands the change over: the route lets go of it, and whoever takes it makes it later, or drops it. */
+  /** Hands the change over: the route releases it, and the receiver makes it later or drops it. */
   defer(): DeferredChange;
 }
 
-/** A change that outlives its request. It is made or dropped: one of the two, once. Neither rejects. */
+/** A change that outlives its request. The receiver calls exactly one of the two methods, once. Neither rejects. */
 export interface DeferredChange {
-  /** Null: it could not be made any more. */
+  /** Null: the change could no longer be made. */
   run(): Promise<Stored | null>;
-  /** Gives back what it holds: memory, temporary files. */
+  /** Releases the memory and the temporary files of the change. */
   drop(): Promise<void>;
 }
 
-/** `keepAside`: nothing of the request may touch the upload before `commit`. */
+/** `keepAside`: the request must not touch the upload before `commit`. */
 export interface Announced {
   readonly keepAside: boolean;
 }
 
 export const NOTHING_KEPT_ASIDE: Announced = { keepAside: false };
 
-/** What has to be waited for is a promise; where there is nothing, none is made. */
+/** Methods return a promise only when the route has to wait, because a promise for each call would cost time. */
 export interface Observer {
-  /** Counts of file bytes at which `fileBytes` must be able to say what had come (rule: exact at `body:N`). */
+  /** The byte counts of the file at which `fileBytes` must know exactly what had come (faults at `body:N`). */
   readonly marks: readonly number[];
-  /** The request is understood. */
+  /** The route knows what the request is about. */
   identified(subject: Subject): Announced | Promise<Announced>;
-  /** More of the file has come. `at(n)` says what had come when the file had n bytes, for the `marks` and the end. */
+  /** More of the file has come. `at(n)` says what had come when the file had n bytes; n is one of `marks` or the end. */
   fileBytes(bytes: number, at: (fileBytes: number) => BodyFacts): void | Promise<void>;
-  /** Is told when the request is to end without its change, as by a reset: no more of its body will be of use. */
+  /**
+   * Registers a listener for a request that must end without its change, for example by a reset: the rest of its body is
+   * useless.
+   */
   onRefused(listener: (error: Error) => void): void;
-  /** Surrounds the change. Resolves to its result. */
+  /** Called in the place of the change: the observer runs or defers it. Resolves to the result of the change. */
   commit<T>(change: Change<T>, body: BodyFacts): Promise<T>;
 }
 
@@ -80,16 +82,16 @@ const NO_OBSERVER: Observer = {
   commit: async (change) => (await change.run()).result,
 };
 
-/** The connection has been dealt with: there is nobody to answer. */
+/** The connection has already been ended, so no answer can be sent. */
 export class NoAnswer extends Error {
   override readonly name: string = 'NoAnswer';
 }
 
-/** What surrounds the route answers in its place. */
+/** The observer answers in the route's place. */
 export class AnswerInstead extends Error {
   override readonly name = 'AnswerInstead';
   readonly status: number;
-  /** By lower-case name; a list is a line each. */
+  /** By lower-case name. A list becomes one header line for each value. */
   readonly headers: Readonly<Record<string, string | string[]>>;
   readonly body: string;
 
@@ -103,7 +105,7 @@ export class AnswerInstead extends Error {
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Set by what surrounds the routes; null where nothing does. */
+    /** Set by the code that surrounds the routes; null on routes that are not observed. */
     observer: Observer | null;
   }
 }

@@ -1,8 +1,8 @@
-// http/request-log.ts: what is told of each request when it is over: a line of the log and a count.
+// http/request-log.ts: writes one log line and counts one request when a request is over.
 //
-// Promises: one line and one count of each that was begun, whether or not the client waited for its answer, but for event
-// streams that their client leaves and what a rule held; put together at the end of the turn, in a row (core/tick-queue.ts).
-// Must not know: what routes do.
+// Promises: each begun request is logged and counted once, whether or not its client waited for the answer. Exceptions: an event
+// stream that its client leaves, and a request that a rule held. The lines of a turn are written together at its end
+// (core/tick-queue.ts).
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { TickQueue } from '../core/tick-queue.ts';
@@ -26,7 +26,7 @@ export class RequestLog {
 
   watch(app: FastifyInstance): void {
     app.addHook('onSend', (request, reply, _payload, done) => {
-      // A connection that ends before the answer was sent brings no `onResponse`, or a late one.
+      // When a connection ends before the answer was sent, `onResponse` comes late or never.
       if (reply.raw.destroyed) this.#ended(request, reply);
       else reply.raw.once('close', () => this.#ended(request, reply));
       done();
@@ -37,7 +37,7 @@ export class RequestLog {
     });
   }
 
-  /** What was put off is done. */
+  /** Writes the lines that wait for the end of the turn. */
   flush(): void {
     this.#afterwards.flush();
   }

@@ -1,7 +1,7 @@
-// http/server.ts: the HTTP side of the composition: one Fastify instance for the contract, and one more for the admin
-// plane when it has a port of its own; their hooks in a fixed order.
-// Promises: one log line and one count per request; no time-out on a request's total time; the admin plane is only
-// where §9 allows it. Must not know: how anything is stored, how the process starts and ends.
+// http/server.ts: composes the HTTP side: one Fastify instance for the contract, a second one when the admin plane has its own
+// port, and their hooks in a fixed order.
+// Promises: one log line and one count for each request; no time-out on a request's total time; the admin plane is only where §9
+// allows it. Must not know: how anything is stored, how the process starts and ends.
 import { lookup } from 'node:dns/promises';
 import type { ServerResponse } from 'node:http';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -48,10 +48,12 @@ import type { Uploads } from '../uploads/uploads.ts';
 
 const FEED_MEMORY = 4 * 1024 * 1024;
 const LINGER_SILENCE_MS = 5_000;
-/** How often connections are looked at that have not sent their headers yet. */
+/** The interval at which Node checks for connections whose headers are overdue. */
 const CHECK_MS = 5_000;
 
-/** Is shown each Fastify instance before it has a route: whoever looks on sees every route and every exchange. */
+/**
+ * Called with each Fastify instance before its routes are registered, so that an observer sees every route and every exchange.
+ */
 export type AppObserver = (app: FastifyInstance) => void;
 
 export interface HttpOptions extends Control {
@@ -88,7 +90,8 @@ export class HttpServer {
     this.#main = this.#createApp(served, surroundings(surroundOptions(options)));
     const contract = contractOptions(options, { inFlight: this.#inFlight, served });
     const admin = this.#adminOptions(contract.body);
-    // Not among the options: those go on to nested plugins, and a prefix would be put on once more by each.
+    // The prefix is not one of these options: Fastify passes options on to nested plugins, and each plugin would add the prefix
+    // again.
     const routes = (app: FastifyInstance): Promise<void> => contractRoutes(app, contract);
     for (const prefix of ['', '/api/v1']) void this.#main.register(routes, { prefix });
     this.#admin = config.adminPort === undefined ? null : this.#createApp(new ServedPaths());
@@ -111,22 +114,22 @@ export class HttpServer {
 
   async listen(): Promise<void> {
     const { host, port, adminPort } = this.#options.config;
-    // By its address: `localhost` Fastify would serve by a second server object on `::1`, without our listeners, and
-    // beyond the reach of `drain`.
+    // Listen on the resolved address: for `localhost`, Fastify opens a second server on `::1` without these listeners, and
+    // `drain` cannot reach that server.
     const { address } = await lookup(host, { order: 'ipv4first' });
     await this.#main.listen({ host: address, port });
     if (this.#admin !== null && adminPort !== undefined)
       await this.#admin.listen({ host: '127.0.0.1', port: adminPort });
   }
 
-  /** From here on contract requests are refused. The port stays open: who asks `ready` there is to read its 503 (D4). */
+  /** Refuses contract requests from now on. The port stays open so that a probe of `ready` can read the 503 (rule D4). */
   async drain(graceMs: number): Promise<void> {
     this.#isDraining = true;
     await within(graceMs, this.#inFlight.whenIdle());
   }
 
   async close(): Promise<void> {
-    this.#answers.flush(); // Connections that wait for theirs would be ended without.
+    this.#answers.flush(); // Send waiting answers first: closing would end their connections without them.
     await Promise.all([this.#main.close(), this.#admin?.close()]);
     await this.#inFlight.whenIdle();
     this.#requestLog.flush();
@@ -146,26 +149,28 @@ export class HttpServer {
       logger: false,
       forceCloseConnections: true,
       return503OnClosing: false,
-      requestTimeout: 0, // A slow upload is legal however long it takes (§7); silence is what ends it.
+      requestTimeout: 0, // A slow upload may take any time (§7); only silence ends it.
       keepAliveTimeout: config.keepAliveTimeout,
       http: {
-        requestTimeout: 0, // Here, too: as it is made, the server refuses a time for headers that is longer than this.
+        requestTimeout: 0, // Set here as well: Node's constructor refuses a `headersTimeout` above its `requestTimeout`.
         headersTimeout: config.headerTimeout,
         connectionsCheckingInterval: Math.min(config.headerTimeout || CHECK_MS, CHECK_MS),
-        requireHostHeader: false, // Node's own refusal says nothing; `refuseUnclear` is ours.
+        requireHostHeader: false, // Node's own refusal has no body; `refuseUnclear` checks Host.
       },
       genReqId: createRequestIds(config.seed),
-      routerOptions: { maxParamLength: 16_384 }, // As long as the whole head may be: an id too long is an id not found.
+      routerOptions: { maxParamLength: 16_384 }, // As long as a whole head may be, so that an overlong id gets "not found".
       clientErrorHandler: clientErrors.refuse,
       frameworkErrors: (error, request, reply) =>
         answerUnroutable({ allowPages: allowed }, { error, request, reply }),
     });
-    app.server.maxHeadersCount = 0; // Their bytes are bounded; those beyond a count Node drops without a word.
-    Object.assign(app.server, { httpAllowHalfOpen: true }); // A FIN behind a whole request is no reason not to answer it.
+    // The header bytes are bounded. With a limit on the count, Node drops further headers silently.
+    app.server.maxHeadersCount = 0;
+    // A client that sends FIN behind a complete request still gets its answer.
+    Object.assign(app.server, { httpAllowHalfOpen: true });
     clientErrors.watch(app.server, config.headerTimeout);
     this.#options.observe?.(app);
     decorateRequests(app);
-    // Hooks of every request take a callback: a promise for each costs more than what most of them do.
+    // Hooks that run for every request take a callback: a promise would cost more than the work of most hooks.
     app.addHook('onRequest', (request, reply, done) => {
       around.numberHead(request);
       pipelined.inOrder(request.raw, reply.raw, done);
@@ -205,7 +210,7 @@ export class HttpServer {
     const lingering = { limitBytes: config.drainLimit, silenceMs: LINGER_SILENCE_MS };
     app.addHook('onSend', (request, reply, _payload, done) => {
       if (reply.statusCode === 204) reply.removeHeader('content-length'); // RFC 9110 §8.6
-      // Without the 100 it waits for, the client sends no body: there is nothing to read, and the connection ends.
+      // A client that is not told 100 sends no body, so there is no body to drain and the connection ends.
       if (waitsForContinue.has(request.raw)) reply.header('connection', 'close');
       else lingerAfter(request.raw, reply.raw, lingering);
       done();
@@ -216,7 +221,7 @@ export class HttpServer {
     );
   }
 
-  /** Nobody is above it at the end of a turn who would catch what it throws: that must cost no more than this answer. */
+  /** No caller catches errors at the end of a turn, so an error is caught here and costs only this answer. */
   #send(done: () => void, { reqId, socket }: { reqId: string; socket: ServerResponse }): void {
     try {
       done();

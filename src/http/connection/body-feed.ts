@@ -1,9 +1,9 @@
-// http/connection/body-feed.ts: the body of a request in batches, with back-pressure to the socket.
+// http/connection/body-feed.ts: delivers the body of a request in batches, with back-pressure to the socket.
 //
-// Promises: while the caller stores one batch the next is being read; what waits in memory is bounded, and less the
-// more requests there are; silence of the client for `idleMs` is an error, silence of the caller is not (§7: no limit
-// on a request's total time).
-// Must not know: what is in the body.
+// Promises: the next batch is read while the caller stores the present batch. Memory is bounded, and each feed gets less memory
+// when more requests run. A client that sends nothing for `idleMs` causes an error; a slow caller does not (§7: no limit on a
+// request's total time).
+// Must not know: what the body contains.
 import type { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { MessageChannel } from 'node:worker_threads';
@@ -12,7 +12,10 @@ import { AppError } from '../../core/errors.ts';
 import type { Timer } from '../../core/timers.ts';
 import { NoAnswer } from '../observer.ts';
 
-/** The client went away before its body was whole. Nobody reads an answer; it is thrown to unwind, and logged. */
+/**
+ * The client closed the connection before its body was complete. No answer can be sent: the error unwinds the route and is
+ * logged.
+ */
 export class ClientGone extends NoAnswer {
   override readonly name = 'ClientGone';
 
@@ -21,7 +24,7 @@ export class ClientGone extends NoAnswer {
   }
 }
 
-/** Memory that all bodies in flight share. */
+/** The memory that all bodies in flight share, in bytes. */
 export class FeedBudget {
   readonly #totalBytes: number;
   #feeds = 0;
@@ -38,23 +41,26 @@ export class FeedBudget {
     this.#feeds -= 1;
   }
 
-  /** Bytes that one feed may hold now. At least one socket read, at most what makes writes efficient. */
+  /** Bytes that one feed may hold now: at least one socket read, at most the size at which writes are efficient. */
   get share(): number {
     return Math.min(MAX_SHARE_BYTES, Math.max(READ_BYTES, this.#totalBytes / Math.max(this.#feeds, 1)));
   }
 }
 
-/** What is transferred to a closed port is freed. */
+/** A buffer that is transferred to a closed port is freed at once. */
 const { port1: closedPort } = new MessageChannel();
 closedPort.close();
 
-/** Of less the garbage collector makes no mountain. */
+/** Smaller pieces are cheap to leave to the garbage collector. */
 const MIN_FREED_BYTES = 16 * 1024;
-/** Half of it is written at a time: a megabyte costs the kernel less than its parts one by one (bench/README.md). */
+/** Half of this is written at a time: one write of a megabyte costs the kernel less than many small writes (bench/README.md). */
 const MAX_SHARE_BYTES = 2 * 1024 * 1024;
-/** What one read of a socket brings at most. Where it brings less there is no more, for now. */
+/** The most that one read of a socket delivers. A shorter read means that the socket has no more bytes for now. */
 const READ_BYTES = 64 * 1024;
-/** So much of a client that is slower than we are is worth a write: what it has sent must not wait for a megabyte of it. */
+/**
+ * A client that is slower than the server gets its bytes written in batches of this size, so that they do not wait for a full
+ * megabyte.
+ */
 const SLOW_BATCH_BYTES = 256 * 1024;
 
 export class BodyFeed {
@@ -62,14 +68,14 @@ export class BodyFeed {
   readonly #budget: FeedBudget;
   readonly #idle: Timer;
   #failure: Error | null = null;
-  /** Made when somebody asks: hardly any body is waited for by a signal. */
+  /** Created on first use, because most bodies need no signal. */
   #abort: AbortController | null = null;
   #pieces: Buffer[] = [];
   #bytes = 0;
   #received = 0;
   #heardMs = awakeMs();
   #isPaused = false;
-  /** While it is us who do not read, nobody is silent. */
+  /** While the feed is paused, the server does not read, so the client does not count as silent. */
   readonly #heard = (): number => (this.#isPaused ? awakeMs() : this.#heardMs);
   #hasEnded = false;
   #isClosed = false;
@@ -88,7 +94,7 @@ export class BodyFeed {
       .on('error', this.#onGone);
   }
 
-  /** Aborted, with the reason, when no more of the body will come. */
+  /** Aborts, with the reason, when no more of the body will come. */
   get signal(): AbortSignal {
     this.#abort ??= new AbortController();
     if (this.#failure !== null) this.#abort.abort(this.#failure);
@@ -99,12 +105,12 @@ export class BodyFeed {
     return this.#received;
   }
 
-  /** Milliseconds for which the client has sent nothing although it could. */
+  /** Milliseconds for which the client has sent nothing although the server was reading. */
   silentMs(): number {
     return this.#hasEnded ? 0 : awakeMs() - this.#heard();
   }
 
-  /** Ends the feed from outside: the next `next` rejects with this. */
+  /** Ends the feed from outside: the next call of `next` rejects with this error. */
   fail(error: Error): void {
     if (this.#failure !== null) return;
     this.#failure = error;
@@ -113,8 +119,9 @@ export class BodyFeed {
   }
 
   /**
-   * What has come, once that is at least `wantedBytes` or a batch worth writing; null after the end of the body.
-   * @throws ClientGone; AppError `request_timeout`; whatever `fail` was given
+   * Resolves to the received pieces once they add up to `wantedBytes` or to a batch that is worth writing. Resolves to null
+   * after the end of the body.
+   * @throws ClientGone; AppError `request_timeout`; the error that `fail` was given
    */
   async next(wantedBytes = this.#budget.share / 2): Promise<Buffer[] | null> {
     this.#wantedBytes = Math.min(wantedBytes, this.#budget.share / 2);
@@ -133,11 +140,12 @@ export class BodyFeed {
   }
 
   /**
-   * Frees the pieces of a batch now. Left to the garbage collector, tens of megabytes of them would wait for it: it counts
-   * what a Buffer points to only now and then. Nobody may look at the pieces, or at a slice of one, afterwards.
+   * Frees the memory of a batch now. The garbage collector notices the memory behind a Buffer late, so tens of megabytes would
+   * pile up. The caller must not read the pieces, or a slice of a piece, afterwards.
    */
   giveBack(pieces: readonly Buffer[]): void {
-    // Node's parser makes each piece in memory of its own. Anything else may be part of what is not ours.
+    // Node's parser allocates each piece separately. A piece from any other source may share its memory with data that is still
+    // in use.
     if (!(this.#request.socket instanceof Socket)) return;
     const whole = pieces.filter(
       ({ buffer, byteLength }) => byteLength >= MIN_FREED_BYTES && buffer.byteLength === byteLength,
@@ -149,7 +157,7 @@ export class BodyFeed {
     );
   }
 
-  /** Lets go of the request. What is left of the body is the answer's business (linger.ts). */
+  /** Stops reading the request. The answer deals with the rest of the body (linger.ts). */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -161,7 +169,7 @@ export class BodyFeed {
     if (!this.#hasEnded) this.#request.pause();
   }
 
-  /** A full share is enough whatever was wanted: shares shrink when more requests come, and nothing more is read then. */
+  /** A full share is always enough: shares shrink when more requests come, and a paused feed reads nothing more. */
   get #isReady(): boolean {
     const isRestThere = (this.#pieces.at(-1)?.length ?? 0) >= READ_BYTES;
     const wantedBytes = isRestThere ? this.#wantedBytes : Math.min(this.#wantedBytes, SLOW_BATCH_BYTES);
@@ -187,7 +195,7 @@ export class BodyFeed {
     this.#wakeUp();
   };
 
-  /** `close` comes after a whole body, too; an error of the socket always comes with it. */
+  /** Node emits `close` after a complete body as well. An error of the socket is always followed by `close`. */
   readonly #onGone = (): void => {
     if (!this.#hasEnded) this.fail(new ClientGone());
   };

@@ -1,7 +1,8 @@
-// http/connection/client-errors.ts: what is not HTTP never reaches a route: it is refused here, and the connection ends.
+// http/connection/client-errors.ts: refuses bytes that are not HTTP, because they never reach a route, and ends the connection.
 //
-// Promises: a good request before it on the connection gets its answer first, so that no client takes the refusal for that;
-// a request that was answered before its body broke gets no second answer; a client that stays holds no connection open.
+// Promises: a valid request earlier on the connection gets its answer first, so that the client does not take the refusal for
+// that answer. A request that was answered before its body broke gets no second answer. A client that does not leave cannot hold
+// the connection open.
 // Must not know: routes.
 import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
@@ -13,10 +14,10 @@ import { HeadTimes } from './head-time.ts';
 import type { Pipelined } from './pipelined.ts';
 import { errorBody } from '../../contract/bodies.ts';
 
-/** So long the client has to read the answer and to leave. */
+/** The client has this long to read the answer and to leave. */
 const PARTING_MS = 1_000;
 
-/** As Node's parser reports it. */
+/** The error as Node's parser reports it. */
 type ConnectionError = Error & {
   readonly code?: string;
   readonly rawPacket?: unknown;
@@ -27,9 +28,9 @@ type HeadersForPages = Readonly<Record<string, string>>;
 
 export interface ClientErrorsOptions {
   readonly pipelined: Pipelined;
-  /** Sends those that are put off until the end of the turn. */
+  /** Sends the answers that are waiting for the end of the turn. */
   readonly flushAnswers: () => void;
-  /** What lets a page of this origin read the refusal, as it may read every other answer. */
+  /** The CORS headers that let a page of this origin read the refusal, as they do for every other answer. */
   readonly headersFor: (origin: string | undefined) => HeadersForPages;
 }
 
@@ -46,13 +47,13 @@ export class ClientErrors {
     this.#headersFor = headersFor;
   }
 
-  /** Of this server, whose `clientError` is `refuse`. */
+  /** Watches the server. Its `clientError` handler is `refuse`. */
   watch(server: Server, headerTimeoutMs: number): void {
     server.on('connect', this.#refuseConnect);
     this.#headTimes = new HeadTimes(server, headerTimeoutMs);
   }
 
-  /** For every error of a connection. What comes behind the first is one more, and the same. */
+  /** Handles every error of a connection. Only the first error is answered; Node repeats it for the bytes that follow. */
   readonly refuse = (error: ConnectionError, socket: Socket): void => {
     if (error.code === 'ECONNRESET' || !socket.writable) {
       socket.destroy();
@@ -65,14 +66,15 @@ export class ClientErrors {
 
   #refuse(error: ConnectionError, socket: Socket): void {
     if (this.#refused.has(socket)) {
-      // A client that has left waits for no answer, and one that goes on for ever would never let go.
+      // A client that has left waits for no answer. A client that keeps sending would keep the connection open for ever.
       if (socket.readableEnded) socket.destroy();
       return;
     }
     this.#refused.add(socket);
-    this.#flushAnswers(); // It may have been refused by its head, in the packet that its broken body came in.
+    // The same packet may hold a request head that was refused and the broken body: send that refusal first.
+    this.#flushAnswers();
     this.#pipelined.behindWhole(socket, (broken) => {
-      // What follows a request with `Connection: close` is no request, and gets no answer.
+      // Bytes that follow a request with `Connection: close` are not a request, and get no answer.
       const isAnswered = broken?.headersSent === true || error.code === 'HPE_CLOSED_CONNECTION';
       if (isAnswered) return part(socket, '');
       const { head, line } = brokenIn(error);
@@ -80,16 +82,16 @@ export class ClientErrors {
     });
   }
 
-  /** For the `connect` event: without a listener, Node ends the connection and says nothing. */
+  /** For the `connect` event: without a listener, Node ends the connection without an answer. */
   readonly #refuseConnect = (request: IncomingMessage, stream: Duplex): void => {
-    const socket = stream as Socket; // Of a server of TCP connections it is one.
+    const socket = stream as Socket; // A server of TCP connections always passes a Socket.
     socket.on('error', () => socket.destroy()).resume();
     this.#pipelined.behindWhole(socket, () =>
       part(socket, this.#answerOf(notForConnect(), request.headers.origin)),
     );
   };
 
-  /** By hand: there is no response to write it to. */
+  /** Writes the answer as text, because there is no response object for bytes that are not a request. */
   #answerOf(refusal: AppError, origin: string | undefined): string {
     const body = JSON.stringify(errorBody(refusal, 'none'));
     const headers = {
@@ -105,14 +107,14 @@ export class ClientErrors {
   }
 }
 
-/** @param answer empty: without a word */
+/** @param answer empty: the connection ends without an answer */
 function part(socket: Socket, answer: string): void {
   socket.end(answer);
   const parting = startTimer(PARTING_MS, () => socket.destroy(), { isKeepingAlive: false });
   socket.once('close', () => parting.stop());
 }
 
-/** As far as they came in the packet in which the parser gave up: the head that it read, and the line it read. */
+/** The head and the line in which the parser gave up, as far as they are in the last packet. */
 function brokenIn({ rawPacket, bytesParsed = 0 }: ConnectionError): { head: string; line: string } {
   const packet = Buffer.isBuffer(rawPacket) ? rawPacket.toString('latin1') : '';
   const before = packet.slice(0, bytesParsed);
@@ -123,7 +125,7 @@ function brokenIn({ rawPacket, bytesParsed = 0 }: ConnectionError): { head: stri
   };
 }
 
-/** Undefined: it does not stand in what came of the head. */
+/** Undefined: the received part of the head has no Origin. */
 function originIn(head: string): string | undefined {
   return /^origin:[ \t]*([^\s]{1,200})[ \t]*\r?$/im.exec(head)?.[1];
 }
@@ -132,7 +134,7 @@ function notForConnect(): AppError {
   return new AppError('invalid_request', 'this server is no proxy: CONNECT has no meaning here');
 }
 
-/** A request line whose method Node's parser does not know, and nothing else is wrong with (RFC 9110 §9.1). */
+/** A request line that is valid except that Node's parser does not know its method (RFC 9110 §9.1). */
 const UNKNOWN_METHOD = /^([!#$%&'*+.^`|~\w-]{1,40}) \S+ HTTP\/1\.[01]\r?\n/;
 
 function clientErrorOf(code: string, line: string): AppError {
@@ -154,6 +156,6 @@ function clientErrorOf(code: string, line: string): AppError {
   }
   return new AppError(
     'invalid_request',
-    'what came is not an HTTP/1.1 request that can be read; check what the client or a proxy sends',
+    'the bytes are not a readable HTTP/1.1 request; check what the client or a proxy sends',
   );
 }

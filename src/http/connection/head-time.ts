@@ -1,21 +1,22 @@
-// http/connection/head-time.ts: the time that a client has for its headers, in which this process was awake and could have read them.
+// http/connection/head-time.ts: limits the time that a client has for its request headers, counting only time in which this
+// process ran.
 //
-// Node counts it by the machine's time. After a stop (SIGSTOP, a suspended machine) it is over at once, though the rest of a head may be
-// on its way, and Node takes the connection from its list: from then on nobody but this looks after it.
+// Node measures this limit by the machine's clock. After a stop (SIGSTOP, a suspended machine) Node declares the time over at
+// once, although the rest of a head may be on its way. Node then forgets the connection, so this class must end it.
 //
-// Promises: who was not heard for `ms` of our absence has as much more, but no more than the whole time once again.
-// Must not know: what is said to whom is too late.
+// Promises: a client gets extra time equal to the time for which this process was stopped, but never more than one full limit.
+// Must not know: what the refusal says.
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { awakeMs, keepAwakeTime, startTimeout } from '../../core/awake.ts';
 import { monotonicMs } from '../../core/machine-time.ts';
 import type { Timer } from '../../core/timers.ts';
 
-/** Less is what two looks at the clock differ by. */
+/** Two readings of the clock differ by up to this much without any stop of the process. */
 const LEAST_MS = 1;
 
 interface Waiting {
-  /** Of this process, when the connection began, or its last head had come. */
+  /** How long this process had been stopped when the connection began or when its last head was complete. */
   asleepMs: number;
   grace: Timer | null;
 }
@@ -30,7 +31,10 @@ export class HeadTimes {
     server.on('request', ({ socket }) => this.#end(socket));
   }
 
-  /** Node says that it is over. Calls back at once when it is, and later, or never, when this process was asleep. */
+  /**
+   * To be called when Node says that the time is over. Calls back at once if it is. If this process was stopped, calls back
+   * later, or never when the head arrives in time.
+   */
   whenOver(socket: Socket, then: () => void): void {
     const waiting = this.#waiting.get(socket);
     const missedMs = waiting === undefined ? 0 : asleepMs() - waiting.asleepMs;
@@ -55,7 +59,7 @@ export class HeadTimes {
   }
 }
 
-/** Since some instant. */
+/** Milliseconds for which this process was stopped, counted from a fixed instant. */
 function asleepMs(): number {
   return monotonicMs() - awakeMs();
 }

@@ -1,8 +1,8 @@
-// http/connection/host-and-expect.ts: what Node answers by itself, with an empty body, unless it is told not to: `Host` and `Expect`;
-// and what it takes although others read it otherwise.
+// http/connection/host-and-expect.ts: answers bad `Host` and `Expect` headers in the place of Node, which would send an empty
+// body. Also refuses requests that Node accepts although other servers would read them differently.
 //
-// Promises: a refusal is one of ours, with envelope, request id, log line and count; a client that waits for `100 Continue`
-// gets it when nothing speaks against its body, and never after a refusal.
+// Promises: each refusal has the envelope, a request id, a log line and a count. A client that waits for `100 Continue` gets it
+// only when nothing speaks against its body, and never after a refusal.
 // Must not know: routes.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
@@ -10,11 +10,11 @@ import { AppError } from '../../core/errors.ts';
 
 interface Told {
   readonly hosts: readonly string[];
-  /** Names of the headers that hold a key and came with another value than before. */
+  /** Names of the key headers that came twice with different values. */
   readonly keys: readonly string[];
 }
 
-/** By the raw headers: Node's own have the first of several `Host` or `Authorization`, and join those of `X-API-Key`. */
+/** Reads the raw headers: Node's own headers keep only the first `Host` or `Authorization` and join several `X-API-Key`. */
 function toldBy(rawHeaders: readonly string[]): Told {
   const hosts: string[] = [];
   const keys: string[] = [];
@@ -37,13 +37,16 @@ const INTERESTING_LENGTHS = new Set(['host', 'x-api-key', 'authorization'].map((
 /** `uri-host [ ":" port ]` (RFC 9112 §3.2, RFC 3986 §3.2.2); empty where the target has no authority. */
 const HOST = /^(?:\[[\da-f:.]+\]|(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*)(?::\d*)?$/i;
 
-/** To Node, nothing and a comma are not there; to others a coding that they do not know, and the body ends elsewhere (RFC 9112 §6.1). */
+/**
+ * Node ignores a Transfer-Encoding that is empty or only commas. Other servers see an unknown coding and find the end of the
+ * body elsewhere (RFC 9112 §6.1).
+ */
 function hasNoCoding({ headers }: IncomingMessage): boolean {
   const coding = headers['transfer-encoding'];
   return coding !== undefined && /^[\s,]*$/.test(coding);
 }
 
-/** Why the request is no good HTTP/1.1, although Node could read it; null: it is. */
+/** Says why the request is not valid HTTP/1.1 although Node could read it; null: it is valid. */
 export function whyUnclear(request: IncomingMessage): AppError | null {
   const { httpVersion, httpVersionMajor, headers, rawHeaders } = request;
   if (httpVersionMajor !== 1) return notThisVersion(httpVersion);
@@ -75,7 +78,7 @@ function notThisVersion(version: string): AppError {
   );
 }
 
-/** Read as plain chunks, a body that is coded once more would be stored in place of the file (RFC 9112 §6.1). */
+/** A body with one more coding would be stored in its coded form in the place of the file (RFC 9112 §6.1). */
 function unknownCoding(coding: string): AppError {
   return new AppError(
     'not_implemented',
@@ -84,8 +87,8 @@ function unknownCoding(coding: string): AppError {
 }
 
 /**
- * To be called before all else: what is no good HTTP/1.1 request is no exchange of any route, and not in the journal.
- * The server must not do so itself (`requireHostHeader: false`).
+ * To be called before all else: a request that is not valid HTTP/1.1 belongs to no route and is not in the journal. Node's own
+ * check must be off (`requireHostHeader: false`).
  * @throws AppError `invalid_request`, `not_implemented`, `http_version_not_supported`
  */
 export function refuseUnclear(request: IncomingMessage): void {
@@ -94,17 +97,17 @@ export function refuseUnclear(request: IncomingMessage): void {
 }
 
 /**
- * Whether what comes behind the request on its connection can be lost or misread. Of a request with `Upgrade`, which is
- * served as it is, Node drops what came with it in one packet: the client must not wait for answers to that.
+ * Whether bytes behind the request on its connection can be lost or misread. A request with `Upgrade` is served as usual, but
+ * Node drops the bytes that came in the same packet: the client must not wait for answers to them.
  */
 export function isLastOnConnection(request: IncomingMessage): boolean {
   return request.headers.upgrade !== undefined || hasNoCoding(request);
 }
 
 /**
- * `Expect: 100-continue`: the client is told to go on only when its headers have passed the key check, so a refusal
- * costs it no upload (rule C11). Any other expectation is ignored and the request served: RFC 9110 §10.1.1 allows a 417
- * and asks for none. Returns the requests that have not been told yet.
+ * `Expect: 100-continue`: the client is told to continue only when its headers have passed the key check, so that a refusal
+ * costs no upload (rule C11). Any other expectation is ignored: RFC 9110 §10.1.1 allows a 417 but does not require it. Returns
+ * the requests that have not been told to continue yet.
  */
 export function answerExpectations(app: FastifyInstance): WeakSet<IncomingMessage> {
   const waiting = new WeakSet<IncomingMessage>();

@@ -1,7 +1,7 @@
-// http/connection/leaving.ts: a client that sends FIN behind a whole request may still wait for the answer (RFC 9112 §9.6), or be gone.
+// http/connection/leaving.ts: ends an endless answer when its client sends FIN.
 //
-// An answer that is under way is sent to it, whichever it is. What may take for ever must not wait to find out.
-// Must not know: what the exchange is about.
+// A client that sends FIN behind a complete request may have left, or may still wait for the answer (RFC 9112 §9.6). An ordinary
+// answer is sent in both cases. An answer without an end must stop, because it would otherwise run for ever.
 import type { ServerResponse } from 'node:http';
 
 /** To be called for an answer that has no end of its own: a FIN of the client ends it. */

@@ -1,27 +1,27 @@
-// http/connection/linger.ts: lets a client read an answer that came before its body had ended.
+// http/connection/linger.ts: lets a client read an answer that was sent before its body had ended.
 //
-// A server that closes a socket with unread bytes in it sends RST, and the client may lose the answer that was on its
-// way. So the whole answer is sent first, then the rest of the body is read and dropped, then the exchange ends (rule C13,
-// §7). Bounded: bodies with more left than `limitBytes` are told `Connection: close`, read up to that limit, and cut.
-// Promises: the next request on a connection that stays open starts at its first byte.
+// A server that closes a socket with unread bytes sends RST, and the client may lose the answer. So the whole answer is sent
+// first, then the rest of the body is read and dropped, then the exchange ends (rule C13, §7). The work is bounded: a client
+// with more than `limitBytes` left is told `Connection: close`, is read up to that limit, and is then cut off.
+// Promises: on a connection that stays open, the next request is read from its first byte.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { awakeMs, startTimeout } from '../../core/awake.ts';
 
 export interface LingerLimits {
   readonly limitBytes: number;
-  /** A client that sends nothing for this long has stopped: there is nothing to wait for. */
+  /** A client that sends nothing for this long has stopped sending. */
   readonly silenceMs: number;
 }
 
-/** Their answers are with the kernel, whole, although they have not ended. */
+/** Responses whose complete answer was handed to the kernel although they have not ended. */
 const answered = new WeakSet<ServerResponse>();
 
-/** Whether all of the answer was handed over: a client that has read it may leave before its own body has ended. */
+/** Whether the complete answer was handed over. A client that has read the answer may leave before its own body has ended. */
 export function isAnswered(response: ServerResponse): boolean {
   return response.writableFinished || answered.has(response);
 }
 
-/** To be called before the answer's headers are written. Does nothing when the body is whole. */
+/** To be called before the answer's headers are written. Does nothing when the body is complete. */
 export function lingerAfter(request: IncomingMessage, response: ServerResponse, limits: LingerLimits): void {
   if (request.complete || !hasBody(request)) return;
   const declared = Number(request.headers['content-length'] ?? Number.POSITIVE_INFINITY);
@@ -46,7 +46,7 @@ function hasBody(request: IncomingMessage): boolean {
   return request.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
 }
 
-/** Reads and drops. True when the body came to its end. */
+/** Reads and drops the rest of the body. Resolves to true when the body came to its end. */
 function drained(request: IncomingMessage, limits: LingerLimits): Promise<boolean> {
   return new Promise((resolve) => {
     let bytes = 0;

@@ -1,20 +1,21 @@
-// http/connection/pipelined.ts: requests that a client sends behind one another without waiting for the answers (RFC 9112 §9.3.2).
+// http/connection/pipelined.ts: handles requests that a client sends without waiting for earlier answers (RFC 9112 §9.3.2) in
+// order.
 //
-// Node hands each to its route as soon as its head has been read, while the one before it may be at work still. A status
-// query behind a chunk would then be answered as if the chunk had not come. The RFC lets a server work on pipelined
-// requests at the same time only if all of them are safe: here each begins when the one before it is over.
+// Node hands each request to its route as soon as its head has been read, while an earlier request may still be at work. A
+// status query behind a chunk would then be answered as if the chunk had not come. The RFC allows a server to process pipelined
+// requests in parallel only if all of them are safe, so each request here begins when the request before it is over.
 //
-// Promises: what waits is bounded: Node holds a client back only by the answers that wait for it, and these have none yet.
-// A request whose connection ended before its turn is not begun: nobody would get its answer.
-// Must not know: what the requests are.
+// Promises: the number of waiting requests is bounded. Node does not bound it, because Node limits only the answers that are
+// ready to be sent. A request whose connection ended before its turn is not begun, because nobody would get its answer.
+// Must not know: what the requests ask for.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Of one connection; beyond, it is ended. Nobody pipelines so many, but to fill memory. */
+/** The most requests that may wait on one connection; one more ends the connection. Real clients never pipeline so many. */
 const MAX_WAITING = 100;
 
 interface Line {
-  /** Those whose answers are not over, in order. */
+  /** The responses that have not been sent completely, in order. */
   readonly open: ServerResponse[];
   waiting: number;
 }
@@ -22,7 +23,9 @@ interface Line {
 export class Pipelined {
   readonly #lines = new WeakMap<Socket, Line>();
 
-  /** Calls back when every earlier request of the connection has been answered; never, where the connection ends first. */
+  /**
+   * Calls back when every earlier request of the connection has been answered. Never calls back when the connection ends first.
+   */
   inOrder({ socket }: IncomingMessage, response: ServerResponse, begin: () => void): void {
     const line = this.#lines.get(socket) ?? { open: [], waiting: 0 };
     this.#lines.set(socket, line);
@@ -39,8 +42,8 @@ export class Pipelined {
   }
 
   /**
-   * To be called when no more can be read. Calls back when every request that came whole has been answered, unless the
-   * connection ends first; with the response of the one that did not come whole, if there is one.
+   * To be called when nothing more can be read from the connection. Calls back when every complete request has been answered,
+   * unless the connection ends first. The callback gets the response of the incomplete request, or null.
    */
   behindWhole(socket: Socket, then: (broken: ServerResponse | null) => void): void {
     const open = this.#lines.get(socket)?.open ?? [];

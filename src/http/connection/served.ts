@@ -1,7 +1,6 @@
-// http/connection/served.ts: which methods a path has, by the routes that were registered.
+// http/connection/served.ts: knows which methods each path has, from the registered routes.
 //
-// Promises: a path that is written out, such as `/requests/count`, has its own methods and none of `/requests/:seq`.
-// Must not know: what the routes do.
+// Promises: a literal path such as `/requests/count` has its own methods and none of the methods of `/requests/:seq`.
 import type { FastifyInstance } from 'fastify';
 
 export class ServedPaths {
@@ -11,14 +10,14 @@ export class ServedPaths {
   /** To be called before the routes are registered. */
   watch(app: FastifyInstance): void {
     app.addHook('onRoute', ({ method, url }) => {
-      if (url.includes('*')) return; // The wildcard of the CORS preflight.
+      if (url.includes('*')) return; // The wildcard route of the CORS preflight.
       const methods = [method].flat();
       if (url.includes(':')) this.#patterns.push({ pattern: patternOf(url), methods });
       else this.#written.set(url, new Set([...(this.#written.get(url) ?? []), ...methods]));
     });
   }
 
-  /** Empty: there is no such path. */
+  /** Empty: the path does not exist. */
   methodsOf(path: string): readonly string[] {
     const written = this.#written.get(path);
     if (written !== undefined) return [...written];
@@ -27,7 +26,7 @@ export class ServedPaths {
     ];
   }
 
-  /** Whether the path is written out, and not for this method: the router then takes it for a value of a parameter. */
+  /** Whether the path is literal but does not have this method. The router would then read its last segment as a parameter. */
   isShadowed(path: string, method: string): boolean {
     return this.#written.get(path)?.has(method) === false;
   }

@@ -1,7 +1,7 @@
-// http/forms/chunk-form.ts: the four parts of a chunk, whatever their order (rules C4, C10).
+// http/forms/chunk-form.ts: collects the four parts of a chunk in any order (rules C4, C10).
 //
-// Promises: fields are bounded; the part named `file` is the file whatever its headers say; our parts given twice are
-// refused, parts of others are ignored. File bytes are only queued here, their CRC-32 is counted as they come.
+// Promises: fields are bounded. The part named `file` is the file, whatever its headers say. A known part that comes twice is
+// refused; an unknown part is ignored. File bytes are only queued here; their CRC-32 is computed as they come.
 // Must not know: sockets, uploads.
 import { crc32 } from 'node:zlib';
 import { AppError, invalidFields, type FieldProblem } from '../../core/errors.ts';
@@ -26,10 +26,10 @@ export class ChunkForm implements PartHandler {
   readonly #maxFieldBytes: number;
   readonly #fields = new Map<FieldName, string>();
   #current: 'file' | FieldName | null = null;
-  /** Of the part that began last. */
+  /** The charset of the present part. */
   #charset: string | undefined;
   #fieldPieces: Buffer[] = [];
-  /** So many of them, the first ones, are copies. */
+  /** The first `#ownPieces` of the field pieces are copies. */
   #ownPieces = 0;
   #fieldBytes = 0;
   #queue: Buffer[] = [];
@@ -38,13 +38,13 @@ export class ChunkForm implements PartHandler {
   #crc32 = 0;
   #identity: ChunkIdentity | null = null;
   readonly #marks: readonly number[];
-  /** CRC-32 of the file up to each mark that has been passed. */
+  /** The CRC-32 of the file up to each mark that has been passed. */
   readonly #crcAtMark = new Map<number, number>();
   readonly #log = new PartDigests();
   #fileOffset = 0;
   #partsBeforeFile = 0;
 
-  /** @param marks byte counts of the file at which `bodyAt` can be asked, beside its end */
+  /** @param marks byte counts of the file for which `bodyAt` can be asked, besides the end of the file */
   constructor(maxFieldBytes: number, marks: readonly number[] = []) {
     this.#maxFieldBytes = maxFieldBytes;
     this.#marks = marks;
@@ -93,9 +93,9 @@ export class ChunkForm implements PartHandler {
     this.#current = null;
   }
 
-  /** File bytes that came since the last call. What was pushed until now may be freed afterwards. */
+  /** The file bytes that came since the last call. The caller may free the pushed pieces after this call. */
   takeQueued(): Buffer[] {
-    // Of a field that is not whole yet the pieces are kept: as copies, and each is copied once.
+    // The pieces of an incomplete field are kept as copies. Each piece is copied once.
     for (; this.#ownPieces < this.#fieldPieces.length; this.#ownPieces += 1) {
       const piece = this.#fieldPieces[this.#ownPieces];
       if (piece !== undefined) this.#fieldPieces[this.#ownPieces] = Buffer.copyBytesFrom(piece);
@@ -110,7 +110,7 @@ export class ChunkForm implements PartHandler {
   }
 
   /**
-   * What had come when the file had `fileBytes` bytes: one of the marks, or all that has come.
+   * What had come when the file had `fileBytes` bytes. `fileBytes` is one of the marks or all that has come.
    * @param receivedBytes bytes of the body that have come until now
    */
   bodyAt(fileBytes: number, receivedBytes: number): BodyFacts {
@@ -138,14 +138,14 @@ export class ChunkForm implements PartHandler {
     return this.#hasFile;
   }
 
-  /** Null until all three fields have come. @throws AppError `invalid_request` naming each bad one */
+  /** Null until all three fields have come. @throws AppError `invalid_request` naming each bad field */
   get identity(): ChunkIdentity | null {
     if (this.#identity === null && this.#fields.size === FIELD_NAMES.length)
       this.#identity = parseIdentity(this.#fields);
     return this.#identity;
   }
 
-  /** For the log: what has been understood so far. Never throws. */
+  /** For the log: the fields that were understood so far. Never throws. */
   get knownIdentity(): { fileId?: string; chunkIndex?: number; totalChunks?: number } {
     return this.#identity === null ? {} : { fileId: this.#identity.fileId, ...this.#identity.chunk };
   }
@@ -189,7 +189,7 @@ function parseIdentity(fields: ReadonlyMap<FieldName, string>): ChunkIdentity {
     return Number.NaN;
   };
   const totalChunks = readCount('totalChunks', 1, MAX_TOTAL_CHUNKS);
-  // `chunkIndex` is held against a good `totalChunks` only: one wrong value gets one complaint.
+  // `chunkIndex` is compared only with a valid `totalChunks`, so that one wrong value causes one complaint.
   const chunkIndex = readCount(
     'chunkIndex',
     0,
@@ -204,10 +204,10 @@ function parseCount(text: string | undefined): number | null {
   return /^(0|[1-9]\d{0,9})$/.test(text ?? '') ? Number(text) : null;
 }
 
-/** Null when it is a good fileId. */
+/** Null: the fileId is valid. */
 function problemOfFileId(fileId: string): string | null {
-  if (fileId.length <= MAX_FILE_ID_CHARACTERS && /^[ -~]+$/.test(fileId)) return null; // As most are.
-  const length = Array.from(fileId.slice(0, MAX_FILE_ID_CHARACTERS * 2 + 1)).length; // Characters, not UTF-16 units.
+  if (fileId.length <= MAX_FILE_ID_CHARACTERS && /^[ -~]+$/.test(fileId)) return null; // Most ids are short ASCII.
+  const length = Array.from(fileId.slice(0, MAX_FILE_ID_CHARACTERS * 2 + 1)).length; // Counts characters, not UTF-16 units.
   if (length < 1 || length > MAX_FILE_ID_CHARACTERS) {
     return `got ${length === 0 ? 'an empty one' : `more than ${MAX_FILE_ID_CHARACTERS} characters`}, expected 1 to ${MAX_FILE_ID_CHARACTERS} characters`;
   }
@@ -216,7 +216,7 @@ function problemOfFileId(fileId: string): string | null {
     : null;
 }
 
-/** A client's text inside our message: short, and with nothing in it that could break a line of a log. */
+/** A client's text for use in a message: short, and without characters that could break a line of the log. */
 function quote(text: string | undefined): string {
   const shown = text ?? '';
   return JSON.stringify(shown.length > 40 ? `${shown.slice(0, 40)}…` : shown);

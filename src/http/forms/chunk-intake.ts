@@ -1,8 +1,9 @@
 // http/forms/chunk-intake.ts: takes one chunk from a request's body to the storage.
 //
-// Promises: fields first: bytes stream to their place as they come. `file` first: they are spooled, a small chunk in memory
-// while the shared budget lasts, else in a temporary file that becomes part of the upload by a move (rule C10). Nothing counts
-// before the closing delimiter has been read (C3). Whatever happens, the lease of the chunk is given back.
+// Promises: when the fields come first, file bytes stream to their place as they come. When `file` comes first, they are
+// spooled: a small chunk in memory while the shared budget lasts, any other chunk in a temporary file that becomes part of the
+// upload by a rename (rule C10). Nothing counts before the closing delimiter has been read (rule C3). The lease on the upload is
+// always released.
 // Must not know: replies, keys, what surrounds the route.
 import type { Caller } from '../../core/namespace.ts';
 import type { Uploads } from '../../uploads/uploads.ts';
@@ -14,7 +15,7 @@ import type { ChunkForm, ChunkIdentity } from './chunk-form.ts';
 import { malformed, type MultipartReader } from './multipart-reader.ts';
 import type { BodyFacts, DeferredChange, Observer, Stored } from '../observer.ts';
 
-/** Memory for spooled chunks, shared by all requests of a server. */
+/** The memory for spooled chunks, in bytes, shared by all requests of a server. */
 export class SpoolBudget {
   #leftBytes: number;
 
@@ -40,22 +41,25 @@ export interface IntakeOptions {
   readonly maxFileBytes: number;
 }
 
-/** Parts of others are ignored, and so are their bytes, up to here: nobody's uploader adds more. */
+/** Unknown parts are ignored, with all their bytes, up to this limit. No real client sends more. */
 const MAX_OTHER_BYTES = 16 * 1024 * 1024;
 
-/** Of one chunk: touching megabytes of new memory, and freeing them again, costs more than a file that is renamed. */
+/** The most memory for one chunk. Allocating and freeing more costs more than writing a file and renaming it. */
 const MAX_MEMORY_BYTES = 1024 * 1024;
 
-/** A form is its file and little else: more than this beyond the room left, and the length alone tells (rule C13). */
+/**
+ * The most bytes that a form is expected to have besides its file. If the declared length exceeds the free room by more, the
+ * chunk is refused unread (rule C13).
+ */
 export const FORM_OVERHEAD_BYTES = 1024 * 1024;
 
-/** A late commit does not wait for somebody who is sending its chunk again: the clock would stand still meanwhile. */
+/** A late commit gives up when another request is sending the same chunk: waiting would stop the clock. */
 const GIVES_WAY = AbortSignal.abort();
 
 interface IntakeBody {
   readonly feed: BodyFeed;
   readonly form: ChunkForm;
-  /** The Content-Length; 0 when the length is not known. */
+  /** The Content-Length; 0 when the length is unknown. */
   readonly declaredBytes: number;
 }
 
@@ -69,7 +73,7 @@ export class ChunkIntake implements LeaseOptions {
   #lease: ChunkLease | null = null;
   #memory: Buffer[] = [];
   #memoryBytes = 0;
-  /** What the slices in `#memory` are slices of. */
+  /** The pieces that contain the slices in `#memory`. */
   #keptPieces: Buffer[] = [];
   #spool: Spool | null = null;
   #isAnnounced = false;
@@ -94,16 +98,16 @@ export class ChunkIntake implements LeaseOptions {
     return this.#spool !== null;
   }
 
-  /** @throws AppError every refusal of a chunk; ClientGone; whatever the observer throws */
+  /** @throws AppError every refusal of a chunk; ClientGone; any error that the observer throws */
   async receive(reader: MultipartReader): Promise<{ receipt: Receipt; identity: ChunkIdentity }> {
     this.#observer.onRefused((error) => this.#feed.fail(error));
     try {
-      // The first batch at once: it holds the fields of most forms, and with them the reason to refuse the rest.
+      // Take the first batch at once: in most forms it holds the fields, which may be a reason to refuse the rest.
       for (let pieces = await this.#feed.next(1); pieces !== null; pieces = await this.#feed.next()) {
         for (const piece of pieces) reader.push(piece);
         const fileBytes = this.#form.takeQueued();
         await this.#take(fileBytes);
-        // Pieces without a byte of the file may be of parts of others, which no budget counts.
+        // Pieces without a byte of the file may belong to unknown parts, which no budget counts, so they are freed at once.
         if (this.#memory.length > 0 && fileBytes.length > 0) this.#keptPieces.push(...pieces);
         else this.#feed.giveBack(pieces);
       }
@@ -118,7 +122,7 @@ export class ChunkIntake implements LeaseOptions {
     }
   }
 
-  /** What has come of the body until now. */
+  /** The part of the body that has come until now. */
   #bodyNow(): BodyFacts {
     return this.#form.bodyAt(this.#form.digest.bytes, this.#feed.receivedBytes);
   }
@@ -144,12 +148,13 @@ export class ChunkIntake implements LeaseOptions {
   async #store(buffers: Buffer[]): Promise<void> {
     const work = this.#lease?.work;
     if (work?.kind === 'compare') this.#refuseLonger(work);
-    // The end of a file can come in one piece with the fields: what is spooled becomes the segment, and must be all of it.
+    // The end of a file can come in one piece with the fields. A spool becomes the whole segment, so it must get these bytes
+    // too.
     else if (work === undefined || this.#spool !== null) await this.#keepAside(buffers);
     else if (buffers.length > 0) await work.write(buffers);
   }
 
-  /** A re-sent chunk that is longer than the stored one is another: the rest of it need not be read. */
+  /** A re-sent chunk that is longer than the stored chunk is different: the rest of it need not be read. */
   #refuseLonger(work: ChunkComparison): void {
     if (this.#form.digest.bytes > work.bytes) work.finish(this.#form.digest);
   }
@@ -183,7 +188,7 @@ export class ChunkIntake implements LeaseOptions {
     return { result, committed: { offset: work.contentOffset, bytes: digest.bytes } };
   }
 
-  /** The caller takes over: what is kept aside stays until the change is made or dropped. */
+  /** The caller takes the change over: the spooled bytes stay until the change is made or dropped. */
   #defer(identity: ChunkIdentity): DeferredChange {
     this.#isDeferred = true;
     return {
@@ -191,7 +196,7 @@ export class ChunkIntake implements LeaseOptions {
         try {
           return await this.#commit(identity);
         } catch {
-          return null; // The client has its answer: that the chunk could not be stored late is what it was told.
+          return null; // The client was already told that its chunk was not stored.
         } finally {
           await this.#letGo();
         }
@@ -200,7 +205,7 @@ export class ChunkIntake implements LeaseOptions {
     };
   }
 
-  /** The upload is not known yet, or must not be touched yet. */
+  /** Spools bytes while the upload is not known yet or must not be touched yet. */
   async #keepAside(buffers: Buffer[]): Promise<void> {
     if (buffers.length === 0) return;
     if (this.#form.digest.bytes > this.#options.maxFileBytes)

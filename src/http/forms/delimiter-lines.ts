@@ -1,15 +1,15 @@
-// http/forms/delimiter-lines.ts: looks at what stands behind each delimiter of a form.
+// http/forms/delimiter-lines.ts: checks the bytes behind each delimiter of a form.
 //
-// Promises: says whether a delimiter, and the closing one, has come, and refuses a delimiter line that is none (RFC 2046
-// §5.1.1). Busboy takes what stands there for the first header, so that a part is lost or what broke is not seen; and it adds
-// up the dashes of two delimiters in a row, so that `--b-` CRLF `--b-` closes a form to it.
+// Promises: says whether a delimiter and the closing delimiter have come, and refuses a malformed delimiter line (RFC 2046
+// §5.1.1). Busboy would read such bytes as the first header, so that a part is lost or the damage goes unnoticed. Busboy also
+// adds up the dashes of two delimiters in a row, so that `--b-` CRLF `--b-` would close a form.
 // Must not know: parts, their heads.
 import { malformed } from './multipart-reader.ts';
 
 export class DelimiterLines {
   readonly #delimiter: Buffer;
-  /** The last bytes that came, where a delimiter could have begun that is not whole, or not its line. */
-  #tail: Buffer = Buffer.from('\r\n'); // So that a delimiter at the very start looks like every other.
+  /** The last bytes that came. They may hold an incomplete delimiter or an incomplete delimiter line. */
+  #tail: Buffer = Buffer.from('\r\n'); // So that a delimiter at the start of the body looks like every other.
   hasDelimiter = false;
   hasClosing = false;
 
@@ -23,11 +23,11 @@ export class DelimiterLines {
     const seam = Buffer.concat([this.#tail, piece.subarray(0, open)]);
     this.#lookFor(seam, this.#tail.length);
     this.#lookFor(piece, piece.length);
-    // A copy: a slice would keep the whole piece alive.
+    // A copy, because a slice would keep the whole piece in memory.
     this.#tail = Buffer.from(piece.length >= open ? piece.subarray(-open) : seam.subarray(-open));
   }
 
-  /** Delimiters that begin before `end`. One whose line is not there yet is looked at again with the next piece. */
+  /** Checks the delimiters that begin before `end`. A delimiter with an incomplete line is checked again with the next piece. */
   #lookFor(bytes: Buffer, end: number): void {
     const { length } = this.#delimiter;
     let at = bytes.indexOf(this.#delimiter);

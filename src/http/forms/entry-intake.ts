@@ -1,6 +1,7 @@
-// http/forms/entry-intake.ts: takes the multipart form of a media endpoint: its fields, and a direct `file` if there is one.
+// http/forms/entry-intake.ts: takes the multipart form of a media endpoint: its fields, and a direct `file` if the form has one.
 //
-// Promises: file bytes stream to the storage, never held whole (rule F8); a broken form leaves nothing behind.
+// Promises: file bytes stream to the storage and are never held completely in memory (rule F8). A broken form leaves nothing
+// behind.
 // Must not know: what the fields mean.
 import { AppError, invalidFields } from '../../core/errors.ts';
 import { isEntryField } from '../../media/entry-form.ts';
@@ -31,7 +32,7 @@ interface EntryIntakeOptions {
   readonly observer: Observer;
 }
 
-/** All fields of a form together may be this many times as large as one. */
+/** All fields of a form together may be this many times as large as one field. */
 const FIELDS_FACTOR = 4;
 
 export class EntryIntake {
@@ -48,7 +49,7 @@ export class EntryIntake {
     this.#feed = feed;
   }
 
-  /** @throws AppError the refusals of the form and the storage; ClientGone. Nothing is left behind then. */
+  /** @throws AppError the refusals of the form and of the storage; ClientGone. Nothing is left behind then. */
   async receive(parts: AsyncIterable<FormPart>): Promise<EntryForm> {
     this.#options.observer.onRefused((error) => this.#feed.fail(error));
     try {
@@ -89,7 +90,7 @@ export class EntryIntake {
     }
   }
 
-  /** Parts that are no fields of ours are ignored: they may hold anything, and come any number of times (rule C10). */
+  /** Unknown parts are ignored: they may hold any bytes and come any number of times (rule C10). */
   async #takeField({ head: { name, charset }, bytes, isFollowed }: FormPart): Promise<void> {
     const pieces: Buffer[] = [];
     let length = 0;
@@ -98,8 +99,8 @@ export class EntryIntake {
       this.#fieldBytes += piece.length;
       this.#refuseLarge(name ?? '', length);
       this.#log.count(piece);
-      pieces.push(Buffer.from(piece)); // A slice would keep a whole network read alive.
-      // What has come with it is told with it: a fault before the first byte of the file is not one before the fields.
+      pieces.push(Buffer.from(piece)); // A slice would keep a whole network read in memory.
+      // Fields that came together are announced together: a fault before the first byte of the file must see all fields.
       if (!isFollowed()) await this.#announce();
     }
     const whole = Buffer.concat(pieces);

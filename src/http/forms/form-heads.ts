@@ -1,10 +1,10 @@
-// http/forms/form-heads.ts: what @fastify/multipart keeps to itself of a form: the heads of its parts, and what it passes over.
+// http/forms/form-heads.ts: reads the heads of a form's parts, which @fastify/multipart hides.
 //
-// The plugin hands on no charset of a part, skips a part that it cannot name, refuses one that is named like a property of an
-// object, and cuts off long heads, all without a word. Its parser (Dicer, of @fastify/busboy) tells of each part before the
-// plugin sees it. So heads are read there, by the rules of the chunk path (part-head.ts), and every part is handed on under one
-// plain name.
-// Promises: a part that came is told or the form is refused; what is kept of heads is bounded.
+// The plugin does not pass on the charset of a part. It silently skips a part without a name, refuses a part that is named like
+// a property of an object, and cuts off long heads. Its parser (Dicer, of @fastify/busboy) announces each part before the plugin
+// sees it. So the heads are read from the parser by the rules of the chunk path (part-head.ts), and the plugin gets every part
+// under one plain name.
+// Promises: every part is delivered or the form is refused. The memory for heads is bounded.
 // Must not know: which parts a route wants, requests.
 import { Dicer } from '@fastify/busboy';
 import type { AppError } from '../../core/errors.ts';
@@ -12,12 +12,12 @@ import { DelimiterLines } from './delimiter-lines.ts';
 import { malformed, type FormLimits } from './multipart-reader.ts';
 import { headOf, type PartHead } from './part-head.ts';
 
-/** What the plugin is told of each part: a name that it takes whatever the part is called, and hands on in its turn. */
+/** The disposition that the plugin sees for each part: a name that it always accepts. */
 const PLAIN_DISPOSITION = ['form-data; name="part"'];
 
 /**
- * Dicer keeps so many times the limit of a head, and drops the rest without a word. What it has kept is measured without the
- * line ends of folded lines. Even a head of nothing but those is then seen to be too long.
+ * Dicer keeps this many times the limit of a head and drops the rest silently. The kept text is measured without the line ends
+ * of folded lines. With this factor, even a head that consists only of folded lines is found to be too long.
  */
 export const KEPT_HEADS_FACTOR = 4;
 
@@ -31,11 +31,11 @@ export class FormHeads {
   readonly #heads: PartHead[] = [];
   #preamble = '';
   #isHeadOpen = false;
-  /** Bytes that the parser has been given, and how many these were when the part that came last began. */
+  /** The bytes that the parser has been given in all, and the bytes it had been given when the last part began. */
   #given = 0;
   #givenAtPart = 0;
 
-  /** @param refuse is called with the reason why the form cannot be taken */
+  /** @param refuse called with the reason why the form cannot be accepted */
   constructor(boundary: string, limits: FormLimits, refuse: (refusal: AppError) => void) {
     this.#bareDelimiter = `\n--${boundary}`;
     this.#lines = new DelimiterLines(boundary);
@@ -43,15 +43,15 @@ export class FormHeads {
     this.#refuse = refuse;
   }
 
-  /** @param busboy what the plugin reads a form with, before its first byte */
+  /** @param busboy the plugin's parser, before its first byte */
   watch(busboy: object): void {
     const dicer = dicerIn(busboy);
     dicer.on('preamble', (preamble) => {
-      // Without a listener, the error of a form that ends there would end the process.
+      // Without a listener, a form that ends in its preamble causes an error that ends the process.
       preamble.on('error', () => undefined);
       preamble.on('data', (bytes: Buffer) => this.#preambleCame(bytes.toString('latin1')));
     });
-    // Ahead of Busboy's own listeners, which take the head as they find it.
+    // Runs before Busboy's own listeners, which use the head as it is then.
     dicer.prependListener('part', (part) => {
       this.#partBegins();
       part.prependOnceListener('header', (headers) => this.#headCame(headers as Headers));
@@ -59,7 +59,7 @@ export class FormHeads {
   }
 
   /**
-   * These bytes are about to be parsed.
+   * To be called with the bytes before they are parsed.
    * @throws AppError `malformed_multipart`
    */
   give(piece: Buffer): void {
@@ -70,7 +70,7 @@ export class FormHeads {
     if (this.#isHeadOpen && this.#given - this.#givenAtPart > mostBytes) throw tooLong(maxPartHeaderBytes);
   }
 
-  /** The head of the next part, in the order in which the plugin hands them on. */
+  /** The head of the next part, in the order in which the plugin delivers the parts. */
   next(): PartHead {
     const head = this.#heads.shift();
     if (head === undefined)
@@ -78,12 +78,12 @@ export class FormHeads {
     return head;
   }
 
-  /** Whether the parser has found one that `next` has not given. */
+  /** Whether the parser has found a head that `next` has not returned yet. */
   get hasNext(): boolean {
     return this.#heads.length > 0;
   }
 
-  /** Why what came is no form, or not all of it; null: it is a whole one. */
+  /** Says why the body is not a complete form; null: the form is complete. */
   get refusal(): AppError | null {
     if (this.#given === 0) return malformed('the body is empty: 0 bytes came; send the form with its parts');
     if (this.#preamble.includes(this.#bareDelimiter))
@@ -111,7 +111,7 @@ export class FormHeads {
     const { maxPartHeaderBytes } = this.#limits;
     const first = firstOfEach(headers);
     if (bytesOf(headers) > maxPartHeaderBytes) this.#refuse(tooLong(maxPartHeaderBytes));
-    // Dicer stops at the first line that is no header, and does not tell what was below it.
+    // Dicer stops at the first line that is not a header, and drops the lines below.
     else if (!first.has('content-disposition')) this.#refuse(malformed(NO_DISPOSITION));
     this.#heads.push(headOf(first));
     headers['content-disposition'] = PLAIN_DISPOSITION;
@@ -135,7 +135,9 @@ function tooLong(maxBytes: number): AppError {
   return malformed(`the headers of a part are larger than ${maxBytes} bytes`);
 }
 
-/** As they are written: `name: value`, one a line, with the CRLF of the delimiter before and without one behind. */
+/**
+ * The size of the headers as text: `name: value` lines, with the CRLF of the delimiter in front and without a CRLF at the end.
+ */
 function bytesOf(headers: Headers): number {
   let bytes = 0;
   for (const [name, values] of Object.entries(headers))
@@ -143,7 +145,7 @@ function bytesOf(headers: Headers): number {
   return bytes;
 }
 
-/** Dicer keeps the spaces around a name, and one character a byte. */
+/** Dicer keeps the spaces around a name and decodes each byte to one character. */
 function firstOfEach(headers: Headers): Map<string, string> {
   const first = new Map<string, string>();
   for (const [spaced, [value = '']] of Object.entries(headers)) {
@@ -153,7 +155,7 @@ function firstOfEach(headers: Headers): Map<string, string> {
   return first;
 }
 
-/** It is where nothing promises it to be; the version is pinned, and any other place is an error at the first form. */
+/** Dicer is in an undocumented place. The version is pinned; if the place changes, the first form causes an error. */
 function dicerIn(busboy: object): Dicer {
   const dicer = (busboy as { _parser?: { parser?: unknown } })._parser?.parser;
   if (dicer instanceof Dicer) return dicer;

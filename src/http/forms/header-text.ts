@@ -1,9 +1,9 @@
-// http/forms/header-text.ts: names inside a part's headers, as senders encode what a header cannot hold.
+// http/forms/header-text.ts: decodes the names in a part's headers, which senders encode in several ways.
 //
-// Promises: what cannot be decoded stays as it came: a name decides nothing that could not be refused by its extension.
-// Must not know: which parameter a text is of.
+// Promises: text that cannot be decoded stays as it came. That is safe, because only the extension of a file name has an effect.
+// Must not know: which parameter a text belongs to.
 
-/** `charset'language'percent-encoded` (RFC 8187 §3.2). Undefined: it is no such text, or of a charset that is not known. */
+/** `charset'language'percent-encoded` (RFC 8187 §3.2). Undefined: the text has another form or an unknown charset. */
 export function decodeExtended(text: string): string | undefined {
   const [, charset, encoded] = /^([\w-]+)'[\w-]*'((?:[^%'"\s]|%[\da-f]{2})*)$/i.exec(text) ?? [];
   if (charset === undefined || encoded === undefined) return undefined;
@@ -13,13 +13,13 @@ export function decodeExtended(text: string): string | undefined {
   return decodeBytes(charset, Buffer.from(bytes, 'latin1'));
 }
 
-/** Browsers and curl escape these three and nothing else (WHATWG HTML, multipart form data). */
+/** Browsers and curl escape only these three characters (WHATWG HTML, multipart form data). */
 const ESCAPES: Readonly<Record<string, string>> = { '%22': '"', '%0D': '\r', '%0A': '\n' };
 
-/** RFC 2047 §2: `=?charset?B or Q?text?=`. Space between two of them belongs to neither (RFC 2047 §6.2). */
+/** RFC 2047 §2: `=?charset?B or Q?text?=`. Space between two encoded words is dropped (RFC 2047 §6.2). */
 const WORD = /=\?([\w-]+)(?:\*[\w-]+)?\?([bq])\?([^?\s]*)\?=(?:\s+(?==\?))?/gi;
 
-/** A `name` or `filename`: with the escapes of browsers, or with the words that .NET and Spring write. */
+/** Decodes a `name` or `filename` with the escapes of browsers or with the encoded words that .NET and Spring write. */
 export function decodeName(text: string): string {
   if (text.startsWith('=?') && text.endsWith('?=')) return decodeWords(text);
   return text.includes('%')
@@ -35,7 +35,7 @@ function decodeWords(text: string): string {
   });
 }
 
-/** RFC 2047 §4.2. */
+/** The bytes of a word in Q encoding (RFC 2047 §4.2). */
 function bytesOfQ(text: string): Buffer {
   const bytes = text
     .replaceAll('_', ' ')

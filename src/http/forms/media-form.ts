@@ -1,8 +1,8 @@
-// http/forms/media-form.ts: the form of a media route, read by @fastify/multipart: its parts in their order, each with its bytes.
+// http/forms/media-form.ts: reads the form of a media route with @fastify/multipart, part by part in order.
 //
-// Promises: the plugin gets the body from our feed, so time-outs, back-pressure and whatever ends the feed hold for it, too;
-// its errors are those of our table; a form that was cut off never looks whole (C3, C11).
-// The chunk path has a reader of its own (multipart-reader.ts), which takes a fraction of the time (bench/README.md).
+// Promises: the plugin reads the body from our feed, so the time-outs, the back-pressure and the errors of the feed apply. The
+// plugin's errors become errors of our table. A truncated form never looks complete (rules C3, C11).
+// The chunk path has its own reader (multipart-reader.ts), which is several times as fast (bench/README.md).
 // Must not know: which parts a route wants.
 import { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
@@ -12,15 +12,15 @@ import { cutOff, FormHeads, KEPT_HEADS_FACTOR } from './form-heads.ts';
 import { malformed, type FormLimits } from './multipart-reader.ts';
 import type { PartHead } from './part-head.ts';
 
-/** The next part comes when the bytes of this one have been read to their end. */
+/** The caller must read the bytes of this part to their end before it asks for the next part. */
 export interface FormPart {
   readonly head: PartHead;
   readonly bytes: AsyncIterable<Buffer>;
-  /** Whether the next part has begun to come, too. */
+  /** Whether the next part has begun to come. */
   readonly isFollowed: () => boolean;
 }
 
-/** @throws AppError `malformed_multipart`; whatever the feed ends with */
+/** @throws AppError `malformed_multipart`; the error that ended the feed */
 export async function* partsOf(
   request: FastifyRequest,
   { boundary, feed }: FormBody,
@@ -28,14 +28,14 @@ export async function* partsOf(
 ): AsyncGenerator<FormPart> {
   const heads = new FormHeads(boundary, limits, (refusal) => source.destroy(refusal));
   const source = new FormSource(boundary, feed, heads);
-  // To the plugin, the source is the request: it reads `raw` and nothing else of it.
+  // The plugin takes the source for the request, because it reads only `raw`.
   const form = Object.create(request, { raw: { value: source } }) as FastifyRequest;
   const options = {
-    // Its fields are decoded texts, with U+FFFD for what it cannot decode: bytes are only to be had of files.
+    // The plugin decodes fields and writes U+FFFD for bad bytes. Only a file part gives access to the bytes.
     isPartAFile: () => true,
     limits: {
       parts: limits.maxParts,
-      // Of one part. How long a file or a field may be is the route's to say.
+      // The limit of one part. The route limits the length of files and fields.
       fileSize: Number.POSITIVE_INFINITY,
       headerPairs: Number.POSITIVE_INFINITY,
       headerSize: limits.maxPartHeaderBytes * KEPT_HEADS_FACTOR,
@@ -44,7 +44,7 @@ export async function* partsOf(
   const refusalOf = (error: unknown): unknown => asRefusal(error, heads, limits);
   try {
     for await (const part of form.parts(options)) {
-      if (part.type !== 'file') continue; // None is of another type.
+      if (part.type !== 'file') continue; // Every part is a file here; this check is for the type.
       const bytes = bytesOf(part.file, refusalOf);
       yield { head: heads.next(), bytes, isFollowed: () => heads.hasNext };
     }
@@ -64,7 +64,7 @@ async function* bytesOf(file: Readable, refusalOf: (error: unknown) => unknown):
   }
 }
 
-/** What the plugin and its parser throw, as an error of ours. All else is what the feed ended with. */
+/** Turns an error of the plugin or its parser into an error of our table. Any other error ended the feed. */
 function asRefusal(error: unknown, heads: FormHeads, { maxParts }: FormLimits): unknown {
   if (!(error instanceof Error)) return error;
   if ('code' in error && error.code === 'FST_PARTS_LIMIT') return malformed(`more than ${maxParts} parts`);
@@ -72,7 +72,7 @@ function asRefusal(error: unknown, heads: FormHeads, { maxParts }: FormLimits): 
   return isCutOff ? (heads.refusal ?? cutOff()) : error;
 }
 
-/** A feed as a stream, under the one content type that the plugin is to see. */
+/** A feed as a stream, with the only content type that the plugin must see. */
 class FormSource extends Readable {
   readonly headers: { readonly 'content-type': string };
   readonly #feed: BodyFeed;
@@ -99,7 +99,7 @@ class FormSource extends Readable {
 
   async #pull(): Promise<void> {
     try {
-      // The first bytes at once: they hold the reason to refuse the rest, where there is one.
+      // Take the first bytes at once: they may hold a reason to refuse the rest.
       const pieces = await (this.#isFirst ? this.#feed.next(1) : this.#feed.next());
       this.#isFirst = false;
       for (const piece of pieces ?? []) {

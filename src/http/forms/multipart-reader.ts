@@ -1,16 +1,16 @@
-// http/forms/multipart-reader.ts: reads one multipart/form-data body (RFC 7578, RFC 2046 §5.1), piece by piece.
+// http/forms/multipart-reader.ts: reads one multipart/form-data body (RFC 7578, RFC 2046 §5.1) piece by piece.
 //
-// Promises: bytes of a part are handed on as slices of what came in, never copied but for a delimiter's length at a
-// seam; memory is bounded by the header limit whatever comes; a body without its closing delimiter is refused, so
-// a truncated form never looks whole (rules C3, C11). The result is the same however the body is cut into pieces.
+// Promises: the bytes of a part are slices of the given pieces; only up to a delimiter's length is copied where two pieces meet.
+// Memory is bounded by the limit of a head. A body without its closing delimiter is refused, so a truncated form never looks
+// complete (rules C3, C11). The result does not depend on how the body is cut into pieces.
 // Must not know: which parts a route wants, sockets, time.
 import { AppError } from '../../core/errors.ts';
 import { parsePartHead, type PartHead } from './part-head.ts';
 
 export interface PartHandler {
-  /** `offset`: where in the body the part's content begins. */
+  /** `offset`: the position in the body at which the part's content begins. */
   partStarts(head: PartHead, offset: number): void;
-  /** A slice of the body, valid for as long as the caller keeps it. */
+  /** A slice of a pushed piece. It stays valid until the memory of that piece is freed. */
   partBytes(bytes: Buffer): void;
   partEnds(): void;
 }
@@ -23,12 +23,12 @@ export interface FormLimits {
 const CR = 0x0d;
 const LF = 0x0a;
 const DASH = 0x2d;
-/** Spaces that may follow a delimiter (RFC 2046 allows them; nobody sends many). */
+/** The most spaces behind a delimiter. RFC 2046 sets no limit; real clients send none or few. */
 const MAX_PADDING = 64;
 const NO_PADDING = { at: 0 };
 /**
- * So many bytes are searched in one call. In a longer one Node goes over, after some hundred bytes that could have begun the
- * delimiter, to an algorithm that takes several times as long a byte here (bench/README.md).
+ * The bytes that are searched in one call. In a longer search, Node switches after some hundred possible delimiter starts to an
+ * algorithm that takes several times as long for each byte (bench/README.md).
  */
 const SEARCH_BYTES = 8 * 1024;
 const HEAD_END = Buffer.from('\r\n\r\n');
@@ -41,10 +41,10 @@ export class MultipartReader {
   readonly #limits: FormLimits;
   readonly #delimiter: Buffer;
   #state: State = 'preamble';
-  /** Bytes of an unfinished token: the start of a delimiter, a delimiter's line, or a part's head. */
-  #held: Buffer = Buffer.from('\r\n'); // So that a delimiter at the very start looks like every other.
+  /** The bytes of an incomplete token: the start of a delimiter, a delimiter's line, or a part's head. */
+  #held: Buffer = Buffer.from('\r\n'); // So that a delimiter at the start of the body looks like every other.
   #parts = 0;
-  /** Text before the first delimiter. */
+  /** The text before the first delimiter. */
   readonly #preamble: Buffer[] = [];
   #skipped = 0;
   #pushed = 0;
@@ -55,15 +55,15 @@ export class MultipartReader {
     this.#handler = handler;
   }
 
-  /** @throws AppError `malformed_multipart`, and whatever the handler throws */
+  /** @throws AppError `malformed_multipart`; any error that the handler throws */
   push(piece: Buffer): void {
     let rest = this.#pushed === 0 ? this.#first(piece) : piece;
     this.#pushed += piece.length;
-    // Every step either consumes bytes or holds them until more come.
+    // Every step either consumes bytes or holds them until more bytes come.
     while (rest.length > 0 && this.#state !== 'epilogue') rest = this.#step(rest);
   }
 
-  /** Nearly every form begins with its first delimiter, whole: there is no seam to look at then. */
+  /** Nearly every form begins with its complete first delimiter, so that no seam between pieces has to be checked. */
   #first(piece: Buffer): Buffer {
     const { length } = this.#delimiter;
     if (piece.length < length || piece.compare(this.#delimiter, 2, length, 0, length - 2) !== 0) return piece;
@@ -71,7 +71,7 @@ export class MultipartReader {
     return this.#found(piece.subarray(length - 2));
   }
 
-  /** The body has ended. @throws AppError `malformed_multipart` when the form has not */
+  /** To be called at the end of the body. @throws AppError `malformed_multipart` when the form is incomplete */
   end(): void {
     if (this.#state === 'epilogue') return;
     if (this.#pushed === 0) throw malformed('the body is empty: 0 bytes came; send the form with its parts');
@@ -98,7 +98,7 @@ export class MultipartReader {
     }
   }
 
-  /** Looks for the next delimiter. What comes before it belongs to the part (or is preamble). */
+  /** Looks for the next delimiter. The bytes before it belong to the part or to the preamble. */
   #scan(piece: Buffer): Buffer {
     const delimiter = this.#delimiter;
     if (this.#held.length > 0) {
@@ -113,20 +113,21 @@ export class MultipartReader {
     }
     const tail = partialMatch(piece, delimiter);
     this.#emit(tail === 0 ? piece : piece.subarray(0, piece.length - tail));
-    // A copy: a slice would keep the whole piece alive while a slow client is silent.
+    // A copy, because a slice would keep the whole piece in memory while a slow client is silent.
     this.#held = tail === 0 ? EMPTY : Buffer.copyBytesFrom(piece, piece.length - tail);
     return EMPTY;
   }
 
   /**
-   * A delimiter may have begun in the piece before. Returns how many bytes of this piece it ends at, -1 when none
-   * began there (what was held has been handed on), null when that is still open (all is held).
+   * Checks for a delimiter that began in the piece before. Returns the number of bytes of this piece up to its end. Returns -1
+   * when no delimiter began there; the held bytes have then been delivered. Returns null when more bytes are needed; everything
+   * is then held.
    */
   #scanSeam(piece: Buffer): number | null {
     const held = this.#held;
     const delimiter = this.#delimiter;
     const joint = Buffer.concat([held, piece.subarray(0, delimiter.length - 1)]);
-    // What is held has no CR but its first byte, so a delimiter begins there or in this piece.
+    // The held bytes have a CR only as their first byte, so a delimiter begins either there or in this piece.
     if (joint.indexOf(delimiter) === 0) {
       this.#held = EMPTY;
       return delimiter.length - held.length;
@@ -163,14 +164,14 @@ export class MultipartReader {
     throw malformed(`no delimiter line in the first ${this.#limits.maxPartHeaderBytes} bytes of the body`);
   }
 
-  /** A delimiter behind a bare LF is text of the preamble: without a word, the part that it begins would be missed. */
+  /** A delimiter behind a bare LF would count as preamble, and its part would be lost silently, so the form is refused. */
   #refuseBareLineFeed(): void {
     const line = Buffer.concat([Buffer.from('\n'), this.#delimiter.subarray(2)]);
     if (Buffer.concat(this.#preamble).includes(line))
       throw malformed('a delimiter line stands behind a bare LF; lines of a form end in CRLF');
   }
 
-  /** `--` closes the form; spaces and CRLF begin a part; anything else is not a delimiter line. */
+  /** `--` closes the form. Spaces and CRLF begin a part. Any other bytes make the delimiter line malformed. */
   #afterDelimiter(rest: Buffer): Buffer {
     const line = this.#join(rest, MAX_PADDING + 2);
     const kind = delimiterLine(line);
@@ -186,7 +187,7 @@ export class MultipartReader {
     this.#parts += 1;
     if (this.#parts > this.#limits.maxParts) throw malformed(`more than ${this.#limits.maxParts} parts`);
     this.#state = 'head';
-    // The CRLF stays: a part without headers is CRLF CRLF, and so is the end of every other head.
+    // Keep the CRLF: then every head, even an empty one, ends in CRLF CRLF.
     return this.#goOn(rest, kind.at);
   }
 
@@ -194,7 +195,7 @@ export class MultipartReader {
     const { maxPartHeaderBytes } = this.#limits;
     const seen = this.#join(rest, maxPartHeaderBytes + HEAD_END.length);
     const end = seen.indexOf(HEAD_END, Math.max(this.#held.length - HEAD_END.length + 1, 0));
-    // The last bytes of a head that goes on may be those that end it, and do not count.
+    // The last bytes of an incomplete head may belong to its end, so they do not count.
     const length = end === -1 ? seen.length - HEAD_END.length + 1 : end;
     if (length > maxPartHeaderBytes) {
       throw malformed(`the headers of a part are larger than ${maxPartHeaderBytes} bytes`);
@@ -209,7 +210,9 @@ export class MultipartReader {
     return content;
   }
 
-  /** A part without content may do with one CRLF, its delimiter's: that of the empty line (RFC 2046 §5.1.1). */
+  /**
+   * A part without content may omit the empty line: the CRLF of its delimiter then serves as the empty line (RFC 2046 §5.1.1).
+   */
   #beforeBody(rest: Buffer): Buffer {
     if (this.#held.length > 0 || rest[0] === DASH) {
       const delimiterLength = this.#delimiter.length - 2;
@@ -222,19 +225,22 @@ export class MultipartReader {
       }
     }
     this.#state = 'body';
-    // No part of it can begin a delimiter: there is no CR in it.
+    // The held bytes contain no CR, so no delimiter can begin in them.
     this.#emit(this.#held);
     this.#held = EMPTY;
     return rest;
   }
 
-  /** What was held and what came, the latter itself where nothing was held. Only `atMost` bytes are ever copied. */
+  /**
+   * Joins the held bytes and the new bytes. Returns the new bytes themselves when none are held, and copies at most `atMost`
+   * bytes.
+   */
   #join(rest: Buffer, atMost: number): Buffer {
     const held = this.#held;
     return held.length === 0 ? rest : Buffer.concat([held, rest.subarray(0, atMost - held.length)]);
   }
 
-  /** Goes on at byte `at` of what was held and what came. Of what was held only a CR may be left. */
+  /** Continues at byte `at` of the held and new bytes. At most a CR of the held bytes may be left over. */
   #goOn(rest: Buffer, at: number): Buffer {
     const from = at - this.#held.length;
     this.#held = from < 0 ? this.#held.subarray(at) : EMPTY;
@@ -242,13 +248,13 @@ export class MultipartReader {
   }
 
   #waitFor(seen: Buffer): Buffer {
-    // A copy, unless it is one.
+    // Copies the bytes unless they are already a copy.
     this.#held = this.#held.length === 0 ? Buffer.copyBytesFrom(seen) : seen;
     return EMPTY;
   }
 }
 
-/** As `bytes.indexOf(delimiter)`. */
+/** The same result as `bytes.indexOf(delimiter)`, searched in short calls. */
 function indexOfDelimiter(bytes: Buffer, delimiter: Buffer): number {
   if (bytes.length <= SEARCH_BYTES) return bytes.indexOf(delimiter);
   for (let from = 0; from < bytes.length; from += SEARCH_BYTES) {
@@ -259,7 +265,7 @@ function indexOfDelimiter(bytes: Buffer, delimiter: Buffer): number {
   return -1;
 }
 
-/** What follows a delimiter. `at`: where the CRLF is that ends its line. `open`: more must come to tell. */
+/** Classifies the bytes behind a delimiter. `at`: position of the CRLF that ends the line. `open`: more bytes are needed. */
 function delimiterLine(line: Buffer): 'closing' | 'open' | 'broken' | { at: number } {
   if (line[0] === CR && line[1] === LF) return NO_PADDING;
   const text = line.toString('latin1', 0, MAX_PADDING + 2);
@@ -271,7 +277,7 @@ function delimiterLine(line: Buffer): 'closing' | 'open' | 'broken' | { at: numb
   return isOpen ? 'open' : 'broken';
 }
 
-/** Length of the longest end of `bytes` that a delimiter could begin with. Looks at no more than a delimiter's length. */
+/** The length of the longest end of `bytes` with which a delimiter could begin. Reads at most a delimiter's length. */
 function partialMatch(bytes: Buffer, delimiter: Buffer): number {
   const from = Math.max(bytes.length - delimiter.length + 1, 0);
   for (let at = bytes.indexOf(CR, from); at !== -1; at = bytes.indexOf(CR, at + 1)) {

@@ -1,4 +1,5 @@
-// http/forms/part-digests.ts: which parts a form had: name, filename, length, CRC-32 and the text of fields, never a file's bytes.
+// http/forms/part-digests.ts: records the parts of a form: name, filename, length, CRC-32 and the text of fields, never the
+// bytes of a file.
 import { crc32 } from 'node:zlib';
 import type { PartFacts } from '../observer.ts';
 import type { PartHead } from './part-head.ts';
@@ -22,13 +23,13 @@ export class PartDigests {
     this.#parts.push({ name: name ?? '', filename, bytes: 0, crc32: 0 });
   }
 
-  /** What the part that began last says. */
+  /** Sets the text of the last part. */
   says(value: string): void {
     const part = this.#parts.at(-1);
     if (part !== undefined) part.value = value;
   }
 
-  /** More bytes of the part that began last. */
+  /** Counts more bytes of the last part. */
   count(bytes: Buffer): void {
     const part = this.#parts.at(-1);
     if (part === undefined) return;

@@ -1,7 +1,8 @@
-// http/forms/text-body.ts: JSON and urlencoded bodies: real uploaders finalise with them, too (rule F1), and the admin plane takes JSON.
+// http/forms/text-body.ts: reads JSON and urlencoded bodies. Real clients also finalise with them (rule F1), and the admin plane
+// takes JSON.
 //
-// Promises: read through the same feed as forms, so that silence of the client ends them (§7); bounded; what cannot be
-// parsed, or says a field twice, is refused before any route sees it.
+// Promises: bodies are read through the same feed as forms, so that a silent client is timed out (§7). Their size is bounded. A
+// body that cannot be parsed, or that has a field twice, is refused before any route sees it.
 // Must not know: which fields there are.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AppError, invalidFields } from '../../core/errors.ts';
@@ -11,7 +12,7 @@ import { BodyFeed } from '../connection/body-feed.ts';
 import type { BodyRules } from '../exchange.ts';
 import { parseJson, parseUrlencoded } from './text.ts';
 
-/** Content types of the bodies that are read here. */
+/** The content types that are read here. */
 export const TEXT_BODY = /^application\/(?:json|x-www-form-urlencoded)\s*(?:;|$)/i;
 
 export function addTextBodies(app: FastifyInstance, rules: BodyRules, maxBytes: number): void {
@@ -27,7 +28,7 @@ export function addTextBodies(app: FastifyInstance, rules: BodyRules, maxBytes: 
   app.addContentTypeParser('application/x-www-form-urlencoded', parser(fieldsOnce));
 }
 
-/** How long a body may be, and what is said of a longer one. */
+/** The maximum length of a body, and the message that refuses a longer body. */
 export interface BodyLimit {
   readonly maxBytes: number;
   readonly refusal: string;
@@ -44,7 +45,7 @@ export async function readBody(
   const feed = new BodyFeed(request.raw, rules.idleMs, rules.budget);
   const all: Buffer[] = [];
   try {
-    // No more is waited for than tells that it is too long.
+    // One byte over the limit is enough to know that the body is too long.
     const next = (): Promise<Buffer[] | null> => feed.next(maxBytes + 1 - feed.receivedBytes);
     for (let pieces = await next(); pieces !== null; pieces = await next()) {
       if (feed.receivedBytes > maxBytes) throw new AppError('body_too_large', refusal);
@@ -56,7 +57,7 @@ export async function readBody(
   return Buffer.concat(all);
 }
 
-/** A field with a value that JavaScript cannot hold is the JSON text that a form would send (rule F6). */
+/** A field whose value JavaScript cannot represent becomes the JSON text that a form would send (rule F6). */
 function exactFields(body: unknown): unknown {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
   const twice = Object.keys(body).flatMap((name) => secondNameIn(name) ?? []);
@@ -64,7 +65,7 @@ function exactFields(body: unknown): unknown {
   return Object.fromEntries(Object.entries(body).map(([name, value]) => [name, withoutMarks(value)]));
 }
 
-/** Of a field that no route wants, the first value stands for all: it is ignored however often it comes (rule C10). */
+/** An unknown field may come any number of times, because it is ignored (rule C10); its first value is kept. */
 function fieldsOnce(body: Buffer): unknown {
   const fields = [...parseUrlencoded(body.toString('latin1'))];
   const twice = fields

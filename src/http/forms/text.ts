@@ -1,15 +1,17 @@
-// http/forms/text.ts: text as clients send it: in a form's parts UTF-8 or of the charset that a part declares, percent-encoded UTF-8
-// in queries and urlencoded bodies.
+// http/forms/text.ts: decodes text of clients: UTF-8 or the declared charset in a form's parts, and percent-encoded UTF-8 in
+// queries and urlencoded bodies.
 //
-// Promises: what is no such text is refused, by the name of its field. Lenient decoders put U+FFFD in its place, or take the
-// percent signs literally: two files would come to share one name, and a client would never learn what it does wrong.
+// Promises: text that cannot be decoded is refused, and the refusal names its field. Lenient decoders write U+FFFD or keep the
+// percent signs: two files could then get one name, and a client would never learn of its mistake.
 // Must not know: which fields there are.
 import { AppError, invalidFields } from '../../core/errors.ts';
 
-/** A byte order mark is text like any other. One for all: making one costs more than most texts. */
+/**
+ * Keeps a byte order mark as text. One decoder serves all calls, because creating a decoder costs more than decoding most texts.
+ */
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Null: it is not UTF-8. */
+/** Null: the bytes are not UTF-8. */
 function decodeUtf8(bytes: Uint8Array): string | null {
   if (bytes.length <= MAX_SHORT_BYTES && isAscii(bytes)) return String.fromCharCode(...bytes);
   try {
@@ -19,7 +21,7 @@ function decodeUtf8(bytes: Uint8Array): string | null {
   }
 }
 
-/** Numbers and ids, the most of all fields. For them the decoder's call costs more than the look at each byte. */
+/** Most fields are short numbers and ids. For them, one call of the decoder costs more than checking each byte. */
 const MAX_SHORT_BYTES = 64;
 
 function isAscii(bytes: Uint8Array): boolean {
@@ -28,7 +30,7 @@ function isAscii(bytes: Uint8Array): boolean {
 }
 
 /**
- * @param charset what the part says of itself (RFC 7578 §4.4), in lower case; without it, text is UTF-8
+ * @param charset the charset that the part declares (RFC 7578 §4.4), in lower case; the default is UTF-8
  * @throws AppError `invalid_request` naming the field
  */
 export function decodeText(field: string, bytes: Uint8Array, charset = 'utf-8'): string {
@@ -40,10 +42,10 @@ export function decodeText(field: string, bytes: Uint8Array, charset = 'utf-8'):
   throw invalidFields([{ field, message }]);
 }
 
-/** Null: the bytes are not of this charset; undefined: nobody knows it. */
+/** Null: the bytes are not valid in this charset. Undefined: the charset is unknown. */
 function decodeAs(charset: string, bytes: Uint8Array): string | null | undefined {
   if (charset === 'utf-8' || charset === 'utf8') return decodeUtf8(bytes);
-  // To the Encoding Standard this is another name of windows-1252, in which every byte means something.
+  // The Encoding Standard reads this name as windows-1252, in which every byte is valid.
   if (charset === 'us-ascii' || charset === 'ascii')
     return isAscii(bytes) ? Buffer.from(bytes).toString('latin1') : null;
   const declared = decoderOf(charset);
@@ -54,7 +56,7 @@ function decodeAs(charset: string, bytes: Uint8Array): string | null | undefined
   }
 }
 
-/** Undefined: the platform knows no such charset. */
+/** Undefined: the platform does not know the charset. */
 function decoderOf(charset: string): typeof decoder | undefined {
   try {
     return new TextDecoder(charset, { fatal: true });
@@ -69,12 +71,13 @@ export function parseJson(
   parse: (text: string) => unknown = (text) => JSON.parse(text) as unknown,
 ): unknown {
   const text = decodeUtf8(bytes);
-  if (text === null) throw new AppError('malformed_json', 'the body says JSON and is not UTF-8 text');
+  if (text === null)
+    throw new AppError('malformed_json', 'the body is declared as JSON but is not UTF-8 text');
   try {
     return parse(text);
   } catch (error) {
     const got = text === '' ? 'is empty' : `cannot be read as JSON: ${(error as SyntaxError).message}`;
-    throw new AppError('malformed_json', `the body says JSON and ${got}`);
+    throw new AppError('malformed_json', `the body is declared as JSON but ${got}`);
   }
 }
 
@@ -97,9 +100,9 @@ export function parseUrlencoded(text: string): Map<string, string[]> {
   return fields;
 }
 
-/** Null: a percent sign without two hexadecimal digits behind it, or bytes that are not UTF-8. */
+/** Null: a percent sign lacks two hexadecimal digits, or the bytes are not UTF-8. */
 function unescaped(text: string): string | null {
-  if (/^[\w.~-]*$/.test(text)) return text; // The most of them.
+  if (/^[\w.~-]*$/.test(text)) return text; // Most texts need no decoding.
   if (/%(?![\da-f]{2})/i.test(text)) return null;
   const bytes = text
     .replaceAll('+', ' ')
@@ -108,11 +111,11 @@ function unescaped(text: string): string | null {
 }
 
 /**
- * The query of a request: a value by its name, or all of them where there is more than one.
- * @throws as `parseUrlencoded`; `request.query` would hold what cannot be decoded as it came
+ * The query of a request: one value by its name, or a list of values when the name comes more than once.
+ * @throws as `parseUrlencoded`; `request.query` would keep undecodable text as it came
  */
 export function queryOf({ url }: { readonly url: string }): Readonly<Record<string, unknown>> {
-  const [, query = ''] = /[?#](.*)$/s.exec(url) ?? []; // As the router divides it.
+  const [, query = ''] = /[?#](.*)$/s.exec(url) ?? []; // The router splits the URL in the same way.
   const fields = [...parseUrlencoded(query)];
   return Object.fromEntries(fields.map(([name, values]) => [name, values.length === 1 ? values[0] : values]));
 }

@@ -1,4 +1,4 @@
-// http/routes/accounts.ts: the connected accounts: channels (a bare object) and profiles (a bare array), as documented.
+// http/routes/accounts.ts: answers the connected accounts as documented: channels as a bare object, profiles as a bare array.
 import type { FastifyInstance } from 'fastify';
 import type { Fixtures } from '../../media/accounts.ts';
 

@@ -1,4 +1,4 @@
-// http/routes/chunks.ts: the two chunk operations on the wire.
+// http/routes/chunks.ts: the two chunk operations of the contract over HTTP.
 //
 // Must not know: what surrounds them (keys, faults, journal, metrics), how a chunk is stored.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -25,10 +25,11 @@ export interface ChunkRoutesOptions {
 }
 
 export async function chunkRoutes(app: FastifyInstance, options: ChunkRoutesOptions): Promise<void> {
-  // The body is read by the handler, as a stream: no parser of Fastify's may touch it, whatever it says it is.
+  // The handler reads the body as a stream, so no parser of Fastify may touch it, whatever its content type is.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
-  // Before a client that waits for it is told to go on with its body. All others are refused when their body is opened.
+  // For a client that waits for `100 Continue`, the check must come before the client is told to send its body. For other
+  // clients, the check happens when the body is opened.
   app.addHook('onRequest', ({ method, headers }, _reply, done) => {
     if (headers.expect !== undefined && method === 'POST') boundaryIn(headers['content-type'] ?? '');
     done();
@@ -43,7 +44,7 @@ export async function chunkRoutes(app: FastifyInstance, options: ChunkRoutesOpti
   );
 }
 
-/** Empty: the route will refuse it. */
+/** An empty subject: the route will refuse the request. */
 function subjectOf(request: { readonly url: string }): Subject {
   try {
     return { fileId: fileIdOf(request) };
@@ -69,7 +70,9 @@ async function getUploadStatus(
   return uploadStatusBody(fileId, await uploads.status({ caller: ownOf(request), fileId }));
 }
 
-/** Chunks and their status never leave the caller's own namespace: only a finalise looks into the shared one (rule K3). */
+/**
+ * Chunks and their status stay in the caller's own namespace. Only a finalise also looks into the public namespace (rule K3).
+ */
 function ownOf(request: FastifyRequest): Caller {
   return { ...callerOf(request), fallback: null };
 }

@@ -1,6 +1,6 @@
 // http/routes/contract-routes.ts: the eight operations of openapi.yaml, at `/` and at `/api/v1`, behind CORS and keys.
 //
-// Must not know: storage, config files, the admin plane.
+// Must not know: the files of the storage and of the configuration.
 import cors from '@fastify/cors';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Availability } from '../../uploads/ports.ts';
@@ -18,19 +18,19 @@ export interface ContractRoutesOptions extends MediaRoutesOptions, ChunkRoutesOp
   readonly keys: Keys;
   readonly corsOrigin: readonly string[];
   readonly served: ServedPaths;
-  /** Null: a key may ask as often as it likes. */
+  /** Null: the rate is not limited. */
   readonly rate: RequestRate | null;
   readonly availability: Availability;
 }
 
-/** Browsers keep the answer to a preflight for this long. */
+/** How long browsers keep the answer to a preflight. */
 const PREFLIGHT_SECONDS = 600;
 const EXPOSED_HEADERS = ['X-Request-Id', 'Retry-After', 'Allow', 'WWW-Authenticate', 'X-Mock-Fault'];
 
 /**
- * What lets a page of an allowed origin read an answer. The origin is named and credentials are allowed, whatever origin it is:
- * a page that sends `withCredentials` may not read an answer for `*`, and there is no cookie or other ambient right here that
- * it could borrow.
+ * The headers that let a page of an allowed origin read an answer. They name the origin and allow credentials, because a page
+ * that sends `withCredentials` may not read an answer for `*`. Credentials are harmless: this server uses no cookies or other
+ * ambient rights.
  */
 export function headersForPages(
   origins: readonly string[],
@@ -48,8 +48,8 @@ export function headersForPages(
 }
 
 /**
- * Lets pages of these origins read a refusal that came before, or instead of, a contract route, and so before CORS was seen
- * to: a page takes a mistyped path, or a server that is ending, for a network that is down when it may not read the answer.
+ * Lets pages of these origins read a refusal that does not come from a contract route and so has no CORS headers yet. Without
+ * the headers, a page takes a mistyped path or a server that is ending for a network failure.
  */
 export function allowPages(
   origins: readonly string[],
@@ -59,12 +59,12 @@ export function allowPages(
   if (!isOfAdminPlane(url)) reply.headers(headersForPages(origins, headers.origin));
 }
 
-/** A preflight asks for a request to come. It is allowed for any path, so that a page can read that there is none. */
+/** A preflight is allowed for any path, so that a page can read the refusal of an unknown path. */
 function isPreflight({ headers }: FastifyRequest): boolean {
   return headers.origin !== undefined && headers['access-control-request-method'] !== undefined;
 }
 
-/** RFC 9110 §9.3.7. */
+/** Answers OPTIONS (RFC 9110 §9.3.7). */
 function tellMethods(request: FastifyRequest, reply: FastifyReply, served: ServedPaths): void {
   const methods = served.methodsOf(request.url.split('?', 1)[0] ?? '');
   if (methods.length === 0) return reply.callNotFound();
@@ -75,7 +75,7 @@ function tellMethods(request: FastifyRequest, reply: FastifyReply, served: Serve
 }
 
 export async function contractRoutes(app: FastifyInstance, options: ContractRoutesOptions): Promise<void> {
-  // The plugin takes the preflights of every path; those of the admin plane must not be allowed to any page.
+  // The plugin answers the preflights of every path. A preflight of the admin plane must not be allowed.
   app.addHook('onRequest', (request, reply, done) => {
     const { '*': decodedPath = request.url } = request.params as { '*'?: string };
     if (decodedPath.startsWith('/__admin')) reply.callNotFound();
@@ -102,7 +102,7 @@ export async function contractRoutes(app: FastifyInstance, options: ContractRout
     done();
   });
   if (options.rate !== null) refuseTooMany(app, options.rate);
-  // Before a client that waits for it is told to go on with its body (rule C13).
+  // These checks come before a client that waits for `100 Continue` is told to send its body (rule C13).
   app.addHook('onRequest', (request, reply, done) => {
     if (request.routeOptions.config.operationId === undefined) return done();
     refuseContentCoding(request, reply);
@@ -111,9 +111,9 @@ export async function contractRoutes(app: FastifyInstance, options: ContractRout
       throw tooLarge(null, options.maxFileBytes);
     done();
   });
-  // Each in a scope of its own: they read bodies in different ways.
+  // Each plugin has its own scope, because the plugins read bodies in different ways.
   await app.register(async (stored) => {
-    // Before its body is read: what could not be stored need not be sent (rule D6).
+    // Refuses a chunk that cannot be stored before its body is sent (rule D6).
     stored.addHook('onRequest', (request, _reply, done) => {
       const { availability } = options;
       done(

@@ -1,7 +1,6 @@
-// http/routes/keys.ts: API key → namespace (rules K1-K5).
+// http/routes/keys.ts: maps an API key to its namespace (rules K1-K5).
 //
-// Promises: configured keys are compared in constant time; a key is never shown or logged: a namespace is a short
-// hash of it.
+// Promises: configured keys are compared in constant time. A key is never shown or logged: its namespace is a short hash of it.
 // Must not know: routes, what a namespace holds.
 import { namespaceOfDigest, PUBLIC_NAMESPACE, type Caller } from '../../core/namespace.ts';
 import { createHash, timingSafeEqual } from 'node:crypto';
@@ -12,7 +11,7 @@ import { AppError } from '../../core/errors.ts';
 const MAX_REMEMBERED = 10_000;
 
 export class Keys {
-  /** Empty: mode `open`, every key is accepted (K2). */
+  /** Empty: mode `open`, in which every key is accepted (rule K2). */
   readonly #known: readonly Buffer[];
   readonly #namespaces = new FifoMap<string>(MAX_REMEMBERED);
 
@@ -20,14 +19,14 @@ export class Keys {
     this.#known = keys.map(digestOf);
   }
 
-  /** Who calls a route that needs a key. @throws AppError `api_key_missing`, `api_key_invalid` */
+  /** The caller of a route that requires a key. @throws AppError `api_key_missing`, `api_key_invalid` */
   caller(headers: IncomingHttpHeaders): Caller {
     const key = keyIn(headers);
     if (key === null) throw missing();
     return { namespace: this.#namespaceOf(key), fallback: this.#isOpen ? PUBLIC_NAMESPACE : null };
   }
 
-  /** Who calls a route that works without a key in mode `open` (K3). @throws as `caller` when keys are configured */
+  /** The caller of a route that works without a key in mode `open` (rule K3). @throws as `caller` when keys are configured */
   callerOrPublic(headers: IncomingHttpHeaders): Caller {
     if (this.#isOpen && keyIn(headers) === null) return { namespace: PUBLIC_NAMESPACE, fallback: null };
     return this.caller(headers);
@@ -48,7 +47,7 @@ export class Keys {
 
   #check(key: string): string {
     const digest = digestOf(key);
-    // Every known key is compared, whichever fits: the time tells nothing.
+    // Every known key is compared, even after a match, so that the time reveals nothing.
     const fits = this.#known.filter((known) => timingSafeEqual(known, digest));
     if (fits.length === 0) {
       throw new AppError(
@@ -60,7 +59,7 @@ export class Keys {
   }
 }
 
-/** Whether the token of the admin plane is the right one, in constant time. */
+/** Compares the token of the admin plane in constant time. */
 export function isSameSecret(given: string, expected: string): boolean {
   return timingSafeEqual(digestOf(given), digestOf(expected));
 }

@@ -1,6 +1,6 @@
-// http/routes/media.ts: the media operations on the wire: create (finalise or direct), read.
+// http/routes/media.ts: the media operations over HTTP: create an entry (finalise or direct upload) and read an entry.
 //
-// Videos and images are one set of routes over one life cycle; they differ by what media/platforms.ts says.
+// Videos and images share these routes and one life cycle; media/platforms.ts says how they differ.
 // Must not know: how entries are stored, what surrounds the routes.
 import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -63,10 +63,11 @@ const KINDS = [
 ] as const;
 
 export async function mediaRoutes(app: FastifyInstance, options: MediaRoutesOptions): Promise<void> {
-  app.removeAllContentTypeParsers(); // Fastify's own take plain text, and wait for a silent client for ever.
+  app.removeAllContentTypeParsers(); // Fastify's own parsers accept plain text, and wait for a silent client for ever.
   if (!options.isStrict) addTextBodies(app, options.body, options.limits.maxFieldBytes);
   await app.register(multipart);
-  // Before a client that waits for it is told to go on with its body. All others are refused when their body is opened.
+  // For a client that waits for `100 Continue`, the check must come before the client is told to send its body. For other
+  // clients, the check happens when the body is opened.
   app.addHook('onRequest', (request, _reply, done) => {
     const isWaiting = request.headers.expect !== undefined && request.method === 'POST';
     if (isWaiting) refuseOtherBodies(request, options.isStrict);
@@ -82,7 +83,7 @@ export async function mediaRoutes(app: FastifyInstance, options: MediaRoutesOpti
   }
 }
 
-/** Without a Content-Type there may be no body: what is missing is named later. @throws as `boundaryIn` */
+/** A request without a Content-Type may have no body: the missing fields are named later. @throws as `boundaryIn` */
 function refuseOtherBodies({ headers }: FastifyRequest, isStrict: boolean): void {
   const contentType = headers['content-type'] ?? '';
   const isEmpty = headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0;
@@ -123,7 +124,7 @@ async function createEntry(
   }
 }
 
-/** The bytes of a direct upload until they are an entry's: discarded unless somebody keeps them. */
+/** The file of a direct upload before an entry owns it. The file is discarded unless `keep` is called. */
 class PendingFile {
   #file: DirectFile | null;
 
@@ -135,11 +136,11 @@ class PendingFile {
     this.#file = null;
   }
 
-  /** The change will be made later, or dropped, by who takes it. */
+  /** Hands the file to a change that will be made later or dropped. */
   defer(run: DeferredChange['run']): DeferredChange {
     const late = new PendingFile(this.#file);
     this.keep();
-    // What cannot be discarded is collected: no ledger speaks of it (rule C15).
+    // The collection of garbage removes a file that could not be discarded, because no ledger names it (rule C15).
     const drop = (): Promise<void> => late.discard().catch(() => undefined);
     return {
       drop,
@@ -149,7 +150,7 @@ class PendingFile {
           late.keep();
           return made;
         } catch {
-          return null; // The client has its answer: that the entry could not be made late is what it was told.
+          return null; // The client was already told that its entry was not made.
         } finally {
           await drop();
         }
@@ -197,7 +198,7 @@ function bodyFields(body: unknown): Readonly<Record<string, unknown>> {
   throw new AppError('malformed_json', 'the body is not a JSON object with the fields of an entry');
 }
 
-/** Rule F2. @throws AppError `invalid_request` */
+/** Rule F2: exactly one of `file` and `fileId`. @throws AppError `invalid_request` */
 function refuseUnlessOne(spec: EntrySpec, file: DirectFile | null): void {
   if (file === null && spec.fileId === undefined) {
     throw invalidFields([

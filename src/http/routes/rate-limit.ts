@@ -1,7 +1,7 @@
-// http/routes/rate-limit.ts: how many requests one key may make in a second (`--max-requests-per-second`).
+// http/routes/rate-limit.ts: limits the requests that one key may make in a second (`--max-requests-per-second`).
 //
-// Promises: a request over the limit is refused before anything of its body is read, and does nothing; each key is counted
-// by itself, in seconds of the monotonic clock: the date may jump; no more than MAX_KEYS of them are remembered.
+// Promises: a request over the limit is refused before its body is read, and changes nothing. Each key is counted separately, in
+// seconds of the monotonic clock, because the date may jump. At most MAX_KEYS keys are remembered.
 // Must not know: what the routes do.
 import type { FastifyInstance } from 'fastify';
 import { LruMap } from 'toad-cache';
@@ -10,7 +10,7 @@ import { monotonicMs } from '../../core/machine-time.ts';
 import { callerOf } from '../exchange.ts';
 
 const SECOND_MS = 1000;
-/** The one that asked longest ago is forgotten first. */
+/** The key whose last request is oldest is forgotten first. */
 const MAX_KEYS = 10_000;
 
 interface Second {
@@ -29,7 +29,7 @@ export class RequestRate {
     this.#now = now;
   }
 
-  /** One more request of this key. False: it made as many in this second as it may. */
+  /** Counts one more request of this key. False: the key is over its limit for this second. */
   take(key: string): boolean {
     const now = this.#now();
     const known = this.#seconds.get(key);
@@ -41,7 +41,7 @@ export class RequestRate {
   }
 }
 
-/** To be called after the hook that finds out who calls. With one rate for all prefixes, a key's requests are counted together. */
+/** To be called after the hook that finds the caller. All prefixes share one rate, so a key's requests are counted together. */
 export function refuseTooMany(app: FastifyInstance, rate: RequestRate): void {
   app.addHook('onRequest', (request, _reply, done) => {
     // A preflight has no caller.

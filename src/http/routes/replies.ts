@@ -1,7 +1,7 @@
-// http/routes/replies.ts: how everything that goes wrong looks on the wire: one envelope, one table (errors.ts).
+// http/routes/replies.ts: turns every error into one envelope by one table (core/errors.ts).
 //
-// Promises: a refusal keeps its code and status; an error of a library is mapped here and nowhere else; an unexpected error
-// answers `internal_error` without a word of its text, which goes to the log. A client that left gets no answer.
+// Promises: a refusal keeps its code and status. Errors of libraries are mapped only here. An unexpected error answers
+// `internal_error`; its text goes only to the log. A client that left gets no answer.
 // Must not know: what routes do.
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
@@ -12,18 +12,18 @@ import { AnswerInstead, NoAnswer } from '../observer.ts';
 import { errorBody } from '../../contract/bodies.ts';
 import type { ServedPaths } from '../connection/served.ts';
 
-/** Seconds after which a retryable refusal is worth another try. */
+/** Seconds after which a client should retry a retryable refusal. */
 const RETRY_AFTER_SECONDS = 1;
 
 export interface RepliesOptions {
   readonly logger: Logger;
   readonly onAborted: (operation: string) => void;
-  /** An upload or entry fails its checks: said once, not with each request. */
+  /** Called when an upload or entry is damaged. The callee reports each damage once, not with each request. */
   readonly onDamaged: (error: AppError) => void;
   readonly served: ServedPaths;
-  /** Where the contract can be read; null: nowhere here. */
+  /** The URL of the contract's docs; null: the admin plane is off. */
   readonly contractAt: () => string | null;
-  /** Sees to CORS where no route does. */
+  /** Adds the CORS headers where no route adds them. */
   readonly allowPages: (request: FastifyRequest, reply: FastifyReply) => void;
 }
 
@@ -38,7 +38,7 @@ export function installReplies(app: FastifyInstance, options: RepliesOptions): v
     const methods = served.methodsOf(path);
     return methods.length === 0 ? noRoute(request, contractAt()) : wrongMethod(request, reply, methods);
   };
-  // Before the body is read: what is in it must not decide how a missing route is refused.
+  // Runs before the body is read: the body must not decide how a missing route is refused.
   app.addHook('preParsing', (request, reply, _payload, done) => {
     const hasParameter = request.routeOptions.url?.includes(':') === true;
     const isMissing = request.is404 || (hasParameter && served.isShadowed(pathOf(request), request.method));
@@ -49,7 +49,7 @@ export function installReplies(app: FastifyInstance, options: RepliesOptions): v
   });
 }
 
-/** A path that the router cannot read: no hook and no error handler runs for it. */
+/** Answers a path that the router cannot decode. No hook and no error handler runs for such a path. */
 export function answerUnroutable(
   { allowPages: allow }: Pick<RepliesOptions, 'allowPages'>,
   { error, request, reply }: { error: FastifyError; request: FastifyRequest; reply: FastifyReply },
@@ -109,7 +109,10 @@ async function answerError(error: unknown, request: FastifyRequest, answering: A
   return reply.send(errorBody(refusal, request.id));
 }
 
-/** RFC 9110 §15.5.2 wants one with each 401, RFC 6750 §3 says what a wrong token is called. No browser asks for a password by it. */
+/**
+ * RFC 9110 §15.5.2 requires a challenge with each 401; RFC 6750 §3 names a wrong token. Browsers show no password prompt for
+ * these.
+ */
 const CHALLENGES: Readonly<Partial<Record<ErrorCode, string>>> = {
   api_key_missing: 'Bearer realm="xenonflare"',
   api_key_invalid: 'Bearer realm="xenonflare", error="invalid_token"',

@@ -1,8 +1,8 @@
-// http/routes/schemas-media.ts: the wire shapes of entries, channels and profiles, as zod schemas.
+// http/routes/schemas-media.ts: the JSON shapes of entries, channels and profiles, as zod schemas.
 //
-// Promises: exactly the documented keys (§1.3), any other refused; openapi.yaml says the same
-// (tests compare them). Entries come in `{ success, data }`, channels and profiles bare, as documented.
-// Must not know: how an entry comes to look as it does (media/entry.ts).
+// Promises: exactly the documented keys (§1.3) are accepted. Tests compare these schemas with openapi.yaml. Entries come in `{
+// success, data }`; channels and profiles come bare, as documented.
+// Must not know: how an entry gets its state (media/entry.ts).
 
 import { z } from 'zod';
 import { channelsSchema, profileSchema } from '../../media/accounts.ts';
@@ -11,7 +11,7 @@ import { PLATFORMS } from '../../media/platforms.ts';
 
 const instant = z.iso.datetime();
 const status = z.enum(PLATFORM_STATUSES);
-// Before publication the id and the url are absent (assumed).
+// Before publication, the id and the url are absent (assumed).
 const later = z.string().exactOptional();
 
 export const entrySchema = z.strictObject({
