@@ -1,7 +1,8 @@
-// control/clearing.ts: what a namespace holds, forgotten: for a reset, and before and after an import.
+// control/clearing.ts: removes what a namespace holds: for a reset, and before and after an import.
 //
-// Promises: what cannot be removed, or not even be listed, is told, and keeps nothing else from being removed (rule D5). An entry goes
-// after the upload that it was made of, never before: the upload would promise an entry that is not there, and make it anew.
+// Promises: everything that cannot be removed or listed is reported, and does not stop the rest (rule D5). An upload is removed
+// before the entry that was made of it. In the other order, an upload could be left whose entry is missing, and it would make
+// the entry anew.
 // Must not know: HTTP.
 import { AppError, InDoubt, isDamage } from '../core/errors.ts';
 import { PUBLIC_NAMESPACE } from '../core/namespace.ts';
@@ -19,7 +20,7 @@ export interface ClearingOptions {
 
 type MadeOf = Pick<UploadState, 'finalization'>;
 
-/** Stands for all namespaces. */
+/** The name that stands for all namespaces. */
 const EVERYBODY = '*';
 
 export class Clearing {
@@ -29,7 +30,7 @@ export class Clearing {
     this.#options = options;
   }
 
-  /** @param failures is told why something may still be there. Resolves to how many are gone. */
+  /** @param failures gets the reason for each item that may still be there. Resolves to the number of removed items. */
   async uploads(namespace: string, failures: unknown[]): Promise<number> {
     const { uploads } = this.#options;
     const work = new Work(failures);
@@ -42,7 +43,7 @@ export class Clearing {
     return work.removed;
   }
 
-  /** As `uploads`. */
+  /** @param failures as for `uploads`. Resolves to the number of removed items. */
   async media(namespace: string, failures: unknown[]): Promise<number> {
     const { media } = this.#options;
     const work = new Work(failures);
@@ -55,7 +56,7 @@ export class Clearing {
     return work.removed;
   }
 
-  /** Resolves to why something may still be there; nothing: the namespace is empty. */
+  /** Resolves to the reasons why items may still be there. An empty list: the namespace is empty. */
   async all(namespace: string): Promise<readonly unknown[]> {
     const failures: unknown[] = [];
     await this.uploads(namespace, failures);
@@ -75,14 +76,14 @@ export class Clearing {
   async #upload(ref: UploadRef, isMeant: (upload: MadeOf | null) => boolean): Promise<void> {
     const { uploads } = this.#options;
     const found = await uploads.content(ref).catch((error: unknown) => {
-      // One that fails its checks does so for good, and promises nothing. One that the system does not read can be there again.
+      // A damaged ledger stays damaged and names no entry. A ledger that the system could not read may be readable later.
       if (isDamage(error) && !isUnreadable(error)) return null;
       throw error;
     });
     if (isMeant(found)) await uploads.remove(ref, isMeant);
   }
 
-  /** They do not say of which upload they were made: the uploads do. */
+  /** Removes damaged entries. A damaged entry cannot say of which upload it was made, so the uploads are asked. */
   async #damagedEntries(namespace: string, damaged: readonly StorageKey[], work: Work): Promise<void> {
     const { uploads, media } = this.#options;
     const makers = new Map<string, UploadRef>();
@@ -105,7 +106,7 @@ export class Clearing {
   }
 }
 
-/** What one of many came to must not keep the others from being done (rule D5). */
+/** A failure of one item must not stop the other items (rule D5). */
 class Work {
   readonly #failures: unknown[];
   removed = 0;
@@ -114,7 +115,7 @@ class Work {
     this.#failures = failures;
   }
 
-  /** @param work resolves to whether there was something to remove */
+  /** @param work resolves to true if it removed something */
   remove(work: () => Promise<boolean>): Promise<void> {
     return this.attempt(async () => {
       if (await work()) this.removed += 1;
@@ -130,7 +131,7 @@ class Work {
   }
 }
 
-/** What a listing passes over is removed by its place; where that is not known, something stays. */
+/** The listing skips damaged items. They are removed by their storage key; without a known storage key, they stay. */
 function unlisted(
   places: StorageKey[],
   failures: unknown[],
@@ -164,13 +165,13 @@ const WHY: Readonly<Partial<Record<AppError['code'], string>>> = {
 
 interface Stayed {
   readonly code: AppError['code'];
-  /** For the log. */
+  /** The cause, for the log. */
   readonly cause: unknown;
   readonly what: string;
   readonly failed: readonly object[];
 }
 
-/** An error that is about no single upload or entry goes first: it has another cause. */
+/** An error that is not about a single upload or entry goes first, because it has another cause. */
 function stayed(failures: readonly unknown[]): Stayed {
   const damages = failures.filter((error) => isDamage(error));
   const cause = failures.find((error) => !isDamage(error)) ?? damages[0];
@@ -183,14 +184,14 @@ function stayed(failures: readonly unknown[]): Stayed {
   return { code, cause, what: `${failures.length} could not be removed (${told})`, failed };
 }
 
-/** The refusal of a reset of which something may still be there. */
+/** The refusal of a reset that may have left items behind. */
 export function notAllReset(reset: Readonly<Record<string, number>>, failures: readonly unknown[]): AppError {
   const { code, cause, what, failed } = stayed(failures);
   const refusal = new AppError(code, `${what}; everything else is reset`, { reset, failed });
   return Object.assign(refusal, { cause });
 }
 
-/** The refusal of an import whose namespace could not be emptied before it, or after it failed. */
+/** The refusal of an import whose namespace could not be emptied before it or after its failure. */
 export function notEmptied(failures: readonly unknown[], when: 'before' | 'after'): InDoubt {
   const { code, cause, what, failed } = stayed(failures);
   const held =

@@ -1,6 +1,6 @@
-// control/contents.ts: where the bytes of an upload or an entry are, whenever that is asked: an upload's become its entry's.
+// control/contents.ts: finds the bytes of an upload or an entry at each call. The bytes of a finalised upload are in its entry.
 //
-// Must not know: what is read of them.
+// Must not know: how the bytes are read.
 import { AppError } from '../core/errors.ts';
 import type { FindContent, StoredContent } from '../integrity/stored-content.ts';
 import type { Media } from '../media/media.ts';
@@ -17,7 +17,7 @@ export class Contents {
   }
 
   /**
-   * @param part the bytes up to the first gap, or of all chunks that are there
+   * @param part the bytes up to the first gap, or the bytes of all chunks
    * @throws AppError `upload_not_found`, `upload_damaged`
    */
   async ofUpload(ref: UploadRef, part: 'gapless' | 'all'): Promise<StoredContent> {
@@ -26,7 +26,7 @@ export class Contents {
     const { place, extents, finalization, currentSize, sums, life } = found;
     const { bytes } = sums;
     if (finalization === null) return { place, extents, bytes, currentSize, sums, life };
-    // The upload's own say more than the entry's, which may be of several chunks together, or none.
+    // The sums of the upload are more exact: the sums of the entry may cover several chunks together, or be absent.
     return { ...(await this.#media.contentOf(finalization.namespace, finalization.mediaId)), sums, life };
   }
 

@@ -1,6 +1,6 @@
-// control/control.ts: what makes the server a test double, put together: rules, journal, clocks, and what can be done to them.
+// control/control.ts: composes the parts that make the server a test double: rules, journal, clocks, and the commands on them.
 //
-// Must not know: HTTP, how the server starts and ends.
+// Must not know: how the server starts and ends.
 import { ALL_NAMESPACES } from '../core/namespace.ts';
 import { Contents } from './contents.ts';
 import { NamespaceCommands } from './namespace-commands.ts';
@@ -35,9 +35,9 @@ export interface ControlOptions {
   readonly config: Config;
   readonly fixtures: Fixtures;
   readonly logger: Logger;
-  /** Armed at start, for every namespace. */
+  /** Rules that are armed at start, for every namespace. */
   readonly rules?: readonly Rule[];
-  /** Kills the process. Absent: the process is not the server's own. */
+  /** Kills the process. Absent: the server runs inside a foreign process, which it must not kill. */
   readonly crash?: Crash | undefined;
 }
 
@@ -59,14 +59,14 @@ export interface Control {
   readonly views: NamespaceQueries;
   readonly live: LiveExchanges;
   readonly scrubs: Scrubs;
-  /** Numbers that processes before this one gave out. */
+  /** The numbers that earlier processes gave out. */
   readonly given: Numbers;
 }
 
 interface Beneath {
   readonly storage: Storage;
   readonly damages: DamageBook;
-  /** Null: nothing but content outlives the process. */
+  /** Null: only content outlives the process. */
   readonly kept: { readonly file: JournalFile; readonly past: Past } | null;
 }
 
@@ -100,7 +100,7 @@ export function createControl(
     uploadTtlMs,
     pendingMs: config.pendingTime,
   });
-  // A sequence of their own: with a seed, arming a rule must not change the ids of entries.
+  // Rules have their own sequence of ids: with a seed, arming a rule must not change the ids of entries.
   const ruleIds = new SeededIds(config.seed === undefined ? null : `${config.seed}/rules`);
   const live = new LiveExchanges();
   const hints = new Hints({ rules, journal, isOpen: config.apiKeys.length === 0 });
@@ -128,7 +128,7 @@ export function createControl(
   return { rules, journal, queries, controls, views, scrubs, live, given: kept?.past ?? NO_PAST };
 }
 
-/** What is on record is on the disk before the process is killed. */
+/** Writes the journal to the disk, then kills the process. */
 function crashNow(
   { journal, kept }: Pick<Control, 'journal'> & Pick<Beneath, 'kept'>,
   crash: Crash | undefined,
@@ -144,7 +144,7 @@ function journalOf(config: Config, kept: Beneath['kept']): Journal {
   return new Journal({ ...limits, keep: kept === null ? undefined : (line) => kept.file.keep(line) });
 }
 
-/** Rules of `--rules`, and what there was before. */
+/** Arms the rules of `--rules` and restores the state of earlier processes. */
 function begin(
   { rules, journal, kept }: Pick<Control, 'rules' | 'journal'> & Pick<Beneath, 'kept'>,
   about: Pick<ControlOptions, 'logger'> & { armed: readonly Rule[]; crashRefusal: string | null },
@@ -155,10 +155,10 @@ function begin(
   kept.file.holds(heldBy(journal, rules, new Set(armed.map(({ id }) => id))));
 }
 
-/** @param fileIds ids of the rules of `--rules` */
+/** @param fileIds the ids of the rules of `--rules` */
 function heldBy(journal: Journal, rules: RuleBook, fileIds: ReadonlySet<string>): Held {
   const rulesOf = (namespace: string): object[] => {
-    journal.flush(); // The exchange that a rule fired in last comes into the file before the rule that names its number.
+    journal.flush(); // The file must name the exchange of the last fault before the rule that refers to its number.
     return rules.states(namespace).map((state) => {
       const isOfFile = namespace === ALL_NAMESPACES && fileIds.has(String(state.given['id']));
       return { ...state, isOfFile };

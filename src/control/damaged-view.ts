@@ -1,8 +1,8 @@
-// control/damaged-view.ts: how something that fails its checks is shown beside what is well. Pure.
+// control/damaged-view.ts: shows a damaged upload or entry beside the undamaged ones. Pure.
 import type { AppError, DamagedPlace } from '../core/errors.ts';
 import { isOneOf, isShape, isText } from '../core/shape.ts';
 
-/** What fails its checks. `name` is that of its files. */
+/** A damaged upload or entry. `name` is the name of its files. */
 export interface Damaged extends DamagedPlace {
   readonly message: string;
 }
@@ -12,7 +12,7 @@ const isPlace = isShape<DamagedPlace>(
   {},
 );
 
-/** @param error of the code `upload_damaged` */
+/** @param error an error with the code `upload_damaged` */
 export function damagedView({ message, details }: AppError): Damaged {
   if (!isPlace(details)) throw new Error(`nothing says where this damage is: ${message}`);
   const { kind, namespace, name } = details;

@@ -1,7 +1,9 @@
-// control/hints.ts: why nothing fits, in sentences, for failed verifications and waits that ran out (behaviour §11).
+// control/hints.ts: explains in sentences why nothing matched, for failed verifications and for waits that timed out (behaviour
+// §11).
 //
-// Promises: of other namespaces it tells a count and no more: of `public` ("your client sent no key"), and, where every key is
-// taken as it comes (K2), of all others together. Nobody learns another's key, upload or chunk. Costs nothing until something failed.
+// Promises: about other namespaces, a hint gives only counts: for `public` ("your client sent no key") and, where every key is
+// accepted (rule K2), for all other namespaces together. No hint reveals another namespace's key, upload or chunk. Nothing is
+// computed before a failure.
 // Must not know: HTTP.
 import { ALL_NAMESPACES, PUBLIC_NAMESPACE } from '../core/namespace.ts';
 import { type RuleBook } from '../faults/rule-book.ts';
@@ -15,13 +17,13 @@ import { conditionsOfRule, whyNotFired } from './rule-hints.ts';
 
 export interface HintsOptions {
   readonly rules: RuleBook;
-  /** Null: there are no exchanges to look at. */
+  /** Null: the journal is off. */
   readonly journal: Journal | null;
-  /** Every key is accepted. */
+  /** Whether every key is accepted (rule K2). */
   readonly isOpen: boolean;
 }
 
-/** Of a request without a key that was not let in the body was not read: nobody knows which chunk it was. */
+/** The error codes of requests that were refused by their key. Their bodies were not read, so their chunks are unknown. */
 const NOT_LET_IN = ['api_key_missing', 'api_key_invalid'];
 
 export class Hints {
@@ -31,7 +33,7 @@ export class Hints {
     this.#options = options;
   }
 
-  /** Of a check of a verification. Empty: what it found is all that there is to say. */
+  /** Explains a failed check of a verification. Empty: nothing can be said beyond the failure itself. */
   ofFailure(namespace: string, failure: Failure): string[] {
     if (failure.kind === 'unfiredRule') return this.#ofUnfired(namespace, failure.expected);
     if (failure.kind === 'sequence') return this.#ofStep(namespace, failure.expected);
@@ -40,7 +42,7 @@ export class Hints {
     return actual.count < boundsOf(expected).min ? this.ofMatcher(namespace, expected.match) : [];
   }
 
-  /** Why too few exchanges fit. */
+  /** Explains why too few exchanges match. */
   ofMatcher(namespace: string, matcher: JournalMatcher): string[] {
     const { ruleId } = matcher;
     if (ruleId !== undefined && ruleId !== '*') {
@@ -52,13 +54,13 @@ export class Hints {
     return [none, ...this.#elsewhere(namespace, conditions)].filter((hint) => hint !== null);
   }
 
-  /** Why it does not fire, or not again. */
+  /** Explains why a rule has not fired, or has not fired again. */
   ofRule(namespace: string, id: string): string[] {
     const { rules } = this.#options;
     const own = rules.trace(namespace, id);
     const trace = own ?? (namespace === ALL_NAMESPACES ? null : rules.trace(ALL_NAMESPACES, id));
     if (trace !== null) return this.#ofTrace(namespace, { ...trace, isOfAll: own === null });
-    if (namespace === ALL_NAMESPACES) return []; // It may be armed for any of them.
+    if (namespace === ALL_NAMESPACES) return []; // The rule may be armed in any namespace.
     return [`rule ${id} is not armed any more: it was removed, or the rules were replaced or reset`];
   }
 
@@ -76,7 +78,7 @@ export class Hints {
     return trace === null ? [] : this.#ofTrace(whose, trace);
   }
 
-  /** Ids are a namespace's own: the one of them that has not fired. */
+  /** Rule ids are unique only within a namespace, so this finds the rule with this id that has not fired. */
   #unfired(namespace: string, id: string): (RuleTrace & { isOfAll: boolean }) | null {
     const { rules } = this.#options;
     const own = rules.trace(namespace, id);
@@ -85,7 +87,7 @@ export class Hints {
     return common === null ? null : { ...common, isOfAll: true };
   }
 
-  /** A rule of all has met whatever is elsewhere. */
+  /** A rule for all namespaces has already seen the exchanges of other namespaces. */
   #ofTrace(namespace: string, trace: RuleTrace & { readonly isOfAll?: boolean }): string[] {
     const hints = whyNotFired(trace, this.#onRecord(namespace));
     const isElsewhere = trace.isOfAll !== true && trace.fired === 0 && trace.masked === 0;
@@ -121,7 +123,7 @@ export class Hints {
   }
 }
 
-/** All conditions; of what was not let in those that can be known. */
+/** Tests all conditions. For exchanges that were refused by their key, only the conditions that can be known are tested. */
 function testIn(conditions: readonly Condition[]): (exchange: Exchange) => boolean {
   const operation = conditions.find(({ field }) => field === 'operation');
   const isOfOperation = operation?.fits ?? testOf({});

@@ -1,7 +1,8 @@
-// control/journal-queries.ts: what can be asked of the journal: queries, waits, verifications. The admin routes and the in-process API
-// are two faces of it.
+// control/journal-queries.ts: queries, waits and verifications on the journal, shared by the admin routes and the in-process
+// API.
 //
-// Promises: what is asked is checked by its values, too (behaviour §11); a failed answer says why nothing fits where that can be told.
+// Promises: the values of a question are checked too (behaviour §11). A failed answer says why nothing matched, where this can
+// be known.
 // Must not know: HTTP.
 import { AppError } from '../core/errors.ts';
 import type { FindOptions, Found, Journal } from '../journal/journal.ts';
@@ -24,7 +25,7 @@ export interface JournalQueriesOptions {
   readonly live: LiveExchanges;
 }
 
-/** A wait that is over; `reason`: why it did not find what it waited for. */
+/** A finished wait. `reason`: why it did not find what it waited for. */
 export interface Waited extends Found {
   readonly reason: string | null;
   readonly nearMisses: readonly NearMiss[];
@@ -59,20 +60,23 @@ export class JournalQueries {
     return journal.count(namespace, this.#matcher(namespace, json));
   }
 
-  /** Exchanges that have not ended. @param json as `parseInFlightMatcher` takes it. @throws as `find` */
+  /** The exchanges that have not ended. @param json as `parseInFlightMatcher` takes it. @throws as `find` */
   inFlight(namespace: string, json: unknown): ExchangeInFlight[] {
-    void this.journal; // Without one nothing is told of what is in flight either.
+    void this.journal; // With the journal off, exchanges in flight are not shown either.
     const matcher = parseInFlightMatcher(json);
     this.#refuseUnknownRules(namespace, matcher);
     return this.#options.live.inFlight(namespace).filter((exchange) => matchesInFlight(exchange, matcher));
   }
 
-  /** Of what is told from now on, with the progress of what is in flight. @returns what ends it. @throws AppError `journal_off` */
+  /**
+   * Passes on every event from now on, with the progress of exchanges in flight. @returns a function that ends the subscription.
+   * @throws AppError `journal_off`
+   */
   subscribe(namespace: string, listener: Listener): () => void {
     return this.#progress.subscribe(this.journal, namespace, listener);
   }
 
-  /** Ends every wait, and the telling of progress. */
+  /** Ends every wait and every subscription to progress. */
   close(): void {
     this.#progress.stop();
     this.#options.journal?.close();

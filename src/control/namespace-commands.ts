@@ -1,7 +1,7 @@
-// control/namespace-commands.ts: what can be done to a namespace from outside its traffic: rules, clock, state, reset. The admin routes
-// and the in-process API are two faces of it.
+// control/namespace-commands.ts: the commands on a namespace: rules, clock, state and reset. The admin routes and the in-process
+// API share them.
 //
-// Promises: everything is for one namespace; what moving a clock makes due is done before the promise resolves.
+// Promises: every command is for one namespace. A change of the clock resolves after everything that it made due is done.
 // Must not know: HTTP.
 import { ALL_NAMESPACES, PUBLIC_NAMESPACE } from '../core/namespace.ts';
 import type { ClockChange, Clocks, ClockView } from '../core/clock.ts';
@@ -25,18 +25,18 @@ import type { Hints } from './hints.ts';
 import { noRule, RuleWaits, type RuleWait, type RuleWaited } from './rule-waits.ts';
 import type { NamespaceStates } from './state.ts';
 
-/** In the order in which they are done. */
+/** In the order in which a reset does them. */
 export const RESET_SCOPES = ['rules', 'uploads', 'media', 'journal', 'clock'] as const;
 export type ResetScope = (typeof RESET_SCOPES)[number];
-/** What is on its way late belongs to these: it must not come into what begins anew. */
+/** A reset of one of these scopes drops pending late commits, which must not arrive in the new state. */
 const DROPPING_SCOPES: readonly ResetScope[] = ['uploads', 'media', 'clock'];
 
-/** What moving the clock brought about. */
+/** What a change of the clock caused. */
 export interface Settled {
   readonly uploadsExpired: number;
-  /** Entries whose status is another than before. */
+  /** The number of entries whose status changed. */
   readonly entriesChanged: number;
-  /** Those that stored something. */
+  /** The number of late commits that stored something. */
   readonly lateCommits: number;
 }
 
@@ -52,12 +52,12 @@ export interface ControlsOptions {
   readonly media: Media;
   readonly states: NamespaceStates;
   readonly newRuleId: (namespace: string) => string;
-  /** A server that others reach takes only rules that end by themselves. */
+  /** Whether each rule needs an end of its own, because other machines can reach the server. */
   readonly isTtlNeeded: boolean;
   readonly live: LiveExchanges;
-  /** Why no rule may kill the process; null: one may. */
+  /** Why a rule must not kill the process; null: a rule may. */
   readonly crashRefusal: string | null;
-  /** Kills the process, once the journal is written. */
+  /** Kills the process after the journal has been written. */
   readonly crash: () => never;
   readonly hints: Hints;
   readonly onReset: (namespace: string) => void;
@@ -94,7 +94,7 @@ export class NamespaceCommands {
     return rules.map(({ id }) => this.rule(namespace, id));
   }
 
-  /** @throws AppError `invalid_rule`; the rules are as before then */
+  /** @throws AppError `invalid_rule`; the rules then stay as they were */
   replaceRules(namespace: string, json: unknown): RuleView[] {
     this.#options.rules.replace(namespace, this.#parse(namespace, json));
     return this.rules(namespace);
@@ -110,20 +110,24 @@ export class NamespaceCommands {
       throw noRule(id, this.#options.rules.wasArmed(namespace, id));
   }
 
-  /** The rule when it has fired so often, or why it has not. @throws AppError `rule_not_found`, also when it goes meanwhile */
+  /**
+   * Resolves when the rule has fired the given number of times, or with the reason why it has not. @throws AppError
+   * `rule_not_found`, also when the rule is removed during the wait
+   */
   waitForRule(namespace: string, id: string, wait: RuleWait): Promise<RuleWaited> {
     const find = (): RuleView => this.rule(namespace, id);
     return this.#waits.wait({ namespace, id, find }, wait);
   }
 
-  /** Ends every wait, so that none keeps the server from closing. */
+  /** Ends every wait, so that no wait keeps the server from closing. */
   close(): void {
     this.#waits.close();
   }
 
   /**
-   * Those armed for everybody, too, as long as they have fired for nobody: with `times` such a rule may have fired for
-   * another namespace and can never fire for this one. Of `*`, those of every namespace.
+   * The rules that have not fired. For one namespace, this includes a rule for all namespaces only if it has fired for none: a
+   * rule with `times` may have fired for another namespace and can then never fire for this one. For `*`, the rules of every
+   * namespace.
    */
   unfiredRules(namespace: string): UnfiredRule[] {
     const isOfAll = namespace === ALL_NAMESPACES;
@@ -140,7 +144,7 @@ export class NamespaceCommands {
     });
   }
 
-  /** Whether there is, or was, such a rule: else nothing on record can be of it. */
+  /** Whether the rule is or was armed. Otherwise nothing on record can refer to it. */
   wasArmed(namespace: string, id: string): boolean {
     const { rules, journal } = this.#options;
     return rules.wasArmed(namespace, id) || (journal?.count(namespace, { ruleId: id }) ?? 0) > 0;
@@ -155,7 +159,8 @@ export class NamespaceCommands {
     const { clocks, uploads, expiries } = this.#options;
     refuseImpossible(change, clocks.now(namespace));
     const before = await this.#statuses(namespace);
-    // What has expired goes before a late commit of the same moment comes: it must find neither the upload nor its bytes.
+    // Uploads expire before a late commit of the same moment runs, so that the late commit finds neither the upload nor its
+    // bytes.
     const moved = expiries.during(namespace, () =>
       clocks.change(namespace, change, () => uploads.expire(namespace)),
     );
@@ -170,8 +175,9 @@ export class NamespaceCommands {
   }
 
   /**
-   * Forgets what the scopes name, all of it by default, of this namespace only. Says how much that was.
-   * @throws AppError when some of it could not be removed, or may not be, and everything else is
+   * Resets the given scopes of this namespace; the default is all scopes. Resolves to the number of removed items for each
+   * scope.
+   * @throws AppError when some items could not, or must not, be removed; everything else has then been removed
    */
   async reset(
     namespace: string,
@@ -180,7 +186,7 @@ export class NamespaceCommands {
     const { states, rules, journal, clocks, live, onReset } = this.#options;
     const failures: unknown[] = [];
     const resets: Readonly<Record<ResetScope, () => number | Promise<number>>> = {
-      // Rules first: clearing must not meet them.
+      // Rules go first, so that no fault disturbs the rest of the reset.
       rules: () => {
         const { length } = this.rules(namespace);
         rules.reset(namespace);
@@ -198,9 +204,9 @@ export class NamespaceCommands {
         return 1;
       },
     };
-    // What is in flight first: nothing of before may reach what comes after.
+    // Exchanges in flight end first: none of them may reach the new state.
     await live.end(namespace, scopes);
-    // Before the uploads go: a late commit that came in between, or after, would stay.
+    // Late commits are dropped before the uploads, because a late commit that runs during or after their removal would stay.
     if (DROPPING_SCOPES.some((scope) => scopes.includes(scope))) await clocks.drop(namespace);
     const done: Record<string, number> = {};
     for (const scope of RESET_SCOPES) if (scopes.includes(scope)) done[scope] = await resets[scope]();
@@ -209,13 +215,13 @@ export class NamespaceCommands {
     return done;
   }
 
-  /** What faults do to state. */
+  /** The actions of faults on stored state. */
   actionsOf(namespace: string): FaultActions {
     const { uploads, media, clocks, crash } = this.#options;
     return {
       crash,
       forget: async ({ fileId, mediaType }) => {
-        // Only a finalise takes an upload from the shared namespace (rule K3).
+        // Only a finalise may take an upload from the public namespace (rule K3).
         const fallback = mediaType === undefined ? null : PUBLIC_NAMESPACE;
         if (fileId !== undefined) await uploads.remove({ caller: { namespace, fallback }, fileId });
       },
@@ -254,16 +260,16 @@ export class NamespaceCommands {
   }
 }
 
-/** A clock beyond what a date can show would break every exchange that is dated by it. */
+/** Refuses a clock beyond the range of dates: every exchange with such a date would fail. */
 function refuseImpossible({ now, advanceMs = 0 }: ClockChange, current: number): void {
-  const isForward = advanceMs >= 0; // NaN is not.
+  const isForward = advanceMs >= 0; // NaN fails this comparison too.
   const target = (now ?? current) + advanceMs;
   if (isForward && target >= 0 && target <= END_OF_TIME) return;
   const field = now === undefined ? 'advanceMs' : 'now';
   throw invalidFields([{ field, message: 'the clock can show the years 1970 to 9999, and goes ahead only' }]);
 }
 
-/** What of the rule's conditions a journal can look for: a pattern, a range or `last` is more than it knows. */
+/** Turns a rule's conditions into a matcher, as far as a matcher can express them. It has no patterns, ranges or `last`. */
 function matcherOf({ match, when }: RuleView): JournalMatcher {
   const { operation, fileId, chunkIndex } = Object(match) as Record<string, unknown>;
   const { attempt } = Object(when) as Record<string, unknown>;

@@ -1,7 +1,7 @@
-// control/namespace-queries.ts: uploads and entries as the ledger knows them, for people and for tests (behaviour §9, §11). The admin
-// routes and the in-process API are two faces of it.
+// control/namespace-queries.ts: shows uploads and entries as their ledgers record them, for people and for tests (behaviour §9,
+// §11). The admin routes and the in-process API share these queries.
 //
-// Promises: a namespace is a name, or `*`; nothing here changes anything but `removeUpload`. What is damaged is never passed on (D5).
+// Promises: a namespace is a name or `*`. Only `removeUpload` changes anything. Damaged bytes are never passed on (rule D5).
 // Must not know: HTTP, how chunks come in.
 import { ALL_NAMESPACES } from '../core/namespace.ts';
 import { AppError, invalidFields } from '../core/errors.ts';
@@ -26,15 +26,15 @@ export interface UploadView {
   readonly fileId: string;
   readonly namespace: string;
   readonly totalChunks: number;
-  /** Bytes up to the first gap. */
+  /** The number of bytes up to the first gap. */
   readonly currentSize: number;
-  /** Bytes of all chunks, those beyond a gap included. */
+  /** The number of bytes of all chunks, including chunks beyond a gap. */
   readonly receivedBytes: number;
   readonly completed: boolean;
-  /** The id of the entry it became. */
+  /** The id of the entry that was made of the upload. */
   readonly finalizedAs: string | null;
   readonly expiresAt: string;
-  /** What of its bytes is known not to be what was stored. Null: nothing is known to be. */
+  /** The bytes that are known to be damaged; null: no damage is known. */
   readonly damaged: DamagedView | null;
 }
 
@@ -44,7 +44,7 @@ export interface DamagedView {
 
 export interface ChunkView {
   readonly index: number;
-  /** The place in the content; null: beyond a gap it is not known yet. */
+  /** The offset in the content; null: the chunk lies beyond a gap, so its offset is not known yet. */
   readonly offset: number | null;
   readonly bytes: number;
   /** Eight hexadecimal digits. */
@@ -53,28 +53,33 @@ export interface ChunkView {
 }
 
 export interface UploadDetails extends UploadView {
-  /** Which chunks are there: the first and the last of each run, at most the first 100 runs. */
+  /** The stored chunks as runs of first and last index; at most the first 100 runs. */
   readonly received: readonly (readonly [number, number])[];
   readonly chunks: readonly ChunkView[];
 }
 
-/** An entry as the contract shows it, and what the wire does not show. */
+/** An entry as the contract shows it, with further facts. */
 export interface EntryDetails extends EntryView {
   readonly type: 'video' | 'image';
   readonly fileId: string | null;
   readonly bytes: number;
   readonly namespace: string;
   readonly failures: readonly PublishFailure[];
-  /** As the client sent them: texts of a form, values of JSON. Null: the entry was made before they were kept. */
+  /**
+   * The fields as the client sent them: texts of a form or values of JSON. Null: the entry was made before fields were recorded.
+   */
   readonly fields: Readonly<Record<string, unknown>> | null;
-  /** As of an upload. */
+  /** The bytes that are known to be damaged; null: no damage is known. */
   readonly damaged: DamagedView | null;
 }
 
-/** What is read is held against its CRC-32s: `read` throws, before the last byte of what is damaged (rule D5). */
+/**
+ * Content whose chunks are checked against their CRC-32 while it is read: `read` throws before the last byte of a damaged chunk
+ * (rule D5).
+ */
 export interface Content {
   readonly bytes: number;
-  /** An entity-tag that no other content of this address ever has. */
+  /** An entity-tag that no other content at this address ever has. */
   readonly tag: () => string;
   read(range?: ByteRange): AsyncIterable<Buffer>;
 }
@@ -115,12 +120,12 @@ export class NamespaceQueries {
     return { ...this.#view(ref.caller.namespace, state), received, chunks: chunksOf(state) };
   }
 
-  /** The bytes up to the first gap: of the upload, or of the entry that it became. @throws AppError as `upload` */
+  /** The bytes up to the first gap, of the upload or of the entry that was made of it. @throws AppError as `upload` */
   async uploadContent(namespace: string, fileId: string): Promise<Content> {
     return this.#content(await this.#findUpload(namespace, fileId, 'gapless'));
   }
 
-  /** Reads every chunk, those beyond a gap included, and says what is not what was stored. @throws AppError as `upload` */
+  /** Reads every chunk, including chunks beyond a gap, and reports the damaged chunks. @throws AppError as `upload` */
   async verifyUpload(namespace: string, fileId: string, onRead?: OnRead): Promise<Verified> {
     const find = await this.#findUpload(namespace, fileId, 'all');
     return this.#options.verifier.verify(find, onRead);
@@ -140,7 +145,7 @@ export class NamespaceQueries {
     };
   }
 
-  /** An entry made of it stays. @throws AppError `upload_not_found` */
+  /** Removes the upload. An entry that was made of it stays. @throws AppError `upload_not_found` */
   async removeUpload(namespace: string, fileId: string): Promise<void> {
     const isGone = await this.#options.uploads.remove(await this.#ref(namespace, fileId));
     if (!isGone) throw noUpload(fileId);
@@ -207,7 +212,7 @@ export class NamespaceQueries {
     return { caller: { namespace: own, fallback: null }, fileId };
   }
 
-  /** The only namespace that has such an upload. */
+  /** The only namespace that has an upload with this fileId. */
   async #holderOf(fileId: string): Promise<string> {
     const holders: string[] = [];
     for await (const { namespace, state } of this.#options.uploads.list(ALL_NAMESPACES)) {
@@ -234,7 +239,7 @@ export class NamespaceQueries {
   }
 }
 
-/** Where its bytes are: its own place, or that of the entry which they have become. */
+/** The storage key of the upload's bytes: its own key, or the key of the entry that was made of it. */
 function bytesOf(namespace: string, { fileId, finalization }: UploadState): StorageKey {
   if (finalization === null) return placeOf(namespace, fileId);
   return { kind: 'media', namespace: finalization.namespace, name: finalization.mediaId };

@@ -1,9 +1,9 @@
-// control/restore.ts: what a journal file tells of the processes before this one, put where it belongs: exchanges, rules with their counters,
+// control/restore.ts: restores the state of earlier processes from a journal file: exchanges, rules with their counters, and
 // attempts.
 //
-// Promises: a rule that was armed over the admin plane is armed again, and one of `--rules` goes on counting as long as the file
-// has it as it was; what cannot be armed any more is logged and left out.
-// Must not know: the file.
+// Promises: a rule that was armed over the admin plane is armed again. A rule of `--rules` continues its counts if it has not
+// changed. A rule that can no longer be armed is logged and left out.
+// Must not know: the format of the file.
 import { ALL_NAMESPACES } from '../core/namespace.ts';
 import type { Logger } from 'pino';
 import { attemptSubject } from '../exchange/attempt-subject.ts';
@@ -18,13 +18,13 @@ interface Restoring {
   readonly past: Past;
   readonly rules: RuleBook;
   readonly journal: Journal;
-  /** Of `--rules`: armed here, in the place of those of the file before. */
+  /** The rules of `--rules`. They replace the rules of `--rules` in the journal file. */
   readonly armed: readonly Rule[];
   readonly crashRefusal: string | null;
   readonly logger: Logger;
 }
 
-/** As it is in the file: whether `--rules` armed it. */
+/** A rule in the journal file. `isOfFile`: the rule came from `--rules`. */
 export type KeptRule = RuleState & { readonly isOfFile: boolean };
 
 export function restore(restoring: Restoring): void {

@@ -1,6 +1,6 @@
-// control/rule-hints.ts: why a rule has not fired, or not so often as somebody waits for (behaviour §11).
+// control/rule-hints.ts: explains why a rule has not fired, or has not fired the expected number of times (behaviour §11).
 //
-// Promises: pure; each sentence stands on counts of the rule or on exchanges on record, and names them.
+// Promises: pure. Each sentence is based on counts of the rule or on recorded exchanges, and names them.
 // Must not know: HTTP, where rules and exchanges are kept.
 import { showMs, showSpans } from '../faults/explain.ts';
 import { fitsGlob, isWithin } from '../faults/rule-fits.ts';
@@ -10,10 +10,10 @@ import { whyNone, type Condition, type OnRecord } from '../journal/absence.ts';
 import type { Exchange } from '../journal/exchange.ts';
 import { OPERATION_NAMES } from '../contract/operations.ts';
 
-/** So many exchanges are told of one by one: the latest. */
+/** At most this many exchanges are described, the latest first. */
 const MAX_TOLD = 3;
 
-/** What of the rule's conditions can be seen of an exchange on record; which chunk is the last one cannot. */
+/** The rule's conditions that can be checked on a recorded exchange. A record does not say which chunk is the last. */
 export function conditionsOfRule({ match, when, operations }: Rule): Condition[] {
   const { fileId, chunkIndex } = match;
   const { attempt } = when;
@@ -52,7 +52,7 @@ export function conditionsOfRule({ match, when, operations }: Rule): Condition[]
   return conditions.filter((condition) => condition !== null);
 }
 
-/** Empty: nothing keeps it from firing but that more has to come. */
+/** Empty: the rule only waits for further requests. */
 export function whyNotFired(trace: RuleTrace, onRecord: OnRecord): string[] {
   const conditions = conditionsOfRule(trace.rule);
   const fitting = onRecord.exchanges.filter((exchange) => conditions.every(({ fits }) => fits(exchange)));
@@ -75,7 +75,7 @@ function heldBy({ rule, reserved }: RuleTrace): string | null {
   return `${exchangesOf(reserved)} that it has ${reserved === 1 ? 'is' : 'are'} in flight and did not come to ${placeOf(rule)} yet`;
 }
 
-/** Matched, and let pass by `skip`, `nth` or the draw. */
+/** Requests that matched but were passed over by `skip`, `nth` or the draw. */
 function passedOver({ rule: { when, times }, matched, fired, reserved, released }: RuleTrace): string | null {
   const passed = matched - fired - reserved - released;
   if (passed <= 0) return null;
@@ -93,7 +93,7 @@ function maskOf({ masked, maskedBy }: RuleTrace): string | null {
   return `an earlier rule took ${exchangesOf(masked)} that it fits, the last time ${maskedBy}: the first rule that fits an exchange is its only one`;
 }
 
-/** Those that it had and that ended before its place. */
+/** Requests that the rule had chosen but that ended before the point of the fault. */
 function unreached({ rule, released }: RuleTrace, fitting: readonly Exchange[]): string[] {
   if (released === 0) return [];
   const candidates = fitting.filter(({ fault }) => fault === null);

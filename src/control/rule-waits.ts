@@ -1,7 +1,8 @@
-// control/rule-waits.ts: waiting until a rule has fired so often, instead of looking again and again (behaviour §9).
+// control/rule-waits.ts: waits until a rule has fired a given number of times, so that clients need not poll (behaviour §9).
 //
-// Promises: it ends in the very turn in which the rule fires, before anything of its fault can be seen, at its time-out, or when its
-// signal aborts, when the rule is gone or the server ends, and leaves nothing behind. One that ran out says why the rule did not fire.
+// Promises: a wait ends in the turn in which the rule fires, before any effect of the fault can be seen. It also ends at its
+// time-out, when its signal aborts, when the rule is removed, and when the server ends. It leaves nothing behind. A wait that
+// timed out says why the rule did not fire.
 // Must not know: HTTP, what rules do.
 import { z } from 'zod';
 import { startTimeout } from '../core/awake.ts';
@@ -11,10 +12,10 @@ import type { RuleView } from '../faults/rule-set.ts';
 import type { Hints } from './hints.ts';
 
 export interface RuleWait {
-  /** How often the rule has to have fired, in all. */
+  /** How many times the rule must have fired in all. */
   readonly count: number;
   readonly timeoutMs: number;
-  /** Aborted: nobody waits any more. */
+  /** Aborted: the caller no longer waits. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -32,7 +33,7 @@ export function parseRuleWait(json: unknown): RuleWait {
   );
 }
 
-/** A wait that is over; `reason`: why the rule has not fired so often. */
+/** A finished wait. `reason`: why the rule has not fired the given number of times. */
 export interface RuleWaited {
   readonly rule: RuleView;
   readonly reason: string | null;
@@ -56,7 +57,7 @@ export class RuleWaits {
     this.#hints = hints;
   }
 
-  /** @throws what `find` throws, at the beginning or as soon as the rule is gone */
+  /** @throws the error of `find`, at the beginning or as soon as the rule is removed */
   async wait(awaited: Awaited, { count, timeoutMs, signal }: RuleWait): Promise<RuleWaited> {
     const { namespace, id, find } = awaited;
     find();
@@ -71,12 +72,12 @@ export class RuleWaits {
     return { rule, reason, hints: this.#hints.ofRule(namespace, id) };
   }
 
-  /** Every wait ends, and says why. */
+  /** Ends every wait with a reason. */
   close(): void {
     this.#closing.abort();
   }
 
-  /** Resolves when `isOver` says so after the rule fired or went, at the time-out, or when a signal aborts. */
+  /** Resolves when `isOver` is true after the rule fired or was removed, at the time-out, or when a signal aborts. */
   #over(
     { namespace, id }: Awaited,
     { isOver, timeoutMs, signal }: { isOver: () => boolean } & Pick<RuleWait, 'timeoutMs' | 'signal'>,

@@ -1,7 +1,8 @@
-// control/scrubs.ts: reads everything that a namespace, or all of them, has stored, in the background, and says what is damaged (rule D5).
+// control/scrubs.ts: reads all stored bytes of one namespace, or of all namespaces, in the background and reports damage (rule
+// D5).
 //
-// Promises: one at a time for each namespace. It reads at most 4 MiB in 25 ms, whatever the disk could do, so that no client waits
-// for it. What is damaged keeps nothing else from being looked at. `close` ends them all.
+// Promises: each namespace has at most one scrub at a time. A scrub reads at most 4 MiB in 25 ms, however fast the disk is, so
+// that clients do not wait for it. Damage does not stop the scrub. `close` ends all scrubs.
 // Must not know: HTTP, how a content is verified.
 import { AppError, isDamage } from '../core/errors.ts';
 import { Stopped, type Verified } from '../integrity/content-verifier.ts';
@@ -17,16 +18,16 @@ import type { NamespaceQueries } from './namespace-queries.ts';
 
 const PAUSE_AFTER_BYTES = 4 * 1024 * 1024;
 const PAUSE_MS = 25;
-/** What an upload or entry costs beside its bytes: many small ones are to be as polite as a few large ones. */
+/** The cost of each upload or entry besides its bytes. Many small ones must load the disk no more than a few large ones. */
 const BYTES_PER_PLACE = 64 * 1024;
 const MAX_FINDINGS = 100;
-/** Ended ones that can still be asked for. */
+/** The number of ended scrubs that can still be asked for. */
 const MAX_ENDED = 100;
 
 export interface ScrubFinding extends Damaged {
-  /** Of an upload that can be read. */
+  /** Present if the damaged item is an upload whose ledger can be read. */
   readonly fileId?: string;
-  /** Its damaged chunks, the first hundred of them; absent when not even its ledger can be read. */
+  /** The first hundred damaged chunks; absent when not even the ledger can be read. */
   readonly chunks?: readonly DamagedChunk[];
 }
 
@@ -35,19 +36,19 @@ export interface ScrubView {
   readonly state: 'running' | 'done' | 'cancelled' | 'failed';
   readonly startedAt: string;
   readonly endedAt: string | null;
-  /** Looked at so far; a finalised upload has its bytes in its entry. */
+  /** The uploads checked so far. The bytes of a finalised upload are in its entry. */
   readonly uploads: number;
   readonly media: number;
-  /** Read so far. */
+  /** The bytes read so far. */
   readonly bytes: number;
-  /** Of these, those that have no CRC-32 on record. */
+  /** How many of these bytes have no recorded CRC-32. */
   readonly uncheckedBytes: number;
-  /** Held against their CRC-32 so far. */
+  /** The chunks compared with their CRC-32 so far. */
   readonly chunks: number;
-  /** The first hundred. */
+  /** The first hundred findings. */
   readonly findings: readonly ScrubFinding[];
   readonly findingsTotal: number;
-  /** Why it `failed`. */
+  /** The reason of the state `failed`. */
   readonly problem?: string;
 }
 
@@ -68,7 +69,7 @@ export interface ScrubsOptions {
 
 export class Scrubs {
   readonly #options: ScrubsOptions;
-  /** By namespace: the last one. In the order in which they began. */
+  /** The last scrub of each namespace, in the order in which they began. */
   readonly #scrubs = new Map<string, Scrub>();
 
   constructor(options: ScrubsOptions) {
@@ -81,7 +82,7 @@ export class Scrubs {
     return scrub === undefined ? null : viewOf(scrub.progress);
   }
 
-  /** Begins one, unless one is running. */
+  /** Begins a scrub, unless one is running. */
   start(namespace: string): { readonly scrub: ScrubView; readonly isNew: boolean } {
     const running = this.#scrubs.get(namespace);
     if (running?.progress.state === 'running') return { scrub: viewOf(running.progress), isNew: false };
@@ -94,7 +95,7 @@ export class Scrubs {
     return { scrub: viewOf(progress), isNew: true };
   }
 
-  /** Resolves when it has ended, by itself or by `signal`. Joins the one that is running. */
+  /** Resolves when the scrub has ended, by itself or by `signal`. Joins a running scrub. */
   async run(namespace: string, signal?: AbortSignal): Promise<ScrubView> {
     this.start(namespace);
     const scrub = this.#scrubs.get(namespace);
@@ -106,7 +107,7 @@ export class Scrubs {
     return scrub === undefined ? viewOf(begun(namespace)) : viewOf(scrub.progress);
   }
 
-  /** Resolves when it has ended. Null: none was begun. */
+  /** Resolves when the cancelled scrub has ended. Null: no scrub was begun. */
   async cancel(namespace: string): Promise<ScrubView | null> {
     const scrub = this.#scrubs.get(namespace);
     if (scrub === undefined) return null;
@@ -193,7 +194,7 @@ class Run {
         this.#finds({ ...damagedView(contentDamage(place, damaged)), ...about, chunks: damaged });
     } catch (error) {
       if (isDamage(error)) this.#damaged(error);
-      else if (!(error instanceof AppError && error.status === 404)) throw error; // Removed meanwhile.
+      else if (!(error instanceof AppError && error.status === 404)) throw error; // Removed since it was listed.
     }
   }
 
@@ -202,7 +203,7 @@ class Run {
     return this.#pause(bytes);
   };
 
-  /** Undefined: not yet. @throws when it is cancelled */
+  /** Undefined: no pause is due yet. @throws when the scrub is cancelled */
   #pause(bytes: number): Promise<void> | undefined {
     if (this.#signal.aborted) throw new Stopped('cancelled');
     this.#unpaused += bytes;
@@ -226,7 +227,7 @@ function isoNow(): string {
   return new Date(wallMs()).toISOString();
 }
 
-/** Rejects as soon as it is cancelled. */
+/** Rejects as soon as the scrub is cancelled. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const cancelled = (): void => {

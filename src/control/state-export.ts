@@ -1,8 +1,8 @@
-// control/state-export.ts: what a namespace holds, as JSON.
+// control/state-export.ts: exports the contents of a namespace as JSON.
 //
-// Promises: everything that `state-import.ts` needs to make it again. An upload that another key finalised is shown as
-// complete: its entry belongs to that key's state.
-// Must not know: HTTP, how it is put in again.
+// Promises: the export holds everything that `state-import.ts` needs to rebuild the namespace. An upload that another key
+// finalised is shown as complete, because its entry belongs to that key's state.
+// Must not know: HTTP, how a state is imported.
 import { AppError, isDamage } from '../core/errors.ts';
 import type { EntryFields, EntrySpec } from '../media/entry-form.ts';
 import type { Media } from '../media/media.ts';
@@ -29,11 +29,11 @@ export interface ExportedState extends State {
   readonly format: 1;
   readonly namespace: string;
   readonly exportedAt: string;
-  /** What fails its checks and is not among the others (rule D5). Absent: nothing does. */
+  /** The damaged uploads and entries, which are not among the others (rule D5). Absent: no damage. */
   readonly damaged?: readonly Damaged[];
 }
 
-/** As Base64 in one JSON text; more would not fit into a string. */
+/** The limit of all contents, as Base64 in one JSON text. More would not fit into a string. */
 const MAX_EXPORTED_BYTES = 128 * 1024 * 1024;
 
 export class StateExport {
@@ -41,17 +41,17 @@ export class StateExport {
   readonly #namespace: string;
   readonly #isWithBytes: boolean;
   #bytes = 0;
-  /** By kind and name: an entry that cannot be read is met a second time through its upload. */
+  /** By kind and name, because an entry that cannot be read is met a second time through its upload. */
   readonly #damaged = new Map<string, Damaged>();
 
-  /** @param isWithBytes the contents, too, as Base64 */
+  /** @param isWithBytes whether the export holds the contents as Base64 */
   constructor(options: ExportOptions, namespace: string, isWithBytes: boolean) {
     this.#options = options;
     this.#namespace = namespace;
     this.#isWithBytes = isWithBytes;
   }
 
-  /** @throws AppError `body_too_large` when the contents are too many bytes */
+  /** @throws AppError `body_too_large` when the contents exceed the limit */
   async run(): Promise<ExportedState> {
     const { uploads, media, clock } = this.#options;
     const state: State = { uploads: [], media: [] };
@@ -75,7 +75,7 @@ export class StateExport {
     return { format: 1, namespace: this.#namespace, exportedAt, ...state, ...damaged };
   }
 
-  /** Null: it fails its checks, and is named. */
+  /** Null: the item is damaged and was added to the list of damage. */
   async #unlessDamaged<T>(work: () => Promise<T>): Promise<T | null> {
     try {
       return await work();
@@ -91,7 +91,7 @@ export class StateExport {
     this.#damaged.set(`${damaged.kind}/${damaged.name}`, damaged);
   }
 
-  /** The entry that it became, if that is of this namespace. */
+  /** The entry that was made of the upload, if the entry is in this namespace. */
   async #entryOf({ finalization }: UploadState): Promise<StoredEntry | null> {
     if (finalization === null || finalization.namespace !== this.#namespace) return null;
     return this.#options.media.find(this.#namespace, finalization.mediaId);
@@ -110,7 +110,7 @@ export class StateExport {
     return { fileId, totalChunks, chunks: exported, ...whole, ...finalize };
   }
 
-  /** By their index: the chunks as Base64. */
+  /** The chunks as Base64, by index. */
   async #chunkData(fileId: string): Promise<Map<number, string>> {
     const { contents, reader } = this.#options;
     const ref = { caller: { namespace: this.#namespace, fallback: null }, fileId };
@@ -153,14 +153,14 @@ function tooLarge(): AppError {
   );
 }
 
-/** The form that this entry was made from, so that an import can make it again. */
+/** The form from which the entry was made, so that an import can make the entry again. */
 function requestOf({ entry }: StoredEntry): StoredFinalize {
   const failures = entry.failures.length === 0 ? {} : { failures: [...entry.failures] };
   const { fileId: _fileId, ...fields } = entry.spec.fields ?? fieldsOf(entry.spec);
   return { id: entry.id, type: entry.spec.type, fields, at: isoOf(entry.createdAt), ...failures };
 }
 
-/** Of an entry that was made before its fields were kept: those that make the same. */
+/** For an entry without recorded fields: fields that make the same entry. */
 function fieldsOf({ type: _type, platforms, settings, scheduledAt, ...rest }: EntrySpec): EntryFields {
   const scheduled = scheduledAt === undefined ? {} : { scheduledAt: isoOf(scheduledAt) };
   return { ...rest, ...scheduled, platforms, ...settings };

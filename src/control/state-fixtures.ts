@@ -12,7 +12,7 @@ export interface FixtureTime {
   readonly pendingMs: number;
 }
 
-/** Every instant is such that the state is what its name says as soon as it is put in. */
+/** The instants are chosen so that the state matches its name as soon as it is imported. */
 export function fixtureState({ fixture, fileId = fixture }: Fixture, { now, pendingMs }: FixtureTime): State {
   const stored = fixture === 'half-uploaded' ? TOTAL_CHUNKS / 2 : TOTAL_CHUNKS;
   const chunks = Array.from({ length: stored }, (_, index) => ({ index, bytes: CHUNK_BYTES }));

@@ -1,9 +1,9 @@
-// control/state-import.ts: puts a state into an empty namespace.
+// control/state-import.ts: imports a state into an empty namespace.
 //
-// Promises: it goes the way of every chunk, so it never makes a state that a client could not have made. Contents that are
-// left out are filler bytes, which depend on nothing but the chunk's index and length, so that a small JSON can stand for a
-// large upload.
-// Must not know: HTTP, how states are written down.
+// Promises: chunks are stored as a client's chunks are, so an import never makes a state that a client could not make. Contents
+// that are left out become filler bytes, so that a small JSON can describe a large upload. The filler depends only on the
+// chunk's index and length.
+// Must not know: HTTP, the JSON text of a state.
 import { PUBLIC_NAMESPACE } from '../core/namespace.ts';
 import { crc32 } from 'node:zlib';
 import { invalidFields } from '../core/errors.ts';
@@ -21,7 +21,7 @@ import type { State, StoredChunk, StoredFinalize, StoredUpload } from './state-s
 export interface ImportOptions {
   readonly uploads: Uploads;
   readonly media: Media;
-  /** Is told which ids exist from now on. */
+  /** Is told the imported ids, so that they are not given out again. */
   readonly ids: { take(namespace: string, id: string): void };
   readonly fixtures: Fixtures;
   readonly clock: Clock;
@@ -41,7 +41,7 @@ export class StateImport {
     this.#state = state;
   }
 
-  /** What can be known to fail before anything is changed. @throws AppError `invalid_request` */
+  /** Refuses what is certain to fail, before anything is changed. @throws AppError `invalid_request` */
   refuse(): void {
     const { uploads, media } = this.#state;
     const finalized = uploads.flatMap(({ fileId, finalize }) => (finalize ? [{ fileId, ...finalize }] : []));
@@ -75,7 +75,7 @@ export class StateImport {
     const { fileId, totalChunks, completedBy, finalize } = upload;
     const inOrder = upload.chunks.toSorted((a, b) => a.index - b.index);
     if (this.#isOver(upload)) {
-      // As it would be by now where it came from: the upload has expired, its entry stays.
+      // The exported server would have the same: the upload has expired, its entry stays.
       if (finalize === undefined) return;
       const pieces = piecesOfAll(inOrder);
       return this.#entry(this.#specOf(finalize, fileId), { ...finalize, pieces });
@@ -153,7 +153,7 @@ function timeOf(at: string | undefined): number | undefined {
   return at === undefined ? undefined : Date.parse(at);
 }
 
-/** Words that a person can recognise in a dump, and that differ from chunk to chunk. */
+/** Readable text that differs from chunk to chunk, so that a person can recognise it in a dump. */
 function fillerOf({ index }: StoredChunk): string {
   return `filler of chunk ${index} `;
 }

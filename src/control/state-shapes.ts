@@ -1,9 +1,9 @@
-// control/state-shapes.ts: how a namespace's state looks as JSON (`GET state`, `PUT state`).
+// control/state-shapes.ts: the JSON shape of a namespace's state (`GET state`, `PUT state`).
 //
-// A state is valid if and only if it is `{"fixture": <name>}`, or an object of `uploads` and `media` as below in which
-// everything fits together: an index below `totalChunks` and only once, `data` as long as `bytes` and of this `crc32`,
-// `finalize` only where every chunk is there. What `at` and ids leave out is chosen when it is put in.
-// Must not know: how it is made or put in.
+// A state is valid if and only if it is `{"fixture": <name>}`, or an object of `uploads` and `media` as below whose parts fit
+// together: each index is below `totalChunks` and comes once, `data` has the length `bytes` and the checksum `crc32`, and
+// `finalize` is present only if every chunk is present. The import chooses omitted instants and ids.
+// Must not know: how a state is made or imported.
 import { NAMESPACE_PATTERN } from '../core/namespace.ts';
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
@@ -19,11 +19,11 @@ const FIXTURE_NAMES = [
   'scheduled-for-tomorrow',
 ] as const;
 
-/** As rule C4 has them. */
+/** The fileId of rule C4. */
 const fileId = z.string().regex(/^\P{Cc}{1,256}$/u, 'expected 1 to 256 characters, no control characters');
 const instant = z.iso.datetime({ offset: true, error: 'expected an ISO 8601 date-time with Z or an offset' });
 const byteCount = z.int().min(0);
-/** Not a pattern with a group that is repeated: it has to be quick on many megabytes. */
+/** A repeated group in the pattern would be too slow for many megabytes. */
 const base64 = z
   .string()
   .refine((text) => !/[^A-Za-z0-9+/=]/.test(text) && text.length % 4 === 0, 'expected Base64');
@@ -44,7 +44,7 @@ const chunkSchema = z.strictObject({
 
 const entryFields = {
   type: z.enum(['video', 'image']),
-  /** As a client would send them, as JSON. */
+  /** The fields as a client would send them, as JSON. */
   fields: z.record(z.string(), z.unknown()),
   id: z
     .string()
@@ -61,7 +61,7 @@ const uploadSchema = z.strictObject({
   fileId,
   totalChunks: z.int().min(1).max(MAX_TOTAL_CHUNKS),
   chunks: z.array(chunkSchema).max(MAX_TOTAL_CHUNKS),
-  /** The chunk that made the set whole; the last one, if it does not say. */
+  /** The chunk that completed the upload; the default is the last chunk. */
   completedBy: z.int().min(0).optional(),
   finalize: z.strictObject(entryFields).optional(),
 });
@@ -72,7 +72,7 @@ const stateSchema = z.strictObject({
   format: z.literal(1).default(1),
   namespace: z.string().optional(),
   exportedAt: z.string().optional(),
-  /** What an export could not read: there is nothing to put in of it. */
+  /** What an export could not read. An import ignores it. */
   damaged: z
     .array(
       z.strictObject({
@@ -92,15 +92,15 @@ const fixtureSchema = z.strictObject({ fixture: z.enum(FIXTURE_NAMES), fileId: f
 export type StoredChunk = z.infer<typeof chunkSchema>;
 export type StoredFinalize = z.infer<z.ZodObject<typeof entryFields>>;
 export type StoredUpload = z.infer<typeof uploadSchema>;
-/** An entry without its upload: made directly, or its upload has expired since. */
+/** An entry without its upload: the entry was made directly, or its upload has expired. */
 export type StoredMedia = z.infer<typeof entrySchema>;
 export type State = Pick<z.infer<typeof stateSchema>, 'uploads' | 'media'>;
 export type Fixture = z.infer<typeof fixtureSchema>;
 
-/** More of them would hide each other. */
+/** The most problems in one refusal; a longer list is hard to read. */
 const MAX_PROBLEMS = 20;
 
-/** @throws AppError `invalid_request` naming each bad place */
+/** @throws AppError `invalid_request` naming each bad value by its place */
 export function parseImport(json: unknown): State | Fixture {
   const isFixture = typeof json === 'object' && json !== null && 'fixture' in json;
   const parsed = (isFixture ? fixtureSchema : stateSchema).safeParse(json);

@@ -1,8 +1,8 @@
-// control/state.ts: what a namespace holds, out as JSON and in again; ready-made states by name; clearing.
+// control/state.ts: exports and imports the contents of a namespace as JSON, with ready-made states by name.
 //
-// Promises: what was exported with its bytes, put in anywhere, gives the same answers to every client: the same chunks,
-// entries, ids and instants. An import is refused before anything changes, or it leaves the namespace empty, or it says that it
-// could not.
+// Promises: a state that was exported with its bytes and is imported anywhere gives the same answers to every client: the same
+// chunks, entries, ids and instants. An import either is refused before anything changes, or leaves the namespace empty after a
+// failure, or reports that it could not empty the namespace.
 // Must not know: HTTP.
 import { AppError, InDoubt } from '../core/errors.ts';
 import { Clearing, notEmptied } from './clearing.ts';
@@ -12,7 +12,7 @@ import { StateImport, type ImportOptions } from './state-import.ts';
 import { parseImport } from './state-shapes.ts';
 
 export interface StateOptions extends ExportOptions, ImportOptions {
-  /** What is on its way late to this namespace never comes. */
+  /** Drops the pending late commits of the namespace. */
   readonly dropLate: (namespace: string) => Promise<void>;
   /** How long an entry is pending before it is processing. */
   readonly pendingMs: number;
@@ -27,7 +27,7 @@ export class NamespaceStates {
     this.#options = options;
   }
 
-  /** @throws AppError `body_too_large` when there is more than fits into one JSON */
+  /** @throws AppError `body_too_large` when the state does not fit into one JSON text */
   export(namespace: string, isWithBytes: boolean): Promise<ExportedState> {
     return new StateExport(this.#options, namespace, isWithBytes).run();
   }
@@ -56,7 +56,7 @@ export class NamespaceStates {
   }
 }
 
-/** What was in doubt has been removed since. */
+/** The doubt is settled: what it left has been removed. */
 function nothingPutIn(doubt: InDoubt): AppError {
   const message = 'the import failed, and the namespace is empty; send it again';
   return Object.assign(new AppError(doubt.code, message, doubt.details), { cause: doubt });

@@ -1,5 +1,5 @@
-// http/server.ts: composes the HTTP side: one Fastify instance for the contract, a second one when the admin plane has its own
-// port, and their hooks in a fixed order.
+// http/server.ts: one Fastify instance for the contract, a second one for an admin plane with its own port, and their hooks in a
+// fixed order.
 // Promises: one log line and one count for each request; no time-out on a request's total time; the admin plane is only where §9
 // allows it. Must not know: how anything is stored, how the process starts and ends.
 import { lookup } from 'node:dns/promises';
@@ -51,9 +51,7 @@ const LINGER_SILENCE_MS = 5_000;
 /** The interval at which Node checks for connections whose headers are overdue. */
 const CHECK_MS = 5_000;
 
-/**
- * Called with each Fastify instance before its routes are registered, so that an observer sees every route and every exchange.
- */
+/** Called with each Fastify instance before its routes are registered: the observer sees every route and exchange. */
 export type AppObserver = (app: FastifyInstance) => void;
 
 export interface HttpOptions extends Control {
@@ -90,8 +88,7 @@ export class HttpServer {
     this.#main = this.#createApp(served, surroundings(surroundOptions(options)));
     const contract = contractOptions(options, { inFlight: this.#inFlight, served });
     const admin = this.#adminOptions(contract.body);
-    // The prefix is not one of these options: Fastify passes options on to nested plugins, and each plugin would add the prefix
-    // again.
+    // Not in the options: Fastify would pass the prefix on to nested plugins, which would add it again.
     const routes = (app: FastifyInstance): Promise<void> => contractRoutes(app, contract);
     for (const prefix of ['', '/api/v1']) void this.#main.register(routes, { prefix });
     this.#admin = config.adminPort === undefined ? null : this.#createApp(new ServedPaths());
@@ -114,15 +111,15 @@ export class HttpServer {
 
   async listen(): Promise<void> {
     const { host, port, adminPort } = this.#options.config;
-    // Listen on the resolved address: for `localhost`, Fastify opens a second server on `::1` without these listeners, and
-    // `drain` cannot reach that server.
+    // The resolved address: for `localhost`, Fastify opens a second server on `::1` without these listeners, which
+    // `drain` misses.
     const { address } = await lookup(host, { order: 'ipv4first' });
     await this.#main.listen({ host: address, port });
     if (this.#admin !== null && adminPort !== undefined)
       await this.#admin.listen({ host: '127.0.0.1', port: adminPort });
   }
 
-  /** Refuses contract requests from now on. The port stays open so that a probe of `ready` can read the 503 (rule D4). */
+  /** From now on, contract requests are refused. The port stays open so that `ready` can answer 503 (rule D4). */
   async drain(graceMs: number): Promise<void> {
     this.#isDraining = true;
     await within(graceMs, this.#inFlight.whenIdle());
@@ -163,10 +160,8 @@ export class HttpServer {
       frameworkErrors: (error, request, reply) =>
         answerUnroutable({ allowPages: allowed }, { error, request, reply }),
     });
-    // The header bytes are bounded. With a limit on the count, Node drops further headers silently.
-    app.server.maxHeadersCount = 0;
-    // A client that sends FIN behind a complete request still gets its answer.
-    Object.assign(app.server, { httpAllowHalfOpen: true });
+    app.server.maxHeadersCount = 0; // The header bytes are bounded; a limit on the count drops headers silently.
+    Object.assign(app.server, { httpAllowHalfOpen: true }); // A client that sends FIN may still wait for its answer.
     clientErrors.watch(app.server, config.headerTimeout);
     this.#options.observe?.(app);
     decorateRequests(app);
@@ -221,7 +216,7 @@ export class HttpServer {
     );
   }
 
-  /** No caller catches errors at the end of a turn, so an error is caught here and costs only this answer. */
+  /** At the end of a turn, no caller catches errors. An error costs only this answer. */
   #send(done: () => void, { reqId, socket }: { reqId: string; socket: ServerResponse }): void {
     try {
       done();

@@ -2,8 +2,8 @@
 //
 // Promises: when the fields come first, file bytes stream to their place as they come. When `file` comes first, they are
 // spooled: a small chunk in memory while the shared budget lasts, any other chunk in a temporary file that becomes part of the
-// upload by a rename (rule C10). Nothing counts before the closing delimiter has been read (rule C3). The lease on the upload is
-// always released.
+// upload by a rename (rule C10). Nothing counts before the closing delimiter has been read (rule C3). The lease of the chunk is
+// always given back.
 // Must not know: replies, keys, what surrounds the route.
 import type { Caller } from '../../core/namespace.ts';
 import type { Uploads } from '../../uploads/uploads.ts';
