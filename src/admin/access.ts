@@ -36,7 +36,7 @@ function refuseForeignPage(request: FastifyRequest, origins: readonly string[]):
   if (URL.canParse(origin) && new URL(origin).host === hostOf(request)) return;
   throw new AppError(
     'admin_origin_forbidden',
-    `a page of ${JSON.stringify(origin.slice(0, 120))} may not change anything here; allow it with --admin-cors-origin`,
+    `a page of ${JSON.stringify(origin.slice(0, 120))} must not change anything on this server; to allow this origin, start the server with --admin-cors-origin`,
   );
 }
 
@@ -68,10 +68,10 @@ function refuseProxied({ headers, raw }: FastifyRequest): void {
   // What nginx before 1.29.7 speaks to a server when it was told no more than where that is; and it adds no header then.
   const isOldHttp = raw.httpVersion === '1.0';
   if (header === undefined && !isOldHttp) return;
-  const sign = header === undefined ? 'it is in HTTP/1.0, as nginx speaks' : `it has the header ${header}`;
+  const sign = header === undefined ? 'it uses HTTP/1.0, as nginx does' : `it has the header ${header}`;
   throw new AppError(
     'admin_proxy_forbidden',
-    `the request came through a proxy (${sign}): without a token the admin plane is for this machine only; ` +
+    `the request came through a proxy (${sign}): without a token the admin plane is for clients on this machine only; ` +
       'give the server an --admin-token, or keep /__admin off the proxy',
   );
 }

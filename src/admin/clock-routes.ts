@@ -25,7 +25,7 @@ const changeSchema = z
   .refine(({ mode, now, advanceMs }) => mode !== 'real' || (now ?? advanceMs) === undefined, {
     path: ['mode'],
     message:
-      'a real clock shows the machine’s time: to set or move it, say "offset" or "frozen", or leave mode out',
+      'mode "real" is the time of the machine and cannot be set or advanced; use mode "offset" or "frozen", or omit mode',
   });
 
 export async function clockRoutes(

@@ -39,7 +39,7 @@ export async function sendContent(
 }
 
 function otherContent(tag: string): string {
-  return `If-Match names another content than is stored now, whose ETag is ${tag}: it grew, or was deleted and begun anew; read it from its first byte`;
+  return `If-Match does not name the stored content, whose ETag is ${tag}: the upload grew, or was deleted and started again; read the content from its first byte`;
 }
 
 export async function sha256Of(content: Content): Promise<string> {
@@ -62,7 +62,7 @@ function parseRange(
   reply.header('content-range', `bytes */${bytes}`);
   throw new AppError(
     'range_not_satisfiable',
-    `the range ${header} lies outside the ${bytes} bytes that are stored`,
+    `the range ${header} is outside the content, which has ${bytes} bytes`,
     { bytes },
   );
 }

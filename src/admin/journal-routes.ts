@@ -40,7 +40,7 @@ export async function journalRoutes(app: FastifyInstance, options: JournalRoutes
       return exchange;
     throw new AppError(
       'exchange_not_found',
-      `no exchange ${JSON.stringify(seq.slice(0, 20))} on record for this key`,
+      `no recorded exchange ${JSON.stringify(seq.slice(0, 20))} for this key`,
     );
   });
   app.delete('/requests', async (request) => {

@@ -120,7 +120,7 @@ function readAnyBodyAsJson(app: FastifyInstance, rules: BodyRules): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', async (request: FastifyRequest) => {
     const { bodyLimit: maxBytes } = request.routeOptions;
-    const refusal = `the body must fit into ${maxBytes} bytes on this route`;
+    const refusal = `the body is larger than ${maxBytes} bytes, the limit of this route`;
     const body = await readBody(request, rules, { maxBytes, refusal });
     return body.toString('latin1').trim() === '' ? undefined : parseJson(body);
   });

@@ -34,7 +34,7 @@ function named(namespace: unknown): string {
 /** For what cannot be about all of them. */
 export function onlyOne(namespace: string): string {
   if (namespace !== ALL_NAMESPACES) return namespace;
-  const message = 'this is about one namespace; name it, or send its key';
+  const message = 'this call needs one namespace, not all; name one, or send its key';
   throw invalidFields([{ field: 'namespace', message }]);
 }
 

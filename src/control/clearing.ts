@@ -176,7 +176,7 @@ function stayed(failures: readonly unknown[]): Stayed {
   const damages = failures.filter((error) => isDamage(error));
   const cause = failures.find((error) => !isDamage(error)) ?? damages[0];
   const code = cause instanceof AppError ? cause.code : 'internal_error';
-  const told = isDamage(cause) ? cause.message : (WHY[code] ?? 'the server failed, and its log says how');
+  const told = isDamage(cause) ? cause.message : (WHY[code] ?? 'the server failed; its log has the reason');
   const failed = damages.slice(0, MAX_NAMED_FAILURES).map(({ message, details }) => {
     const { kind, namespace, name } = details;
     return { kind, namespace, name, message };
@@ -196,8 +196,8 @@ export function notEmptied(failures: readonly unknown[], when: 'before' | 'after
   const { code, cause, what, failed } = stayed(failures);
   const held =
     when === 'before'
-      ? 'the namespace could not be emptied, and nothing was put in; some of what it held may still be there'
-      : 'the import failed, and so did removing what it had put in; some of that may still be there';
+      ? 'the server could not empty the namespace, and imported nothing; some of the old content may remain'
+      : 'the import failed, and the server could not remove all imported content; some of it may remain';
   const message = `${held}: ${what}; reset the namespace, or send the import again`;
   return Object.assign(new InDoubt(code, message, { failed }), { cause });
 }

@@ -40,6 +40,6 @@ export function noUpload(fileId: string): AppError {
   const name = JSON.stringify(fileId.slice(0, 80));
   return new AppError(
     'upload_not_found',
-    `no upload ${name} for this key; GET /__admin/uploads lists those that exist`,
+    `no upload ${name} for this key; GET /__admin/uploads lists its uploads`,
   );
 }

@@ -266,7 +266,9 @@ function refuseImpossible({ now, advanceMs = 0 }: ClockChange, current: number):
   const target = (now ?? current) + advanceMs;
   if (isForward && target >= 0 && target <= END_OF_TIME) return;
   const field = now === undefined ? 'advanceMs' : 'now';
-  throw invalidFields([{ field, message: 'the clock can show the years 1970 to 9999, and goes ahead only' }]);
+  throw invalidFields([
+    { field, message: 'the clock shows the years 1970 to 9999, and an advance only goes forward' },
+  ]);
 }
 
 /** Turns a rule's conditions into a matcher, as far as a matcher can express them. It has no patterns, ranges or `last`. */

@@ -221,7 +221,7 @@ export class NamespaceQueries {
     const [holder, ...others] = holders;
     if (holder === undefined) throw noUpload(fileId);
     if (others.length === 0) return holder;
-    const message = `${holders.length} namespaces have such an upload, ${holders.slice(0, 5).join(', ')}; name one`;
+    const message = `${holders.length} namespaces have an upload with this fileId (${holders.slice(0, 5).join(', ')}); name one of them`;
     throw invalidFields([{ field: 'namespace', message }]);
   }
 

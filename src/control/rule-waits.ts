@@ -105,6 +105,6 @@ export function noRule(id: string, wasArmed: boolean): AppError {
   const any = wasArmed ? ' any more' : '';
   return new AppError(
     'rule_not_found',
-    `no rule ${name} is armed for this key${any}; GET /__admin/rules lists those that are`,
+    `no rule ${name} is armed for this key${any}; GET /__admin/rules lists the armed rules`,
   );
 }

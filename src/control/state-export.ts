@@ -148,7 +148,7 @@ export class StateExport {
 function tooLarge(): AppError {
   return new AppError(
     'body_too_large',
-    `the contents are more than ${MAX_EXPORTED_BYTES} bytes; export without them, or fetch the content of each`,
+    `the contents are more than ${MAX_EXPORTED_BYTES} bytes; export without contents, or read the content of each upload and entry`,
     { maxBytes: MAX_EXPORTED_BYTES },
   );
 }

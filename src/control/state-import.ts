@@ -46,7 +46,7 @@ export class StateImport {
     const { uploads, media } = this.#state;
     const finalized = uploads.flatMap(({ fileId, finalize }) => (finalize ? [{ fileId, ...finalize }] : []));
     if (this.#namespace === PUBLIC_NAMESPACE && finalized.length + media.length > 0) {
-      const message = 'an entry belongs to an API key, and without one nobody could read it: send the key';
+      const message = 'entries need an API key, because nobody can read an entry without a key; send the key';
       throw invalidFields([{ field: 'namespace', message }]);
     }
     for (const { fileId, ...entry } of finalized) this.#specOf(entry, fileId);

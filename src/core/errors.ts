@@ -266,8 +266,8 @@ export function inDoubt(cause: unknown): InDoubt {
   if (cause instanceof InDoubt) return cause;
   const code = cause instanceof AppError ? cause.code : 'internal_error';
   const message =
-    'the server could not do this, and could not undo what it had done of it: whether it is stored will be known when its disk ' +
-    'works again; ask for the status, or send it again';
+    'the server failed on this request and could not undo it, so the request may be stored or not; when the disk works again, ' +
+    'ask for the status, or send the request again';
   return Object.assign(new InDoubt(code, message), { cause });
 }
 
@@ -275,7 +275,7 @@ export function inDoubt(cause: unknown): InDoubt {
 export function uploadChanged(): AppError {
   return new AppError(
     'upload_not_found',
-    'what was being read was deleted meanwhile, and begun anew; ask once more for what is there now',
+    'the upload was deleted and started again during this read; read it again from its first byte',
   );
 }
 

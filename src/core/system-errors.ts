@@ -107,7 +107,10 @@ const REFUSALS: Readonly<
   'no-room': { code: 'insufficient_storage', what: 'the disk of the server is full' },
   gone: { code: 'storage_unavailable', what: "the server's data folder is gone, or a part of it is" },
   'not-ours': { code: 'storage_unavailable', what: 'the server may not use its data folder' },
-  passing: { code: 'storage_unavailable', what: 'the system of the server has too little left of something' },
+  passing: {
+    code: 'storage_unavailable',
+    what: 'the system of the server lacks memory or file descriptors, or is busy',
+  },
 };
 
 /** Where the error's name alone does not tell a person how to make room. */
@@ -130,7 +133,7 @@ export function asRefusal(error: unknown): unknown {
 /** The refusal when an operation failed and undoing it failed too, so that its effect may be stored or not. */
 export function asDoubt(error: unknown): InDoubt {
   const { code, what } = toldOf(error) ?? { code: 'internal_error', what: 'the disk of the server failed' };
-  const message = `${what}, also when this request was to be undone: whether it is stored will be known when the disk works again; ask for the status, or send it again`;
+  const message = `${what}, and the server could not undo this request, so the request may be stored or not; when the disk works again, ask for the status, or send the request again`;
   return Object.assign(new InDoubt(code, message), { cause: error });
 }
 
@@ -138,7 +141,7 @@ export function asDoubt(error: unknown): InDoubt {
 export function asLost(): InDoubt {
   return new InDoubt(
     'storage_unavailable',
-    'another server took over the data folder meanwhile; whether this request is stored is known by that one: ask it for the status',
+    'another server has taken over the data folder, so this request may be stored or not; ask the other server for the status',
   );
 }
 
@@ -159,15 +162,16 @@ export function folderAdvice(error: unknown): string | null {
 }
 
 const FOLDER_ADVICE: Readonly<Record<SystemErrorKind, string>> = {
-  'no-room': 'has no room for what the server needs to start; make some, or take another folder',
-  gone: 'cannot be made, or is gone; see that the folder above it is there, or take another',
-  'not-ours': 'may not be used by the user of the server; chown it, or take another folder',
-  passing: 'cannot be used right now, the system has too little left of something; try again',
-  broken: 'cannot be used, the disk failed; look at the disk, or take another folder',
+  'no-room': 'has no room for the files that the server needs to start; make room, or use another folder',
+  gone: 'cannot be created, or is gone; create the folder above it, or use another folder',
+  'not-ours': 'does not belong to the user of the server; chown it, or use another folder',
+  passing:
+    'cannot be used right now, because the system lacks memory or file descriptors, or is busy; try again',
+  broken: 'cannot be used, because the disk failed; check the disk, or use another folder',
 };
 
 /** Where the error's name says more than its kind. */
 const FOLDER_ADVICE_FOR: Readonly<Record<string, string>> = {
-  EROFS: 'is on a read-only filesystem; mount it for writing, or take another folder',
-  ENOTDIR: 'lies in something that is not a folder; take another',
+  EROFS: 'is on a read-only filesystem; mount it for writing, or use another folder',
+  ENOTDIR: 'is inside something that is not a folder; use another folder',
 };

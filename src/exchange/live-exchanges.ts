@@ -66,7 +66,7 @@ function isEnded(exchange: LiveExchange, scopes: readonly string[]): boolean {
 
 function resetMeanwhile(): AppError {
   const message =
-    'what belongs to this key was reset while this request was being sent; nothing of it stays, begin anew';
+    'the namespace of this key was reset during this request; nothing of this request remains, start the upload again';
   return new AppError('chunk_superseded', message);
 }
 

@@ -88,7 +88,7 @@ export function boundaryIn(contentType: string): string {
   if (!isMultipart(contentType)) {
     throw new AppError(
       'unsupported_media_type',
-      `the body is ${contentType === '' ? 'without a Content-Type' : JSON.stringify(contentType.slice(0, 80))}; send multipart/form-data`,
+      `the body has ${contentType === '' ? 'no Content-Type' : `the Content-Type ${JSON.stringify(contentType.slice(0, 80))}`}; send multipart/form-data`,
     );
   }
   const boundary = boundaryOf(contentType);
@@ -109,7 +109,7 @@ export function refuseContentCoding(request: FastifyRequest, reply: FastifyReply
   reply.header('accept-encoding', 'identity');
   throw new AppError(
     'unsupported_media_type',
-    `the body has the Content-Encoding ${JSON.stringify(coding.slice(0, 80))}; send it as it is, without one`,
+    `the body has the Content-Encoding ${JSON.stringify(coding.slice(0, 80))}; send it without a Content-Encoding`,
   );
 }
 

@@ -199,7 +199,7 @@ class Quota {
 function noRoom(maxStoredBytes: number): AppError {
   return new AppError(
     'insufficient_storage',
-    `the server may hold ${maxStoredBytes} bytes and has no room for this; nothing of this request was stored, ` +
+    `the server may hold ${maxStoredBytes} bytes and has no room for this request; nothing of it was stored, ` +
       'send it again when there is room',
     { maxStoredBytes },
   );
@@ -208,8 +208,8 @@ function noRoom(maxStoredBytes: number): AppError {
 function noRoomForKey(maxStoredBytesPerKey: number): AppError {
   return new AppError(
     'insufficient_storage',
-    `the server may hold ${maxStoredBytesPerKey} bytes for one API key and has no room for this; nothing of this request ` +
-      'was stored, send it again when some of its uploads are deleted or have expired',
+    `the server may hold ${maxStoredBytesPerKey} bytes for one API key and has no room for this request; nothing of it ` +
+      'was stored, send it again when some uploads of this key are deleted or have expired',
     { maxStoredBytesPerKey },
   );
 }

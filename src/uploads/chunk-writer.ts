@@ -101,7 +101,7 @@ export class ChunkWriter implements ChunkInTransit {
 
   giveWay(): boolean {
     const { chunkIndex } = this.#chunk;
-    const message = `no byte of chunk ${chunkIndex} came for ${this.silentMs()} ms and a newer request for it took over; ask for the status and go on from there`;
+    const message = `no byte of chunk ${chunkIndex} came for ${this.silentMs()} ms, and a newer request for this chunk took over; ask for the status and continue from there`;
     return this.#supersede(new AppError('chunk_superseded', message, { chunkIndex }));
   }
 

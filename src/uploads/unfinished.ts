@@ -26,7 +26,7 @@ export class Unfinished {
     if (names !== undefined && names.size >= limit && !names.has(place.name)) {
       throw new AppError(
         'too_many_open_uploads',
-        `this key has ${names.size} unfinished uploads, the most it may have; finish or delete some, or wait until they expire`,
+        `this key has ${names.size} unfinished uploads, the limit of one key; finish or delete some, or wait until some expire`,
         { maxOpenUploads: limit },
       );
     }

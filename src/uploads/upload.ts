@@ -159,8 +159,8 @@ function otherTotal({ totalChunks }: UploadState, chunk: ChunkRef): AppError {
 function refuseGap(chunk: ChunkRef, expectedChunkIndex: number, currentSize: number): never {
   throw new AppError(
     'chunk_out_of_order',
-    `chunk ${chunk.chunkIndex} came, chunk ${expectedChunkIndex} is next (for an uploader that sends chunks in parallel ` +
-      `start the server with --chunk-order any); go on with it from byte ${currentSize}`,
+    `got chunk ${chunk.chunkIndex}, expected chunk ${expectedChunkIndex}; send chunk ${expectedChunkIndex} from byte ${currentSize} ` +
+      '(for an uploader that sends chunks in parallel, start the server with --chunk-order any)',
     { expectedChunkIndex, currentSize },
   );
 }
@@ -170,13 +170,13 @@ export function refuseEmpty(chunk: ChunkRef, bytes: number): void {
   if (bytes > 0 || chunk.totalChunks === 1) return;
   throw new AppError(
     'empty_chunk',
-    `chunk ${chunk.chunkIndex} of ${chunk.totalChunks} has no bytes; every chunk of a file in several chunks needs at least one`,
+    `chunk ${chunk.chunkIndex} of ${chunk.totalChunks} has no bytes; send at least one byte, only chunk 0 of 1 may be empty`,
   );
 }
 
 /** The file that would come of it is larger than a file may be (C13). @param state null while the upload is not known */
 export function tooLarge(state: UploadState | null, maxBytes: number): AppError {
-  const limit = `the file would be larger than ${maxBytes} bytes, the most one upload may have`;
+  const limit = `the file would be larger than ${maxBytes} bytes, the limit of one upload`;
   if (state === null) return new AppError('upload_too_large', limit, { maxBytes, currentSize: 0 });
   const { currentSize } = state;
   const message = `${limit}; ${currentSize} bytes are stored and stay`;
@@ -188,7 +188,7 @@ export function compareResent(stored: ChunkRecord, sent: ChunkDigest): void {
   if (stored.bytes === sent.bytes && stored.crc32 === sent.crc32) return;
   throw new AppError(
     'chunk_conflict',
-    `chunk ${stored.index} is stored with ${stored.bytes} bytes (CRC-32 ${hex32(stored.crc32)}), the one sent has ` +
+    `chunk ${stored.index} is stored with ${stored.bytes} bytes (CRC-32 ${hex32(stored.crc32)}), the sent chunk has ` +
       `${sent.bytes} bytes (CRC-32 ${hex32(sent.crc32)}); use a new fileId for another file`,
     { chunkIndex: stored.index, storedBytes: stored.bytes, sentBytes: sent.bytes },
   );
@@ -207,9 +207,8 @@ export function uploadNotFound(fileId: string): AppError {
 }
 
 /** The refusal of a chunk whose upload was deleted while it was on its way. */
-export function deletedMeanwhile({ chunkIndex }: ChunkRef): AppError {
-  const message =
-    'the upload was deleted while this chunk was being sent; ask for the status and go on from there';
+export function deletedMeanwhile({ chunkIndex }: ChunkClaim): AppError {
+  const message = 'the upload was deleted during this chunk; ask for the status and continue from there';
   return new AppError('chunk_superseded', message, { chunkIndex });
 }
 

@@ -141,7 +141,7 @@ describe('an import', () => {
     const { status, body } = await failing(server, { only: /^rm .*\.log$/ }, put);
     expect([status, body.error]).toEqual([500, 'upload_damaged']);
     expect(body.message).toMatch(
-      /^the import failed, and so did removing .* may still be there: 1 could not/,
+      /^the import failed, and the server could not remove .* may remain: 1 could not/,
     );
     expect(body.details.failed).toHaveLength(1);
     expect(await own.size()).toBe(3);
@@ -156,7 +156,7 @@ describe('an import', () => {
     const put = () => own.admin<Refused>('PUT state', { fixture: 'half-uploaded', fileId: 'new' });
     const { status, body } = await failing(server, { only: /^opendir ledgers\/uploads\/ns_/ }, put);
     expect([status, body.error]).toEqual([500, 'upload_damaged']);
-    expect(body.message).toMatch(/^the namespace could not be emptied, and nothing was put in/);
+    expect(body.message).toMatch(/^the server could not empty the namespace, and imported nothing/);
     expect([await own.size('old'), await own.size('new')]).toEqual([5, null]);
   });
 

@@ -86,7 +86,7 @@ const ERRORS_INTRO = `
 Every refusal has this shape *(assumed)*. The message says what came, what was expected and what to do:
 
 \`\`\`json
-{ "success": false, "message": "chunk 5 came, chunk 3 is next (…); go on with it from byte 25165824",
+{ "success": false, "message": "got chunk 5, expected chunk 3; send chunk 3 from byte 25165824 (…)",
   "error": "chunk_out_of_order", "details": { "expectedChunkIndex": 3, "currentSize": 25165824 },
   "requestId": "6a0cbd8e-…" }
 \`\`\`

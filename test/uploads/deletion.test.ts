@@ -108,7 +108,7 @@ describe('deleting an upload', () => {
     let isRemoved = false;
     const removing = service.uploads.remove(REF).then(() => (isRemoved = true));
     await settled();
-    expect(told).toEqual([expect.stringMatching(/^chunk_superseded: the upload was deleted while/)]);
+    expect(told).toEqual([expect.stringMatching(/^chunk_superseded: the upload was deleted during/)]);
     expect(isRemoved).toBe(false);
     expect(await codeOf(writerOf(lease).write([Buffer.from('more')]))).toBe('chunk_superseded');
     await lease.end();

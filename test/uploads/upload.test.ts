@@ -153,7 +153,7 @@ describe('a chunk', () => {
     expect(refusal.code).toBe('chunk_out_of_order');
     expect(refusal.details).toEqual({ expectedChunkIndex: 2, currentSize: 20 });
     expect(refusal.message).toBe(
-      'chunk 3 came, chunk 2 is next (for an uploader that sends chunks in parallel start the server with --chunk-order any); go on with it from byte 20',
+      'got chunk 3, expected chunk 2; send chunk 2 from byte 20 (for an uploader that sends chunks in parallel, start the server with --chunk-order any)',
     );
     expect(decideChunk(state, sent, 'any')).toEqual({ kind: 'write' });
   });
@@ -272,7 +272,7 @@ it('every conflict says what to do next, so that no other request is needed to f
     () => decideFinalize(finalised, asked),
   ].map((refused) => refusalOf(refused).message);
   expect(told.map((message) => message.split('; ').at(-1))).toEqual([
-    'go on with it from byte 20',
+    'send chunk 2 from byte 20 (for an uploader that sends chunks in parallel, start the server with --chunk-order any)',
     'send 4, or use a new fileId for another file',
     'use a new fileId for another file',
     'send chunk 2 from byte 20, then finalise',

@@ -136,6 +136,6 @@ function isOurs(name: string | null): name is string {
 }
 
 function directTooLarge(maxBytes: number): AppError {
-  const message = `the file is larger than ${maxBytes} bytes, the most one file may have; nothing of it was stored`;
+  const message = `the file is larger than ${maxBytes} bytes, the limit of one file; nothing of it was stored`;
   return new AppError('upload_too_large', message, { maxBytes, currentSize: 0 });
 }

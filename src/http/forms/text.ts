@@ -38,7 +38,9 @@ export function decodeText(field: string, bytes: Uint8Array, charset = 'utf-8'):
   if (typeof text === 'string') return text;
   const name = charset === 'utf-8' ? 'UTF-8' : JSON.stringify(charset.slice(0, 40));
   const message =
-    text === null ? `not ${name} text` : `declared as ${name}, a charset that is not known here; send UTF-8`;
+    text === null
+      ? `not ${name} text`
+      : `declared as ${name}, a charset that this server does not know; send UTF-8`;
   throw invalidFields([{ field, message }]);
 }
 

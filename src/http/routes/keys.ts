@@ -77,7 +77,7 @@ function keyIn(headers: IncomingHttpHeaders): string | null {
 function missing(): AppError {
   return new AppError(
     'api_key_missing',
-    'no API key came; send X-API-Key: <key> or Authorization: Bearer <key>',
+    'the request has no API key; send X-API-Key: <key> or Authorization: Bearer <key>',
   );
 }
 

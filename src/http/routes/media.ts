@@ -195,7 +195,10 @@ async function readRequest(request: FastifyRequest, options: KindOptions): Promi
 
 function bodyFields(body: unknown): Readonly<Record<string, unknown>> {
   if (typeof body === 'object' && body !== null && !Array.isArray(body)) return { ...body };
-  throw new AppError('malformed_json', 'the body is not a JSON object with the fields of an entry');
+  throw new AppError(
+    'malformed_json',
+    'the body is JSON, but not an object; send an object with the fields of an entry',
+  );
 }
 
 /** Rule F2: exactly one of `file` and `fileId`. @throws AppError `invalid_request` */

@@ -53,8 +53,8 @@ export function refuseTooMany(app: FastifyInstance, rate: RequestRate): void {
 function tooManyRequests(maxRequestsPerSecond: number): AppError {
   return new AppError(
     'too_many_requests',
-    `this API key may make ${maxRequestsPerSecond} requests a second and made more; nothing of this one was done, ` +
-      'send it again after the time that Retry-After says',
+    `this API key made more than ${maxRequestsPerSecond} requests in a second; the server did nothing for this request, ` +
+      'send it again after the time in Retry-After',
     { maxRequestsPerSecond },
   );
 }

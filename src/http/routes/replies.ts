@@ -71,7 +71,7 @@ function pathOf({ url }: FastifyRequest): string {
 function noRoute(request: FastifyRequest, contractAt: string | null): AppError {
   const where =
     contractAt === null
-      ? 'the admin plane, which has the docs, is off here: give the server an --admin-token or an --admin-port'
+      ? 'the docs are on the admin plane, which is off: give the server an --admin-token or an --admin-port'
       : `the contract is at ${contractAt}/docs and ${contractAt}/openapi.yaml`;
   return new AppError(
     'not_found',
@@ -83,7 +83,7 @@ function wrongMethod(request: FastifyRequest, reply: FastifyReply, methods: read
   reply.header('allow', methods.join(', '));
   return new AppError(
     'method_not_allowed',
-    `${request.method} is not for this path; it takes ${methods.join(', ')}`,
+    `this path does not have the method ${request.method}; use ${methods.join(', ')}`,
     { allow: methods },
   );
 }
@@ -159,13 +159,13 @@ function asAppError(error: unknown): AppError {
   if (foreign !== undefined) return new AppError(foreign.code, foreign.message, foreign.details);
   return new AppError(
     'internal_error',
-    'the server failed on this request; its log has the details under this requestId',
+    'the server failed on this request; its log has details under this requestId',
   );
 }
 
 export function shuttingDown(): AppError {
   return new AppError(
     'shutting_down',
-    'the server is ending; nothing of this request was stored, send it again when the server is back',
+    'the server is shutting down; nothing of this request was stored, send it again when the server runs again',
   );
 }

@@ -279,7 +279,7 @@ describe('a route that is missing', () => {
 
   it('because the admin plane is off says so, and how to have it', async () => {
     const message = await messageOf({ host: '0.0.0.0' });
-    expect(message).toContain('is off here');
+    expect(message).toContain('the admin plane, which is off');
     expect(message).not.toContain('/__admin/openapi.yaml');
   });
 
