@@ -207,7 +207,7 @@ export function uploadNotFound(fileId: string): AppError {
 }
 
 /** The refusal of a chunk whose upload was deleted while it was on its way. */
-export function deletedMeanwhile({ chunkIndex }: ChunkClaim): AppError {
+export function deletedMeanwhile({ chunkIndex }: ChunkRef): AppError {
   const message = 'the upload was deleted during this chunk; ask for the status and continue from there';
   return new AppError('chunk_superseded', message, { chunkIndex });
 }
