@@ -93,8 +93,8 @@ describe('the charset that a field declares', () => {
   });
 
   it.each([
-    ['utf-7', Buffer.from('Caf+AOk-'), 'charset that is not known'],
-    ['x-nobody', Buffer.from('a'), 'charset that is not known'],
+    ['utf-7', Buffer.from('Caf+AOk-'), 'charset that this server does not know'],
+    ['x-nobody', Buffer.from('a'), 'charset that this server does not know'],
     ['us-ascii', Buffer.from('é'), 'not "us-ascii" text'],
     ['utf-16le', Buffer.from([0x00, 0xd8]), 'not "utf-16le" text'],
     ['utf-8', Buffer.from([0xe9]), 'not UTF-8 text'],

@@ -69,7 +69,7 @@ describe.skipIf(!canMount)('a full disk (a tmpfs: needs the right to mount)', ()
       await expect(opening).rejects.toMatchObject({
         name: 'DataFolderUnusable',
         message: expect.stringMatching(
-          /^--data-dir .* has no room for what the server needs to start; make some/,
+          /^--data-dir .* has no room for the files that the server needs to start; make room/,
         ),
       });
     } finally {
@@ -81,7 +81,7 @@ describe.skipIf(!canMount)('a full disk (a tmpfs: needs the right to mount)', ()
 describe('a folder that cannot be used is told with the setting and what to do, and nothing of it changes', () => {
   it.each([
     ['that is a file', () => join(folder, 'file'), 'is not a folder'],
-    ['below a file', () => join(folder, 'file', 'data'), 'lies in something that is not a folder'],
+    ['below a file', () => join(folder, 'file', 'data'), 'is inside something that is not a folder'],
     ['that is not ours', () => '/sys/xenonflare-mock', 'chown it'],
   ])('%s', async (_what, path, advice) => {
     await writeFile(join(folder, 'file'), 'x');
