@@ -19,7 +19,7 @@ export const ALL_NAMESPACES = '*';
 /** `public`, or the namespace of a key. */
 export const NAMESPACE_PATTERN = /^(?:public|ns_[0-9a-f]{16})$/;
 
-/** A folder on the disk that may be a namespace's. Looser than NAMESPACE_PATTERN: it only keeps the name inside its parent folder. */
+/** A folder that may be a namespace's. Looser than NAMESPACE_PATTERN: it only keeps the name inside its parent folder. */
 export const NAMESPACE_FOLDER = /^(?:public|ns_\w+)$/;
 
 /** 64 bits: enough that two keys never collide in practice, short enough to read in a log. */

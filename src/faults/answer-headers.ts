@@ -1,23 +1,22 @@
-// faults/answer-headers.ts: the headers that a `status` fault gives its answer (behaviour §10): a redirect's Location, a
-// challenge, a rate limit.
+// faults/answer-headers.ts: the headers that a `status` fault gives to its answer (behaviour §10), such as a redirect's
+// Location, a challenge or a rate limit.
 //
 // Headers are valid if and only if they are an object of at most MAX_NAMES names, 8 KiB in all, in which
-//   (1) every name is a token (RFC 9110 §5.6.2), given once whatever its case, and none of RESERVED;
-//   (2) every value is a text of Latin-1 without control characters, a number, or a list of them: one line each.
-// What was not refused here would be thrown by Node in the middle of an exchange, or break the frame of the answer.
-// Must not know: how an answer is made.
+//   (1) every name is a token (RFC 9110 §5.6.2), occurs once regardless of case, and is not in RESERVED;
+//   (2) every value is Latin-1 text without control characters, a number, or a list of these with one line each.
+// Otherwise Node would throw in the middle of an exchange, or the frame of the answer would break.
 import { z } from 'zod';
 
 const MAX_NAMES = 32;
 const MAX_LINES = 16;
-/** With the server's own headers less than the 16 KiB that clients read of a head. */
+/** With the server's own headers this stays below 16 KiB, the most that clients read of a head. */
 const MAX_CHARACTERS = 8192;
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-/** Printable ASCII and the upper half of Latin-1; C1 controls are none of it. */
+/** Printable ASCII and the upper half of Latin-1, without the C1 controls. */
 const TEXT = /^[\x20-\x7e\xa0-\xff]*$/;
 
-/** What frames the message is the server's affair, and who touched the answer must stay true. By lower-case name. */
+/** Headers that frame the message belong to the server, and the rule named in the answer must be true. By lower-case name. */
 const RESERVED: ReadonlyMap<string, string> = new Map([
   ['content-length', 'frames the answer; `truncate` breaks it'],
   ['transfer-encoding', 'frames the answer; `garbage` breaks it'],
@@ -41,7 +40,7 @@ const lines = z
   })
   .transform((value) => [value].flat());
 
-/** By lower-case name: the lines of each. */
+/** By lower-case name: the lines of each header. */
 export const answerHeaders = z
   .record(z.string(), lines, { error: 'expected an object such as {"Location": "/elsewhere"}' })
   .transform((headers, context) => {

@@ -1,8 +1,7 @@
-// faults/attempts.ts: how often each request of a namespace was tried.
+// faults/attempts.ts: counts how often each request of a namespace was tried.
 //
-// Promises: memory is bounded: of subjects not seen for `maxSubjects` others the count is forgotten, never sooner;
-// counting takes the same time however many there are.
-// Must not know: what a subject is.
+// Promises: memory is bounded: a count is forgotten only after `maxSubjects` other subjects were seen. Counting takes
+// constant time.
 import { LruMap } from 'toad-cache';
 
 export class Attempts {
@@ -12,19 +11,19 @@ export class Attempts {
     this.#counts = new LruMap(maxSubjects);
   }
 
-  /** Counts this attempt and says which one it is, from 1. */
+  /** Counts this attempt and returns its number, from 1. */
   count(subject: string): number {
     const attempt = this.last(subject) + 1;
     this.set(subject, attempt);
     return attempt;
   }
 
-  /** 0: none is known. */
+  /** 0: no attempt is known. */
   last(subject: string): number {
     return this.#counts.get(subject) ?? 0;
   }
 
-  /** So many there were. */
+  /** Sets the number of attempts. */
   set(subject: string, attempts: number): void {
     this.#counts.set(subject, attempts);
   }

@@ -1,18 +1,16 @@
 // faults/crash.ts: whether rules of a server may kill its process (the effect `crash`, behaviour §10).
-//
-// Must not know: how it is killed.
 import type { Config } from '../config/config.ts';
 
-/** Kills the process, at once. */
+/** Kills the process at once. */
 export type Crash = () => never;
 
 interface Crashing {
   readonly config: Pick<Config, 'allowCrash'>;
-  /** Absent: the process is not the server's own. */
+  /** Absent: the process does not belong to the server. */
   readonly crash?: Crash | undefined;
 }
 
-/** Why none may; null: they may. */
+/** Why no rule may kill the process; null: rules may. */
 export function crashRefusalOf({ config, crash }: Crashing): string | null {
   if (crash === undefined)
     return 'crash kills the process of the server, which is your own here: run the command, with --allow-crash';

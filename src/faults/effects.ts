@@ -1,29 +1,28 @@
-// faults/effects.ts: what can break and where: the operations, the phases of an exchange and, in one table, every effect
-// with the phases it makes sense in and the parameters it takes.
+// faults/effects.ts: the operations, the phases of an exchange and, in one table, all effects with their phases and
+// parameters.
 //
-// Promises: the table is the only place that knows an effect's phases and parameters: what parses, refuses and explains
-// faults reads it. A `Fault` is plain data with every default filled in.
-// Must not know: how a fault is written (fault.ts), rules, sockets, time.
+// Promises: only this table knows the phases and parameters of an effect; the code that parses, refuses and explains faults
+// reads it. A `Fault` is plain data with every default filled in.
 import { z } from 'zod';
 import { PLATFORMS } from '../media/platforms.ts';
 import { OPERATION_NAMES, OPERATIONS, type Operation } from '../contract/operations.ts';
 import { duration, size } from '../config/units.ts';
 import { answerHeaders } from './answer-headers.ts';
 
-/** In the order in which an exchange comes by them. */
+/** In the order in which an exchange reaches them. */
 export const PHASES = ['headers', 'body', 'pre-commit', 'post-commit', 'response'] as const;
 export type PhaseName = (typeof PHASES)[number];
 
 export interface Phase {
   readonly name: PhaseName;
   /**
-   * `body`: after so many bytes of the `file` part. `response`: after so many bytes of the answer's body; the head has
-   * been sent. Absent: the effect acts on the whole of it (`truncate`: half the answer is sent).
+   * `body`: after this many bytes of the `file` part. `response`: after this many bytes of the answer's body; the head has
+   * been sent. Absent: the effect acts on the whole (`truncate` then sends half of the answer).
    */
   readonly atByte?: number;
 }
 
-/** Two of them added up stay below 2^31 ms, beyond which Node's timers fire at once. */
+/** The sum of two such times stays below 2^31 ms; beyond that Node's timers fire at once. */
 const MAX_MS = 7 * 24 * 3600 * 1000;
 const MAX_BODY_CHARACTERS = 65_536;
 const MAX_GARBAGE_BYTES = 1024 * 1024;
@@ -58,7 +57,7 @@ const flag = z
 
 const RETRY_AFTER = 'expected seconds such as 2, 2s, or a date such as Wed, 21 Oct 2026 07:28:00 GMT';
 
-/** Seconds, or an IMF-fixdate: the forms that RFC 9110 §10.2.3 has a sender write. */
+/** Seconds or an IMF-fixdate: the forms that RFC 9110 §10.2.3 allows a sender. */
 const retryAfter = z
   .union([z.number(), z.string()], { error: RETRY_AFTER })
   .transform((value, context): number | string => {
@@ -69,7 +68,7 @@ const retryAfter = z
     return z.NEVER;
   });
 
-/** The round trip refuses every other way of writing a date, and a day that does not exist. */
+/** The round trip refuses every other way to write a date, and days that do not exist. */
 function isHttpDate(text: string): boolean {
   return !Number.isNaN(Date.parse(text)) && new Date(text).toUTCString() === text;
 }
@@ -80,17 +79,17 @@ function secondsOf(text: string): number {
 }
 
 interface EffectSpec {
-  /** The first one is the default. */
+  /** The first phase is the default. */
   readonly phases: readonly PhaseName[];
   /**
-   * Whether a byte of the phases `body` and `response` can be named, and what it is when it is not: `zero` is before
-   * the first one, `whole` is no byte at all.
+   * Whether a byte may be given in the phases `body` and `response`, and its default: `zero` is before the first byte, `whole`
+   * means that no byte is set.
    */
   readonly atByte: 'zero' | 'whole' | 'never';
   /** The parameter that needs no name in the text form. */
   readonly main: string | null;
   readonly params: z.ZodObject;
-  /** Absent: every one that has the phase. */
+  /** Absent: every operation that has the phase. */
   readonly operations?: readonly Operation[];
 }
 
@@ -101,16 +100,16 @@ export const EFFECTS = {
   close: { phases: PHASES, atByte: 'zero', main: null, params: NOTHING },
   /** RST. */
   reset: { phases: PHASES, atByte: 'zero', main: null, params: NOTHING },
-  /** Nothing more is read or sent. After `ms` the connection is closed; without it, the client has to leave. */
+  /** Reads and sends nothing more. After `ms` the connection is closed; without `ms` the stall lasts until the client leaves. */
   stall: { phases: PHASES, atByte: 'zero', main: 'ms', params: z.strictObject({ ms: ms.optional() }) },
-  /** Waits for `ms` and a drawn part of `jitterMs`, then goes on. */
+  /** Waits for `ms` plus a random part of `jitterMs`, then goes on. */
   delay: {
     phases: PHASES,
     atByte: 'zero',
     main: 'ms',
     params: z.strictObject({ ms, jitterMs: ms.default(0) }),
   },
-  /** Answers in the place of the route. `html`: a proxy's page. `closing`: `Connection: close`, and it is. */
+  /** Answers instead of the route. `html`: a proxy's page. `closing`: announces `Connection: close` and closes. */
   status: {
     phases: ['headers', 'body', 'pre-commit', 'post-commit'],
     atByte: 'zero',
@@ -136,11 +135,11 @@ export const EFFECTS = {
     main: 'bytesPerSecond',
     params: z.strictObject({ bytesPerSecond }),
   },
-  /** The answer says its whole length and ends before it. */
+  /** The answer announces its whole length and ends before that length. */
   truncate: { phases: ['response'], atByte: 'whole', main: null, params: NOTHING },
-  /** The answer's status, and a body of no bytes. */
+  /** The answer keeps its status and has an empty body. */
   empty: { phases: ['response'], atByte: 'never', main: null, params: NOTHING },
-  /** Bytes that are no HTTP, then FIN: in the place of the whole answer, or in its body. */
+  /** Sends bytes that are not HTTP, then FIN: instead of the whole answer, or inside its body. */
   garbage: {
     phases: ['response'],
     atByte: 'whole',
@@ -151,16 +150,16 @@ export const EFFECTS = {
         .default(256),
     }),
   },
-  /** Answers `status` now and makes the change `ms` later. */
+  /** Answers `status` now and stores the change `ms` later. */
   'late-commit': {
     phases: ['pre-commit'],
     atByte: 'never',
     main: 'ms',
     params: z.strictObject({ ms, status: statusFrom(400).default(503) }),
   },
-  /** The process of the server is killed (SIGKILL). Where it must not be, the rule cannot be armed (rules.ts). */
+  /** Kills the server's process (SIGKILL). Where this is not allowed, the rule cannot be armed (rules.ts). */
   crash: { phases: PHASES, atByte: 'zero', main: null, params: NOTHING },
-  /** The upload is gone as if it had expired; the exchange goes on. */
+  /** Removes the upload as if it had expired; the exchange goes on. */
   forget: {
     phases: ['headers', 'pre-commit', 'post-commit'],
     atByte: 'never',
@@ -168,7 +167,7 @@ export const EFFECTS = {
     params: NOTHING,
     operations: ['uploadChunk', 'getUploadStatus', 'createVideo', 'createImage'],
   },
-  /** The answer is the one from before the last stored chunk. */
+  /** Answers with the state from before the last stored chunk. */
   'stale-status': {
     phases: ['response'],
     atByte: 'never',
@@ -176,7 +175,7 @@ export const EFFECTS = {
     params: NOTHING,
     operations: ['getUploadStatus'],
   },
-  /** The entry is made, and this platform of it will end `failed`. */
+  /** The entry is made, but its publication to this platform ends as `failed`. */
   'fail-publish': {
     phases: ['post-commit'],
     atByte: 'never',
@@ -195,19 +194,19 @@ export const EFFECT_NAMES = Object.keys(EFFECTS) as Effect[];
 export type FaultOf<E extends Effect> = { readonly effect: E; readonly phase: Phase } & Readonly<
   z.output<(typeof EFFECTS)[E]['params']>
 >;
-/** What breaks, where, and how: narrowed by its `effect`. */
+/** What breaks, where and how. The type is narrowed by `effect`. */
 export type Fault = { [E in Effect]: FaultOf<E> }[Effect];
 
 export function specOf(effect: Effect): EffectSpec {
   return EFFECTS[effect];
 }
 
-/** The operations in which the fault can happen at all. */
+/** The operations in which the fault can happen. */
 export function operationsOf({ effect, phase }: Pick<Fault, 'effect' | 'phase'>): Operation[] {
   const possible = specOf(effect).operations ?? OPERATION_NAMES;
   return possible.filter((operation) => {
     if (OPERATIONS[operation].isChange || phase.name === 'response') return true;
-    // A request without a body cannot be read slowly.
+    // A request without a body has nothing that could be read slowly.
     return phase.name === 'headers' && effect !== 'throttle';
   });
 }

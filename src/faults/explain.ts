@@ -1,7 +1,6 @@
-// faults/explain.ts: a rule in one plain English sentence, for lists, logs and the journal's reader.
+// faults/explain.ts: describes a rule in one plain English sentence, for lists, logs and readers of the journal.
 //
-// Promises: everything that a rule's meaning depends on is in its sentence; numbers keep the units that people write.
-// Must not know: how often the rule has fired.
+// Promises: the sentence holds everything that decides the rule's meaning. Numbers keep the units that people write.
 import { OPERATION_NAMES, type Operation } from '../contract/operations.ts';
 import type { Effect, FaultOf, Phase } from './effects.ts';
 import type { Match, Rule, Span, When } from './rules.ts';
@@ -68,7 +67,7 @@ function timesOf(times: number): string {
   return ['never', 'once', 'twice'][times] ?? `${times} times`;
 }
 
-/** The only number in it, if there is just one. */
+/** The only number in the spans, if there is just one. */
 function countIn([first, ...others]: readonly Span[]): number | null {
   return first !== undefined && others.length === 0 && first.from === first.to ? first.from : null;
 }
@@ -129,7 +128,7 @@ function storedThing(operations: readonly Operation[]): string {
   return operations.includes('uploadChunk') ? 'what came' : 'the entry';
 }
 
-/** Once an answer has begun, its end is not the lack of one. */
+/** Empty once an answer has begun: the answer is then cut, not missing. */
 function withoutAnswer({ name }: Phase): string {
   return name === 'response' ? '' : ' without an answer';
 }
@@ -173,7 +172,7 @@ function extrasOf({ retryAfter, headers = {}, body, html, closing }: FaultOf<'st
   return `${list}${closing ? ', then close the connection' : ''}`;
 }
 
-/** Names of headers have no case; people read `Retry-After`. */
+/** Header names ignore case; people expect `Retry-After`. */
 function titled(name: string): string {
   return name.replaceAll(/(?<=^|-)[a-z]/g, (letter) => letter.toUpperCase());
 }

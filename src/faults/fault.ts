@@ -1,8 +1,7 @@
-// faults/fault.ts: the fault language (behaviour §10): a text such as `reset@body:256KiB`, or an object, becomes a `Fault`.
+// faults/fault.ts: the fault language (behaviour §10): turns a text such as `reset@body:256KiB`, or an object, into a `Fault`.
 //
-// Promises: nothing here throws; a combination that cannot happen is refused, naming those that can; the text stands for
-// the object with the same names, so that both are checked by the same table.
-// Must not know: rules, sockets, time.
+// Promises: nothing here throws. An impossible combination is refused with a list of the possible ones. A text means the
+// object with the same names, so both are checked by the same table.
 import { byteCount, EFFECT_NAMES, EFFECTS, PHASES, specOf } from './effects.ts';
 import type { Effect, Fault, Phase, PhaseName } from './effects.ts';
 import { problemsOf, type PlacedProblem } from '../core/problems.ts';
@@ -10,11 +9,11 @@ import { problemsOf, type PlacedProblem } from '../core/problems.ts';
 type Fields = Readonly<Record<string, unknown>>;
 interface Meaning {
   readonly effect: Effect;
-  /** What the name says beyond the effect. */
+  /** What the name fixes besides the effect. */
   readonly fields: Fields;
 }
 
-/** WireMock's names. Its malformed chunk comes after the head of an answer, its random data in place of one. */
+/** WireMock's names. Its malformed chunk comes after the head of an answer, its random data replaces the answer. */
 const ALIASES: ReadonlyMap<string, Meaning> = new Map([
   ['CONNECTION_RESET_BY_PEER', { effect: 'reset', fields: {} }],
   ['EMPTY_RESPONSE', { effect: 'close', fields: {} }],
@@ -24,10 +23,10 @@ const ALIASES: ReadonlyMap<string, Meaning> = new Map([
 
 const TEXT = /^(?<effect>[\w-]+)\s*(?:@(?<phase>[^:]*))?(?::(?<list>.*))?$/s;
 
-/** Commas part arguments, but for the one inside an HTTP-date. */
+/** Commas separate arguments, except for the comma inside an HTTP-date. */
 const COMMA = /,(?! \d{2} [A-Z][a-z]{2} \d{4} )/;
 
-/** A fault, or all that is wrong with it. */
+/** A fault, or all problems of the text or object. */
 export type FaultReading = { readonly fault: Fault } | { readonly problems: readonly PlacedProblem[] };
 
 /**
@@ -35,10 +34,10 @@ export type FaultReading = { readonly fault: Fault } | { readonly problems: read
  * fault    = effect [ "@" phase ] [ ":" argument *( "," argument ) ]     reset@body:256KiB   delay:250ms,jitterMs=50
  * argument = value | name "=" value | flag                               status@headers:503,retryAfter=2,closing
  * ```
- * Without a phase it is the effect's default. A value without a name is the byte, where the phase is `body` or `response`
- * and the effect takes one, and then the effect's main parameter; what cannot be a byte is that parameter at once
- * (`stall@body:5s`). Values with a comma in them need the object: `{"effect":"reset","phase":"body","atByte":"256KiB"}`,
- * or `"phase":"body:256KiB"`. WireMock's names of faults are effects, too.
+ * Without a phase the effect's default phase applies. A value without a name is the byte, if the phase is `body` or
+ * `response` and the effect takes a byte; otherwise, and if the value cannot be a byte (`stall@body:5s`), the value is the
+ * effect's main parameter. Values with a comma need the object: `{"effect":"reset","phase":"body","atByte":"256KiB"}`, or
+ * `"phase":"body:256KiB"`. WireMock's names of faults are effects, too.
  */
 export function readFault(value: unknown): FaultReading {
   if (typeof value === 'string') return readText(value.trim());
@@ -46,7 +45,7 @@ export function readFault(value: unknown): FaultReading {
   return refusal('expected a fault such as "reset@post-commit", or an object with an "effect"');
 }
 
-/** `reset@body:1000`: the fault by effect and place, as a person would write it. */
+/** `reset@body:1000`: the fault's effect, phase and byte, as a person would write them. */
 export function nameOfFault({ effect, phase }: Pick<Fault, 'effect' | 'phase'>): string {
   return `${effect}@${phase.name}${phase.atByte === undefined ? '' : `:${phase.atByte}`}`;
 }
@@ -64,7 +63,7 @@ function readObject(given: Fields): FaultReading {
   if ('problems' in reading) return reading;
   const { phase } = reading;
   const result = specOf(meaning.effect).params.safeParse(params);
-  // The table's schema of this effect has just made these values; that they belong together is beyond the type system.
+  // The table's schema of this effect made these values; the type system cannot express that they belong together.
   if (result.success) return { fault: { effect: meaning.effect, phase, ...result.data } as Fault };
   return { problems: problemsOf(result.error.issues, unknownParameter(meaning.effect, phase.name)) };
 }
@@ -131,7 +130,7 @@ function unknownParameter(effect: Effect, phase: PhaseName): string {
   return `${effect}@${phase} takes ${names.length === 0 ? 'no parameters' : `only ${names.join(', ')}`}`;
 }
 
-/** The text as the object it stands for, read as such; every problem is then one of the text. */
+/** Reads the text as the object that it stands for; the problems then name the text. */
 function readText(text: string): FaultReading {
   const { effect: name, phase: written, list } = TEXT.exec(text)?.groups ?? {};
   if (name === undefined) return refusal(`${shown(text)} is no fault; expected effect@phase:argument`);
@@ -166,7 +165,7 @@ interface StorageKey {
   readonly phase: PhaseName;
 }
 
-/** Puts the argument among the fields, or says why it cannot be there. */
+/** Adds the argument to the fields, or returns why it cannot be added. */
 function addArgument(argument: string, place: StorageKey, fields: Record<string, unknown>): string | null {
   const { effect, phase } = place;
   const { name, value } = namedArgument(argument, effect) ?? {
@@ -190,7 +189,7 @@ function namedArgument(argument: string, effect: Effect): { name: string; value:
   return isFlag ? { name: argument, value: true } : null;
 }
 
-/** What a value without a name is: the first free place that can hold it, or else the last free one, to refuse it. */
+/** The field of a value without a name: the first free field that accepts it, or else the last free one, which refuses it. */
 function freePlace(argument: string, { effect, phase }: StorageKey, fields: Fields): string | null {
   const { main, params } = specOf(effect);
   const free = [takesByte(effect, phase) ? 'atByte' : null, main]

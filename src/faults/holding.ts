@@ -1,10 +1,8 @@
-// faults/holding.ts: whether a fault holds its exchange up now, and for how long it has.
-//
-// Must not know: what is waited for.
+// faults/holding.ts: whether a fault holds its exchange now, and for how long.
 import { monotonicMs } from '../core/machine-time.ts';
 import type { Claim } from './rule-armed.ts';
 
-/** What a claim does where, in words. */
+/** The effect and place of a claim, in words. */
 interface Told {
   readonly ruleId: string;
   readonly phase: string;
@@ -12,7 +10,7 @@ interface Told {
   readonly atByte?: number;
 }
 
-/** `sinceMs`: for so many milliseconds. */
+/** `sinceMs`: for how many milliseconds. */
 interface Held extends Told {
   readonly sinceMs: number;
 }
@@ -30,14 +28,14 @@ export class Holding {
     this.#claim = claim;
   }
 
-  /** Null: it does not. */
+  /** Null: the exchange is not held. */
   now(): Held | null {
     if (this.#beganMs === null) return null;
     // Rounded down: otherwise a wait could be longer than the exchange that it is a part of.
     return { ...toldOf(this.#claim), sinceMs: Math.floor(monotonicMs() - this.#beganMs) };
   }
 
-  /** Ends as the wait does. A throttle waits again and again: it holds from the first time on. */
+  /** The exchange counts as held during the wait. A throttle waits many times and counts as held from its first wait on. */
   async during<T>(wait: Promise<T>): Promise<T> {
     this.#beganMs ??= monotonicMs();
     try {

@@ -1,8 +1,7 @@
-// faults/injection.ts: carries one claimed fault out, in the exchange it was claimed for.
+// faults/injection.ts: carries out one claimed fault in its exchange.
 //
-// Promises: a fault acts once, at its place, or its slot is given back; what is cut off before the commit never touched
-// the upload (the change is kept aside until then); a client that leaves ends every wait.
-// Must not know: which rules there are, what is stored, the journal.
+// Promises: a fault acts once, at its place, or its claim is released. A request that is cut off before the commit never
+// changes the upload (the change is kept aside until then). A client that leaves ends every wait.
 import { STATUS_CODES } from 'node:http';
 import type { Subject } from '../contract/operations.ts';
 import {
@@ -19,32 +18,32 @@ import { Holding } from './holding.ts';
 import type { Claim } from './rule-armed.ts';
 import { finish, hold, interceptEnd, noise, reset, stall, trickle, written, type Wire } from './sockets.ts';
 
-/** How the exchange ended, when a fault ended it. */
+/** How a fault ended the exchange. */
 export type Ending = 'fault-closed' | 'fault-reset' | 'fault-crash' | 'client-aborted';
 
 export interface InjectionOptions {
   readonly wire: Wire;
   readonly requestId: string;
-  /** When the request came, as `monotonicMs` gave it. */
+  /** When the request came, in milliseconds of `monotonicMs`. */
   readonly begunMs: number;
-  /** The next number in [0, 1) of the namespace's seeded sequence. */
+  /** Returns the next number in [0, 1) of the namespace's seeded sequence. */
   readonly draw: () => number;
-  /** Called once, when the fault acts, before anything of it can be seen. */
+  /** Called once, when the fault acts, before any effect is visible. */
   readonly onFired: (claim: Claim) => void;
-  /** Called before the connection is ended, with the bytes of the answer's body that were sent. */
+  /** Called before the connection is ended, with the number of bytes of the answer's body that were sent. */
   readonly onEnded: (ending: Ending, answerBytes: number | null) => void;
   readonly actions: FaultActions;
 }
 
-/** What faults do to state, for one namespace. */
+/** How faults change state, for one namespace. */
 export interface FaultActions {
   forget(subject: Subject): Promise<void>;
   /** The body of the status answer from before the last stored chunk. */
   staleStatus(subject: Subject): Promise<string>;
   failPublish(mediaId: string, failure: { platform: string; reason?: string | undefined }): Promise<void>;
-  /** Kills the process, once what is known of the exchange is on record. */
+  /** Kills the process after the exchange was recorded. */
   crash(): never;
-  /** Makes the change when the namespace's clock has moved on by `ms`, or drops it. */
+  /** Makes the change when the namespace's clock has moved on by `ms` milliseconds, or drops it. */
   later(ms: number, change: DeferredChange): void;
 }
 
@@ -54,12 +53,12 @@ export class Injection {
   readonly #claim: Claim;
   readonly #fault: Fault;
   readonly #subject: () => Subject;
-  /** Of the answer's body, where the fault stops it. */
+  /** The number of bytes of the answer's body that are sent before the fault stops it. */
   #answerBytes: number | null = null;
   #hasFired = false;
   readonly #interruption = new AbortController();
 
-  /** @param subject what is known of the request when it is asked */
+  /** @param subject returns what is known of the request at that time */
   constructor(options: InjectionOptions, claim: Claim, subject: () => Subject) {
     this.#options = options;
     this.#claim = claim;
@@ -68,27 +67,27 @@ export class Injection {
     this.#subject = subject;
   }
 
-  /** The change must not begin before `commit`: the fault may still undo it, or hold it up without holding up others. */
+  /** The change must wait until `commit`: the fault may drop it, or delay it without delaying other requests. */
   get keepAside(): boolean {
     const { phase, effect } = this.#fault;
     return phase.name === 'body' || phase.name === 'pre-commit' || effect === 'throttle';
   }
 
-  /** How much of the answer's body will be sent, if that is not all of it. Known when `answer` has resolved. */
+  /** How many bytes of the answer's body will be sent, if not all. Known when `answer` has resolved. */
   get answerBytes(): number | null {
     return this.#answerBytes;
   }
 
   /**
-   * Before the body is read, as far as the request had to be read to know that this fault is meant, and then again when
-   * it is identified: until then nobody knows what to forget.
+   * To be called before the body is read, and again when the request is identified, because `forget` needs to know the upload.
+   * If the rule depends on the form's fields, they have been read before the first call.
    */
   async headers(): Promise<void> {
     if (this.#fault.effect === 'forget' && this.#subject().fileId === undefined) return;
     if (this.#isAt('headers')) await this.#act();
   }
 
-  /** The file has `bytes` bytes now. */
+  /** To be called when the file has reached `bytes` bytes. */
   async body(bytes: number): Promise<void> {
     if (this.#fault.effect === 'throttle') return this.#pace(this.#fault, bytes);
     if (this.#isAt('body') && bytes >= (this.#fault.phase.atByte ?? 0)) await this.#act();
@@ -108,11 +107,11 @@ export class Injection {
     return result;
   }
 
-  /** The answer is about to be sent. Returns its body, or what it is replaced with. */
+  /** To be called before the answer is sent. Returns the answer's body, or its replacement. */
   async answer(body: string): Promise<string> {
     const fault = this.#fault;
     if (this.#hasFired || fault.phase.name !== 'response') return body;
-    // A refusal that never got to know the upload has no state to tell of.
+    // A refusal that did not identify the upload has no state to show.
     if (fault.effect === 'stale-status' && this.#subject().fileId === undefined) return body;
     this.#fire();
     if (fault.effect === 'stale-status') return this.#options.actions.staleStatus(this.#subject());
@@ -122,12 +121,12 @@ export class Injection {
     return body;
   }
 
-  /** The exchange is over. A fault that did not get to act gives its slot back. */
+  /** The exchange is over. A fault that did not act releases its claim. */
   end(): void {
     if (!this.#hasFired) this.#claim.release();
   }
 
-  /** It waits no longer: a request with a change ends with this error; others, and where an answer has begun, with the connection. */
+  /** Ends the wait. A request with a change fails with this error; any other request, or a begun answer, loses its connection. */
   interrupt(error: Error): void {
     const { request, response } = this.#options.wire;
     const isTold =
@@ -155,7 +154,7 @@ export class Injection {
     else await this.#cut(fault);
   }
 
-  /** The connection ends here, without an answer. Never resolves. */
+  /** Ends the connection without an answer. Never resolves. */
   async #cut(fault: Fault): Promise<never> {
     const { wire, onEnded } = this.#options;
     if (fault.effect === 'crash') this.#crash(null);
@@ -189,7 +188,7 @@ export class Injection {
     throw new NoAnswer('the client left while a rule delayed its request');
   }
 
-  /** Reads no faster than the rate: by now so many bytes may have come. */
+  /** Waits until the rate allows `bytes` bytes. */
   async #pace({ bytesPerSecond, phase }: FaultOf<'throttle'>, bytes: number): Promise<void> {
     if (phase.name === 'response' || bytes === 0) return;
     this.#fire();
@@ -230,7 +229,7 @@ export class Injection {
     return JSON.stringify({ success: false, message, error: 'injected_fault', details, requestId });
   }
 
-  /** From here on the answer's head is as it would be; its body is what the fault makes of it. */
+  /** From here on the head is sent unchanged, and the fault decides about the body. */
   #interfere(fault: Fault, length: number): void {
     const { wire, onEnded } = this.#options;
     const { atByte = fault.effect === 'truncate' ? Math.floor(length / 2) : length } = fault.phase;
@@ -271,25 +270,25 @@ export class Injection {
 /** An answer whose head is written. */
 interface Outgoing {
   readonly body: Buffer;
-  /** So much of the body is sent before the fault acts. */
+  /** This many bytes of the body are sent before the fault acts. */
   readonly sent: number;
-  /** Sends the rest and ends the exchange as if there had been no fault. */
+  /** Sends the rest and ends the exchange as without a fault. */
   readonly end: (rest: Buffer) => void;
 }
 
-/** Of the faults of an answer: those that end the connection with FIN, at a byte known beforehand. */
+/** Faults of an answer that end the connection with FIN at a byte that is known beforehand. */
 const CLOSING: readonly Effect[] = ['close', 'truncate', 'garbage'];
 
 function replacesAnswer({ effect, phase }: Fault): boolean {
   return effect === 'garbage' && phase.atByte === undefined;
 }
 
-/** Whether the request ends, for the route, where a fault of this effect acts; the others let it go on. */
+/** Whether this effect ends the request for the route. Other effects let the request go on. */
 export function isCutting(effect: string): boolean {
   return ['close', 'reset', 'stall', 'status', 'crash'].includes(effect);
 }
 
-/** What a reverse proxy shows when the server behind it is not there. */
+/** The page that a reverse proxy shows when the server behind it is down. */
 function proxyPage(status: number): string {
   const title = `${status} ${STATUS_CODES[status] ?? ''}`.trim();
   return `<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n<center><h1>${title}</h1></center>\r\n<hr><center>proxy</center>\r\n</body>\r\n</html>\r\n`;

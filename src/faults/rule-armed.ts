@@ -1,19 +1,18 @@
-// faults/rule-armed.ts: one armed rule, its counters, and a claim on it.
+// faults/rule-armed.ts: one armed rule, its counters, and claims on it.
 //
-// Promises: a claim ends once, as `fired` or `released`; what a transport sends again is hit at most once for each time that
-// the rule fired, and moves no counter that anybody sees.
-// Must not know: other rules, a clock or randomness of its own.
+// Promises: a claim ends once, as `fired` or `released`. A transport's replay is hit at most once for each time that the rule
+// fired, and changes no visible counter.
 import type { Fault } from './effects.ts';
 import { isWithin } from './rule-fits.ts';
 import type { Rule } from './rules.ts';
 
-/** One of the rule's times, taken by one exchange, to be ended by `fired` or `release`. */
+/** An exchange's claim on one of the rule's times. It must end with `fired` or `release`. */
 export interface Claim {
   readonly rule: Rule;
   readonly fault: Fault;
-  /** The fault's point was reached. May be called again when the exchange's number is known. */
+  /** The fault's place was reached. May be called again when the exchange's number is known. */
   fired(seq?: number): void;
-  /** The exchange ended before the fault's point. Does nothing after `fired`. */
+  /** The exchange ended before the fault's place. Does nothing after `fired`. */
   release(): void;
 }
 
@@ -24,12 +23,12 @@ export interface Armed {
   fired: number;
   reserved: number;
   released: number;
-  /** Transports' replays that it hit again: none of the other counts has them. */
+  /** Transport replays that were hit again. The other counters do not include them. */
   repeated: number;
   masked: number;
   maskedBy: string | null;
   lastFiredSeq: number | null;
-  /** Told when it fires, or is gone. */
+  /** Called when the rule fires or is removed. */
   readonly watchers: Set<() => void>;
 }
 
@@ -39,7 +38,7 @@ export function arm(rule: Rule, now: number): Armed {
   return { rule, expiresAt, ...counts, maskedBy: null, lastFiredSeq: null, watchers: new Set() };
 }
 
-/** A watcher may end its watch while it is told. */
+/** A watcher may end its watch during the call. */
 export function tellWatchers({ watchers }: Armed): void {
   for (const watcher of watchers) watcher();
 }
@@ -52,7 +51,7 @@ export function isLive(armed: Armed, operation: string, now: number): boolean {
   return armed.rule.operations.some((name) => name === operation) && !isExhausted(armed, now);
 }
 
-/** The draw comes last: an exchange that could not fire anyway does not move the sequence. */
+/** The draw comes last, so that exchanges that cannot fire do not advance the random sequence. */
 export function isDue(
   { rule: { when, times }, matched, fired, reserved }: Armed,
   draw: () => number,
@@ -87,12 +86,12 @@ export function take(armed: Armed, onChange: () => void): Claim {
   };
 }
 
-/** Whether what a transport sends again of a request that it hit would be hit again, although its times are used up. */
+/** Whether a replay of a request that the rule hit would be hit again, although the rule's times are used up. */
 export function canRepeat({ rule, fired, repeated, expiresAt }: Armed, now: number): boolean {
   return rule.ignoreReplays && repeated < fired && now < expiresAt;
 }
 
-/** Takes none of its times. A replay that ends before the fault's place was not hit, and has had its turn. */
+/** Takes none of the rule's times. A replay that ends before the fault's place was not hit, but counts as hit again. */
 export function takeAgain(armed: Armed): Claim {
   armed.repeated += 1;
   return {

@@ -1,8 +1,7 @@
-// faults/rule-book.ts: the rules, attempts and random sequences of every namespace.
+// faults/rule-book.ts: the rules, attempts and random sequences of all namespaces.
 //
-// Promises: an exchange asks its own namespace's rules first, then those armed for all (`*`); attempts are counted per
-// operation, upload and chunk; with a seed every namespace draws a sequence of its own, the same in every run.
-// Must not know: HTTP, how a fault is carried out.
+// Promises: an exchange asks first the rules of its own namespace, then the rules for all namespaces (`*`). Attempts are
+// counted per operation, upload and chunk. With a seed every namespace draws its own sequence, the same in every run.
 import { ALL_NAMESPACES } from '../core/namespace.ts';
 import { Attempts } from './attempts.ts';
 import type { Claim } from './rule-armed.ts';
@@ -11,9 +10,9 @@ import { RuleSet, type RuleState, type RuleTrace, type RuleView } from './rule-s
 import type { Rule } from './rules.ts';
 import { createSequence } from './seeded.ts';
 
-/** Uploads and chunks whose attempts are remembered, of all namespaces together. */
+/** How many uploads and chunks keep their count of attempts, over all namespaces. */
 const MAX_ATTEMPTS = 100_000;
-/** Namespaces that are remembered beside those that have rules. */
+/** How many namespaces without rules are remembered. */
 const MAX_PAGES = 10_000;
 
 const NO_SETS: readonly { rules: RuleSet; now: number }[] = [];
@@ -21,7 +20,7 @@ const NO_MARKS: readonly number[] = [];
 
 interface Page {
   readonly rules: RuleSet;
-  /** Another one after a reset: the attempts of before are not those of now. */
+  /** Changes with a reset, because earlier attempts do not count after it. */
   readonly number: number;
   draw: () => number;
 }
@@ -30,15 +29,15 @@ export class RuleBook {
   readonly #seed: string | null;
   readonly #now: (namespace: string) => number;
   readonly #pages = new Map<string, Page>();
-  /** Of all namespaces: one that fills it takes no more memory than many that do. */
+  /** Shared by all namespaces, so that the bound on memory does not depend on their number. */
   readonly #attempts = new Attempts(MAX_ATTEMPTS);
   #lastNumber = 0;
-  /** Of some namespace nobody knows any more which rules it had. */
+  /** The rules of some namespace were forgotten, so it is unknown which rules it ever had. */
   #hasForgotten = false;
 
   readonly #onChange: (namespace: string) => void;
 
-  /** @param seed null: nothing is to be repeatable. @param onChange as a RuleSet's */
+  /** @param seed null: nothing needs to be repeatable. @param onChange as in RuleSet */
   constructor(
     seed: string | null,
     now: (namespace: string) => number,
@@ -49,7 +48,7 @@ export class RuleBook {
     this.#now = now;
   }
 
-  /** Those that have rules, `*` among them. */
+  /** The namespaces that have rules, including `*`. */
   get namespaces(): string[] {
     return [...this.#pages].filter(([, { rules }]) => !rules.isEmpty).map(([namespace]) => namespace);
   }
@@ -78,7 +77,7 @@ export class RuleBook {
     return this.rulesOf(namespace).trace(id, this.#now(namespace));
   }
 
-  /** Whether a rule with this id was ever armed for the namespace, for everybody, or, asked of all (`*`), for anybody. */
+  /** Whether a rule with this id was ever armed for the namespace or for all; for `*`: in any namespace. */
   wasArmed(namespace: string, id: string): boolean {
     const pages = namespace === ALL_NAMESPACES ? [...this.#pages.keys()] : [namespace, ALL_NAMESPACES];
     return this.#hasForgotten || pages.some((name) => this.#pages.get(name)?.rules.wasArmed(id) === true);
@@ -89,27 +88,27 @@ export class RuleBook {
     return this.#page(namespace).draw();
   }
 
-  /** Counts this attempt and says which one it is. */
+  /** Counts this attempt and returns its number. */
   attempt(namespace: string, subject: string): number {
     return this.#attempts.count(`${this.#page(namespace).number} ${subject}`);
   }
 
-  /** The one that was counted last; 0: none. */
+  /** The number of the last attempt; 0: none. */
   lastAttempt(namespace: string, subject: string): number {
     return this.#attempts.last(`${this.#page(namespace).number} ${subject}`);
   }
 
-  /** That attempt was made of it, of another process. */
+  /** Sets the count of an attempt that an earlier process counted. */
   rememberAttempt(namespace: string, subject: string, attempt: number): void {
     this.#attempts.set(`${this.#page(namespace).number} ${subject}`, attempt);
   }
 
-  /** To outlive the process. */
+  /** The state that must outlive the process. */
   states(namespace: string): RuleState[] {
     return this.#pages.get(namespace)?.rules.states() ?? [];
   }
 
-  /** Whether the exchange must be understood before it can be known which rule it meets. */
+  /** Whether the exchange must be identified before its rule is known. */
   needsIdentity(namespace: string, operation: string): boolean {
     return this.#sets(namespace).some(({ rules, now }) => rules.needsIdentity(operation, now));
   }
@@ -123,12 +122,12 @@ export class RuleBook {
     return claim;
   }
 
-  /** Whether some rule could hit a transport's replay once more. */
+  /** Whether some rule could hit a transport's replay again. */
   canRepeat(namespace: string, operation: string): boolean {
     return this.#sets(namespace).some(({ rules, now }) => rules.canRepeat(operation, now));
   }
 
-  /** As a RuleSet's: what a transport sends again meets the rule that its original met, and no other. */
+  /** As in RuleSet: a transport's replay meets the rule that the original met, and no other rule. */
   claimAgain(namespace: string, id: string): Claim | null {
     for (const { rules, now } of this.#sets(namespace)) {
       const claim = rules.claimAgain(id, now);
@@ -137,7 +136,7 @@ export class RuleBook {
     return null;
   }
 
-  /** The bytes of a file at which some live rule of this operation breaks. */
+  /** The bytes of a file at which live rules of this operation act. */
   marks(namespace: string, operation: string): readonly number[] {
     const sets = this.#sets(namespace);
     if (sets.length === 0) return NO_MARKS;
@@ -148,17 +147,17 @@ export class RuleBook {
       );
   }
 
-  /** As if the namespace were new: rules, attempts and sequence. */
+  /** Makes the namespace new: removes its rules, attempts and sequence. */
   reset(namespace: string): void {
     const gone = namespace === ALL_NAMESPACES ? [...this.#pages.keys()] : [namespace];
     const sets = gone.map((name) => this.#pages.get(name)?.rules);
     for (const name of gone) this.#pages.delete(name);
-    // Now that they are gone: whoever waits for one of their rules looks for it.
+    // After the removal, because watchers of these rules look the rules up again.
     for (const rules of sets) rules?.clear();
     for (const name of gone) this.#onChange(name);
   }
 
-  /** Those that have rules: most exchanges of most servers meet none. */
+  /** Only sets that hold rules: on most servers most exchanges meet none. */
   #sets(namespace: string): readonly { rules: RuleSet; now: number }[] {
     const own = this.#pages.get(namespace);
     const everybody = this.#pages.get(ALL_NAMESPACES);
@@ -180,7 +179,7 @@ export class RuleBook {
     return page;
   }
 
-  /** Keys come and go without end in mode `open`: what is known of them must not pile up. */
+  /** In mode `open` new keys come without end, so namespaces without rules must not pile up. */
   #forgetUnarmed(): void {
     this.#hasForgotten = true;
     for (const [namespace, { rules }] of this.#pages) if (rules.isEmpty) this.#pages.delete(namespace);

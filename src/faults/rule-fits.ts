@@ -1,7 +1,6 @@
-// faults/rule-fits.ts: whether an exchange is one of those that a rule is about: `match` and `when.attempt` (behaviour §10).
+// faults/rule-fits.ts: whether a rule is about an exchange: `match` and `when.attempt` (behaviour §10).
 //
-// Promises: a pure look; what is not known of an exchange fits no condition about it.
-// Must not know: counters, time, how a rule is written.
+// Promises: changes nothing. An unknown fact about the exchange fits no condition on that fact.
 import type { Rule, Span } from './rules.ts';
 
 /** What is known of an exchange when it asks for its rule. */
@@ -10,7 +9,7 @@ export interface ExchangeFacts {
   readonly fileId?: string | undefined;
   readonly chunkIndex?: number | undefined;
   readonly totalChunks?: number | undefined;
-  /** Of the same operation on the same upload and chunk, counted from 1. */
+  /** The number of the attempt for the same operation, upload and chunk, from 1. */
   readonly attempt?: number | undefined;
   readonly mediaType?: 'video' | 'image' | undefined;
 }
@@ -34,7 +33,7 @@ export function isWithin(spans: readonly Span[] | null, count: number | undefine
   return count !== undefined && spans.some(({ from, to }) => from <= count && count <= to);
 }
 
-/** Piece by piece instead of as a regular expression, which many stars would make slow. */
+/** Compares piece by piece: a regular expression would be slow with many stars. */
 export function fitsGlob(pattern: string, text: string): boolean {
   const [head = '', ...pieces] = pattern.split('*');
   const tail = pieces.pop();

@@ -1,7 +1,5 @@
-// faults/rule-input.ts: a rule as a program writes it, for an editor to complete and a compiler to check. What it means and
-// what else is refused stands in rules.ts and fault.ts.
-//
-// Must not know: anything but types.
+// faults/rule-input.ts: the type of a rule as a program writes it, for editors and compilers. rules.ts and fault.ts define
+// what a rule means and what else is refused.
 import type { Operation } from '../contract/operations.ts';
 import type { Effect, EFFECTS, PhaseName } from './effects.ts';
 import type { z } from 'zod';
@@ -12,22 +10,22 @@ type Alias =
   | 'MALFORMED_RESPONSE_CHUNK'
   | 'RANDOM_DATA_THEN_CLOSE';
 
-/** `reset@body:256KiB`, `delay:250ms,jitterMs=50`, `close`: effect, phase, arguments. */
+/** Effect, phase, arguments: `reset@body:256KiB`, `delay:250ms,jitterMs=50`, `close`. */
 type FaultText =
   | `${Effect}@${PhaseName}`
   | `${Effect}@${PhaseName}:${string}`
   | `${Effect}:${string}`
   | Effect
   | Alias
-  // Whatever is not a literal is checked when it is armed.
+  // A text that is not a literal is checked when the rule is armed.
   | (string & {});
 
-/** The same as an object, with the parameters of its effect. */
+/** The same as an object, with the effect's parameters. */
 type FaultObject = {
   [E in Effect]: {
     readonly effect: E;
     readonly phase?: PhaseName | `${PhaseName}:${string}`;
-    /** Of the `file` part, or of the answer's body. */
+    /** In the `file` part or in the answer's body. */
     readonly atByte?: number | string;
   } & Partial<Readonly<z.input<(typeof EFFECTS)[E]['params']>>>;
 }[Effect];
@@ -36,29 +34,29 @@ type FaultObject = {
 type Counts = number | string | { readonly from?: number; readonly to?: number } | readonly number[];
 
 export interface RuleInput {
-  /** Is made up, if left out. */
+  /** Generated if absent. */
   readonly id?: string;
   readonly match?: {
     readonly operation?: Operation | null;
-    /** `*` in it stands for any text. */
+    /** `*` stands for any text. */
     readonly fileId?: string | null;
     readonly chunkIndex?: number | 'first' | 'last' | { readonly from?: number; readonly to?: number } | null;
     readonly mediaType?: 'video' | 'image' | null;
   };
   readonly when?: {
-    /** Of this chunk, status query or finalise, counted from 1. */
+    /** The number of the attempt for this chunk, status query or finalise, from 1. */
     readonly attempt?: Counts | null;
-    /** Of the exchanges that the rule matched, counted from 1. */
+    /** The number among the exchanges that the rule matched, from 1. */
     readonly nth?: Counts | null;
-    /** So many matches pass first. */
+    /** How many matches pass before the rule acts. */
     readonly skip?: number;
     readonly probability?: number;
   };
   readonly fault: FaultText | FaultObject;
-  /** 1, if left out. */
+  /** Default: 1. */
   readonly times?: number | 'always';
-  /** What a transport sends again of a request that it hit is hit again, and not counted: `times` are those that a page sees. */
+  /** A transport's replay of a request that the rule hit is hit again, but not counted in `times`. */
   readonly ignoreReplays?: boolean;
-  /** Milliseconds, or `"10m"`, since it was armed. A server that others reach needs it. */
+  /** Time since arming, in milliseconds or as a text such as `"10m"`. Required if other machines can reach the server. */
   readonly ttlMs?: number | string | null;
 }

@@ -1,10 +1,9 @@
-// faults/rule-set.ts: the armed rules of one namespace and how often each has fired.
+// faults/rule-set.ts: the armed rules of one namespace, and how often each has fired.
 //
-// Promises: the first rule in order that fits an exchange is its only one. A rule fires at most `times` times, however
-// exchanges interleave: a claim takes one of its times at once, `fired` uses it up, `release` gives it back (test: rule-set.test.ts).
-// What counts as a match: the exchange reached this rule, nothing before it having claimed it, and fits `match` and `attempt`
-// while the rule is live: neither used up nor expired. `nth` and `skip` count matches; a released one is not taken back.
-// Must not know: a clock or randomness of its own, HTTP, how a fault is carried out.
+// Promises: an exchange meets only the first rule that fits it. A rule fires at most `times` times, even when exchanges
+// interleave: a claim takes one time at once, `fired` uses it up, `release` gives it back (test: rule-set.test.ts).
+// An exchange counts as a match when no earlier rule has claimed it and it fits `match` and `attempt` while the rule is live,
+// that is, neither used up nor expired. `nth` and `skip` count matches; a released match stays counted.
 import { explain } from './explain.ts';
 import { refusalOf } from '../core/problems.ts';
 import {
@@ -26,36 +25,36 @@ export interface RuleView {
   readonly id: string;
   readonly matched: number;
   readonly fired: number;
-  /** Null: always. */
+  /** Null: no limit. */
   readonly remaining: number | null;
-  /** Cannot fire again: all its times are used, or its `ttlMs` is over. */
+  /** The rule cannot fire again: all its times are used, or its `ttlMs` is over. */
   readonly exhausted: boolean;
   readonly lastFiredSeq: number | null;
   readonly explain: string;
-  /** The rule as it was given. */
+  /** The fields of the rule as it was given. */
   readonly [field: string]: unknown;
 }
 
-/** What came of a rule so far: why it has fired, or has not. */
+/** The history of a rule: why it has fired or has not fired. */
 export interface RuleTrace {
   readonly rule: Rule;
   readonly matched: number;
   readonly fired: number;
-  /** Exchanges that it has and whose place is not reached yet. */
+  /** Exchanges that claimed the rule and have not yet reached its place. */
   readonly reserved: number;
-  /** Exchanges that it had and that ended before its place. */
+  /** Exchanges that claimed the rule and ended before its place. */
   readonly released: number;
-  /** Exchanges that it fits and that an earlier rule took; `maskedBy`: the last of those rules. */
+  /** Exchanges that fit the rule but were claimed by an earlier rule. `maskedBy` is the last of those rules. */
   readonly masked: number;
   readonly maskedBy: string | null;
   /** Its `ttlMs` is over. */
   readonly isExpired: boolean;
 }
 
-/** So many ids are remembered of rules that were armed once; beyond, any id may have been one. */
+/** How many ids of armed rules are remembered. Beyond this number any id counts as known. */
 const MAX_KNOWN_IDS = 10_000;
 
-/** A rule and its counters, to outlive the process. */
+/** A rule and its counters, which outlive the process. */
 export interface RuleState {
   readonly given: Rule['given'];
   /** Null: never. */
@@ -70,7 +69,7 @@ export class RuleSet {
   #armed: Armed[] = [];
   readonly #knownIds = new Set<string>();
 
-  /** @param onChange called when another rule or another count is to be remembered */
+  /** @param onChange called when the rules or their counters must be saved again */
   constructor(onChange: () => void = () => undefined) {
     this.#onChange = onChange;
   }
@@ -91,7 +90,7 @@ export class RuleSet {
     });
   }
 
-  /** Goes on counting where another process ended. @param rule of these states */
+  /** Continues the counters of an earlier process. @param rule the rule of this state */
   restore(rule: Rule, { expiresAt, matched, fired, lastFiredSeq }: RuleState): void {
     const counts = { matched, fired, lastFiredSeq, expiresAt: expiresAt ?? Number.POSITIVE_INFINITY };
     this.#armed.push({ ...arm(rule, 0), ...counts });
@@ -99,8 +98,8 @@ export class RuleSet {
   }
 
   /**
-   * Appends, all or none.
-   * @throws AppError `invalid_rule` for an id that is armed already, or too many rules
+   * Appends all rules or none.
+   * @throws AppError `invalid_rule` when an id is armed already, or there are too many rules
    */
   add(rules: readonly Rule[], now: number): void {
     const taken = new Set(this.#armed.map(({ rule }) => rule.id));
@@ -120,7 +119,7 @@ export class RuleSet {
     this.#onChange();
   }
 
-  /** Every counter starts anew, also of a rule that was there before. @throws AppError `invalid_rule` */
+  /** All counters start again, even those of rules that were armed before. @throws AppError `invalid_rule` */
   replace(rules: readonly Rule[], now: number): void {
     const before = this.#armed;
     this.#armed = [];
@@ -137,7 +136,7 @@ export class RuleSet {
     }
   }
 
-  /** False: there is none with this id. Claims that are out stay good. */
+  /** False: no rule has this id. Open claims on the rule stay valid. */
   remove(id: string): boolean {
     const gone = this.#armed.filter(({ rule }) => rule.id === id);
     this.#armed = this.#armed.filter(({ rule }) => rule.id !== id);
@@ -160,7 +159,7 @@ export class RuleSet {
     return armed === undefined ? null : viewOf(armed, now);
   }
 
-  /** @returns ends it; what is told is that the rule fired, or is gone. One that takes its place by its id is watched on. */
+  /** Calls the watcher when the rule fires or is removed. A new rule with the same id is watched on. @returns ends the watch */
   watch(id: string, watcher: () => void): () => void {
     const watchers = (): Set<() => void> | undefined =>
       this.#armed.find(({ rule }) => rule.id === id)?.watchers;
@@ -168,18 +167,18 @@ export class RuleSet {
     return () => void watchers()?.delete(watcher);
   }
 
-  /** Null: there is none with this id. */
+  /** Null: no rule has this id. */
   trace(id: string, now: number): RuleTrace | null {
     const armed = this.#armed.find(({ rule }) => rule.id === id);
     return armed === undefined ? null : { ...armed, isExpired: now >= armed.expiresAt };
   }
 
-  /** Whether a rule with this id is armed or was, since the namespace was last reset. */
+  /** Whether a rule with this id was armed since the namespace was last reset. */
   wasArmed(id: string): boolean {
     return this.#knownIds.has(id) || this.#knownIds.size >= MAX_KNOWN_IDS;
   }
 
-  /** The rules that could still fire in this operation, or hit a replay again, in order. */
+  /** The rules that can still fire in this operation, or hit a replay again, in order. */
   live(operation: string, now: number): Rule[] {
     return this.#armed
       .filter((armed) => isLive(armed, operation, now) || repeatsIn(armed, operation, now))
@@ -190,7 +189,7 @@ export class RuleSet {
     return this.#armed.some((armed) => repeatsIn(armed, operation, now));
   }
 
-  /** For a transport's replay of an exchange that this rule hit: hits it again and counts nothing. Null: it is counted as any other. */
+  /** Hits a transport's replay of an exchange that this rule hit, without counting. Null: the replay is counted as usual. */
   claimAgain(id: string, now: number): Claim | null {
     const armed = this.#armed.find(({ rule }) => rule.id === id);
     return armed !== undefined && canRepeat(armed, now) ? takeAgain(armed) : null;
@@ -198,9 +197,9 @@ export class RuleSet {
 
   /**
    * Whether the upload, the chunk or the attempt can decide which rule an exchange of this operation meets. An exchange
-   * claims once: false, and it can before its body is read; true, and it has to read the form's fields first, whatever
-   * the phase of the rule that depends on them, because it may stand before one of phase `headers`. So for one that
-   * ignores replays: which request is one is known by its upload and chunk.
+   * claims only once. False: it can claim before its body is read. True: it must read the form's fields first, whatever the
+   * phase of that rule, because the rule may come before one with phase `headers`. A rule that ignores replays also needs this:
+   * a replay is recognised by its upload and chunk.
    */
   needsIdentity(operation: string, now: number): boolean {
     return this.live(operation, now).some(
@@ -209,7 +208,7 @@ export class RuleSet {
     );
   }
 
-  /** The rule of this exchange. `draw` gives the next number in [0, 1) of the namespace's sequence. */
+  /** Claims the rule of this exchange. `draw` gives the next number in [0, 1) of the namespace's sequence. */
   claim(facts: ExchangeFacts, draw: () => number, now: number): Claim | null {
     for (const [at, armed] of this.#armed.entries()) {
       if (!isLive(armed, facts.operation, now) || !fitsRule(armed.rule, facts)) continue;
@@ -222,7 +221,7 @@ export class RuleSet {
     return null;
   }
 
-  /** An earlier rule has this exchange: those behind it, from that place on, never get to see it. */
+  /** An earlier rule has claimed this exchange; the fitting rules behind it, from index `from` on, count it as masked. */
   mask(facts: ExchangeFacts, { by, now, from = 0 }: { by: string; now: number; from?: number }): void {
     for (let at = from; at < this.#armed.length; at += 1) {
       const armed = this.#armed[at];

@@ -1,16 +1,15 @@
-// faults/rules.ts: the wire form of a rule (behaviour §10) and what it means: which exchanges, which of them, what breaks.
+// faults/rules.ts: the wire form of a rule (behaviour §10) and its meaning: which exchanges it is about and what breaks.
 //
-// Promises: a `Rule` has every default filled in and can happen: a fault that its operation does not have, a chunk of a
-// request without one, are refused here and never armed in vain. All that is wrong is named at once, by JSON pointer.
-// MockServer's `succeedFirst: n` is `when.skip`, its `failRequestCount: n` is `times`.
-// Must not know: counters (rule-set.ts), HTTP, time.
+// Promises: a `Rule` has every default filled in, and it can happen. A fault that the operation does not have, or a chunk for
+// a request without chunks, is refused here and never armed in vain. All problems are named at once, by JSON pointer.
+// MockServer's `succeedFirst: n` is `when.skip`; its `failRequestCount: n` is `times`.
 import { z } from 'zod';
 import { milliseconds, operationsOf, type Fault } from './effects.ts';
 import { OPERATION_NAMES, OPERATIONS, type Operation } from '../contract/operations.ts';
 import { nameOfFault, readFault } from './fault.ts';
 import { problemsOf, refusalOf, type PlacedProblem } from '../core/problems.ts';
 
-/** Both ends belong to it; `to` may be Infinity. */
+/** Both ends are included; `to` may be Infinity. */
 export interface Span {
   readonly from: number;
   readonly to: number;
@@ -18,47 +17,47 @@ export interface Span {
 
 export interface Match {
   readonly operation: Operation | null;
-  /** `*` stands for any text, also none. Null: any upload, and exchanges without one. */
+  /** `*` stands for any text, including none. Null: any upload, and exchanges without an upload. */
   readonly fileId: string | null;
   readonly chunkIndex: Span | 'last' | null;
   readonly mediaType: 'video' | 'image' | null;
 }
 
 export interface When {
-  /** Of this chunk, status query or finalise, counted from 1. Null: any. */
+  /** The number of the attempt for this chunk, status query or finalise, from 1. Null: any. */
   readonly attempt: readonly Span[] | null;
-  /** Of the exchanges that the rule matched, counted from 1. Null: any. */
+  /** The number among the exchanges that the rule matched, from 1. Null: any. */
   readonly nth: readonly Span[] | null;
-  /** So many matches pass first. */
+  /** How many matches pass before the rule acts. */
   readonly skip: number;
   readonly probability: number;
 }
 
 export interface Rule {
   readonly id: string;
-  /** As it came, with its id. */
+  /** As it was given, with its id. */
   readonly given: Readonly<Record<string, unknown>>;
   readonly match: Match;
   readonly when: When;
   readonly fault: Fault;
-  /** Infinity: always. */
+  /** Infinity: no limit. */
   readonly times: number;
-  /** What a transport sends again of a request that it hit is hit again, and not counted. */
+  /** A transport's replay of a request that the rule hit is hit again and not counted. */
   readonly ignoreReplays: boolean;
-  /** Since it was armed. */
+  /** Milliseconds since arming; null: no end. */
   readonly ttlMs: number | null;
-  /** Those that it can be about, by what it matches and by what can break there. Never empty. */
+  /** The operations that the rule can be about, by its match and by what can break there. Never empty. */
   readonly operations: readonly Operation[];
 }
 
 export interface ParseOptions {
-  /** A server that others reach takes only rules that end by themselves. */
+  /** A server that other machines reach accepts only rules that end by themselves. */
   readonly isTtlNeeded?: boolean;
-  /** Why no rule may kill the process; null or absent: one may. */
+  /** Why no rule may kill the process; null or absent: rules may. */
   readonly crashRefusal?: string | null;
-  /** Without one no rule can tell a transport's replay. */
+  /** Without a journal no rule can recognise a transport's replay. */
   readonly isJournalMissing?: boolean;
-  /** What a refusal names as the source. */
+  /** Named as the source in a refusal. */
   readonly fileName?: string;
 }
 
@@ -119,7 +118,7 @@ const matchSchema = z.strictObject({
     .string()
     .min(1)
     .max(512)
-    // Of any upload is not worth reading a form for.
+    // A pattern that fits any upload does not need the form to be read.
     .transform((pattern) => (/^\*+$/.test(pattern) ? null : pattern))
     .nullable()
     .default(null),
@@ -166,7 +165,7 @@ const writtenSchema = z.strictObject(
     succeedFirst: z.int().min(0).optional(),
     failRequestCount: z.int().min(1).optional(),
   },
-  // For a value that is no object at all; zod's own words for the rest.
+  // Replaces zod's message for a value that is not an object.
   { error: ({ code }) => (code === 'invalid_type' ? 'expected a rule: {"fault": …}' : undefined) },
 );
 
@@ -199,7 +198,7 @@ function contradictionsOf({ match, when, fault, ...rest }: Written): PlacedProbl
   return problems;
 }
 
-/** The operations that the rule can be about; the first thing that leaves none is the problem. */
+/** The operations that the rule can be about. The first condition that leaves none is the problem. */
 function possibleIn(match: Match, fault: Fault): { operations: Operation[]; problems: PlacedProblem[] } {
   const { operation, fileId, chunkIndex, mediaType } = match;
   const breakable = operationsOf(fault);
@@ -231,8 +230,8 @@ function possibleIn(match: Match, fault: Fault): { operations: Operation[]; prob
 }
 
 /**
- * One rule or a list of them. `newId` gives an id to a rule without one, by its place in the list.
- * @throws AppError `invalid_rule`, its `details.problems` naming every place
+ * Reads one rule or a list. `newId` makes the id of a rule without one from its index in the list.
+ * @throws AppError `invalid_rule`; `details.problems` names every place
  */
 export function parseRules(json: unknown, newId: (at: number) => string, options: ParseOptions = {}): Rule[] {
   const list: readonly unknown[] = Array.isArray(json) ? json : [json];
@@ -273,7 +272,7 @@ function problemsIn(
   return { problems, rule: data };
 }
 
-/** What this server does not take, although it is a rule. */
+/** Valid rules that this server does not accept. */
 function forbiddenIn(
   { ttlMs, fault, ignoreReplays }: ParsedRule,
   { isTtlNeeded = false, crashRefusal = null, isJournalMissing = false }: ParseOptions,
@@ -293,6 +292,6 @@ function forbiddenIn(
 
 function withId(rule: ParsedRule, item: unknown, newId: () => string): Rule {
   const id = rule.id ?? newId();
-  // A copy: what the caller does to its object later is not a change of the rule.
+  // A copy, so that a later change of the caller's object does not change the rule.
   return { ...rule, id, given: { id, ...structuredClone(item as Rule['given']) } };
 }

@@ -1,17 +1,15 @@
-// faults/seeded.ts: a repeatable sequence of numbers: ids, jitter and probabilities of a namespace are drawn from one.
+// faults/seeded.ts: a repeatable sequence of random numbers, for a namespace's ids, jitter and probabilities.
 //
-// Promises: the same seed gives the same sequence on every machine; each draw moves on (a seed is a sequence, not one
-// decision). Not for secrets.
-// Must not know: what is drawn for.
+// Promises: the same seed gives the same sequence on every machine. Not for secrets.
 
-/** SFC32 needs some rounds before a seed has spread over its whole state. */
+/** SFC32 needs some rounds until the seed has spread over its whole state. */
 const WARM_UP_ROUNDS = 20;
 
-/** Uniform in [0, 1). A number and its digits are the same seed. */
+/** Uniform in [0, 1). A number and its decimal text are the same seed. */
 export function createSequence(seed: string | number): () => number {
   const hash = hashOf(String(seed));
   let [a, b, c, counter] = [hash(), hash(), hash(), 1];
-  // SFC32 of PractRand: period at least 2^32, about 2^127 on average.
+  // SFC32 of PractRand: its period is at least 2^32, and 2^127 on average.
   const next = (): number => {
     const sum = (((a + b) | 0) + counter) | 0;
     counter = (counter + 1) | 0;
@@ -24,7 +22,7 @@ export function createSequence(seed: string | number): () => number {
   return next;
 }
 
-/** FNV-1a over the UTF-16 units, then one murmur3 finaliser per call: as many words as the state needs. */
+/** FNV-1a over the UTF-16 units, then one murmur3 finaliser per call; each call gives one word of the state. */
 function hashOf(text: string): () => number {
   let word = 0x811c9dc5;
   for (let at = 0; at < text.length; at += 1) word = Math.imul(word ^ text.charCodeAt(at), 0x01000193);

@@ -1,8 +1,7 @@
-// faults/sockets.ts: how a connection ends, stalls or slows down on command, as a client sees it on the wire.
+// faults/sockets.ts: ends, stalls or slows a connection, as the client sees it on the wire.
 //
-// Promises: `finish` is a FIN also in the middle of a body (unread bytes would make the kernel send RST instead, so they
-// are read and dropped, within bounds); `reset` is an RST; nothing here outlives its connection.
-// Must not know: rules, uploads, journal.
+// Promises: `finish` sends a FIN even in the middle of a body. Unread bytes would make the kernel send an RST, so they are read
+// and dropped, within bounds. `reset` sends an RST. Nothing here outlives its connection.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { awakeMs, startTimeout } from '../core/awake.ts';
 import {
@@ -14,7 +13,7 @@ import {
 } from '../core/machine-time.ts';
 import { startTimer } from '../core/timers.ts';
 
-/** What is still read after a FIN, so that it stays one. */
+/** How much is read after a FIN, so that the kernel does not turn it into an RST. */
 const DRAIN_BYTES = 64 * 1024 * 1024;
 const DRAIN_SILENCE_MS = 5_000;
 
@@ -23,7 +22,7 @@ export interface Wire {
   readonly response: ServerResponse;
 }
 
-/** No more is sent (FIN). Nothing is to be done when the client has left. */
+/** Sends a FIN. Does nothing when the client has left. */
 export function finish({ request }: Wire): void {
   const { socket } = request;
   if (socket.destroyed) return;
@@ -41,21 +40,21 @@ export function finish({ request }: Wire): void {
   });
   socket.once('close', () => silence.stop());
   request.once('end', () => socket.destroySoon());
-  // Whoever was reading the body lets go of it only after this, and pauses it.
+  // The body's reader detaches only after this and pauses the stream, so it must be resumed.
   request.on('pause', () => queueMicrotask(() => request.resume()));
   socket.end();
   request.resume();
   if (request.complete) socket.destroySoon();
 }
 
-/** The connection is gone (RST), whatever was under way. */
+/** Ends the connection with an RST, whatever is under way. */
 export function reset({ request }: Wire): void {
   request.socket.resetAndDestroy();
 }
 
 /**
- * Resolves after `ms`, or as soon as the client has left; false then. `ms` null: until it leaves. A FIN counts as leaving: who
- * sends it and waits for an answer all the same cannot be told from who has gone, and is held up here on purpose.
+ * Resolves to true after `ms` milliseconds, or to false when the client has left. `ms` null: waits until the client leaves.
+ * A FIN counts as leaving: a client that sends a FIN and still waits for an answer looks the same as one that has gone.
  */
 export function hold({ request }: Wire, ms: number | null, signal?: AbortSignal): Promise<boolean> {
   const { socket } = request;
@@ -78,13 +77,13 @@ export function hold({ request }: Wire, ms: number | null, signal?: AbortSignal)
 
 const SIP_MS = 500;
 const SIP_BYTES = 64 * 1024;
-/** More than the kernels of both sides hold: a client that left has an end before that. */
+/** More than the kernels of both sides buffer, so the end of a departed client's connection comes before. */
 const SIPS_BYTES = 16 * 1024 * 1024;
 
 /**
- * As `hold`, for an exchange that will not go on: nothing is read of its body but a sip now and then, each twice the one
- * before until SIPS_BYTES are through. Without that, the end of a connection whose last bytes were never read would not
- * be noticed, and its descriptor stay.
+ * As `hold`, for an exchange that will not go on. Its body is read only in small pieces at intervals, each piece twice as
+ * large as the one before, up to SIPS_BYTES. Without this reading the end of a connection with unread bytes would not be
+ * noticed, and its descriptor would stay open.
  */
 export async function stall(wire: Wire, ms: number | null, signal?: AbortSignal): Promise<boolean> {
   const { request } = wire;
@@ -111,8 +110,8 @@ export async function stall(wire: Wire, ms: number | null, signal?: AbortSignal)
 }
 
 /**
- * Takes the place of `response.end`: `send` decides what becomes of the body. To be called before the head is written,
- * and done only then: whoever else takes that place before (linger.ts) must not get hold of the body first.
+ * Replaces `response.end`; `send` then decides what is sent of the body. To be called before the head is written.
+ * The replacement happens when the head is written: code that replaces `end` before that (linger.ts) must not get the body first.
  */
 export function interceptEnd(
   response: ServerResponse,
@@ -137,7 +136,7 @@ function bufferOf(body: unknown): Buffer {
     : Buffer.alloc(0);
 }
 
-/** Resolves when the bytes, and the head before them, have been handed to the kernel. */
+/** Resolves when the bytes, and the head before them, were handed to the kernel. */
 export function written(response: ServerResponse, bytes: Buffer): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
@@ -156,8 +155,8 @@ export function written(response: ServerResponse, bytes: Buffer): Promise<void> 
 const PACE_MS = 20;
 
 /**
- * Sends the body no faster than `bytesPerSecond`, in pieces a person could not tell from a steady stream. Resolves to how
- * much of it was sent: less than all when the client has left.
+ * Sends the body no faster than `bytesPerSecond`, in pieces so small that the stream looks steady. Resolves to the number of
+ * bytes sent, which is smaller than the body when the client has left.
  */
 export async function trickle(wire: Wire, body: Buffer, bytesPerSecond: number): Promise<number> {
   const begun = monotonicMs();
@@ -174,7 +173,7 @@ export async function trickle(wire: Wire, body: Buffer, bytesPerSecond: number):
   return sent;
 }
 
-/** Bytes that no HTTP parser takes for a status line, a header or a chunk's length. */
+/** Bytes that no HTTP parser accepts as a status line, a header or a chunk length. */
 export function noise(bytes: number, draw: () => number): Buffer {
   return Buffer.from(Array.from({ length: bytes }, () => 0x80 + Math.floor(draw() * 0x80)));
 }

@@ -1,35 +1,34 @@
-// journal/absence.ts: why no exchange on record meets all of some conditions: the first of them that leaves none, and what there
-// was instead.
+// journal/absence.ts: explains why no exchange on record meets a list of conditions: it names the first condition that leaves
+// no exchange, and the values that are on record instead.
 //
-// Promises: says what is on record and never what came: what is in flight, or had to make room, may have come.
-// Must not know: rules, namespaces, who asks.
+// Promises: speaks only of what is on record. An exchange in flight, or one that was evicted, may still have met them.
 import { matcherSchema, testOf, valueOf, type JournalMatcher, type MatcherField } from './matcher.ts';
 import type { Exchange } from './exchange.ts';
 
-/** What is asked of one field. */
+/** A condition on one field. */
 export interface Condition {
   readonly field: MatcherField;
-  /** For a person. */
+  /** The wanted value, as a person reads it. */
   readonly wanted: string;
   readonly fits: (exchange: Exchange) => boolean;
 }
 
-/** What can be looked at. */
+/** The exchanges that are examined. */
 export interface OnRecord {
   /** In order of `seq`. */
   readonly exchanges: readonly Exchange[];
-  /** Exchanges that had to make room. */
+  /** Number of exchanges that were evicted. */
   readonly evicted: number;
-  /** Whose they are: ` for this key`, or nothing. */
+  /** The owner in words: ` for this key`, or empty. */
   readonly whose: string;
 }
 
-/** So many values are named of what there was instead. */
+/** At most this many of the values on record are named. */
 const MAX_NAMED = 5;
 
 const NOUNS: Partial<Record<MatcherField, string>> = { chunkIndex: 'chunk', errorCode: 'error code' };
 
-/** In the order in which a person would look: which operation, which upload, which chunk, which attempt, what came of it. */
+/** In the order in which a person would check: operation, upload, chunk, attempt, result. */
 export function conditionsOf({ sinceSeq, ...matcher }: JournalMatcher): Condition[] {
   const fields = matcherSchema.keyof().exclude(['sinceSeq']).options;
   const conditions = fields.flatMap((field) => {
@@ -42,7 +41,7 @@ export function conditionsOf({ sinceSeq, ...matcher }: JournalMatcher): Conditio
   return [...conditions, later];
 }
 
-/** Null: there is one that meets them all. */
+/** Null: some exchange meets all conditions. */
 export function whyNone(conditions: readonly Condition[], onRecord: OnRecord): string | null {
   const { whose, evicted } = onRecord;
   const gone = evicted === 0 ? '' : `; ${evicted} exchanges before are not on record any more`;

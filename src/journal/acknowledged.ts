@@ -1,24 +1,26 @@
-// journal/acknowledged.ts: chunks that were sent although the client had been told that they are stored (behaviour §11).
+// journal/acknowledged.ts: finds chunks that were sent again after the client was told that they are stored (behaviour §11).
 //
-// A request with a chunk is accused if and only if it began after an answer that says so had been *sent whole* (a 2xx for
-// the chunk, or a status whose `currentSize` covers it), the server stored nothing of it, and nothing that the client may
-// have been told before the request began takes that answer back: a status that has less, a refusal that says that chunks
-// are missing, an upload that was forgotten or begun anew. What overlaps is told by counts (`begun`, `endedAfter`) and not by a
-// clock. When in doubt, the chunk was not acknowledged: whatever overlapped, or was noticed late, is innocent.
+// A request with a chunk is reported if and only if all of this holds:
+//   - It began after an answer that acknowledges the chunk had been *sent whole*: a 2xx for the chunk, or a status whose
+//     `currentSize` covers it.
+//   - The server stored nothing new of the request.
+//   - Nothing that the client may have been told before the request began takes this answer back. A status with a smaller
+//     size does, a refusal that says that chunks are missing, and an upload that was forgotten or begun again.
+// Order is decided by the counts `begun` and `endedAfter`, not by a clock. In doubt the chunk counts as not acknowledged:
+// requests that overlap the answer, or that were recorded late, are not reported.
 //
-// Where a chunk lies is known from its commit; of one beyond a gap, as soon as the chunk before it lies somewhere. It stays there for
-// the life of the upload, so that a commit that was put on record late explains answers that were put there before it.
-// Promises: a pure look at the exchanges; linear where they come one after the other.
-// Must not know: what is made of it.
+// The place of a chunk is known from its commit, or, for a chunk beyond a gap, when the place of the chunk before it is known.
+// The place stays the same while the upload lives, so a commit that is recorded late still explains earlier answers.
+// Promises: only reads the exchanges; takes linear time where exchanges do not overlap.
 import type { Exchange } from './exchange.ts';
 
-/** Faults whose 2xx the client cannot read. */
+/** Faults that make a 2xx unreadable for the client. */
 const BROKEN_ANSWERS = ['truncate', 'empty', 'garbage'];
 
-/** Refusals that tell the client to send again what it may have been told is there. */
+/** Refusals that tell the client to send chunks again that may have been acknowledged. */
 const TAKEN_BACK = ['chunk_out_of_order', 'upload_incomplete', 'upload_not_found'];
 
-/** @param exchanges in order of `seq`: in this order what they stored is taken to have been stored */
+/** @param exchanges in order of `seq`, which is taken as the order in which their bytes were stored */
 export function acknowledgedResent(exchanges: readonly Exchange[]): Exchange[] {
   const uploads = new Map<string, UploadStory>();
   const stories = exchanges.map((exchange) => {
@@ -34,7 +36,7 @@ export function acknowledgedResent(exchanges: readonly Exchange[]): Exchange[] {
   return exchanges.filter((exchange, index) => stories[index]?.isResent(exchange) === true);
 }
 
-/** From the reading of a head to the end of the exchange, in counts of begun requests. */
+/** From the request's head to the end of the exchange, as counts of begun requests. */
 interface Span {
   readonly begun: number;
   readonly ended: number;
@@ -42,27 +44,27 @@ interface Span {
 
 interface KnownChunk {
   readonly bytes: number;
-  /** Where it ends in the content; null: not known. */
+  /** End of the chunk in the content; null: unknown. */
   end: number | null;
-  /** `begun` of the exchange that gave it its place. */
+  /** `begun` of the exchange that made the chunk's place known. */
   placedBy: number;
 }
 
 interface Told extends Span {
   readonly currentSize: number;
   readonly life: Life;
-  /** The last end of this status and of those that began before it. */
+  /** The latest end among this status and all that began before it. */
   lastEnded: number;
 }
 
-/** What the exchanges say of one upload. */
+/** All that the exchanges tell about one upload. */
 class UploadStory {
   #life = new Life();
   readonly #placed = new Set<number>();
-  /** By chunk: 2xx that were sent whole. */
+  /** By chunk: the 2xx answers that were sent whole. */
   readonly #answered = new Map<number, Span[]>();
   readonly #statuses: Told[] = [];
-  /** What takes back every answer that does not begin behind its end. */
+  /** Events that take back every answer, except those that begin after the event's end. */
   readonly #doubts: Span[] = [];
 
   learn(exchange: Exchange): void {
@@ -79,7 +81,7 @@ class UploadStory {
     else if (isReadable(exchange)) this.#acknowledged(exchange, index);
   }
 
-  /** All of it is known. To be called once, before anything is asked. */
+  /** To be called once, after the last exchange and before the first question. */
   isWhole(): void {
     this.#doubts.sort(byBegun);
     this.#statuses.sort(byBegun);
@@ -102,19 +104,19 @@ class UploadStory {
     const doubtUntil = lastBefore(this.#doubts, begun)?.ended ?? 0;
     const answers = this.#answered.get(index)?.filter(({ ended }) => ended < begun) ?? [];
     const toldBy = answers.reduce((latest, answer) => Math.max(latest, answer.begun), 0);
-    // Where it lies is not on record: any status may have told that it is not there.
+    // The chunk's place is not on record, so any status may have told the client that the chunk is missing.
     if (!this.#placed.has(index))
       return toldBy > Math.max(doubtUntil, lastBefore(this.#statuses, begun)?.lastEnded ?? 0);
     return this.#isTold(index, begun, { toldBy, doubtUntil });
   }
 
-  /** The statuses before the request, the latest first: those that cover the chunk speak for, those that have less against. */
+  /** Reads statuses before the request, latest first. A status that covers the chunk acknowledges it, a smaller one denies it. */
   #isTold(index: number, begun: number, known: { toldBy: number; doubtUntil: number }): boolean {
     let { toldBy, doubtUntil } = known;
     for (let at = countBefore(this.#statuses, begun) - 1; at >= 0; at -= 1) {
       const status = this.#statuses[at];
       if (status === undefined) break;
-      // What began before it changes nothing any more: it is taken back, or ended too soon to take anything back.
+      // Earlier statuses change nothing any more: they are taken back themselves, or ended too early to take anything back.
       if (doubtUntil >= Math.max(status.begun, toldBy)) return false;
       if (toldBy > status.lastEnded) break;
       const word = status.life.wordOf(status, index);
@@ -139,7 +141,7 @@ class UploadStory {
   #stored(span: Span, index: number, { offset, bytes }: NonNullable<Exchange['committed']>): void {
     if (this.#life.isAnew(index, offset, bytes)) {
       this.#life = new Life();
-      // Answers of the upload before; the exchange's own, and those of requests behind it, are of this one.
+      // Answers about the earlier upload are void. The exchange's own answer and all later ones are about the new upload.
       this.#doubts.push({ begun: span.begun, ended: span.begun - 1 });
     }
     this.#placed.add(index);
@@ -147,14 +149,14 @@ class UploadStory {
   }
 }
 
-/** An upload from its first chunk until it is gone: where its chunks lie does not change. */
+/** An upload from its first chunk to its end. During this time its chunks keep their places. */
 class Life {
   readonly #chunks = new Map<number, KnownChunk>();
-  /** Where chunks end, with `begun` of the first exchange by which that is known. */
+  /** Ends of chunks, each with `begun` of the first exchange that makes it known. */
   readonly #ends = new Map<number, number>();
   #last = { index: -1, end: 0 };
 
-  /** What a status says of a chunk. A size at which no chunk ends is of an upload that we do not know, or not all of. */
+  /** What a status says about a chunk. A size at which no known chunk ends belongs to an upload that is not wholly on record. */
   wordOf({ currentSize, ended }: Told, index: number): 'stored' | 'less' | null {
     const chunk = this.#chunks.get(index);
     if (chunk === undefined || chunk.end === null || chunk.placedBy > ended) return null;
@@ -165,11 +167,11 @@ class Life {
   store(index: number, { offset, bytes }: NonNullable<Exchange['committed']>, begun: number): void {
     this.#chunks.set(index, { bytes, end: null, placedBy: begun });
     let start = offset ?? this.#chunks.get(index - 1)?.end ?? null;
-    // Those that waited behind the gap lie somewhere now, too.
+    // Chunks that waited behind the gap now get their places, too.
     for (let at = index; start !== null; at += 1) start = this.#place(begun, at, start);
   }
 
-  /** The upload was begun once more: this chunk was there, or another where it lies now. */
+  /** Whether the upload was begun again: this chunk existed before, or another chunk had this place. */
   isAnew(index: number, offset: number | null, bytes: number): boolean {
     if (this.#chunks.has(index)) return true;
     const isBehindAll = index > this.#last.index && (offset ?? this.#last.end) >= this.#last.end;
@@ -180,7 +182,7 @@ class Life {
     });
   }
 
-  /** Where the next one begins; null: there is no next one that waits for it. */
+  /** Returns the start of the next chunk; null when no next chunk waits for it. */
   #place(begun: number, index: number, start: number): number | null {
     const chunk = this.#chunks.get(index);
     if (chunk === undefined || chunk.end !== null) return null;
@@ -201,7 +203,7 @@ function byBegun(left: Span, right: Span): number {
   return left.begun - right.begun;
 }
 
-/** How many of them, which are in order, began before. */
+/** How many of the ordered spans began before `begun`. */
 function countBefore(spans: readonly Span[], begun: number): number {
   let [low, high] = [0, spans.length];
   while (low < high) {
@@ -216,22 +218,22 @@ function lastBefore<T extends Span>(spans: readonly T[], begun: number): T | und
   return spans[countBefore(spans, begun) - 1];
 }
 
-/** Null: it ended before saying which. */
+/** Null: the exchange ended before it named an upload. */
 function uploadOf({ namespace, upload }: Exchange): string | null {
   return upload === null || upload.fileId === null ? null : `${namespace} ${upload.fileId}`;
 }
 
-/** Null: it sent no chunk, or it ended before saying which. */
+/** Null: the exchange sent no chunk, or ended before it named one. */
 function chunkOf({ operation, upload }: Exchange): number | null {
   return operation === 'uploadChunk' && upload !== null ? upload.chunkIndex : null;
 }
 
-/** Whether or not the client could read it. */
+/** Whether the answer takes an acknowledgement back, even if the client could not read it. */
 function isTakingBack({ told, response }: Exchange): boolean {
   return told?.exists === false || TAKEN_BACK.includes(response?.errorCode ?? '');
 }
 
-/** The client has the answer, and it is no refusal. */
+/** The client has the answer, and the answer is not a refusal. */
 function isReadable({ outcome, response, fault }: Exchange): boolean {
   if (outcome !== 'answered' || response === null || isBroken(fault)) return false;
   return response.status >= 200 && response.status < 300;

@@ -1,29 +1,28 @@
-// journal/event-feed.ts: what happens, told as it happens, with a memory short enough to be bounded and long enough
-// for a listener that lost its connection to resume (`Last-Event-ID`).
+// journal/event-feed.ts: tells listeners about events as they happen, and remembers a bounded number of recent events, so
+// that a listener whose connection broke can resume (`Last-Event-ID`).
 //
-// Promises: ids of the server's events count up from 1; a listener is told before `publish` or `tell` returns, of its own
-// namespace only.
-// Must not know: server-sent events, who listens.
+// Promises: event ids count up from 1 per server. Listeners are called before `publish` or `tell` returns, and only for
+// their own namespace.
 import { ALL_NAMESPACES } from '../core/namespace.ts';
 import type { Exchange } from './exchange.ts';
 import { Fifo } from './fifo.ts';
 import type { ExchangeInFlight } from './in-flight.ts';
 
-/** An exchange is told when it is on record, and again when more than its timing is amended: the `seq` is the same. */
+/** An exchange is told when it is put on record, and again, with the same `seq`, when more than its timing is amended. */
 export type EventContent =
   | { readonly kind: 'exchange'; readonly data: Exchange }
   | { readonly kind: 'begun' | 'progress'; readonly data: ExchangeInFlight }
   | { readonly kind: 'ledger' | 'fault'; readonly data: Readonly<Record<string, unknown>> };
 
-/** `id` of progress is that of the event before it: it is told once and never again. */
+/** A `progress` event has the id of the event before it. It is told once and cannot be resumed from. */
 export type JournalEvent = EventContent & { readonly id: number; readonly namespace: string };
 
-/** Must not throw: it runs inside the exchange that it is told of. */
+/** Runs inside the exchange that the event is about, so it must not throw. */
 export type Listener = (event: JournalEvent) => void;
 
 export interface Resumption {
   readonly events: readonly JournalEvent[];
-  /** Events after the one named may have been forgotten, or it was another server that named it. */
+  /** Events after the given id may have been forgotten, or the id comes from another server. */
   readonly isGap: boolean;
 }
 
@@ -39,12 +38,12 @@ export class EventFeed {
     this.#maxEvents = maxEvents;
   }
 
-  /** 0: nothing has been told yet. */
+  /** 0: no event yet. */
   get lastId(): number {
     return this.#lastId;
   }
 
-  /** Whether anybody ever listened: before that there is nobody who could resume. */
+  /** Whether there ever was a listener. Before that no listener can resume. */
   get hasBeenHeard(): boolean {
     return this.#hasBeenHeard;
   }
@@ -59,12 +58,12 @@ export class EventFeed {
     return event;
   }
 
-  /** Whoever listens right now is told; nobody who resumes is. */
+  /** Tells present listeners only; the event is not remembered. */
   tell(namespace: string, content: EventContent): void {
     this.#send({ id: this.#lastId, namespace, ...content });
   }
 
-  /** What came after the event with that id. */
+  /** The events after the event with this id. */
   since(namespace: string, id: number): Resumption {
     const isForeign = id > this.#lastId;
     const events: JournalEvent[] = [];
@@ -77,9 +76,9 @@ export class EventFeed {
     return { events, isGap: isForeign || id < this.#lastForgottenId };
   }
 
-  /** @returns ends the subscription; may be called again */
+  /** @returns a function that ends the subscription; it may be called more than once */
   subscribe(namespace: string, listener: Listener): () => void {
-    const own: Listener = (event) => listener(event); // Twice the same function is two subscriptions.
+    const own: Listener = (event) => listener(event); // The same function may subscribe twice.
     const listeners = this.#listeners.get(namespace) ?? new Set();
     this.#listeners.set(namespace, listeners.add(own));
     this.#hasBeenHeard = true;
@@ -90,7 +89,7 @@ export class EventFeed {
     };
   }
 
-  /** Lets go of a namespace's past; who listens goes on listening. */
+  /** Forgets the namespace's events; its listeners stay. */
   clear(namespace: string): void {
     this.#recent.keep((event) => namespace !== ALL_NAMESPACES && event.namespace !== namespace);
   }

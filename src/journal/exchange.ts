@@ -1,8 +1,7 @@
-// journal/exchange.ts: what one HTTP exchange on a contract route was: the shape that the journal keeps (behaviour §11).
+// journal/exchange.ts: the record of one HTTP exchange on a contract route, as the journal keeps it (behaviour §11).
 //
-// Promises: plain data, ready for JSON; a body is only ever counted, never kept; an API key in a query is masked (K5).
-// `null` means "not known" or "none", so that every field but `requestId` is always there.
-// Must not know: how an exchange is observed, a server, uploads.
+// Promises: plain data, ready for JSON. Bodies are only counted, never kept; an API key in a query is masked (K5). Every
+// field except `requestId` is always present; `null` means "not known" or "none".
 
 export const OUTCOMES = [
   'answered',
@@ -14,21 +13,21 @@ export const OUTCOMES = [
 ] as const;
 
 /**
- * How it ended. `answered` and `refused`: the whole answer was handed to the socket, the latter with an error code of
- * ours. `client-aborted`: the client left first. `fault-closed`, `fault-reset`: a rule ended the connection, with
- * FIN or RST. `fault-crash`: a rule killed the server in it.
+ * How the exchange ended. `answered`, `refused`: the whole answer was handed to the socket; `refused` has one of our error
+ * codes. `client-aborted`: the client left first. `fault-closed`, `fault-reset`: a rule ended the connection, with FIN or
+ * RST. `fault-crash`: a rule killed the server during the exchange.
  */
 export type Outcome = (typeof OUTCOMES)[number];
 
 export interface Connection {
-  /** Counts the connections of the server from 1. */
+  /** Counts the server's connections from 1. */
   readonly id: number;
-  /** Counts the exchanges of the connection from 1, with those that are not on record: preflights, the admin plane's. */
+  /** Counts the connection's exchanges from 1, including those that are not recorded: preflights and the admin plane's. */
   readonly exchange: number;
   readonly reused: boolean;
 }
 
-/** A part of the request's form, or as much of it as came. */
+/** A part of the request's form, as far as it was received. */
 export interface Part {
   readonly name: string;
   readonly filename?: string;
@@ -38,45 +37,45 @@ export interface Part {
 }
 
 export interface Body {
-  /** `Content-Length`; null: chunked coding, or no body. */
+  /** `Content-Length`; null with chunked coding or without a body. */
   readonly declaredBytes: number | null;
   readonly receivedBytes: number;
   /** Bytes of the part named `file`. */
   readonly fileBytes: number;
-  /** In the order of the form. Of a body that was cut the last one is what had come of it. */
+  /** In the order of the form. If the body was cut, the last part holds what had arrived. */
   readonly parts: readonly Part[];
 }
 
 interface Timing {
-  /** Until the first byte of the answer. As the others in milliseconds since the request's head was read; null: never. */
+  /** Until the first byte of the answer. All times are milliseconds since the request's head was read; null: never. */
   readonly firstByteMs: number | null;
   /** Until the last byte read of the request's body. */
   readonly bodyMs: number | null;
-  /** Until the answer's last byte or the connection's end; while the answer is being sent, the time so far. */
+  /** Until the last byte of the answer or the end of the connection. While the answer is being sent: the time so far. */
   readonly totalMs: number;
 }
 
 export interface Exchange {
-  /** Counts the exchanges of the server, all namespaces together, from 1. */
+  /** Counts the exchanges of the server from 1, over all namespaces. */
   readonly seq: number;
-  /** Counts the requests of the server in the order in which their heads were read, from 1: `seq` counts those that ended. */
+  /** Counts requests from 1 in the order in which their heads were read. (`seq` counts exchanges as they are recorded.) */
   readonly begun: number;
   /**
-   * How many requests had begun when this exchange was over: its answer sent whole, or its connection ended. So a request
-   * with a higher `begun` came after it, and nothing else did. Null: it is not over.
+   * How many requests had begun when this exchange was over, that is, when its answer was sent whole or its connection ended.
+   * Exactly the requests with a higher `begun` came after it. Null: the exchange is not over.
    */
   readonly endedAfter: number | null;
   readonly namespace: string;
-  /** When the request's head was read, ISO 8601, on the namespace's clock. */
+  /** When the request's head was read: ISO 8601, by the namespace's clock. */
   readonly at: string;
   readonly requestId?: string;
   readonly connection: Connection;
   /** An operationId of the contract, or the pattern of another route. */
   readonly operation: string;
   readonly method: string;
-  /** With its query. */
+  /** With the query. */
   readonly path: string;
-  /** What it was about, as far as the request got to say so: a URL always does, of a body it has to be read. */
+  /** The subject of the request as far as it is known. A subject in the body is known only when the body was read that far. */
   readonly upload: {
     readonly fileId: string | null;
     readonly chunkIndex: number | null;
@@ -84,11 +83,11 @@ export interface Exchange {
   } | null;
   readonly body: Body;
   /**
-   * What it stored, be it late; `offset` is null beyond a gap. Null: nothing new, also when the chunk was there before
-   * (C6).
+   * What the request stored, even if late; `offset` is null beyond a gap. Null: the request stored nothing new, for example
+   * because the chunk was stored before (C6).
    */
   readonly committed: { readonly offset: number | null; readonly bytes: number } | null;
-  /** What the answer to a status query says, whoever made it up. Whether it arrived, `outcome` tells. */
+  /** The content of the answer to a status query, even if a rule invented it. `outcome` tells whether it was sent. */
   readonly told: { readonly exists: boolean; readonly currentSize: number } | null;
   readonly fault: {
     readonly ruleId: string;
@@ -96,7 +95,7 @@ export interface Exchange {
     readonly effect: string;
     readonly atByte?: number;
   } | null;
-  /** `bytes` of the answer's body. Null: no answer was begun. */
+  /** `bytes` counts the answer's body. Null: no answer was begun. */
   readonly response: {
     readonly status: number;
     readonly errorCode?: string;
@@ -105,15 +104,15 @@ export interface Exchange {
   readonly outcome: Outcome;
   /** See transport-replay.ts. */
   readonly suspectedTransportReplay: boolean;
-  /** Sentences: where the request and the answer break the contract. */
+  /** Sentences that say where the request and the answer break the contract. */
   readonly contract: { readonly request: readonly string[]; readonly response: readonly string[] };
   readonly timing: Timing;
 }
 
-/** An exchange before the journal has numbered and judged it. */
+/** An exchange before the journal numbers and judges it. */
 export type ExchangeDraft = Omit<Exchange, 'seq' | 'suspectedTransportReplay'>;
 
-/** What can still change once an exchange is on record: its answer is being sent, its commit comes late. */
+/** The fields that can change after recording: the answer is still being sent, or the commit comes late. */
 export type Amendment = Partial<
   Pick<
     Exchange,
@@ -121,12 +120,12 @@ export type Amendment = Partial<
   >
 >;
 
-/** Objects, numbers and short strings of an exchange without parts; the journal's own record of it included. */
+/** For the objects, numbers and short strings of an exchange without parts, and for the journal's own entry. */
 const FIXED_BYTES = 1200;
 const PART_BYTES = 160;
 const STRING_BYTES = 24;
 
-/** An estimate of the memory that an exchange takes; it errs on the high side. */
+/** Estimated memory of an exchange, rather too high than too low. */
 export function approximateBytes(exchange: ExchangeDraft): number {
   const { path, requestId, upload, fault, body, contract } = exchange;
   let bytes = FIXED_BYTES + textBytes(path) + textBytes(requestId) + textBytes(upload?.fileId);
@@ -137,7 +136,7 @@ export function approximateBytes(exchange: ExchangeDraft): number {
   return bytes;
 }
 
-/** Two bytes a character: what a text beyond Latin-1 takes. */
+/** Two bytes per character, which is the case for text beyond Latin-1. */
 function textBytes(text: string | null | undefined): number {
   return text === null || text === undefined ? 0 : STRING_BYTES + 2 * text.length;
 }
@@ -145,7 +144,7 @@ function textBytes(text: string | null | undefined): number {
 const SECRET_FIELD =
   /^(x-)?(api[-_]?key|key|([a-z]+[-_]?)?token|auth(orization)?|password|secret|sig(nature)?)$/i;
 
-/** The request target with the values of query fields that are named like a secret masked (K5). */
+/** The request target. Values of query fields with a secret's name are masked (K5). */
 export function pathWithoutSecrets(path: string): string {
   const start = path.indexOf('?');
   if (start === -1) return path;
@@ -158,7 +157,7 @@ function withoutSecret(field: string): string {
   return SECRET_FIELD.test(/[%+]/.test(raw) ? decoded(raw) : raw) ? `${raw}=[redacted]` : field;
 }
 
-/** Badly encoded ones are read as far as they can be. */
+/** Badly encoded text is decoded as far as possible. */
 function decoded(raw: string): string {
   const [name = ''] = new URLSearchParams(raw).keys();
   return name;
@@ -174,7 +173,7 @@ export function summarize(exchange: Exchange): string {
 
 type Requested = Pick<Exchange, 'operation' | 'method' | 'path' | 'upload'>;
 
-/** What was asked for, for a person: `uploadChunk (POST /media/chunks) of "f" chunk 2 attempt 1`. */
+/** The request in words: `uploadChunk (POST /media/chunks) of "f" chunk 2 attempt 1`. */
 export function describeRequest({ operation, method, path, upload }: Requested): string {
   return `${operation} (${method} ${shorten(path)})${subjectOf(upload)}`;
 }

@@ -1,22 +1,21 @@
-// journal/fifo.ts: a queue that can be read at any index and searched where its items are in order.
+// journal/fifo.ts: a queue with access by index, and with binary search where its items are in order.
 //
-// Promises: `push` and `shift` in constant time on average, whatever the length: `Array.shift` moves every item that is
-// left, and a Map walks over the holes of those that went.
-// Must not know: what it holds.
+// Promises: `push` and `shift` take constant time on average at any length. `Array.shift` would move all remaining items, and
+// a Map would walk over the holes of removed items.
 
-/** Below this many gone items it is not worth making room. */
+/** With fewer removed items than this, freeing their space is not worth the work. */
 const MIN_GONE = 64;
 
 export class Fifo<T> {
   #items: (T | undefined)[] = [];
-  /** Index of the first item; what stood before it is gone. */
+  /** Index of the first item; the slots before it are free. */
   #head = 0;
 
   get length(): number {
     return this.#items.length - this.#head;
   }
 
-  /** Undefined outside of the queue. Negative indexes count from the end. */
+  /** Undefined outside the queue. Negative indexes count from the end. */
   at(index: number): T | undefined {
     return index < 0 ? this.#fromEnd(index) : this.#items[this.#head + index];
   }
@@ -30,7 +29,7 @@ export class Fifo<T> {
     const item = this.#items[this.#head];
     this.#items[this.#head] = undefined;
     this.#head += 1;
-    // Half of it is gone: copying what is left costs no more than the pushes that brought it.
+    // Half of the array is free: copying the rest costs no more than the pushes that filled it.
     if (this.#head >= MIN_GONE && this.#head * 2 >= this.#items.length) {
       this.#items = this.#items.slice(this.#head);
       this.#head = 0;
@@ -38,7 +37,7 @@ export class Fifo<T> {
     return item;
   }
 
-  /** Lets go of every item that is not to be kept. Takes as long as the queue is. */
+  /** Removes every item that `isKept` rejects. Takes time linear in the queue's length. */
   keep(isKept: (item: T) => boolean): void {
     const kept: (T | undefined)[] = [];
     for (let index = this.#head; index < this.#items.length; index += 1) {
@@ -49,7 +48,7 @@ export class Fifo<T> {
     this.#head = 0;
   }
 
-  /** The index of the first item for which it is true, given that it is true for all that follow; else the length. */
+  /** The index of the first item that is past, or the length. Requires that all items after that one are past, too. */
   firstIndex(isPast: (item: T) => boolean): number {
     let low = 0;
     let high = this.length;

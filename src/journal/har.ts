@@ -1,17 +1,16 @@
-// journal/har.ts: exchanges as an HTTP Archive (HAR 1.2), for the tools that people look at traffic with.
+// journal/har.ts: writes exchanges as an HTTP Archive (HAR 1.2), for tools that show traffic.
 //
-// Promises: only what is in an exchange, so no header, no body and no secret; what HAR has no word for stands in fields
-// that begin with `_`, as the format asks for. A part's name, size and checksum are shown, its value never was here.
-// Must not know: where exchanges are kept.
+// Promises: holds only what an exchange holds, so no header, no body and no secret. Facts without a HAR field stand in fields
+// that begin with `_`, as the format demands. A part is shown by name, size and checksum, because its value is not kept.
 import type { Entry, Har, Param, PostData, Request, Response, Timings } from 'har-format';
 import type { Exchange, Part } from './exchange.ts';
 
-/** HAR wants absolute addresses; an exchange knows no host. */
+/** HAR demands absolute URLs, but an exchange does not know the host. */
 const DEFAULT_ORIGIN = 'http://localhost';
-/** In HAR: not known. */
+/** HAR's value for "not known". */
 const UNKNOWN = -1;
 
-/** What HAR has no word for, by names of ours. */
+/** Our own fields, for facts that HAR has no field for. */
 type Own = Readonly<Record<`_${string}`, unknown>>;
 
 /** @param origin such as `http://127.0.0.1:4310` */
@@ -62,7 +61,7 @@ function postDataOf(parts: readonly Part[]): PostData {
   return { mimeType: 'multipart/form-data', params };
 }
 
-/** Without an answer the status is 0, as browsers write it. */
+/** Without an answer the status is 0, as in browsers. */
 function responseOf({ response }: Exchange): Response {
   const { status = 0, bytes = UNKNOWN } = response ?? {};
   return {
@@ -78,7 +77,7 @@ function responseOf({ response }: Exchange): Response {
   };
 }
 
-/** Each at least 0, although an answer may come before the body is whole. */
+/** Each is at least 0, although an answer may begin before the body has been read. */
 function timingsOf({ timing }: Exchange): Timings & { readonly send: number } {
   const { firstByteMs, totalMs } = timing;
   const sentMs = timing.bodyMs ?? 0;

@@ -1,9 +1,8 @@
-// journal/in-flight.ts: an exchange that has not ended: how far it is, which ones a query means, and how a person reads one
+// journal/in-flight.ts: exchanges that have not ended: their progress, the matcher for queries, and a line for a person
 // (behaviour §9).
 //
-// A matcher of exchanges in flight is valid if and only if it is a journal matcher (matcher.ts) without the fields that only an
-// end gives: `status`, `errorCode`, `outcome`, `sinceSeq`. `ruleId` is the rule that holds the exchange.
-// Must not know: how an exchange is observed, HTTP.
+// A matcher for exchanges in flight is a journal matcher (matcher.ts) without the fields that exist only at the end:
+// `status`, `errorCode`, `outcome`, `sinceSeq`. Here `ruleId` means the rule that holds the exchange.
 import { problemsOf, refusalOf } from '../core/problems.ts';
 import { describeRequest, type Body, type Exchange } from './exchange.ts';
 import { fits, matcherSchema, type JournalMatcher } from './matcher.ts';
@@ -18,18 +17,18 @@ type Known = Pick<
   | 'operation'
   | 'method'
   | 'path'
-  /** As far as the request got to say so. */
+  /** As far as the request has named it. */
   | 'upload'
 >;
 
 export interface ExchangeInFlight extends Known {
-  /** Its number on record, where its answer has begun. Null: it is not on record yet. */
+  /** The number on record, once the answer has begun. Null: not on record yet. */
   readonly seq: number | null;
-  /** So far. */
+  /** As received so far. */
   readonly body: Omit<Body, 'parts'>;
-  /** Milliseconds since the request's head was read, of a clock that never jumps. */
+  /** Milliseconds since the request's head was read, by a clock that never jumps. */
   readonly elapsedMs: number;
-  /** The rule that holds the exchange up now. `sinceMs`: for so many milliseconds. */
+  /** The rule that holds the exchange now. `sinceMs`: for how many milliseconds. */
   readonly heldBy: {
     readonly ruleId: string;
     readonly phase: string;
@@ -76,7 +75,7 @@ export function matchesInFlight(exchange: ExchangeInFlight, matcher: InFlightMat
   });
 }
 
-/** One line for a person. `~7`: the seventh request that began; `#7` is the seventh that ended. */
+/** One line for a person. `~7` is the seventh request that began; `#7` is exchange number 7 of the journal. */
 export function summarizeInFlight(exchange: ExchangeInFlight): string {
   const { begun, body, elapsedMs, heldBy } = exchange;
   const { receivedBytes, declaredBytes } = body;

@@ -1,10 +1,9 @@
-// journal/journal-file.ts: the journal, and the rules with their counters, in a file that survives restarts and crashes (`--journal-file`).
-// The format stands in journal/journal-lines.ts.
+// journal/journal-file.ts: keeps the journal, and the rules with their counters, in a file that survives restarts and crashes
+// (`--journal-file`). journal/journal-lines.ts describes the format.
 //
-// Promises: lines are appended in order, one write at a time, within moments; `writeNow` has them synced when it returns. The file
-// is written anew, in the background, when it has grown to twice what it has to hold: it is bounded as the journal is. No
-// failure reaches whoever is served: it is logged once, and the file is written anew, whole, as soon as that works.
-// Must not know: what a rule is, HTTP.
+// Promises: lines are appended in order, one write at a time, within moments. When `writeNow` returns, the lines are synced.
+// When the file is twice as large as its content needs, it is written anew in the background, so it stays bounded.
+// A failure never reaches a client: it is logged once, and the whole file is written anew as soon as that succeeds.
 import { closeSync, fsyncSync, openSync, renameSync, write, writeFileSync, writeSync } from 'node:fs';
 import { open, readFile, truncate } from 'node:fs/promises';
 import type { Logger } from 'pino';
@@ -23,12 +22,12 @@ import {
 } from './journal-lines.ts';
 import { monotonicMs, setImmediate } from '../core/machine-time.ts';
 
-/** After a failure it is not tried again sooner. */
+/** Least pause after a failure before the next try. */
 const RETRY_MS = 1_000;
-/** Lines that wait for a disk that does not answer; beyond it, the file is written anew. */
+/** Bound on the lines that wait for a slow disk, in UTF-16 units; beyond it the file is written anew. */
 const MAX_WAITING = 16 * 1024 * 1024;
 
-/** All that the file has to hold now. */
+/** The present content that the file must hold. */
 export interface Held {
   readonly exchanges: () => Iterable<Exchange>;
   readonly rules: () => Iterable<readonly [namespace: string, rules: readonly object[]]>;
@@ -37,12 +36,12 @@ export interface Held {
 
 export interface JournalFileOptions {
   readonly path: string;
-  /** The file may always grow to this; beyond it, to twice what it has to hold. */
+  /** The file may always grow to this size, and otherwise to twice its content. */
   readonly maxBytes: number;
   readonly logger: Logger;
 }
 
-/** Reads what is there, and makes it ready to be appended to. @throws ConfigError */
+/** Reads the file and prepares it for appending. @throws ConfigError */
 export async function openJournalFile(
   options: JournalFileOptions,
 ): Promise<{ readonly file: JournalFile; readonly past: Past }> {
@@ -80,7 +79,7 @@ export class JournalFile {
   #held: Held | null = null;
   #numbers: Numbers;
   #bytes: number;
-  /** Beyond it the file is written anew. */
+  /** Above this size the file is written anew. */
   #limit: number;
   #waiting: string[] = [];
   #waitingUnits = 0;
@@ -88,7 +87,7 @@ export class JournalFile {
   #isBusy = false;
   #isComing = false;
   #isClosed = false;
-  /** The file lacks something: it has to be written anew. */
+  /** Some line is missing in the file, so it must be written anew. */
   #isBehind = false;
   #failedMs = Number.NEGATIVE_INFINITY;
   #onIdle: (() => void)[] = [];
@@ -101,7 +100,7 @@ export class JournalFile {
     this.#limit = Math.max(options.maxBytes, 2 * past.bytes);
   }
 
-  /** To be called once, before anything is kept. */
+  /** To be called once, before the first line. */
   holds(held: Held): void {
     this.#held = held;
   }
@@ -111,16 +110,16 @@ export class JournalFile {
     this.#add(encode(line));
   }
 
-  /** They are written as they are when it comes to that: many changes of one turn are one line. */
+  /** The rules are read only when the line is written, so many changes in one turn make one line. */
   rulesChanged(namespace: string): void {
     this.#changedRules.add(namespace);
     this.#come();
   }
 
-  /** Everything is in the file, and synced, or that could not be. Blocks. */
+  /** Blocks until everything is in the file and synced, or until that has failed. */
   writeNow(): void {
     try {
-      // The descriptor from before stays open: a write of another thread may still be at work on it.
+      // The old descriptor stays open: a write on another thread may still use it.
       if (this.#isBehind || this.#isBusy)
         return void this.#replace(this.#writeWhole(`${this.#options.path}.now`));
       this.#addRules();
@@ -131,7 +130,7 @@ export class JournalFile {
     }
   }
 
-  /** Resolves when what is known is written, or cannot be. */
+  /** Resolves when everything is written or cannot be written. */
   async close(): Promise<void> {
     await this.#whenIdle();
     if (this.#isBehind) this.writeNow();
@@ -146,7 +145,7 @@ export class JournalFile {
   }
 
   #add(text: string): void {
-    if (this.#isBehind) return this.#come(); // It will be in the whole.
+    if (this.#isBehind) return this.#come(); // The new file will hold it.
     this.#waiting.push(text);
     this.#waitingUnits += text.length;
     if (this.#waitingUnits > MAX_WAITING) this.#failed(new Error('the disk does not keep up'));
@@ -200,7 +199,7 @@ export class JournalFile {
     if (this.#waiting.length > 0 || this.#changedRules.size > 0) this.#come();
   }
 
-  /** In the background. What comes meanwhile is appended to the new one. */
+  /** In the background. Lines that come meanwhile are appended to the new file. */
   #writeAnew(): void {
     if (monotonicMs() - this.#failedMs < RETRY_MS) return;
     this.#isBusy = true;
@@ -224,7 +223,7 @@ export class JournalFile {
       .finally(() => this.#idle());
   }
 
-  /** All that is known, in the place of what waits. */
+  /** The whole content, which replaces the waiting lines. */
   #whole(): string {
     this.#changedRules.clear();
     this.#take();
@@ -242,7 +241,7 @@ export class JournalFile {
     return path;
   }
 
-  /** In one turn: nothing is appended to a file that is not there any more. Returns the descriptor of that. */
+  /** In one turn, so that no line is appended to the replaced file. Returns the descriptor of the replaced file. */
   #replace(path: string): number {
     renameSync(path, this.#options.path);
     const before = this.#fd;

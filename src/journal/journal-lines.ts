@@ -1,19 +1,18 @@
-// journal/journal-lines.ts: the text of a journal file (`--journal-file`): what is written, and what it means when read again.
+// journal/journal-lines.ts: the lines of a journal file (`--journal-file`): how they are written and read.
 //
 // A line is valid if and only if it is `{"crc":"<crc>","line":<json>}\n` where
 //   (1) <crc> is the CRC-32 of the bytes of <json>, in 8 hexadecimal digits, and
-//   (2) <json> is a JournalLine: an exchange as it is on record (again, when it is amended: the last one counts), that one is over,
-//       that a namespace was cleared (`*`: all), the rules of a namespace with their counters (the last ones count), or the highest
-//       numbers given out.
-// What has no newline at the end was being written when the process died: it is dropped. Any other line that is not valid is
-// damage: it is left out and counted, and the rest is good.
-// Must not know: files; what a rule is.
+//   (2) <json> is a JournalLine. Its kinds are: an exchange on record (the last line of an amended exchange counts), the end of
+//       an exchange, the clearing of a namespace (`*`: all), the rules of a namespace with their counters (the last line
+//       counts), and the highest numbers given out.
+// A last line without a newline was being written when the process died; it is dropped. Any other invalid line is damage: it
+// is left out and counted, and the other lines are used.
 import { ALL_NAMESPACES } from '../core/namespace.ts';
 import { crc32 } from 'node:zlib';
 import { hex32 } from '../core/hex32.ts';
 import type { Exchange } from './exchange.ts';
 
-/** Numbers that are never given out twice. */
+/** Numbers that must never be given out twice. */
 export interface Numbers {
   readonly seq: number;
   readonly begun: number;
@@ -27,14 +26,14 @@ export type JournalLine =
   | { readonly kind: 'rules'; readonly namespace: string; readonly rules: readonly object[] }
   | ({ readonly kind: 'numbers' } & Numbers);
 
-/** What a file tells of the processes before this one. */
+/** The content of a file from earlier processes. */
 export interface Past extends Numbers {
   /** In order of `seq`. */
   readonly exchanges: readonly Exchange[];
   readonly rules: ReadonlyMap<string, readonly object[]>;
-  /** Of lines that count, and of those that do not: what comes behind was never finished. */
+  /** Length of all complete lines, valid or not. Bytes beyond it are an unfinished line. */
   readonly bytes: number;
-  /** Lines that are not valid, from 1. */
+  /** Numbers of the invalid lines, from 1. */
   readonly damaged: readonly number[];
 }
 
@@ -87,7 +86,7 @@ function decode(line: Buffer): JournalLine | null {
   const [, crc] = HEAD.exec(line.toString('latin1', 0, HEAD_BYTES)) ?? [];
   const json = line.subarray(HEAD_BYTES, -1);
   if (crc === undefined || line.at(-1) !== 0x7d || hex32(crc32(json)) !== crc) return null;
-  // With a right checksum it is what was written.
+  // The checksum is right, so the line is as it was written.
   return JSON.parse(json.toString()) as JournalLine;
 }
 

@@ -1,8 +1,8 @@
-// journal/journal.ts: the recorded exchanges of one server, all namespaces: to be queried, waited for and listened to.
+// journal/journal.ts: the recorded exchanges of one server, for all namespaces: queries, waits and subscriptions.
 //
-// Promises: an exchange is found by every query from the moment `append` returns; memory is bounded (records.ts,
-// event-feed.ts, waits.ts). A namespace is a name, or `*` for all of them where something is read.
-// Must not know: HTTP, who observes the exchanges, that rules exist. Off (`--no-journal`) is no Journal at all.
+// Promises: every query finds an exchange from the moment `append` returns. Memory is bounded (records.ts, event-feed.ts,
+// waits.ts). Where something is read, the namespace `*` means all namespaces.
+// With `--no-journal` no Journal object exists.
 import { TickQueue } from '../core/tick-queue.ts';
 import { monotonicMs } from '../core/machine-time.ts';
 import { EventFeed, type JournalEvent, type Listener, type Resumption } from './event-feed.ts';
@@ -23,40 +23,40 @@ import {
 import { Waits, type WaitOptions, type WaitResult } from './waits.ts';
 
 export interface JournalOptions extends Bounds {
-  /** How many recent events can be resumed from; 1024 unless told. */
+  /** How many recent events can be resumed from. Default: 1024. */
   readonly maxEvents?: number | undefined;
-  /** 1000 unless told. */
+  /** Default: 1000. */
   readonly maxWaits?: number | undefined;
-  /** A longer gap before a re-sent POST is the client's own doing (transport-replay.ts). */
+  /** After a longer gap a repeated POST counts as the client's own retry (transport-replay.ts). */
   readonly replayWindowMs?: number | undefined;
-  /** Is told what a file has to keep. */
+  /** Receives each line that a file must keep. */
   readonly keep?: ((line: JournalLine) => void) | undefined;
   /** Milliseconds of a clock that never jumps. */
   readonly now?: (() => number) | undefined;
 }
 
 export interface Appending {
-  /** Of `number`, and appended in the order of it. Unless told, the next one. */
+  /** A number from `number`; exchanges are appended in the order of their numbers. Default: the next number. */
   readonly seq?: number | undefined;
-  /** Unless told, nothing is known of it. */
+  /** Default: the head is not known. */
   readonly head?: Head | undefined;
-  /** When `totalMs` was measured: putting a draft together may take its time. */
+  /** When `totalMs` was measured, because the draft may be put together later. */
   readonly endedMs?: number | undefined;
 }
 
 export interface FindOptions {
-  /** The first so many where `sinceSeq` is given, here or in the matcher, so that one can page; else the last ones. */
+  /** With `sinceSeq`, here or in the matcher, the first exchanges up to this number, for paging; otherwise the last ones. */
   readonly limit?: number | undefined;
-  /** Only later ones. */
+  /** Only exchanges with a higher `seq`. */
   readonly sinceSeq?: number | undefined;
 }
 
 export interface Found {
   /** In order of `seq`. */
   readonly exchanges: readonly Exchange[];
-  /** How many match without the limit. */
+  /** Number of matches without the limit. */
   readonly total: number;
-  /** How many exchanges of the namespace are not on record any more, since it was last cleared. */
+  /** Number of exchanges of the namespace that were evicted since it was last cleared. */
   readonly evicted: number;
 }
 
@@ -79,32 +79,32 @@ export class Journal {
     this.#keep = options.keep ?? (() => undefined);
   }
 
-  /** Exchanges on record, of all namespaces. */
+  /** Number of exchanges on record, over all namespaces. */
   get size(): number {
     this.flush();
     return this.#records.size;
   }
 
-  /** As `approximateBytes` counts them. */
+  /** Estimated by `approximateBytes`. */
   get bytes(): number {
     this.flush();
     return this.#records.bytes;
   }
 
-  /** The last number given out; 0: none. To be used as `sinceSeq`. */
+  /** The last number given out, for use as `sinceSeq`; 0: none. */
   get lastSeq(): number {
     return this.#lastSeq;
   }
 
   /**
-   * Gives out the next number, to an exchange that is on record from here on: before anybody looks, it is put together (`later`)
-   * and appended. One that a reset takes in between never is, and leaves a gap.
+   * Gives the next number to an exchange that counts as recorded from now on: it is put together (`later`) and appended
+   * before anyone reads the journal. A reset in between drops the exchange and leaves a gap in the numbers.
    */
   number(): number {
     return (this.#lastSeq += 1);
   }
 
-  /** To be called before the last byte of the answer is sent, or as the connection ends, with `totalMs` the time so far. */
+  /** To be called before the last byte of the answer is sent, or when the connection ends. `totalMs` is the time so far. */
   append(draft: ExchangeDraft, appending: Appending = {}): Exchange {
     const { seq = this.number(), head, endedMs = this.#now() } = appending;
     const path = pathWithoutSecrets(draft.path);
@@ -118,7 +118,7 @@ export class Journal {
     return entry.exchange;
   }
 
-  /** Changes what is on record: the client left during the answer, a commit came late. Null: it is not there any more. */
+  /** Changes a recorded exchange: its client left during the answer, or its commit came late. Null: it was evicted. */
   amend(seq: number, changes: Amendment, head?: Head): Exchange | null {
     const entry = this.#records.find(seq);
     if (entry === null) return null;
@@ -131,7 +131,7 @@ export class Journal {
     return exchange;
   }
 
-  /** The exchange is over. That its client left before the whole answer was handed over is told; how long it took and what had begun by then is not. */
+  /** The exchange is over. Listeners are told only if its client left before the whole answer was sent. */
   ended(
     seq: number,
     { isWhole, timing, endedAfter }: { isWhole: boolean } & Pick<Exchange, 'timing' | 'endedAfter'>,
@@ -148,19 +148,19 @@ export class Journal {
     }
   }
 
-  /** The lost exchange that this request seems to be the transport's replay of. Null: none. */
+  /** The lost exchange that the client's transport probably repeats with this request. Null: none. */
   replayedBy(namespace: string, arrival: Arrival): Exchange | null {
     this.flush();
     const recent = this.#records.aroundLoss(namespace, arrival.beganMs - this.#replayWindowMs);
     return recent && (lostOriginal(arrival, recent, this.#replayWindowMs)?.exchange ?? null);
   }
 
-  /** Puts off work on the journal until somebody looks at it, or the turn ends: under load it is done for many at once. */
+  /** Delays work on the journal until the journal is read or the turn ends, so that under load it is done for many at once. */
   later(work: () => void): void {
     this.#batch.later(work);
   }
 
-  /** What was put off is done. */
+  /** Does the delayed work. */
   flush(): void {
     this.#batch.flush();
   }
@@ -190,20 +190,20 @@ export class Journal {
     return count;
   }
 
-  /** Exchanges that had to make room since the namespace was last cleared: those after `sinceSeq`, if there can be any. */
+  /** Number of exchanges evicted since the namespace was last cleared, counting only those that may come after `sinceSeq`. */
   evicted(namespace: string, sinceSeq = 0): number {
     this.flush();
     const { count, lastSeq } = this.#records.evicted(namespace);
     return lastSeq > sinceSeq ? count : 0;
   }
 
-  /** How many exchanges of other namespaces fit, by namespace. */
+  /** Number of matching exchanges in other namespaces, by namespace. */
   countElsewhere(namespace: string, isMatch: (exchange: Exchange) => boolean): ReadonlyMap<string, number> {
     this.flush();
     return this.#records.countElsewhere(namespace, isMatch);
   }
 
-  /** As if nothing had happened in the namespace; numbers go on, and so do waits and subscriptions. */
+  /** Forgets all exchanges of the namespace. Numbers, waits and subscriptions go on. */
   clear(namespace: string): void {
     this.flush();
     this.#keep({ kind: 'clear', namespace });
@@ -213,7 +213,7 @@ export class Journal {
   }
 
   /**
-   * Resolves as soon as so many exchanges match, those on record included, or to what was seen until the time-out.
+   * Resolves when `count` exchanges match, including those on record, or at the time-out with what was seen until then.
    * @throws AppError `invalid_matcher` when there are too many waits
    */
   wait(namespace: string, matcher: JournalMatcher, options: WaitOptions = {}): Promise<WaitResult> {
@@ -221,7 +221,7 @@ export class Journal {
     return this.#waits.add({ ...options, namespace, matcher, stored: exchanges });
   }
 
-  /** Tells listeners of something that is no exchange. */
+  /** Tells listeners of an event that is not an exchange. */
   publish(
     namespace: string,
     kind: 'ledger' | 'fault',
@@ -230,7 +230,7 @@ export class Journal {
     return this.#feed.publish(namespace, { kind, data });
   }
 
-  /** The key of an exchange is known. Whoever resumes is told, too: so it is kept only once there can be such a one. */
+  /** The key of an exchange is known. The event can be resumed from, so it is kept once a listener has ever existed. */
   begun(exchange: () => ExchangeInFlight | null): void {
     if (!this.#feed.hasBeenHeard) return;
     const data = exchange();
@@ -238,39 +238,39 @@ export class Journal {
     this.later(() => this.#feed.publish(data.namespace, { kind: 'begun', data }));
   }
 
-  /** More of an exchange has come. It is told to whoever listens right now. */
+  /** More of an exchange's body has arrived. Only present listeners are told. */
   progressed(data: ExchangeInFlight): void {
     this.#feed.tell(data.namespace, { kind: 'progress', data });
   }
 
-  /** @returns ends the subscription */
+  /** @returns a function that ends the subscription */
   subscribe(namespace: string, listener: Listener): () => void {
     this.flush();
     return this.#feed.subscribe(namespace, listener);
   }
 
-  /** Of the last event told, of any namespace: what a new listener has. */
+  /** The id of the last event of any namespace; a new listener starts from it. */
   get lastEventId(): number {
     this.flush();
     return this.#feed.lastId;
   }
 
-  /** Events after that id (`Last-Event-ID`). With `subscribe` in the same turn of the loop nothing is missed or doubled. */
+  /** Events after this id (`Last-Event-ID`). With `subscribe` in the same turn of the loop, no event is missed or doubled. */
   since(namespace: string, eventId: number): Resumption {
     this.flush();
     return this.#feed.since(namespace, eventId);
   }
 
-  /** Ends every wait, so that none keeps the server from closing. */
+  /** Ends every wait, so that no wait keeps the server from closing. */
   close(): void {
     this.flush();
     this.#waits.close();
   }
 
-  /** What was on record of another process. To be called first of all. */
+  /** Takes over the exchanges of an earlier process. To be called before all else. */
   restore({ exchanges, seq }: Pick<Past, 'exchanges' | 'seq'>): void {
     this.#lastSeq = seq;
-    // No transport of a client sends again what it sent to another process, as far as we can tell.
+    // The client's transport is assumed not to repeat requests that went to an earlier process.
     const [beganMs, endedMs, headMark] = [-Infinity, -Infinity, undefined];
     for (const exchange of exchanges) this.#records.add({ exchange, beganMs, endedMs, headMark, bytes: 0 });
   }
@@ -290,7 +290,7 @@ export class Journal {
 
   #isReplay(entry: Entry, head: Head | undefined): boolean {
     if (!canBeReplay(entry.exchange)) return false;
-    // Where nothing was lost of late there is nothing to look through: under load the usual case.
+    // If nothing was lost lately, no search is needed. Under load this is the usual case.
     const sinceMs = entry.beganMs - this.#replayWindowMs;
     const recent = this.#records.aroundLoss(entry.exchange.namespace, sinceMs);
     if (recent === null) return false;

@@ -1,9 +1,9 @@
-// journal/matcher.ts: which exchanges are meant: a journal matcher of behaviour §11, and how far one is from fitting.
+// journal/matcher.ts: journal matchers (behaviour §11): which exchanges fit, and how far an exchange is from fitting.
 //
-// A matcher is valid if and only if it is an object of the fields below; an exchange fits when it has the value of
-// every field given. `"*"` as a text stands for any value, but there must be one: `{"ruleId":"*"}` means every exchange
-// that a rule touched. `{}` fits everything. `sinceSeq`: later than that one. A value that no exchange can have is none.
-// Must not know: where exchanges are kept.
+// A matcher is valid if and only if it is an object of the fields below. An exchange fits when it has the value of every
+// given field. The text `"*"` stands for any value that is present: `{"ruleId":"*"}` means every exchange that a rule
+// touched. `{}` fits every exchange. `sinceSeq` means exchanges with a higher `seq`. A value that no exchange can have is
+// refused.
 import { z } from 'zod';
 import { ERRORS, type ErrorCode } from '../core/errors.ts';
 import { OPERATION_NAMES } from '../contract/operations.ts';
@@ -14,15 +14,15 @@ const textSchema = z.string().min(1).max(512);
 const countSchema = z.int().min(0);
 const ANY = '*';
 
-/** Of a request that no route was found for. */
+/** The operation of a request without a route. */
 const NO_OPERATION = 'unknown';
 const ERROR_CODES = Object.keys(ERRORS) as ErrorCode[];
 /** Rule C4. */
 const MAX_CHUNK_INDEX = 999_999;
-/** What comes before the answer, such as 100, is not on record. */
+/** Interim answers such as 100 are not recorded. */
 const MIN_STATUS = 200;
 
-/** A value that no exchange can have would make every "never" true: it is refused. */
+/** Refuses a value that no exchange can have, because it would make every "never" true. */
 function oneOf<T extends string>(values: readonly T[]): z.ZodType<T> {
   const error = `there is no such value; expected one of: ${values.join(', ')}`;
   return z.enum(values, { error });
@@ -42,11 +42,11 @@ export const matcherSchema = z.strictObject({
 
 export type JournalMatcher = Readonly<z.infer<typeof matcherSchema>>;
 
-/** A field of a matcher that an exchange does not fit. */
+/** A field in which an exchange does not fit the matcher. */
 export interface Difference {
   readonly field: string;
   readonly expected: string | number;
-  /** Null: the exchange has no such thing, or it is not known. */
+  /** Null: the exchange has no such value, or it is not known. */
   readonly actual: string | number | null;
 }
 
@@ -71,14 +71,14 @@ export function parseMatcher(value: unknown): JournalMatcher {
   return parseOrRefuse(matcherSchema, value, 'invalid_matcher');
 }
 
-/** A matcher, and where it stands in what was asked. */
+/** A matcher and its place in the request. */
 export interface PlacedMatcher {
   readonly path: readonly PropertyKey[];
   readonly matcher: JournalMatcher;
 }
 
 /**
- * A rule that was never armed can have touched nothing: a mistake in its name would make every "never" true.
+ * Refuses ids of rules that were never armed: a typing mistake in such an id would make every "never" true.
  * @throws AppError `invalid_matcher` naming each place
  */
 export function refuseUnknownRules(
@@ -93,7 +93,7 @@ export function refuseUnknownRules(
   if (problems.length > 0) throw refusalOf('invalid_matcher', problems);
 }
 
-/** What the exchange has there; null: nothing, or it is not known. */
+/** The exchange's value of the field; null: none, or not known. */
 export function valueOf(exchange: Exchange, field: MatcherField): string | number | null {
   return field === 'sinceSeq' ? exchange.seq : VALUES[field](exchange);
 }
@@ -102,7 +102,7 @@ export function matches(exchange: Exchange, matcher: JournalMatcher): boolean {
   return testOf(matcher)(exchange);
 }
 
-/** `matches` for many exchanges: the matcher is looked at once. */
+/** `matches` for many exchanges: the matcher is prepared once. */
 export function testOf(matcher: JournalMatcher): (exchange: Exchange) => boolean {
   const { sinceSeq = 0 } = matcher;
   const conditions = FIELDS.flatMap((field) => {
@@ -116,7 +116,7 @@ export function testOf(matcher: JournalMatcher): (exchange: Exchange) => boolean
   };
 }
 
-/** Every field of the matcher that the exchange does not fit; none: it matches. */
+/** Every field in which the exchange does not fit; empty if it fits. */
 export function distance(exchange: Exchange, matcher: JournalMatcher): Difference[] {
   const differences: Difference[] = [];
   for (const field of FIELDS) {
@@ -136,7 +136,7 @@ export function fits(wanted: string | number, actual: string | number | null): b
   return wanted === ANY ? actual !== null : wanted === actual;
 }
 
-/** For a person: `operation uploadChunk, chunkIndex 2`. */
+/** In words: `operation uploadChunk, chunkIndex 2`. */
 export function describeMatcher(matcher: JournalMatcher): string {
   const given = Object.entries(matcher).filter(([, value]) => value !== undefined);
   return given.length === 0 ? 'any exchange' : given.map(([field, value]) => `${field} ${value}`).join(', ');

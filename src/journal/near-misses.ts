@@ -1,12 +1,10 @@
-// journal/near-misses.ts: the exchanges that come nearest to a matcher that found too few, and why they do not fit.
-//
-// Must not know: what is being verified.
+// journal/near-misses.ts: for a matcher that found too few exchanges, the exchanges that nearly fit and why they do not.
 import { summarize, type Exchange } from './exchange.ts';
 import { distance, type Difference, type JournalMatcher } from './matcher.ts';
 
 export interface NearMiss {
   readonly seq: number;
-  /** Empty: it fits, and should not. */
+  /** Empty: the exchange fits, but should not. */
   readonly differs: readonly Difference[];
   readonly exchange: string;
 }
@@ -18,8 +16,8 @@ export function nearMiss(exchange: Exchange, differs: readonly Difference[] = []
 }
 
 /**
- * Those with the fewest differences, of equal ones the latest; those that fit are not among them.
- * @param extra what else keeps an exchange from being the one
+ * The exchanges with the fewest differences, the latest first among equals. Exchanges that fit are left out.
+ * @param extra further reasons why an exchange does not fit
  */
 export function nearestTo(
   matcher: JournalMatcher,

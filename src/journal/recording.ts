@@ -1,7 +1,6 @@
-// journal/recording.ts: one exchange while it runs: facts are put down as they become known, then it is one draft.
+// journal/recording.ts: collects the facts of one running exchange as they become known, and makes one draft of them.
 //
-// Promises: what is not known stays null; the draft is complete whenever it is asked for.
-// Must not know: HTTP frameworks, sockets, rules, where the draft goes.
+// Promises: unknown facts stay null; the draft is complete at any time.
 import { hex32 } from '../core/hex32.ts';
 import {
   pathWithoutSecrets,
@@ -21,23 +20,23 @@ export interface Beginning {
   readonly method: string;
   readonly path: string;
   readonly declaredBytes: number | null;
-  /** Milliseconds of the machine's time that never jump. */
+  /** Milliseconds of machine time that never jump. */
   readonly now: () => number;
 }
 
-/** What is known when the answer is sent, or the connection ends. */
+/** What is known when the answer is sent or the connection ends. */
 export interface End {
   readonly outcome: Outcome;
   readonly response: Exchange['response'];
-  /** Epoch milliseconds on the namespace's clock, which is known only after the key was checked. */
+  /** Epoch milliseconds by the namespace's clock. The namespace is known only after the key was checked. */
   readonly atMs: number;
   readonly endedAfter: number | null;
   readonly timing: Exchange['timing'];
 }
 
-/** What others know of an exchange that has not ended. */
+/** Facts about an unfinished exchange that the recording itself does not know. */
 export interface SoFar extends Pick<ExchangeInFlight, 'namespace' | 'seq' | 'heldBy'> {
-  /** As of `End`. */
+  /** As in `End`. */
   readonly atMs: number;
 }
 
@@ -49,12 +48,12 @@ export interface SeenBody {
     readonly filename?: string | undefined;
     readonly bytes: number;
     readonly crc32: number;
-    /** Looked at by a check of the contract, and never kept. */
+    /** For the check against the contract; never kept. */
     readonly value?: string | undefined;
   }[];
 }
 
-/** Of most exchanges: one object for all of them is less to keep. */
+/** Shared by most exchanges, to save memory. */
 const NOTHING_BROKEN: Exchange['contract'] = { request: [], response: [] };
 const NO_BODY: SeenBody = { receivedBytes: 0, fileBytes: 0, parts: [] };
 
@@ -81,37 +80,37 @@ export class Recording {
     this.#begunMs = beginning.now();
   }
 
-  /** More of the body has come. `at(n)` says what had come when the file had n bytes. */
+  /** More of the body arrived. `at(n)` gives the body as it was when the file had n bytes. */
   bytesCame(fileBytes: number, at: BodyAt): void {
     this.#bodyMs = this.#elapsed();
     this.#fileBytes = fileBytes;
     this.#bodyAt = at;
   }
 
-  /** All of it has come. */
+  /** The whole body arrived. */
   bodyIs(body: SeenBody): void {
     this.#whole = body;
   }
 
-  /** However much had to be read: it is as if nothing had. */
+  /** Counts the body as not received, however much of it was read. */
   nothingCame(): void {
     this.#bodyAt = nothing;
     this.#whole = null;
   }
 
-  /** The file ends there: what the socket had read beyond does not count. */
+  /** Cuts the file at this length: bytes that the socket read beyond it do not count. */
   cutAt(fileBytes = Number.POSITIVE_INFINITY): void {
     this.#cutAt = fileBytes;
   }
 
-  /** What has come of the body, as far as it counts. */
+  /** The received body, as far as it counts. */
   body(): SeenBody {
     const whole = this.#whole;
     if (whole !== null && this.#cutAt > whole.fileBytes) return whole;
     return this.#bodyAt(Math.min(this.#cutAt, this.#fileBytes));
   }
 
-  /** The answer is about to be sent. */
+  /** To be called just before the answer is sent. */
   answerBegins(): void {
     this.#firstByteMs ??= this.#elapsed();
   }
@@ -141,7 +140,7 @@ export class Recording {
     };
   }
 
-  /** How far it is, while it has not ended. */
+  /** The exchange's present state, while it has not ended. */
   soFar({ atMs, ...known }: SoFar): ExchangeInFlight {
     const { requestId, begun, connection, operation, method, path, declaredBytes } = this.#beginning;
     const { receivedBytes, fileBytes } = this.body();

@@ -1,38 +1,37 @@
-// journal/records.ts: the exchanges that are kept, in order of `seq`, of all namespaces and of each one.
+// journal/records.ts: the recorded exchanges in order of `seq`, for all namespaces together and for each one.
 //
-// Promises: bounded by entries and bytes for each namespace, whose oldest go first and are counted: the traffic of one never takes
-// the evidence of another. All together are bounded, too, by TOTAL_FACTOR times the bytes of one: beyond that, and only there, the
-// namespace that holds the most makes room, so that ten thousand small ones stay whole beside a large one. Adding and evicting take the
-// same time however many there are; reading one namespace does not look at the others.
-// Must not know: who reads, what else happens when an exchange comes.
+// Promises: each namespace is bounded by entries and bytes. Its oldest exchanges are evicted first and counted, so the traffic
+// of one namespace does not evict the exchanges of another. All namespaces together are bounded by TOTAL_FACTOR times the bytes
+// of one. Only beyond that bound the namespace with the most bytes makes room, so ten thousand small namespaces stay whole
+// beside a large one. Adding and evicting take constant time. Reading one namespace does not walk through the others.
 import { ALL_NAMESPACES } from '../core/namespace.ts';
 import { approximateBytes, type Exchange } from './exchange.ts';
 import { Fifo } from './fifo.ts';
 import { isLost, type Sighting } from './transport-replay.ts';
 
 export interface Entry extends Sighting {
-  /** Its timing is what it is so far, while its answer is being sent. */
+  /** While the answer is being sent, its timing is the time so far. */
   exchange: Omit<Exchange, 'timing' | 'endedAfter'> & {
     timing: Exchange['timing'];
     endedAfter: number | null;
   };
   endedMs: number;
   headMark: string | undefined;
-  /** Set here. */
+  /** Set by this module. */
   bytes: number;
 }
 
-/** Of each namespace. */
+/** Per namespace. */
 export interface Bounds {
   readonly maxEntries: number;
-  /** As `approximateBytes` counts them. */
+  /** Estimated by `approximateBytes`. */
   readonly maxBytes: number;
 }
 
-/** What is not on record any more of a namespace, since it was last cleared. */
+/** The exchanges of a namespace that were evicted since it was last cleared. */
 export interface Evicted {
   readonly count: number;
-  /** All of them are of numbers up to this. */
+  /** The highest `seq` among them. */
   readonly lastSeq: number;
 }
 
@@ -41,17 +40,17 @@ interface Space {
   bytes: number;
   evicted: number;
   lastEvictedSeq: number;
-  /** When the last one ended that a transport may send again. */
+  /** When the last exchange ended that a transport may repeat. */
   lostMs: number;
 }
 
-/** So many exchanges of a namespace are looked at for the original of a re-sent POST. */
+/** How many exchanges of a namespace are searched for the original of a repeated POST. */
 const LOOK_BACK = 256;
-/** Namespaces without an entry whose count of evicted ones is remembered. */
+/** How many namespaces without exchanges keep their count of evicted exchanges. */
 const MAX_EMPTY_SPACES = 1000;
-/** All namespaces together may take so many times the bytes of one. */
+/** The bound on the bytes of all namespaces together, as a multiple of the bound of one. */
 const TOTAL_FACTOR = 4;
-/** When all together are too many, the largest namespace lets go of such a part of it: it is looked for once for many. */
+/** The largest namespace then evicts one part in this many of its bytes at once, so that the search for it is rare. */
 const LARGEST_PART = 8;
 
 export class Records {
@@ -73,7 +72,7 @@ export class Records {
     return this.#bytes;
   }
 
-  /** @param entry of a `seq` higher than all before */
+  /** @param entry with a `seq` higher than all before */
   add(entry: Entry): void {
     const space = this.#spaceOf(entry.exchange.namespace);
     if (space.entries.length === 0) this.#emptySpaces -= 1;
@@ -82,7 +81,7 @@ export class Records {
     this.changed(entry);
   }
 
-  /** The entry's exchange is another than before. */
+  /** To be called when the entry's exchange was replaced. */
   changed(entry: Entry): void {
     const space = this.#spaceOf(entry.exchange.namespace);
     const more = approximateBytes(entry.exchange) - entry.bytes;
@@ -99,7 +98,7 @@ export class Records {
     return this.#bySeq.get(seq) ?? null;
   }
 
-  /** In order of `seq`, later ones than `sinceSeq` only. */
+  /** In order of `seq`, only exchanges after `sinceSeq`. */
   visit(namespace: string, sinceSeq: number, use: (exchange: Exchange) => void): void {
     if (namespace !== ALL_NAMESPACES) {
       const entries = this.#spaces.get(namespace)?.entries;
@@ -112,13 +111,13 @@ export class Records {
     for (const exchange of all.sort((left, right) => left.seq - right.seq)) use(exchange);
   }
 
-  /** The newest first, if one came that a transport may send again and that ended since then; else null. */
+  /** Newest first; null if no exchange that a transport may repeat ended since `sinceMs`. */
   aroundLoss(namespace: string, sinceMs: number): Iterable<Entry> | null {
     const space = this.#spaces.get(namespace);
     return space === undefined || space.lostMs < sinceMs ? null : newestOf(space.entries);
   }
 
-  /** Exchanges that had to make room since the namespace was last cleared. */
+  /** Exchanges that were evicted since the namespace was last cleared. */
   evicted(namespace: string): Evicted {
     const own = this.#spaces.get(namespace);
     const spaces = namespace === ALL_NAMESPACES ? [...this.#spaces.values()] : own === undefined ? [] : [own];
@@ -126,7 +125,7 @@ export class Records {
     return { count, lastSeq: spaces.reduce((last, space) => Math.max(last, space.lastEvictedSeq), 0) };
   }
 
-  /** Those of which something is on record, with what fits. */
+  /** Other namespaces with recorded exchanges, and how many of these match. */
   countElsewhere(namespace: string, isMatch: (exchange: Exchange) => boolean): Map<string, number> {
     const counts = new Map<string, number>();
     for (const [name, { entries }] of this.#spaces) {
@@ -176,7 +175,7 @@ export class Records {
     return space;
   }
 
-  /** Keys come and go without end in mode `open`: their counts must not pile up. */
+  /** In mode `open` new keys come without end, so the counts of empty namespaces must not pile up. */
   #emptied(): void {
     this.#emptySpaces += 1;
     if (this.#emptySpaces <= MAX_EMPTY_SPACES) return;

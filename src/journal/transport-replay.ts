@@ -1,31 +1,31 @@
-// journal/transport-replay.ts: whether a POST was sent again by the client's transport, on its own, unknown to the client.
+// journal/transport-replay.ts: whether the client's transport sent a POST again by itself, without the client's knowledge.
 //
-// curl, browsers and their like do so when a connection that had served exchanges before dies without one byte of an
-// answer (RFC 9110 §9.2.2, RFC 9112 §9.3.1). An application that retries looks almost the same, but it waits, asks for
-// the status first, or makes a new form. A suspicion it stays: an application may retry at once and byte for byte.
+// curl, browsers and others do so when a connection that has served exchanges before dies without one byte of an answer
+// (RFC 9110 §9.2.2, RFC 9112 §9.3.1). A retry by the application looks almost the same, but an application waits, asks for
+// the status first, or makes a new form. The result is only a suspicion: an application may also retry at once with the
+// same bytes.
 //
-// A POST is suspected if and only if it is the first exchange of its connection, and of another connection of the
-// namespace there is a *lost original*, that is an exchange which
-//   1. was not the first of its connection, and got no byte of an answer;
-//   2. asks for the same: method, operation, path, upload, chunk, declared length, and the same head where both are known;
-//   3. has the same bytes: length and CRC-32 of every part; where it was cut, of every part that had come whole;
-//   4. ended no more than the window before the POST began, and
-//   5. is the last word on the matter: since then nothing came that shows that the client knew of the loss, such as a
-//      status query of that upload or that chunk once more. Other chunks of it, sent in parallel, show nothing.
-// Must not know: where exchanges are kept.
+// A POST is suspected if and only if it is the first exchange of its connection and the namespace has a *lost original* on
+// another connection. A lost original is an exchange that
+//   1. was not the first of its connection and got no byte of an answer;
+//   2. makes the same request: method, operation, path, upload, chunk, declared length, and the same head if both are known;
+//   3. has the same bytes: length and CRC-32 of every part, or, if it was cut, of every part that arrived whole;
+//   4. ended no longer than the window before the POST began; and
+//   5. was not followed by an exchange that shows that the client knew of the loss, such as a status query of that upload or
+//      the same chunk once more. Other chunks of the upload, sent in parallel, do not show that.
 import type { Body, Exchange, ExchangeDraft, Part } from './exchange.ts';
 
-/** An exchange with the machine's time: the namespace's clock may stand still. */
+/** An exchange with machine times, because the namespace's clock may stand still. */
 export interface Sighting {
   readonly exchange: ExchangeDraft;
   /** Milliseconds of a clock that never jumps. */
   readonly beganMs: number;
   readonly endedMs: number;
-  /** Equal when the heads of two requests are the same byte for byte, boundary included; absent: not known. */
+  /** Equal when the heads of two requests are equal byte for byte, including the boundary. Absent: not known. */
   readonly headMark?: string | undefined;
 }
 
-/** A request whose body is still to come. */
+/** A request before its body has arrived. */
 export interface Arrival extends Pick<Sighting, 'beganMs'> {
   readonly exchange: Pick<ExchangeDraft, 'connection' | 'method' | 'operation' | 'path' | 'upload'> & {
     readonly body: Pick<Body, 'declaredBytes'>;
@@ -33,22 +33,22 @@ export interface Arrival extends Pick<Sighting, 'beganMs'> {
   readonly headMark: string;
 }
 
-/** Of a request that may come to be lost, or to be a replay. */
+/** The head of a request that may be lost or may be a replay. */
 export interface Head {
   /**
-   * Equal for two requests whose heads are the same byte for byte. Asked for only where
-   * something was lost: hashing every head costs more than all else here.
+   * Equal for two requests whose heads are equal byte for byte. It is computed only after something was lost: to hash
+   * every head costs more than all other work here.
    */
   headMark(): string;
 }
 
-/** A new connection takes up to three round trips; an application rarely retries sooner. */
+/** In milliseconds. A new connection takes up to three round trips; an application rarely retries sooner. */
 export const REPLAY_WINDOW_MS = 500;
 
-/** By so much the end of a connection may be noticed later than the request that follows it. */
+/** The end of a connection may be noticed this many milliseconds after the request that follows it. */
 const NOTICE_LAG_MS = 50;
 
-/** @param recent of the same namespace, the newest first */
+/** @param recent exchanges of the same namespace, newest first */
 export function isTransportReplay(
   candidate: Sighting,
   recent: Iterable<Sighting>,
@@ -58,9 +58,9 @@ export function isTransportReplay(
 }
 
 /**
- * What it is suspected to be sent again of; null: nothing. Of an arrival the bytes are not known: in their place its head,
- * boundary included, has to be the same.
- * @param recent of the same namespace, the newest first
+ * The exchange that this request probably repeats; null: none. The bytes of an arrival are not known yet; instead its head,
+ * including the boundary, must be the same.
+ * @param recent exchanges of the same namespace, newest first
  */
 export function lostOriginal<S extends Sighting>(
   candidate: Sighting | Arrival,
@@ -92,7 +92,7 @@ const ENDINGS_WITHOUT_ANSWER: readonly Exchange['outcome'][] = [
   'fault-crash',
 ];
 
-/** Whether a transport may send it again. Of a namespace without such an exchange nobody needs to ask for replays. */
+/** Whether a transport may send it again. A namespace without such an exchange needs no search for replays. */
 export function isLost({ connection, response, outcome }: ExchangeDraft): boolean {
   if (!connection.reused) return false;
   return response === null || (response.bytes === 0 && ENDINGS_WITHOUT_ANSWER.includes(outcome));
@@ -123,13 +123,13 @@ function isSameRequest(candidate: Sighting | Arrival, original: Sighting): boole
   );
 }
 
-/** Null: not known of both. */
+/** Null: one of the two heads is not known. */
 function isSameHead(candidate: Sighting | Arrival, original: Sighting): boolean | null {
   if (candidate.headMark === undefined || original.headMark === undefined) return null;
   return candidate.headMark === original.headMark;
 }
 
-/** What the lost one did not get to say contradicts nothing. */
+/** What the lost request had not yet said contradicts nothing. */
 function isSameUpload(lost: ExchangeDraft, sent: Arrival['exchange']): boolean {
   const { fileId = null, chunkIndex = null } = lost.upload ?? {};
   const isSameFile = fileId === null || fileId === sent.upload?.fileId;
@@ -146,7 +146,7 @@ function isSameBody(lost: Body, sent: Body): boolean {
   return cutPart === undefined || isBeginning(cutPart, sent.parts[wholeParts.length]);
 }
 
-/** With chunked coding nobody knows: the body is taken to be whole, so that the parts have to be equal. */
+/** With chunked coding the length is not known: the body is then taken as whole, so all parts must be equal. */
 function isCut({ declaredBytes, receivedBytes }: Body): boolean {
   return declaredBytes !== null && receivedBytes < declaredBytes;
 }
@@ -168,7 +168,7 @@ function isBeginning(lost: Part, sent: Part | undefined): boolean {
   );
 }
 
-/** Two requests of which nothing but the length is known are not the same for that. */
+/** Two requests of which only the length is known do not count as the same. */
 function hasEvidence(candidate: Sighting | Arrival, original: Sighting): boolean {
   const { upload, body } = original.exchange;
   const isNamed = upload !== null && upload.fileId !== null;

@@ -1,7 +1,6 @@
-// journal/verify-text.ts: a verdict for a person who reads a test's output (`Accept: text/plain`).
+// journal/verify-text.ts: a verdict as text for a person who reads a test's output (`Accept: text/plain`).
 //
-// Promises: says everything that the JSON says but the structure; ends with a line feed.
-// Must not know: how the verdict was found.
+// Promises: says everything that the JSON says, except its structure; ends with a line feed.
 import { describeMatcher } from './matcher.ts';
 import type { NearMiss } from './near-misses.ts';
 import { boundsOf, type Failure, type Verdict } from './verify.ts';
@@ -38,7 +37,7 @@ export function hintLine(hint: string): string {
   return `  hint: ${hint}`;
 }
 
-/** A near miss, and why it is none of those that are meant. */
+/** A near miss, and why it does not fit. */
 export function lineOf({ exchange, differs }: NearMiss): string {
   const why = differs.map(
     ({ field, expected, actual }) => `${field} is ${actual ?? 'none'}, not ${expected}`,

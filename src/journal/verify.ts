@@ -1,11 +1,11 @@
-// journal/verify.ts: whether the recorded exchanges are those that a test expects (`POST verify`, behaviour §11).
+// journal/verify.ts: compares the recorded exchanges with what a test expects (`POST verify`, behaviour §11).
 //
-// A request is valid if and only if it is an object of: `expect`, a list of `{match, count}` or `{match, atLeast, atMost}`
-// (none of them: at least once); `sequence`, matchers that are met by requests that began in this order, with anything between
-// them; `never`,
-// matchers or names of NEVER_EVENTS; `unfiredRules`. A rule that is armed and never fired fails every verification
-// (behaviour §9) unless `unfiredRules` is false: else a test passes whose fault never came.
-// Must not know: where exchanges and rules are kept.
+// A request is valid if and only if it is an object of these fields:
+//   `expect`        a list of `{match, count}` or `{match, atLeast, atMost}`; without a number: at least once
+//   `sequence`      matchers for requests that began in this order, with any other requests between them
+//   `never`         matchers, or names of NEVER_EVENTS
+//   `unfiredRules`  false: allows rules that never fired. Otherwise an armed rule that never fired fails every verification
+//                   (behaviour §9), because such a test would pass although its fault never happened.
 import { z } from 'zod';
 import { acknowledgedResent } from './acknowledged.ts';
 import type { Exchange } from './exchange.ts';
@@ -44,7 +44,7 @@ const neverSchema = z.union([z.enum(NEVER_EVENTS), matcherSchema], {
   error: `expected a matcher or one of: ${NEVER_EVENTS.join(', ')}`,
 });
 
-/** More in one request would keep the server from its uploads. */
+/** More checks in one request would keep the server from its uploads for too long. */
 const MAX_CHECKS = 100;
 
 const requestSchema = z.strictObject({
@@ -57,21 +57,21 @@ const requestSchema = z.strictObject({
 export type VerifyRequest = Readonly<z.infer<typeof requestSchema>>;
 type Expectation = Readonly<z.infer<typeof expectationSchema>>;
 
-/** A rule that is armed and has not fired. */
+/** An armed rule that has not fired. */
 export interface UnfiredRule {
   readonly ruleId: string;
-  /** Whose it is, where the verification is of all. */
+  /** The rule's namespace, when all namespaces are verified. */
   readonly namespace?: string;
-  /** One sentence that says what it waits for. */
+  /** One sentence that says what the rule waits for. */
   readonly explain?: string;
-  /** What of its conditions a journal can look for. */
+  /** Those of its conditions that a journal matcher can express. */
   readonly match?: JournalMatcher;
 }
 
 interface Undecided {
-  /** Exchanges that could matter are not on record any more: what was asked may be so or not. */
+  /** Exchanges that could decide the check were evicted, so it is neither passed nor failed. */
   readonly inconclusive?: true;
-  /** Why nothing fits, where that can be told. */
+  /** Why no exchange fits, if that is known. */
   readonly hints?: readonly string[];
 }
 
@@ -88,7 +88,7 @@ export type Failure = (
       /** The first step that was not met. */
       readonly pointer: string;
       readonly expected: { readonly match: JournalMatcher; readonly afterSeq: number };
-      /** What the steps before it met. */
+      /** The exchanges that met the steps before. */
       readonly actual: { readonly seqs: readonly number[] };
       readonly nearMisses: readonly NearMiss[];
     }
@@ -97,7 +97,7 @@ export type Failure = (
       readonly pointer: string;
       readonly expected: { readonly never: JournalMatcher | NeverEvent };
       readonly actual: { readonly count: number; readonly seqs: readonly number[] };
-      /** The exchanges that should not have been. */
+      /** The exchanges that should not exist. */
       readonly nearMisses: readonly NearMiss[];
     }
   | {
@@ -110,24 +110,24 @@ export type Failure = (
 ) &
   Undecided;
 
-/** Of several failures `expected`, `actual` and `nearMisses` are those of the first (behaviour §9). */
+/** With several failures, `expected`, `actual` and `nearMisses` are those of the first one (behaviour §9). */
 export type Verdict =
   | { readonly pass: true }
   | ({
       readonly pass: false;
       readonly failures: readonly Failure[];
-      /** No check failed for certain: each failure is of exchanges that are not on record any more. */
+      /** No check failed for certain: each failed check depends on exchanges that were evicted. */
       readonly inconclusive?: true;
-      /** How many those are. */
+      /** The number of those exchanges. */
       readonly evicted?: number;
     } & Pick<Failure, 'expected' | 'actual' | 'nearMisses' | 'hints'>);
 
-/** What a verdict rests on. */
+/** The facts on which a verdict is based. */
 export interface Evidence {
   /** In order of `seq`. */
   readonly exchanges: readonly Exchange[];
   readonly unfiredRules: readonly UnfiredRule[];
-  /** How many exchanges after that one may be missing. */
+  /** How many exchanges after `sinceSeq` may be missing. */
   readonly evicted: (sinceSeq: number) => number;
 }
 
@@ -137,8 +137,8 @@ export function parseVerify(value: unknown): VerifyRequest {
 }
 
 /**
- * No verdict rests on what is not there any more: a check that other exchanges could turn is inconclusive.
- * @param hint says why a failed check found nothing
+ * A check whose result could be changed by evicted exchanges is inconclusive.
+ * @param hint explains why a failed check found nothing
  */
 export function verify(
   request: VerifyRequest,
@@ -176,7 +176,7 @@ function failuresOf(request: VerifyRequest, evidence: Evidence): Failure[] {
   ].filter((failure) => failure !== null);
 }
 
-/** Every matcher of it, with its place. */
+/** Every matcher of the request, with its place. */
 export function matchersOf(request: VerifyRequest): PlacedMatcher[] {
   const never = request.never.map((unwanted, index) => ({ path: ['never', index], matcher: unwanted }));
   return [
@@ -191,7 +191,7 @@ export function boundsOf({ count, atLeast, atMost }: Omit<Expectation, 'match'>)
   max: number;
 } {
   if (count !== undefined) return { min: count, max: count };
-  // `atMost` alone does not ask for any.
+  // `atMost` alone does not demand any exchange.
   return { min: atLeast ?? (atMost === undefined ? 1 : 0), max: atMost ?? Infinity };
 }
 
@@ -199,7 +199,7 @@ function checkCount(expected: Expectation, index: number, evidence: Evidence): F
   const { exchanges } = evidence;
   const { min, max } = boundsOf(expected);
   const found = exchanges.filter(testOf(expected.match));
-  // More of them could only make a lower bound truer, and an upper one falser.
+  // Further exchanges can only help to reach a lower bound, and to break an upper bound.
   const isMissing = evidence.evicted(expected.match.sinceSeq ?? 0) > 0;
   const isOpen = isMissing && found.length <= max && (found.length < min || max !== Infinity);
   if (!isOpen && found.length >= min && found.length <= max) return null;
@@ -213,7 +213,7 @@ function checkCount(expected: Expectation, index: number, evidence: Evidence): F
   };
 }
 
-/** By `begun`: an exchange that ends late, such as one that stalled, was not sent late. */
+/** Ordered by `begun`: an exchange that ends late, such as one that stalled, was not sent late. */
 function checkSequence(sequence: readonly JournalMatcher[], evidence: Evidence): Failure | null {
   const { exchanges } = evidence;
   const met: Exchange[] = [];
@@ -249,7 +249,7 @@ function checkNever(
   const sinceSeq = typeof unwanted === 'string' ? 0 : (unwanted.sinceSeq ?? 0);
   const isMissing = evidence.evicted(sinceSeq) > 0;
   if (found.length === 0 && !isMissing) return null;
-  // What takes an acknowledgement back may have been among them: nobody is guilty for certain.
+  // The evicted exchanges may have taken the acknowledgement back, so the failure is not certain.
   const isOpen = isMissing && (found.length === 0 || typeof unwanted === 'string');
   return {
     ...(isOpen && { inconclusive: true }),
@@ -274,7 +274,7 @@ function unfired(rule: UnfiredRule, exchanges: readonly Exchange[]): Failure {
   };
 }
 
-/** One that fits and did not meet the rule comes nearest of all. */
+/** An exchange that fits but did not meet the rule is the nearest miss. */
 function passedBy({ ruleId, match = {} }: UnfiredRule, exchange: Exchange): Difference[] {
   if (!matches(exchange, match)) return [];
   return [{ field: 'ruleId', expected: ruleId, actual: exchange.fault?.ruleId ?? null }];

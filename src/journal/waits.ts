@@ -1,8 +1,7 @@
-// journal/waits.ts: waiting for exchanges instead of sleeping (`POST requests/wait`).
+// journal/waits.ts: waits for exchanges, so that tests need no sleep (`POST requests/wait`).
 //
-// Promises: a wait ends inside the very call that puts the last exchange it needs on record, at its time-out or when
-// its signal aborts, and leaves nothing behind; there are never more than `maxWaits` of them.
-// Must not know: where exchanges are kept, HTTP.
+// Promises: a wait ends inside the call that records its last exchange, at its time-out, or when its signal aborts. It leaves
+// nothing behind. There are never more than `maxWaits` waits.
 import { ALL_NAMESPACES } from '../core/namespace.ts';
 import { z } from 'zod';
 import { startTimeout } from '../core/awake.ts';
@@ -11,11 +10,11 @@ import { matcherSchema, testOf, type JournalMatcher } from './matcher.ts';
 import { parseOrRefuse, refusalOf } from '../core/problems.ts';
 
 export interface WaitOptions {
-  /** How many exchanges have to match. */
+  /** The number of exchanges that must match. */
   readonly count?: number | undefined;
-  /** Of the machine's time, as far as the server was awake. */
+  /** Machine time during which the server was awake, in milliseconds. */
   readonly timeoutMs?: number | undefined;
-  /** Aborted: nobody waits any more; the wait ends as one that timed out. */
+  /** When aborted, the wait ends as at its time-out. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -24,7 +23,7 @@ export type WaitResult =
   | {
       readonly timedOut: true;
       readonly seen: readonly Exchange[];
-      /** The server ended before the time was over. */
+      /** The server ended before the time-out. */
       readonly isClosed?: true;
     };
 
@@ -35,7 +34,7 @@ const waitSchema = matcherSchema.extend({
   timeoutMs: z.int().min(0).max(600_000).default(DEFAULT_WAIT_MS),
 });
 
-/** Takes the matcher with `count` and `timeoutMs` beside its fields (§11). @throws AppError `invalid_matcher` */
+/** Reads a matcher that has `count` and `timeoutMs` beside its fields (§11). @throws AppError `invalid_matcher` */
 export function parseWait(value: unknown): { matcher: JournalMatcher; count: number; timeoutMs: number } {
   const { count, timeoutMs, ...matcher } = parseOrRefuse(waitSchema, value, 'invalid_matcher');
   return { matcher, count, timeoutMs };
@@ -45,7 +44,7 @@ interface Wait {
   readonly namespace: string;
   readonly isMatch: (exchange: Exchange) => boolean;
   readonly count: number;
-  /** By seq. */
+  /** By `seq`. */
   readonly found: Map<number, Exchange>;
   readonly end: (result: WaitResult) => void;
 }
@@ -53,7 +52,7 @@ interface Wait {
 export interface WaitRequest extends WaitOptions {
   readonly namespace: string;
   readonly matcher: JournalMatcher;
-  /** What matches already. */
+  /** The recorded exchanges that match. */
   readonly stored: readonly Exchange[];
 }
 
@@ -92,14 +91,14 @@ export class Waits {
     });
   }
 
-  /** An exchange is on record, or on record otherwise than before. */
+  /** To be called when an exchange was recorded or amended. */
   offer(exchange: Exchange): void {
     if (this.#size === 0) return;
     this.#offerTo(this.#open.get(exchange.namespace), exchange);
     this.#offerTo(this.#open.get(ALL_NAMESPACES), exchange);
   }
 
-  /** What was seen of a namespace does not count any more. */
+  /** What waits have seen of the namespace does not count any more. */
   forget(namespace: string): void {
     for (const [key, waits] of this.#open) {
       const isTouched = namespace === ALL_NAMESPACES || key === ALL_NAMESPACES || key === namespace;
@@ -107,7 +106,7 @@ export class Waits {
     }
   }
 
-  /** Every wait ends as one that timed out, and says why. */
+  /** Ends every wait as at its time-out, with the reason. */
   close(): void {
     for (const waits of this.#open.values()) {
       for (const wait of waits) wait.end({ timedOut: true, seen: inOrder(wait.found), isClosed: true });
@@ -142,7 +141,7 @@ function forgetIn(found: Map<number, Exchange>, namespace: string): void {
   }
 }
 
-/** An amended exchange may have come to match after later ones. */
+/** By `seq`: an amended exchange may begin to match after later ones. */
 function inOrder(found: ReadonlyMap<number, Exchange>): Exchange[] {
   return [...found.values()].toSorted((left, right) => left.seq - right.seq);
 }

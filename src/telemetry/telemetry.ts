@@ -77,7 +77,7 @@ export interface Gauges {
   droppedLogLines(): number;
 }
 
-/** Counts by labels that are known only when requests end. Prometheus gets the sums on demand, which is cheaper than each count. */
+/** Counts by labels that are known only when requests end. Prometheus gets the sums on demand, which costs less. */
 class Tally<Label extends string> {
   readonly #counts = new Map<string, { readonly labels: Record<Label, string>; value: number }>();
 
