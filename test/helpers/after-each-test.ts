@@ -1,15 +1,17 @@
-// helpers/after-each-test.ts: what a helper that opened something does after each test, in whichever file the test stands.
+// helpers/after-each-test.ts: helpers register here what they must do after each test, in whichever file the test stands.
 //
-// Where files share a process (vitest.config.ts), a helper is evaluated once, for the first file that imports it: an
-// `afterEach` at its top would hold for that file only, and what it checks would be checked no more. So helpers tell it here;
-// this file is among the `setupFiles`, which are evaluated anew for each file of tests, and so is its own `afterEach`.
+// Where files share a process (vitest.config.ts), a helper is evaluated only once, for the first file that imports it. An
+// `afterEach` in the helper would run for that file only, and its checks would silently stop for all later files. So helpers
+// register their work here. This file is one of the `setupFiles`, which are evaluated again for each test file, so its own
+// `afterEach` is always active.
 //
-// Promises: everything is done, also when some of it fails, the latest first, after the file's own hooks; and it fails the test.
+// Promises: everything registered is done, the latest first, after the file's own hooks, even if some of it fails; a failure fails
+// the test.
 import { afterEach } from 'vitest';
 
 type End = () => void | Promise<void>;
 
-/** Of the whole process: this module is evaluated again for each file, the helpers are not. */
+/** One list for the whole process: this module is evaluated again for each file, but the helpers are not. */
 const ends = ((globalThis as { afterEachTestEnds?: End[] }).afterEachTestEnds ??= []);
 
 export function afterEachTest(end: End): void {

@@ -25,10 +25,10 @@ export interface LogLine {
 
 export interface TestServer extends Server {
   readonly port: number;
-  /** Of the disk storage; empty in memory. */
+  /** The data folder of the disk storage; empty for the memory storage. */
   readonly dataDir: string;
   readonly log: readonly LogLine[];
-  /** The errors logged so far. Whoever takes them expected them. */
+  /** The errors logged so far. A test that takes them expected them; errors that no test takes fail the test. */
   takeErrors(): LogLine[];
 }
 
@@ -43,7 +43,7 @@ interface Opened {
 const opened = new Set<Opened>();
 const folders = new Set<string>();
 
-/** Listeners that pile up are a leak, whoever adds them. */
+/** Listeners that pile up are a leak, whichever code adds them. */
 const leaks: string[] = [];
 process.on('warning', ({ name, message }) => {
   if (name === 'MaxListenersExceededWarning') leaks.push(message);
@@ -51,7 +51,10 @@ process.on('warning', ({ name, message }) => {
 
 afterEachTest(closeTestServers);
 
-/** By the settings' names: in memory unless `storage: 'disk'`, and then in a folder of its own unless there is a `dataDir`. */
+/**
+ * Takes the settings by their names. The server stores in memory unless `storage: 'disk'`; then it uses a new folder unless
+ * `dataDir` is given.
+ */
 export async function openTestServer(
   settings: ConfigInput = {},
   parts: Partial<Pick<ServerOptions, 'fixtures' | 'rules' | 'observe'>> = {},
@@ -110,7 +113,7 @@ async function closeTestServers(): Promise<void> {
   ).toEqual([]);
 }
 
-/** A JSON answer of the contract: whatever of it there is. */
+/** A JSON answer of the contract. Any of its fields may be missing. */
 export interface Wire {
   readonly success: boolean;
   readonly message: string;
@@ -124,7 +127,7 @@ export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  /** Empty when the text is no JSON. */
+  /** Empty when the text is not JSON. */
   readonly body: Wire;
 }
 
@@ -135,7 +138,7 @@ export interface Asked {
   readonly body?: RequestInit['body'];
 }
 
-/** By fetch. `path` under the server's address, or a whole address. */
+/** Sends with fetch. `path`: a path below the server's address, or a whole address. */
 export async function ask(server: Pick<Server, 'url'>, path: string, asked: Asked = {}): Promise<Answer> {
   const { method = 'GET', key, headers = {}, body } = asked;
   const response = await fetch(new URL(path, server.url), {
@@ -164,7 +167,7 @@ export interface SentChunk {
   readonly prefix?: '' | '/api/v1';
 }
 
-/** One chunk, by fetch, as a browser sends it: in the order of the vendor's table. */
+/** Sends one chunk with fetch, as a browser does, with the parts in the order of the vendor's table. */
 export function sendChunk(server: Pick<Server, 'url'>, chunk: SentChunk = {}): Promise<Answer> {
   const { fileId = 'f', index = 0, total = 1, bytes = 'bytes', key, prefix = '' } = chunk;
   const body = new FormData();
@@ -179,7 +182,7 @@ export function sendChunk(server: Pick<Server, 'url'>, chunk: SentChunk = {}): P
   });
 }
 
-/** All chunks of `content`, cut into `total`. */
+/** Sends `content` in `total` chunks. */
 export async function sendAll(
   server: Pick<Server, 'url'>,
   {
@@ -212,7 +215,7 @@ export function status(
   return ask(server, `${prefix}/media/chunks?fileId=${encodeURIComponent(fileId)}`, rest);
 }
 
-/** What the status query says: null when there is no upload. */
+/** The size that the status query reports; null when there is no upload. */
 export async function sizeOf(
   server: Pick<Server, 'url'>,
   fileId = 'f',
@@ -229,7 +232,7 @@ export interface Finalise {
   readonly fields?: Readonly<Record<string, string>>;
 }
 
-/** As the vendor shows it: a multipart form with fileId and platforms. A field of '' is left out. */
+/** Sends the form that the vendor shows: multipart, with fileId and platforms. A field with the value '' is left out. */
 export function finalize(server: Pick<Server, 'url'>, fileId = 'f', asked: Finalise = {}): Promise<Answer> {
   const { type = 'videos', key = 'k', prefix = '', fields = {} } = asked;
   const body = new FormData();
@@ -268,7 +271,7 @@ export async function metric(server: Pick<Server, 'url'>, name: string): Promise
   return Number(line?.split(' ').at(-1) ?? 0);
 }
 
-/** The clock of this key's namespace goes ahead; what becomes due is done when it resolves. */
+/** Moves the clock of this key's namespace ahead. When it resolves, everything that became due is done. */
 export async function advanceClock(
   server: Pick<Server, 'url'>,
   advanceMs: number,
@@ -285,7 +288,7 @@ export async function advanceClock(
 
 const PATIENCE_MS = 60_000;
 
-/** Looks again and again until it is as wanted; fails when that takes too long. */
+/** Reads again and again until the value is as wanted; fails when that takes too long. */
 export async function eventually<T>(look: () => T | Promise<T>, isWanted: (seen: T) => boolean): Promise<T> {
   const deadline = Date.now() + PATIENCE_MS;
   for (;;) {

@@ -1,4 +1,5 @@
-// helpers/budget.ts: how much a deep test does when it is run by itself: what the environment says, or what fits into `.ci/run`.
+// helpers/budget.ts: how much work a deep test does. The environment may say how much; otherwise it is an amount that fits into
+// `.ci/run`.
 
 /** @throws Error when the variable is set to anything but a whole number from 1 */
 export function budgetOf(variable: string, otherwise: number): number {

@@ -1,6 +1,7 @@
-// helpers/changed.ts: an object with some of its methods replaced, for failures and delays that no real one shows on demand.
+// helpers/changed.ts: an object with some of its methods replaced, for failures and delays that a real object does not show on
+// demand.
 
-/** Everything else goes to `target`, which is not changed. */
+/** All other members come from `target`, which is not changed. */
 export function changed<T extends object>(target: T, replaced: Partial<T>): T {
   return new Proxy(target, {
     get(object, key) {

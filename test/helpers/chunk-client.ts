@@ -1,6 +1,6 @@
-// helpers/chunk-client.ts: an uploader that may break off, for tests in which the server may, too.
+// helpers/chunk-client.ts: an uploader that may break off, for tests in which the server may break off, too.
 //
-// An answer that did not come is no error: it is what such tests are about.
+// A missing answer is not an error here, because such tests are about missing answers.
 import { Agent, request, type IncomingMessage } from 'node:http';
 
 export interface Posted {
@@ -12,13 +12,13 @@ export interface Post {
   readonly contentType: string;
   readonly body: Buffer;
   readonly headers?: Readonly<Record<string, string>>;
-  /** In the chunked transfer coding instead of with a length. */
+  /** Send the body in the chunked transfer coding instead of with a length. */
   readonly isChunked?: boolean;
-  /** Only so many bytes of the body are sent, then the connection is cut. */
+  /** Send only so many bytes of the body, then cut the connection. */
   readonly cutAfter?: number;
 }
 
-/** Connections that are used again; `destroy` ends them. */
+/** Connections are kept and used again; `destroy` ends them. */
 export function keepAliveAgent(): Agent {
   return new Agent({ keepAlive: true, maxSockets: 200 });
 }

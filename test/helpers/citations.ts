@@ -1,7 +1,7 @@
 // helpers/citations.ts: tables of documents whose rows name the tests that prove them:
 //   `file` “title”, “title”<br>`file` “title”
 //
-// Promises: a test that is named exists by that very title. That it proves what the row says, its reader has to see.
+// Promises: each cited test exists, with exactly that title. Whether the test proves what the row says is for the reader to check.
 import { existsSync } from 'node:fs';
 import { expect } from 'vitest';
 import { testTitlesIn } from './test-titles.ts';
@@ -14,7 +14,7 @@ export interface Citation {
   readonly title: string;
 }
 
-/** The cells of every row of the Markdown tables whose first column is headed so. */
+/** The cells of every row of those Markdown tables whose first column has this heading. */
 export function rowsOf(markdown: string, heading: string): string[][] {
   const tables = markdown.split(/\n(?!\|)/).filter((block) => block.includes('\n|') || block.startsWith('|'));
   return tables
@@ -42,7 +42,7 @@ function citationsIn(proof: string): Citation[] {
   });
 }
 
-/** The cell is citations and nothing else, or `—`: a title that is written otherwise would not be looked for. */
+/** The cell must contain only citations, or `—`. Otherwise a title in another notation would not be checked. */
 export function expectCitations(proof: string): void {
   expect(proof.replaceAll(/`test\/[^`]+` |“[^”]+”|, |<br>|^—$/g, '')).toBe('');
   for (const { file, title } of citationsIn(proof)) {

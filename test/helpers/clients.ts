@@ -1,7 +1,7 @@
-// helpers/clients.ts: real clients, each sending one chunk and saying in one line what it met.
+// helpers/clients.ts: real clients. Each sends one chunk and says in one line what happened.
 //
-// Promises: the line is `503, 200 bytes` for an answer, `200, then <error>` for one that broke off, `<error>` for none; an
-// error is what a program would look at: a code, an exit status, an exception's name. None of them retries on purpose.
+// Promises: the line is `503, 200 bytes` for an answer, `200, then <error>` for an answer that broke off, `<error>` when there was
+// none. The error is what a program would look at: a code, an exit status, the name of an exception. No client retries on purpose.
 import { execFile, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
@@ -15,7 +15,7 @@ export interface Sending {
   readonly key: string;
   readonly fileId: string;
   readonly bytes: Buffer;
-  /** A status query goes before it, on the same connection. */
+  /** A status query is sent first, on the same connection. */
   readonly isReused: boolean;
 }
 
@@ -39,7 +39,7 @@ function queryOf({ url, fileId }: Sending): string {
   return `${url}/media/chunks?fileId=${fileId}`;
 }
 
-/** What a program finds in the error: fetch hides it in `cause`. */
+/** What a program finds in the error. fetch hides it in `cause`. */
 function codeOf(error: unknown): string {
   const { cause, code, name } = error as Error & { code?: string };
   return cause === undefined ? (code ?? name) : codeOf(cause);
@@ -50,7 +50,7 @@ async function byFetch(sending: Sending): Promise<string> {
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   if (sending.isReused) {
     await (await fetch(queryOf(sending), { headers, signal })).text();
-    // Its pool has the connection back a turn of the loop later.
+    // The pool gets the connection back one turn of the event loop later.
     await new Promise((resolve) => setImmediate(resolve));
   }
   const { contentType, body } = formFor(sending);
@@ -99,7 +99,7 @@ function metBy(sent: ClientRequest): Promise<string> {
   });
 }
 
-/** curl's exit status, and what it says of the last answer. */
+/** The exit status of curl, and what it says about the last answer. */
 async function byCurl(sending: Sending): Promise<string> {
   const file = join(await temporaryFolder(), randomUUID());
   await writeFile(file, sending.bytes);
@@ -108,7 +108,7 @@ async function byCurl(sending: Sending): Promise<string> {
   const args = [
     ...(sending.isReused ? [...common, queryOf(sending), '--next'] : []),
     ...common,
-    // Without `Expect: 100-continue` it begins to send at once.
+    // Without `Expect: 100-continue` curl begins to send the body at once.
     '-H',
     'Expect:',
     '-w',

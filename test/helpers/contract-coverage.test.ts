@@ -1,4 +1,5 @@
-// contract-coverage.test.ts: exchanges of several processes add up, and what was promised and not seen is named.
+// contract-coverage.test.ts: the exchanges of several processes are added up, and every answer that was promised but not seen is
+// named.
 
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

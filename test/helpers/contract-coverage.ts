@@ -1,7 +1,7 @@
-// helpers/contract-coverage.ts: which promised answers the tests have really seen, and which of them broke the contract.
+// helpers/contract-coverage.ts: which promised answers the tests have really seen, and which answers broke the contract.
 //
-// Test processes run side by side, so each writes a file of its own into XFM_EXCHANGES_DIR; after the last of them
-// `summarise` reads them all. Without that variable nothing is written.
+// Test processes run in parallel, so each writes its own file into the folder XFM_EXCHANGES_DIR. After the last process `summarise`
+// reads all files. Without that variable nothing is written.
 // Format: a file `*.jsonl` is valid if and only if each of its lines is one exchange as JSON.
 
 import { randomUUID } from 'node:crypto';
@@ -18,11 +18,11 @@ export interface RecordedExchange {
 }
 
 export interface Coverage {
-  /** Promised and never seen: `uploadChunk 507`. */
+  /** Answers that are promised and were never seen: `uploadChunk 507`. */
   readonly missing: string[];
-  /** The same for the codes of each status: `uploadChunk 409 chunk_superseded`. */
+  /** The same for the error codes of each status: `uploadChunk 409 chunk_superseded`. */
   readonly missingCodes: string[];
-  /** Each once, however often it was seen. */
+  /** Each is listed once, however often it was seen. */
   readonly violations: string[];
 }
 
@@ -32,7 +32,8 @@ export function recordExchange({ operationId, status, code, violations }: Record
   const dir = process.env['XFM_EXCHANGES_DIR'];
   if (dir === undefined || dir === '') return;
   mkdirSync(dir, { recursive: true });
-  // Synchronous, since a worker can be ended at any time after its last test; a line is too short to be torn.
+  // The write is synchronous because a worker can be ended at any time after its last test. A line is short enough to be written
+  // whole.
   appendFileSync(join(dir, FILE_NAME), `${JSON.stringify({ operationId, status, code, violations })}\n`);
 }
 

@@ -6,11 +6,11 @@ export const hasCurl = spawnSync('curl', ['--version']).status === 0;
 export interface CurlAnswer {
   readonly status: number;
   readonly text: string;
-  /** What `-v` tells: both heads, line by line. */
+  /** The output of `-v`: both heads, line by line. */
   readonly log: string;
 }
 
-/** Runs curl, or a shell line that holds one, with the status written behind the answer. */
+/** Runs curl, or a shell line that contains a curl call. curl writes the status after the answer. */
 export function curl(args: readonly string[] | string): Promise<CurlAnswer> {
   const mark = '\n%{http_code}';
   const [file, all] =

@@ -1,7 +1,7 @@
-// helpers/dice.ts: what is left to chance, from one seed: seed.ts is for tests, soak/ throws them, too.
+// helpers/dice.ts: random decisions from one seed. Tests use them through seed.ts; soak/ uses them, too.
 //
-// Promises: the same seed throws the same; two names of one seed have nothing to do with each other, so that a client's
-// decisions do not depend on how the others happened to be scheduled.
+// Promises: the same seed gives the same decisions. Two names under one seed are independent, so the decisions of one client do not
+// depend on how the other clients were scheduled.
 import { createHash } from 'node:crypto';
 
 export interface Dice {

@@ -1,4 +1,4 @@
-// helpers/disk.ts: what lies in a data folder, and where something lies.
+// helpers/disk.ts: what lies in a data folder, and where a certain file lies.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -14,19 +14,19 @@ export function filesIn(folder: string): Map<string, number> {
     if (entry.isDirectory()) found.set(`${name}/`, 0);
     else {
       const size = statSync(path, { throwIfNoEntry: false })?.size;
-      if (size !== undefined) found.set(name, size); // Gone since the folder was listed.
+      if (size !== undefined) found.set(name, size); // It may have been removed since the folder was listed.
     }
   }
   return found;
 }
 
-/** Bytes of content, those of spools included: what is left when nothing is stored must be 0. */
+/** Bytes of content, including spools. When nothing is stored this must be 0. */
 export function contentBytes(dataDir: string): number {
   const content = [...filesIn(dataDir)].filter(([name]) => /^(bytes|spool)\//.test(name));
   return content.reduce((sum, [, bytes]) => sum + bytes, 0);
 }
 
-/** As it is shown in logs and in the admin plane. */
+/** The name under which logs and the admin plane show it. */
 export function namespaceOf(key: string): string {
   return `ns_${createHash('sha256').update(key).digest('hex').slice(0, 16)}`;
 }
@@ -43,7 +43,7 @@ export function uploadBytes(dataDir: string, fileId: string, namespace = 'public
   return placePath(join(dataDir, 'bytes'), placeOf(namespace, fileId));
 }
 
-/** What cannot be read as a file: the system answers with an error that nobody foresaw. */
+/** Makes something that cannot be read as a file: the system then answers with an error that nobody foresaw. */
 export function putFolderAt(path: string): void {
   mkdirSync(path, { recursive: true });
 }

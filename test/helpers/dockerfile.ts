@@ -1,7 +1,8 @@
-// test/helpers/dockerfile.ts: a Dockerfile as instructions, and its build done with nothing but a folder and `sh`.
+// test/helpers/dockerfile.ts: reads a Dockerfile as a list of instructions, and does its build with only a folder and `sh`.
 //
-// Promises: understands what our Dockerfile uses (FROM, WORKDIR, COPY, RUN, ENV) and refuses the rest, so that nothing
-// is passed over silently. Every stage gets a folder that stands for its root; absolute paths of ours are moved there.
+// Promises: it understands what this project's Dockerfile uses (FROM, WORKDIR, COPY, RUN, ENV) and refuses everything else, so that
+// no instruction is silently skipped. Every stage gets a folder that stands for its root; absolute paths of the image are moved
+// there.
 import { execFile } from 'node:child_process';
 import { cp, mkdir, readdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
@@ -27,7 +28,7 @@ export interface BuiltStage {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** What only matters when the image runs, and is read by the test itself. */
+/** Instructions that matter only when the image runs. The test itself reads them. */
 const RUNTIME_ONLY = new Set(['USER', 'VOLUME', 'EXPOSE', 'HEALTHCHECK', 'ENTRYPOINT']);
 
 const run = promisify(execFile);
@@ -85,8 +86,8 @@ export function environmentOfStage(stage: Stage): Record<string, string> {
 }
 
 /**
- * The names, or patterns with `*`, that a .dockerignore lets through, when it is a list of exceptions from "everything".
- * @throws Error for any other
+ * The names, or patterns with `*`, that a .dockerignore lets through, when it excludes everything and then lists exceptions.
+ * @throws Error for any other .dockerignore
  */
 export function allowedNames(dockerignore: string): string[] {
   const lines = dockerignore.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('#'));
@@ -98,21 +99,21 @@ export function allowedNames(dockerignore: string): string[] {
   });
 }
 
-/** Where a path of the image lies in the folder that stands for its root. Others, such as /bin/sh, stay as they are. */
+/** Where a path of the image lies in the folder that stands for its root. Other paths, such as /bin/sh, stay as they are. */
 export function moved(text: string, root: string): string {
   return text.replaceAll(/(?<![\w./:-])\/(?=(?:app|data)(?:[/\s"]|$))/g, `${root}/`);
 }
 
 interface BuildOptions {
   readonly context: string;
-  /** Empty. */
+  /** An empty folder. */
   readonly folder: string;
   /** For RUN. */
   readonly environment: NodeJS.ProcessEnv;
   readonly canChown: boolean;
 }
 
-/** Resolves to the last stage. As with Docker, a stage waits for another only where it copies from it. */
+/** Resolves to the last stage. As in Docker, a stage waits for another stage only where it copies from it. */
 export async function build(stages: readonly Stage[], options: BuildOptions): Promise<BuiltStage> {
   const named = new Map<string, Promise<BuiltStage>>();
   const all: Promise<BuiltStage>[] = [];
@@ -128,7 +129,7 @@ export async function build(stages: readonly Stage[], options: BuildOptions): Pr
 
 interface StageBuild {
   readonly root: string;
-  /** Those that came before. */
+  /** The stages that came before. */
   readonly named: ReadonlyMap<string, Promise<BuiltStage>>;
   readonly options: BuildOptions;
 }
@@ -161,7 +162,7 @@ async function perform(instruction: Instruction, workdir: string, stageBuild: St
     if (source === undefined) throw new Error(`COPY from an unknown stage: ${text}`);
     await copy(text.split(/\s+/), source, workdir);
   } else if (keyword === 'RUN') {
-    // Whoever is not root cannot give files away; everything else of the step still happens.
+    // A user who is not root cannot give files away; the rest of the step still happens.
     const prelude = options.canChown ? '' : 'chown() { :; }; ';
     const script = `${prelude}${moved(text, root)}`;
     await run('sh', ['-ec', script], { cwd: workdir, env: options.environment });
@@ -170,7 +171,7 @@ async function perform(instruction: Instruction, workdir: string, stageBuild: St
   }
 }
 
-/** The name itself, or those in the folder that a pattern with `*` stands for. @throws Error when there is none */
+/** The name itself, or the names in the folder that match a pattern with `*`. @throws Error when there is none */
 export async function namesIn(folder: string, pattern: string): Promise<string[]> {
   if (!pattern.includes('*')) return [pattern];
   const [before = '', behind = ''] = pattern.split('*');
@@ -180,7 +181,9 @@ export async function namesIn(folder: string, pattern: string): Promise<string[]
   return names;
 }
 
-/** The root of a stage stands for `/`: an absolute source lies below it, as one of the context does below the context. */
+/**
+ * The root of a stage stands for `/`. An absolute source lies below that root, as a source of the context lies below the context.
+ */
 async function copy(paths: readonly string[], source: string, workdir: string): Promise<void> {
   const target = paths.at(-1) ?? '';
   const names = await Promise.all(paths.slice(0, -1).map((path) => namesIn(source, path)));
@@ -190,7 +193,7 @@ async function copy(paths: readonly string[], source: string, workdir: string): 
   }
 }
 
-/** The text of an instruction that stands exactly once in the stage. @throws Error when it does not */
+/** The text of an instruction that must be in the stage exactly once. @throws Error when it is not */
 export function onlyTextOf(stage: Stage, keyword: string): string {
   const [only, ...more] = instructionsOf(stage, keyword);
   if (only === undefined || more.length > 0)

@@ -1,24 +1,25 @@
-// helpers/double-client.ts: a client of one API key: an uploader and a test driver over one connection that is used again.
+// helpers/double-client.ts: a client with one API key. It is uploader and test driver at once, and uses one connection again and
+// again.
 //
-// Promises: requests go out one after the other, so that a script is the same on every run; an answer that did not come is
-// no error, it is what such tests are about. Connections that a test leaves open are closed after it.
+// Promises: requests are sent one after the other, so that a script runs the same way every time. A missing answer is not an error,
+// because such tests are about missing answers. Connections that a test leaves open are closed after it.
 import { Agent, request, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { afterEachTest } from './after-each-test.ts';
 import { chunkParts, formOf } from './multipart.ts';
 
-/** Whatever of an answer there is. */
+/** The parts of an answer that came. */
 export interface Told<T = Readonly<Record<string, unknown>>> {
   /** 0: the connection ended without an answer. */
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
-  /** Of JSON; else empty. */
+  /** Parsed, when the answer is JSON; otherwise empty. */
   readonly body: T;
 }
 
 export interface Asked {
   readonly headers?: Readonly<Record<string, string>>;
-  /** Is sent as JSON. */
+  /** It is sent as JSON. */
   readonly json?: unknown;
   readonly body?: Buffer | string;
 }
@@ -54,7 +55,7 @@ export class DoubleClient {
     agents.add(this.#agent);
   }
 
-  /** `line`: `POST rules`, below /__admin. */
+  /** `line`: method and path below /__admin, such as `POST rules`. */
   admin<T = Readonly<Record<string, unknown>>>(line: string, json?: unknown): Promise<Told<T>> {
     const [method = '', path = ''] = line.split(' ');
     return this.ask<T>(method, `${this.#adminUrl}/${path}`, json === undefined ? {} : { json });

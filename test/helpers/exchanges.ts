@@ -1,7 +1,7 @@
-// helpers/exchanges.ts: requests of the contract byte by byte, with what a journal has to say of them, and a server whose
+// helpers/exchanges.ts: requests of the contract byte by byte, together with what a journal must say about them, and a server whose
 // connections can be counted.
 //
-// Promises: what a body was is counted here from the bytes that are sent, without the server's code.
+// Promises: what a body contained is counted here, from the bytes that are sent, without the server's code.
 import type { Server as HttpServer } from 'node:http';
 import { crc32 } from 'node:zlib';
 import type { ConfigInput } from '../../src/config/options.ts';
@@ -42,7 +42,7 @@ export function finaliseRequest({ key, fileId }: { key: string; fileId: string }
   ]);
 }
 
-/** With parts around the file that nobody asked for. */
+/** The form also has unexpected parts around the file. */
 export function directRequest({ key, bytes }: { key: string; bytes: Buffer }): Request {
   return formRequest('/media/videos', key, [
     { name: 'constructor', value: 'of another uploader' },
@@ -64,7 +64,7 @@ function formRequest(path: string, key: string, parts: readonly Part[]): Request
   return { bytes: requestBytes(`POST ${path}`, headers, body), declaredBytes: body.length, parts };
 }
 
-/** `body` of the exchange when nothing of it counts. */
+/** `body` of the exchange when none of its bytes count. */
 export function unreadBody({ declaredBytes }: Request): Exchange['body'] {
   return { declaredBytes, receivedBytes: 0, fileBytes: 0, parts: [] };
 }
@@ -80,13 +80,13 @@ export function wholeBody({ declaredBytes, parts }: Request): Exchange['body'] {
   };
 }
 
-/** `body` of the exchange when it was cut behind so many bytes of its file. */
+/** `body` of the exchange when it was cut after so many bytes of its file. */
 export function bodyUpTo({ declaredBytes, parts }: Request, fileBytes: number): Exchange['body'] {
   const at = parts.findIndex(({ name }) => name === 'file');
   const file = parts[at];
   if (file === undefined) throw new Error('a request without a file');
   const seen = [...parts.slice(0, at), { ...file, value: Buffer.from(file.value).subarray(0, fileBytes) }];
-  // The form of the parts that were seen, without the line break and the delimiter that end it.
+  // The parts that were seen, without the line break and the delimiter that end the form.
   const receivedBytes = formOf(seen).body.length - `\r\n--${BOUNDARY}--\r\n`.length;
   return { declaredBytes, receivedBytes, fileBytes, parts: seen.map(seenPart) };
 }

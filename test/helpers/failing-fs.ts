@@ -1,23 +1,24 @@
 // helpers/failing-fs.ts: node:fs and node:fs/promises as a storage uses them, with calls that fail on command.
 //
-// For `vi.mock`: every call of a function is counted while somebody counts, and fails when its turn has come: before it did its
-// work, or after, as a result that was lost does. Calls for the lock of a data folder are not counted: its heart beats when it wants.
+// Use it with `vi.mock`. While a test counts, every call of a function is counted. The chosen call fails either before it does its
+// work, or afterwards, as when its result is lost. Calls for the lock of a data folder are not counted, because its heartbeat comes
+// at any time.
 // Must not know: what the calls are for.
 import { constants } from 'node:os';
 import type fs from 'node:fs';
 import type promises from 'node:fs/promises';
 
 export interface Failure {
-  /** The first that fails, counted from 1. */
+  /** The number of the first call that fails, counted from 1. */
   readonly call: number;
-  /** How many fail, one after the other. */
+  /** How many calls fail, one after the other. */
   readonly times: number;
-  /** One more that fails, by its number: of what comes of the first. */
+  /** The number of one more call that fails, counted among the calls that follow the first failure. */
   readonly also?: number;
   readonly code: string;
-  /** It did its work. */
+  /** True: the call did its work before it failed. */
   readonly isAfter: boolean;
-  /** Only such calls are counted: `opendir uploads/ns_1/ab`, the function and the end of the path. */
+  /** Only such calls are counted. `opendir uploads/ns_1/ab`: the function and the end of the path. */
   readonly only?: RegExp;
 }
 
@@ -39,7 +40,7 @@ export const disk = {
     return work().finally(end);
   },
 
-  /** Of the last time. */
+  /** The calls of the last time. */
   failedCalls: (): readonly string[] => failed,
 };
 
@@ -63,7 +64,7 @@ function fateOf(name: string, args: readonly unknown[]): Error | null {
   if (failure === null || !isTurnOf(failure)) return null;
   failed.push(call);
   const number = -(constants.errno[failure.code as keyof typeof constants.errno] ?? 0);
-  // As libuv has it: it knows no name for these.
+  // libuv has no names for these errors, so they are written as libuv would write them.
   const code = ['EDQUOT', 'ESTALE'].includes(failure.code) ? `Unknown system error ${number}` : failure.code;
   return Object.assign(new Error(`${code}: ${name}`), { code, errno: number, syscall: name });
 }
@@ -76,7 +77,7 @@ function isTurnOf({ call, times, also }: Failure): boolean {
   return calls === also || (calls >= call && calls < call + times);
 }
 
-/** A descriptor that cannot be closed is gone all the same: the kernel frees it whatever close(2) says. */
+/** The descriptor is gone even when closing it fails: the kernel frees it whatever close(2) reports. */
 function isDone(name: string): boolean {
   return failure?.isAfter === true || name.endsWith('close');
 }
@@ -92,7 +93,7 @@ function here(name: string, method: Method): Method {
   };
 }
 
-/** @param undo what becomes of a result that nobody has */
+/** @param undo is done with a result that is lost */
 function withCallback(name: string, method: Method, undo: (result: unknown) => void): Method {
   return (...args) => {
     const error = fateOf(name, args);
@@ -115,7 +116,7 @@ function promised(name: string, method: Method): Method {
   };
 }
 
-/** Nobody has the result: a file that was opened would stay open. */
+/** The caller never gets the result: without this, a file that was opened would stay open. */
 async function lost(name: string, result: unknown): Promise<void> {
   const opened = (await result) as { close?: () => Promise<void> } | undefined;
   if (name === 'open' || name === 'opendir') await opened?.close?.();
@@ -151,7 +152,7 @@ export function failingFs(real: typeof fs): typeof fs {
   for (const name of WITH_CALLBACK)
     replaced[name] = withCallback(name, pick(name), name === 'open' ? closed : () => undefined);
   const { open, read, close } = replaced;
-  // Its own calls are none of this module's otherwise.
+  // All other calls go past this module.
   replaced['createReadStream'] = (path, options) =>
     pick('createReadStream')(path, { ...(options as object), fs: { open, read, close } });
   return replaced as unknown as typeof fs;

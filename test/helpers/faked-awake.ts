@@ -1,4 +1,5 @@
-// helpers/faked-awake.ts: `awake.ts` as one `setTimeout` by the global of each moment, so that vitest's fake timers reach it:
+// helpers/faked-awake.ts: replaces `awake.ts` by a single `setTimeout`, looked up as a global at each call, so that the fake timers
+// of vitest reach it:
 //
 //   vi.mock('../../src/core/awake.ts', async () => (await import('../helpers/faked-awake.ts')).FAKED);
 import type * as awake from '../../src/core/awake.ts';

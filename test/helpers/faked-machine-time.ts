@@ -1,9 +1,10 @@
-// helpers/faked-machine-time.ts: `machine-time.ts` by the globals of each moment, so that vitest's fake timers reach it:
+// helpers/faked-machine-time.ts: replaces `machine-time.ts` by globals that are looked up at each call, so that the fake timers of
+// vitest reach it:
 //
 //   vi.mock('../../src/core/machine-time.ts', async () => (await import('../helpers/faked-machine-time.ts')).FAKED);
 import type * as machineTime from '../../src/core/machine-time.ts';
 
-/** Called by their names: what stands for them is looked up at each call. */
+/** Each global is looked up at each call, because the test may have replaced it. */
 export const FAKED: typeof machineTime = {
   setTimeout: Object.assign((work: () => void, ms?: number) => setTimeout(work, ms), {
     __promisify__: setTimeout.__promisify__,
@@ -21,7 +22,7 @@ export const FAKED: typeof machineTime = {
   wallMs: () => Date.now(),
 };
 
-/** What `vi.useFakeTimers` has to be told to replace, for all of it. */
+/** What `vi.useFakeTimers` must replace, so that all of these are faked. */
 export const FAKEABLE = [
   'setTimeout',
   'clearTimeout',

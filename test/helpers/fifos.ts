@@ -1,7 +1,6 @@
-// helpers/fifos.ts: named pipes: what is read from one that nobody writes to hangs, and so does what is written to one that
-// nobody reads.
+// helpers/fifos.ts: named pipes. A read hangs when nobody writes to the pipe, and a write hangs when nobody reads from it.
 //
-// Promises: after each test they are closed and gone, and nothing of ours waits in them.
+// Promises: after each test the pipes are closed and removed, and nothing in this process waits on them.
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -22,7 +21,7 @@ afterEachTest(async () => {
   folders.clear();
 });
 
-/** Makes one at the path, or in a folder of its own. */
+/** Makes a pipe at the path, or in a new folder. */
 export async function makeFifo(path?: string): Promise<string> {
   if (path !== undefined) {
     execFileSync('mkfifo', [path]);
@@ -45,7 +44,7 @@ export async function openPipe(): Promise<{ reader: number; writer: number }> {
   return { reader, writer: keep(openSync(path, constants.O_WRONLY)) };
 }
 
-/** Of a pipe: reads on until what came is what is wanted. */
+/** Reads on from a pipe until the text is what is wanted. */
 export async function readUntil(reader: number, isWanted: (text: string) => boolean): Promise<string> {
   const block = Buffer.alloc(65_536);
   let bytes = Buffer.alloc(0);
@@ -64,20 +63,20 @@ function readNow(reader: number, block: Buffer): number {
   try {
     return readSync(reader, block);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return 0; // Nothing is there now.
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return 0; // The pipe is empty at this moment.
     throw error;
   }
 }
 
-/** Resolves when somebody hangs in reading it. */
+/** Resolves when some process hangs while it reads the pipe. */
 export async function someoneReads(path: string): Promise<void> {
   for (const end = performance.now() + PATIENCE_MS; performance.now() < end; await delay(POLL_MS)) {
     try {
-      // It stays open: the reader hangs on, in reading instead of in opening.
+      // The writer stays open, so the reader continues to hang: now in reading, before in opening.
       keep(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK));
       return;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENXIO') throw error; // Nobody yet.
+      if ((error as NodeJS.ErrnoException).code !== 'ENXIO') throw error; // ENXIO: no reader yet.
     }
   }
   throw new Error(`nobody reads ${path}`);

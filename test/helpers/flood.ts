@@ -1,10 +1,11 @@
-// helpers/flood.ts: chunks of any size over bare sockets, from one shared buffer: the sender's memory does not grow with them.
+// helpers/flood.ts: sends chunks of any size over bare sockets, from one shared buffer, so that the sender's memory does not grow
+// with them.
 import { createHash } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 
 const BOUNDARY = 'xenonflare-mock-flood-2f8a61c07d';
 const PIECE = Buffer.alloc(1024 * 1024);
-// No two kilobytes alike, so that bytes in the wrong place are seen.
+// Any two kilobytes differ, so that bytes in the wrong place are noticed.
 for (let at = 0; at < PIECE.length; at += 4) PIECE.writeUInt32LE((at * 2_654_435_761) % 2 ** 32, at);
 
 export interface FloodChunk {
@@ -21,7 +22,7 @@ export interface FloodAnswer {
   readonly text: string;
 }
 
-/** A request in three pieces: what stands before the file's bytes, how many these are, what stands behind them. */
+/** A request in three pieces: the bytes before the file, the number of the file's bytes, the bytes after the file. */
 interface Wire {
   readonly before: string;
   readonly bytes: number;
@@ -65,7 +66,7 @@ function formWire(
   return { before: `${head.join('\r\n')}\r\n\r\n${opening}`, bytes, behind };
 }
 
-/** Sends one chunk on a connection of its own and reads the answer, also when it comes before the end. */
+/** Sends one chunk on its own connection and reads the answer, even when the answer comes before the whole chunk is sent. */
 export async function flood(port: number, chunk: FloodChunk): Promise<FloodAnswer> {
   const socket = connect({ port, host: '127.0.0.1' });
   const answer = answerOn(socket);
@@ -85,7 +86,7 @@ export async function floodVideo(
   return answer;
 }
 
-/** As much of the chunk as `bytes` says, then the connection is reset. */
+/** Sends `bytes` of the chunk, then resets the connection. */
 export async function floodAndReset(
   port: number,
   chunk: FloodChunk,
@@ -121,7 +122,7 @@ export function stalledAfter(
   };
 }
 
-/** What came when the connection has ended: a reset after an answer is no loss. */
+/** What was received when the connection ended. A reset after an answer is not a loss. */
 async function answerOn(socket: Socket): Promise<FloodAnswer> {
   let received = '';
   await new Promise<void>((resolve) => {

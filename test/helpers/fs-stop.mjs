@@ -1,7 +1,8 @@
-// helpers/fs-stop.mjs: loaded into a server's process before the server (`node --import`): stops it right before one change of the disk.
+// helpers/fs-stop.mjs: is loaded into a server's process before the server (`node --import`). It stops the process right before a
+// chosen change of the disk.
 //
-// The file FS_STOP_AT says which: `write main`, the call and a part of the path. As soon as such a call comes the file is removed and
-// the process stops itself (SIGSTOP): whatever it looked at before the call is old when it goes on.
+// The file FS_STOP_AT says which change: `write main` is the call and a part of the path. When such a call comes, the file is
+// removed and the process stops itself (SIGSTOP). So everything that it looked at before the call is old when it continues.
 import fs from 'node:fs';
 import fsp from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
@@ -14,7 +15,7 @@ function stopBefore(call, path) {
   try {
     text = readFileSync(order, 'utf8');
   } catch {
-    return; // Nobody asks for it now.
+    return; // The file is not there: no stop is wanted now.
   }
   const [asked, part] = text.split(' ');
   if (asked !== call || !path.includes(part)) return;

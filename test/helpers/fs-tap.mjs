@@ -1,4 +1,5 @@
-// helpers/fs-tap.mjs: loaded into a server's process before the server (`node --import`): stands between it and the disk.
+// helpers/fs-tap.mjs: is loaded into a server's process before the server (`node --import`). It stands between the server and the
+// disk.
 //
 // Everything that changes a file or a folder below FS_TAP_ROOT, every sync, and every request and answer is
 //   - written to the file FS_TAP_TRACE, one JSON object a line, in the order in which it began and ended (fs-trace.ts says
@@ -6,8 +7,8 @@
 //   - a point at which the process can die by SIGKILL: FS_TAP_DIE=<n> counts from the start, the request header `x-die-at: <n>`
 //     from the arrival of that request. `<n>` is before the n-th point, `<n>half` in the middle of it. `never` only counts.
 //
-// It is plain JavaScript because Node 20 reads nothing else, and knows nothing of the server but which functions of node:fs it
-// calls: one that is missing here is found by the test that compares what was traced with what lies on the disk.
+// It is plain JavaScript because Node 20 can load nothing else this way. It knows nothing about the server except which functions
+// of node:fs it calls. If one is missing here, the test that compares the trace with the files on the disk finds it.
 import fs from 'node:fs';
 import fsp from 'node:fs/promises';
 import http from 'node:http';
@@ -24,7 +25,7 @@ const traceFd = tracePath === undefined ? null : real.openSync(tracePath, 'a');
 const openPaths = new Map();
 let steps = 0;
 let points = 0;
-/** Null: nobody counts. */
+/** Null: points are not counted now. */
 let dieAt = null;
 
 if (dieAtStart !== undefined) arm(dieAtStart);
@@ -48,7 +49,7 @@ function inside(path) {
   return !name.startsWith('..');
 }
 
-/** A point. `half` does a part of it, for who dies in the middle. */
+/** A point. `half` does a part of the call, for a process that dies in the middle of it. */
 function begin(op, facts, half) {
   steps += 1;
   trace({ t: 'begin', n: steps, op, isPoint: dieAt !== null, canHalf: half !== undefined, ...facts });
@@ -85,7 +86,7 @@ function tappedCallback(step, done, work) {
 
 const named = (path) => relative(root, String(path));
 
-// Opening: only what makes a file is a point.
+// Opening is a point only when it makes a file.
 
 function opened(path, flags, fd) {
   openPaths.set(fd, named(path));
@@ -112,7 +113,7 @@ fsp.open = async (path, flags = 'r', ...rest) => {
   const step = { op: 'create', facts: { path: named(path) }, result: ({ fd }) => opened(path, flags, fd) };
   const handle = flags.includes('w') ? await tapped(step, open) : await open();
   if (!flags.includes('w')) opened(path, flags, handle.fd);
-  const { close } = handle; // Its own, not its prototype's.
+  const { close } = handle; // The handle's own method, not the one of its prototype.
   handle.close = () => {
     closing(handle.fd);
     return close();
@@ -261,7 +262,7 @@ fsp.mkdir = (path, options) => {
       first: options?.recursive ? (first === undefined ? null : named(first)) : named(path),
     }),
   };
-  // What is there already is no point: most calls only make sure.
+  // Only a call that makes a folder is a point: most calls find it there already.
   if (real.existsSync(path)) return realAsync.mkdir(path, options);
   return tapped(step, () => realAsync.mkdir(path, options));
 };
@@ -274,7 +275,7 @@ for (const name of ['rename', 'link']) {
   };
 }
 
-/** Of a folder, the first thing in it. */
+/** For a folder: the first thing in it. */
 function removeFirst(path) {
   if (!real.existsSync(path) || !real.statSync(path).isDirectory()) return;
   const [first] = real.readdirSync(path);
@@ -306,7 +307,7 @@ const end = Reflect.get(http.ServerResponse.prototype, 'end');
 http.ServerResponse.prototype.end = function answer(...rest) {
   const facts = { id: this.req.headers['x-request-id'] ?? '', status: this.statusCode };
   trace({ t: 'end', n: begin('answer', facts) });
-  // The whole answer has been handed to the kernel: the client gets it, whatever becomes of this process.
+  // The whole answer is now in the kernel: the client gets it even if this process dies.
   this.once('finish', () => trace({ t: 'end', n: begin('answered', facts) }));
   return end.apply(this, rest);
 };

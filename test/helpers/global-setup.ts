@@ -1,7 +1,7 @@
-// helpers/global-setup.ts: after the whole suite, every answer that openapi.yaml and openapi-admin.yaml promise must have
-// been seen, and none that breaks them.
+// helpers/global-setup.ts: after the whole suite it checks that every answer promised by openapi.yaml and openapi-admin.yaml was
+// seen, and that no answer broke them.
 //
-// A run of some files or some tests is not judged by what it did not see.
+// A run of only some files or some tests is not judged by the answers that it did not see.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,6 +48,6 @@ function judge(dir: string, name: (typeof DOCUMENTS)[number]): void {
   const seen = `${promised.length - missing.length} of ${promised.length} answers, ${codes - missingCodes.length} of ${codes} error codes`;
   console.log(`\n ${name}: ${seen}, ${violations.length} violations`);
   for (const problem of problems) console.error(`   ${problem}`);
-  // An error thrown here would only be printed.
+  // vitest would only print an error that is thrown here, and the run would still succeed.
   if (problems.length > 0) process.exitCode = 1;
 }

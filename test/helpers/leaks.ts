@@ -1,10 +1,10 @@
-// helpers/leaks.ts: what this process holds open, so that a test can say that nothing was left behind.
+// helpers/leaks.ts: counts what this process holds open, so that a test can check that nothing was left behind.
 import { readdirSync } from 'node:fs';
 import { eventually } from './app.ts';
 
 export interface Held {
   readonly sockets: number;
-  /** Those that keep the process alive. */
+  /** Handles that keep the process alive. */
   readonly timers: number;
   /** 0 where the system does not tell. */
   readonly descriptors: number;

@@ -1,4 +1,4 @@
-// helpers/multipart.ts: forms byte by byte, as senders write them, and how they read: made and read without the server's code.
+// helpers/multipart.ts: builds forms byte by byte, as senders write them, and parses them, both without the server's code.
 
 export interface Part {
   readonly name: string;
@@ -48,7 +48,7 @@ export function chunkParts({ fileId, chunkIndex, totalChunks, bytes }: Chunk): P
   ];
 }
 
-/** The fields first, so that the server knows whose the bytes are before they come. */
+/** The fields come first, so that the server knows which upload the bytes belong to before they come. */
 export function fieldsFirst(chunk: Chunk): Part[] {
   return chunkParts(chunk).toReversed();
 }
@@ -59,7 +59,7 @@ export function ordersOf<T>(items: readonly T[]): T[][] {
   return items.flatMap((item, i) => ordersOf(items.toSpliced(i, 1)).map((rest) => [item, ...rest]));
 }
 
-/** The parts of a whole form: text of fields, no value for a file. */
+/** The parts of a whole form: a field has its text, a file has no value. */
 export function partsIn(contentType: string, body: Buffer): { name: string; value?: string }[] {
   const boundary = /boundary="?([^";]+)/i.exec(contentType)?.[1] ?? '';
   const delimiter = Buffer.from(`\r\n--${boundary}`);

@@ -1,6 +1,8 @@
-// helpers/namespaced.ts: the server in a pid namespace of its own, as in a container: there it is process 1, with the host name of all.
+// helpers/namespaced.ts: runs the server in its own pid namespace, as in a container. There it is process 1, and it shares the host
+// name.
 //
-// Only root may make one: `namespaceRefusal` says whether, and why not. After each test every process that it started is gone.
+// Only root may create such a namespace: `namespaceRefusal` says whether this process can, and why not. After each test every
+// process that it started is gone.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -10,15 +12,15 @@ import { afterEachTest } from './after-each-test.ts';
 const MAIN = fileURLToPath(new URL('../../dist/cli/launch.cjs', import.meta.url));
 const UNSHARE = ['--pid', '--fork', '--mount-proc', '--kill-child'];
 
-/** Null: it can be done. */
+/** Null: this process can create one. */
 export const namespaceRefusal: string | null = probe();
 
 export interface NamespacedServer {
-  /** Null: it was not ready before it ended. */
+  /** Null: the server ended before it was ready. */
   readonly url: string | null;
   readonly exitCode: Promise<number | null>;
   stderr(): string;
-  /** To the server itself, not to what holds its namespace. */
+  /** Sends the signal to the server itself, not to the process that holds its namespace. */
   signal(signal: NodeJS.Signals): void;
 }
 
@@ -35,7 +37,7 @@ afterEachTest(async () => {
   );
 });
 
-/** Resolves when it serves, or has ended. */
+/** Resolves when the server serves or has ended. */
 export async function startNamespaced(...flags: string[]): Promise<NamespacedServer> {
   const serve = [process.execPath, MAIN, 'serve', '--port', '0', '--log-level', 'warn', ...flags];
   const child = spawn('unshare', [...UNSHARE, ...serve], { stdio: ['ignore', 'pipe', 'pipe'] });

@@ -1,10 +1,11 @@
-// helpers/power.ts: a disk that forgets what was not synced. From the trace of a server (fs-tap.mjs) it makes the folder as
-// it may be found after the power went at any moment of it.
+// helpers/power.ts: simulates a disk that forgets what was not synced. From the trace of a server (fs-tap.mjs) it builds the folder
+// as it may be found after the power failed at any moment of that trace.
 //
-// What is promised is POSIX and no more: data of a file is there after the file was synced; a name, and the absence of one, after
-// its folder was. Whatever was not synced may be there or not, each thing for itself and in any order, and data in any part: a
-// prefix, any of its blocks, nothing but its size. A rename happens or does not; it is durable when the folder it went to was
-// synced. A sync counts for what had ended when it began, and from when it ends.
+// It relies only on what POSIX promises: the data of a file is there once the file was synced; that a name is there, or is gone, is
+// durable once its folder was synced. Whatever was not synced may be there or not, each thing independently and in any order. Data
+// may be there in part: a prefix, any of its blocks, or only its size. A rename happens completely or not at all; it is durable
+// once the target folder was synced. A sync covers what had ended before the sync began, and counts from the moment when the sync
+// ends.
 // Must not know: what the files mean.
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -44,10 +45,10 @@ const NOBODY: Inode = -1;
 const KEPT: DataFate = { kind: 'kept' };
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** What becomes of what was not synced. `blocks`: each block of data for itself. */
+/** What happens to data that was not synced. `blocks`: each block of data has its own fate. */
 export interface Fate {
   isNameKept(): boolean;
-  /** Asked once for each file. */
+  /** This is asked once for each file. */
   dataOf(): DataFate;
 }
 
@@ -61,7 +62,7 @@ export type DataFate =
 export const EVERYTHING_LOST: Fate = { isNameKept: () => false, dataOf: () => ({ kind: 'lost' }) };
 export const EVERYTHING_KEPT: Fate = { isNameKept: () => true, dataOf: () => ({ kind: 'kept' }) };
 
-/** Of names, as many are lost as the dice say. What a disk writes whole is a sector, or a page of the cache. */
+/** The dice decide how many names are lost. A disk writes whole sectors, or whole pages of its cache. */
 export function fateOf(dice: Dice): Fate {
   const share = dice.pick([0.1, 0.5, 0.9]);
   return {
@@ -75,17 +76,17 @@ export function fateOf(dice: Dice): Fate {
   };
 }
 
-/** The files of a folder by their paths; null: a folder. */
+/** The files of a folder by their paths; null stands for a folder. */
 export type Tree = ReadonlyMap<string, Buffer | null>;
 
 interface Begun {
   readonly step: Step;
   readonly at: number;
-  /** The file that the descriptor stood for: later it may stand for another. */
+  /** The file that the descriptor stands for at this moment. Later the same number may stand for another file. */
   readonly inode: Inode | undefined;
 }
 
-/** All that happened to a folder which was empty, and when each thing became durable. */
+/** Everything that happened in a folder that was empty at first, and when each change became durable. */
 export class DiskHistory {
   readonly #happenings: Happening[] = [];
   readonly #names = new Map<Inode, Map<string, Inode>>([[ROOT, new Map()]]);
@@ -96,11 +97,11 @@ export class DiskHistory {
 
   constructor(lines: readonly TraceLine[]) {
     for (const [at, line] of lines.entries()) this.#take(line, at);
-    // What never ended may have happened, or may not.
+    // A call that never ended may have happened or not.
     for (const begun of this.#begun.values()) this.#happen(begun, NEVER, {});
   }
 
-  /** What may be found when the power goes right after line `cut`. */
+  /** The folders that may be found when the power fails right after line `cut`. */
   imageAt(cut: number, fate: Fate): Tree {
     const folders = new Map<Inode, Map<string, Inode>>();
     const files = new Map<Inode, Buffer>();
@@ -304,7 +305,7 @@ function patched(content: Buffer, at: number, data: Buffer): Buffer {
 
 const AN_HOUR_AGO = new Date(Date.now() - 3_600_000);
 
-/** Puts the files into a folder that is there and empty. The power was away for a while. */
+/** Puts the files into an existing empty folder. Their times are some while ago, as after a power failure. */
 export function materialise(tree: Tree, folder: string): void {
   for (const [path, content] of tree) {
     if (content === null) mkdirSync(join(folder, path), { recursive: true });
@@ -315,7 +316,9 @@ export function materialise(tree: Tree, folder: string): void {
   }
 }
 
-/** The trace up to line `cut`, of a process that was killed there: what it had handed to the kernel happens all the same. */
+/**
+ * The trace up to line `cut`, for a process that was killed there. What the process had handed to the kernel happens all the same.
+ */
 export function killedAt(lines: readonly TraceLine[], cut: number): TraceLine[] {
   const before = lines.slice(0, cut + 1);
   const running = new Set<number>();

@@ -1,6 +1,6 @@
-// helpers/process.ts: the server as people run it: a process of its own, from dist/ (`npm run build` makes it).
+// helpers/process.ts: runs the server as people do: as a process of its own, from dist/ (`npm run build` creates it).
 //
-// Promises: nothing of this process's environment configures it; after each test every process that it started is gone,
+// Promises: no variable of this process's environment configures the server. After each test every process that it started is gone,
 // ended by its pid.
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,7 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEachTest } from './after-each-test.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/launch.cjs', import.meta.url));
-/** Beyond it a start, or an end, has failed. */
+/** A start or an end that takes longer has failed. */
 const PATIENCE_MS = 120_000;
 
 export interface Exit {
@@ -49,7 +49,7 @@ afterEachTest(async () => {
 /**
  * Resolves when requests can be served.
  * @param stderr a descriptor that takes the place of the pipe that is read here
- * @throws Error with what it said, when it ends before that
+ * @throws Error with its output when it ends before that
  */
 export async function startProcess(
   flags: readonly string[],
@@ -75,7 +75,7 @@ export async function startProcess(
   };
 }
 
-/** A start that nobody waits for. */
+/** A start that is not waited for. */
 export function beginProcess(flags: readonly string[]): Pick<ServerProcess, 'exited' | 'stdout' | 'signal'> {
   const { child, output } = launch(['serve', '--port', '0', ...flags], {});
   return {
@@ -132,7 +132,7 @@ async function readyLine(output: Output, child: Child): Promise<string> {
   return output.stdout;
 }
 
-/** Null when the patience is over. */
+/** Null when the process did not end in time. */
 async function patience(): Promise<null> {
   return delay(PATIENCE_MS, null, { ref: false });
 }

@@ -1,7 +1,7 @@
-// helpers/promised.ts: clients that keep what the server told them, and an oracle that holds a data folder against it.
+// helpers/promised.ts: clients that remember what the server told them, and an oracle that checks a data folder against it.
 //
-// A server with fs-tap.mjs writes down when a request came and when its answer began. So at any moment of its life it is known
-// what had been asked for and what had been answered; whatever was answered must be there (rules C2, F6, D1).
+// A server with fs-tap.mjs writes down when each request came and when its answer began. So for any moment of its life it is known
+// what had been requested and what had been answered. Everything that was answered must be there (rules C2, F6, D1).
 import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ import { chunkParts, fieldsFirst, formOf, type Form } from './multipart.ts';
 import type { ServerProcess } from './process.ts';
 import { leaseChunk, digestOf, entryOf, openService, request, type Service } from './uploads.ts';
 
-/** A file as a client means to upload it. `key` null: the chunks are sent without one (rule K3). */
+/** A file that a client wants to upload. `key` null: the chunks are sent without a key (rule K3). */
 export interface Plan {
   readonly fileId: string;
   readonly key: string | null;
@@ -24,7 +24,7 @@ export interface Plan {
   readonly isFileFirst: boolean;
 }
 
-/** Who finalises keyless uploads. */
+/** The key that finalises uploads without a key. */
 const FINALISER = 'finaliser';
 
 export type Action =
@@ -38,7 +38,7 @@ export interface Answer {
   readonly json: Readonly<Record<string, unknown>>;
 }
 
-/** All clients of a folder, whichever process serves it. */
+/** All clients of a folder. One process after another may serve it. */
 export class Clients {
   readonly #asked = new Map<string, Action>();
   readonly #answers = new Map<string, Answer>();
@@ -60,7 +60,7 @@ export class Clients {
     return this.#answers.get(id);
   }
 
-  /** Null: no answer came, or only a part of it. */
+  /** Null: no answer came, or only a part of one. */
   async do(action: Action, extra: Readonly<Record<string, string>> = {}): Promise<Answer | null> {
     const id = `action-${this.#asked.size}`;
     this.#asked.set(id, action);
@@ -143,14 +143,14 @@ function chunkForm({ fileId, chunks, isFileFirst }: Plan, index: number): Form {
   return formOf(isFileFirst ? chunkParts(chunk) : fieldsFirst(chunk));
 }
 
-/** What is known of one upload. A chunk that was asked for may be there; one that was answered must. */
+/** What is known about one upload. A chunk that was sent may be there; a chunk that was answered must be there. */
 interface Known {
   readonly asked: Set<number>;
   readonly acknowledged: Set<number>;
-  /** What its status said. */
+  /** What its status query said. */
   currentSize: number;
   mediaId: string | null;
-  /** Somebody began to delete it, or to let it expire. */
+  /** A deletion or an expiry of this upload has begun. */
   mayBeGone: boolean;
 }
 
@@ -158,10 +158,10 @@ function unknown(): Known {
   return { asked: new Set(), acknowledged: new Set(), currentSize: 0, mediaId: null, mayBeGone: false };
 }
 
-/** What had been asked for and answered at one moment of a trace. */
+/** What had been requested and what had been answered at one moment of a trace. */
 export interface Promised {
   readonly uploads: ReadonlyMap<Plan, Known>;
-  /** By their id: what their content must be. */
+  /** Entries by their id, with what their content must be. */
   readonly entries: ReadonlyMap<string, { readonly key: string; readonly bytes: Buffer }>;
 }
 
@@ -182,13 +182,13 @@ export class Promises {
       if (action !== undefined) this.#ask(action);
     } else if (line.t === 'begin' && line.op === 'answer' && line.status < 300) {
       const action = this.#clients.asked(line.id);
-      // Without an answer the client was killed's: it was told nothing.
+      // Without an answer the client was told nothing, so nothing is promised.
       const answer = this.#clients.answer(line.id);
       if (action !== undefined && answer !== undefined) this.#acknowledge(action, answer);
     }
   }
 
-  /** What was being removed when the process died may be there or not; nothing of it is promised any more. */
+  /** What was being removed when the process died may be there or not. Nothing about it is promised any more. */
   #forgetLeaving(): void {
     for (const [plan, { mayBeGone, asked }] of this.uploads)
       if (mayBeGone) this.uploads.set(plan, { ...unknown(), asked });
@@ -227,7 +227,7 @@ function madeBy(action: Action): { key: string; bytes: Buffer } | null {
   return { key: action.plan.key ?? FINALISER, bytes: Buffer.concat(action.plan.chunks) };
 }
 
-/** What is wrong with a data folder. The message is for who reads a failed test. */
+/** What is wrong with a data folder. The message is written for the reader of a failed test. */
 export class Broken extends Error {
   override readonly name = 'Broken';
 }
@@ -238,10 +238,10 @@ function mustHold(isSo: boolean, message: string): void {
 
 const FILES = /^(format|lock|reserve|(ledgers|bytes|spool)([.]\d+)?)$/;
 
-/** Of a starter that was killed: in a copy of its folder it is watched before it is removed (folder-lock.test.ts). */
+/** The lock of a killed starter. A start on a copy of its folder first watches it and then removes it (folder-lock.test.ts). */
 const isOfStarter = (name: string): boolean => name.startsWith('lock.');
 
-/** Many a power loss leaves a lock that names nobody, which a start watches for a second. */
+/** Many power losses leave a lock that names no owner. A start watches such a lock for a second. */
 const SHORT_WATCH = {
   times: { beatMs: 1_000, takeoverMs: 100, namelessMs: 10, lookMs: 5 },
   onCloseError: () => undefined,
@@ -250,8 +250,9 @@ const SHORT_WATCH = {
 };
 
 /**
- * Opens the folder as the server would, holds what is there against what was promised, and then goes on: every upload is
- * completed and finalised. @throws Broken
+ * Opens the folder as the server would, checks what is there against what was promised, and then continues: every upload is
+ * completed and finalised.
+ * @throws Broken
  */
 export async function checkFolder(
   dataDir: string,
@@ -338,7 +339,7 @@ async function checkChunk(
   const stored = state.chunks.get(index);
   const isKnown = stored?.bytes === sent.length && stored.crc32 === crc32(sent);
   mustHold(isKnown, `chunk ${index} of ${plan.fileId} has another checksum than what was sent`);
-  if (state.finalization !== null || stored === undefined) return; // Its bytes are the entry's.
+  if (state.finalization !== null || stored === undefined) return; // Its bytes belong to the entry now.
   const place = { kind: 'uploads' as const, namespace: callerOf(plan).namespace, name: nameIn(plan) };
   const bytes = await bytesOf(storage.bytes.read(place, [stored])).catch(() => Buffer.alloc(0));
   mustHold(bytes.equals(sent), `chunk ${index} of ${plan.fileId} has other bytes than were sent`);
@@ -348,7 +349,7 @@ function nameIn({ fileId }: Plan): string {
   return sha256(Buffer.from(fileId)).slice(0, 40);
 }
 
-/** As a client that resumes. Everything is sent again: what is there already is only compared. */
+/** Sends everything again, as a client that resumes. The server only compares the chunks that it already has. */
 async function complete(service: Service, plan: Plan): Promise<void> {
   const { fileId, chunks, key } = plan;
   for (const index of chunks.keys()) {

@@ -1,6 +1,6 @@
-// helpers/raw.ts: HTTP on a bare socket: for bytes that no HTTP library would send, and answers that none would show.
+// helpers/raw.ts: HTTP on a bare socket, for bytes that no HTTP library sends and for answers that no HTTP library shows.
 //
-// Promises: nothing waits longer than DEADLINE_MS; a reset connection is an end like any other, never an unhandled error.
+// Promises: nothing waits longer than DEADLINE_MS. A reset connection counts as a normal end and never becomes an unhandled error.
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -12,7 +12,7 @@ export interface RawAnswer {
   readonly text: string;
 }
 
-/** A request as it stands on the wire. Without `content-length` or `transfer-encoding` the body's length is declared. */
+/** A request as it is sent. If it has neither `content-length` nor `transfer-encoding`, the length of the body is declared. */
 export function requestBytes(
   line: string,
   headers: Readonly<Record<string, string | number>> = {},
@@ -63,12 +63,12 @@ export class RawConnection {
     return this.#isClosed;
   }
 
-  /** What came and belongs to no answer that was taken. */
+  /** What was received and does not belong to an answer that was taken. */
   get leftOver(): string {
     return this.#received.toString('latin1');
   }
 
-  /** Resolves when the bytes are with the kernel, also when the connection has ended meanwhile. */
+  /** Resolves when the kernel has the bytes, or when the connection has ended. */
   async write(bytes: Buffer | string): Promise<void> {
     if (this.#isClosed || this.#socket.destroyed) return;
     await new Promise<void>((resolve) => {
@@ -157,7 +157,7 @@ export async function openConnection(port: number): Promise<RawConnection> {
   return connection;
 }
 
-/** Sends the pieces, each in a packet of its own, and gives the first final answer; null when there was none. */
+/** Sends the pieces, each in its own packet, and returns the first final answer; null when there was none. */
 export async function rawExchange(port: number, pieces: Iterable<Buffer>): Promise<RawAnswer | null> {
   const connection = await openConnection(port);
   await connection.writeSlowly(pieces);

@@ -1,9 +1,9 @@
-// helpers/recorder.ts: holds every exchange of a server against openapi.yaml or openapi-admin.yaml, in both directions.
+// helpers/recorder.ts: checks every exchange of a server against openapi.yaml or openapi-admin.yaml, in both directions.
 //
-// Promises: it sees what Node really received and what was really handed to the socket, and changes neither. An answer
-// must keep the contract; a request that was answered with success must have kept it, too. An exchange that a fault rule
-// touched (`X-Mock-Fault`) is left out, and so is what is no good HTTP/1.1, which is refused on every path in the same way.
-// Bodies beyond MAX_BODY_BYTES are not kept, so what is in them is not looked at.
+// Promises: it sees what Node really received and what was really handed to the socket, and changes neither. An answer must follow
+// the contract. A request that was answered with success must have followed it, too. Two kinds of exchange are not checked: those
+// that a fault rule touched (`X-Mock-Fault`), and those that are not valid HTTP/1.1, which are refused on every path in the same
+// way. Bodies beyond MAX_BODY_BYTES are not kept, so their content is not checked.
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import {
@@ -19,7 +19,7 @@ import { partsIn } from './multipart.ts';
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
 
 export interface Recorder {
-  /** What was broken, one sentence each. */
+  /** What broke the contract, one sentence each. */
   readonly violations: string[];
   observe(app: FastifyInstance): void;
 }
@@ -30,12 +30,12 @@ export function createRecorder(): Recorder {
   return {
     violations,
     observe: (app) => {
-      // An operation that this port does not serve is no operation here.
+      // An operation that this port does not serve is ignored here.
       const served = new Set<string>();
       app.addHook('onRoute', ({ method, url }) => {
         for (const one of [method].flat()) served.add(`${one} ${url}`);
       });
-      // Before Fastify's own listener: what it does to request and response comes after.
+      // This listener runs before Fastify's own, so it sees request and response before Fastify changes them.
       app.server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
         if (whyUnclear(request) !== null) return;
         const url = readable(request.url);
@@ -60,7 +60,7 @@ function routeOf({ operation: { method, path }, prefix }: OperationMatch): strin
   return `${method} ${prefix === '/' ? '' : prefix}${path.replaceAll(/\{(\w+)\}/g, ':$1')}`;
 }
 
-/** Taken where Node's parser hands the body over, so that nothing has to listen to the stream. */
+/** The body is taken where Node's parser hands it over, so the stream needs no listener. */
 function keepBody(request: IncomingMessage): () => Buffer | null {
   const pieces: Buffer[] = [];
   let bytes = 0;
@@ -80,7 +80,10 @@ interface Sent {
   readonly body: string | null;
 }
 
-/** Calls back once, when all that Content-Length promised has been handed over: an answer cut short is none. */
+/**
+ * Calls back once, when everything that Content-Length promised has been handed over. An answer that was cut short never gets
+ * there.
+ */
 function onAnswer(response: ServerResponse, whenWhole: (answer: Sent) => void): void {
   const pieces: Buffer[] = [];
   const headers: OutgoingHttpHeaders = {};
@@ -105,7 +108,7 @@ function onAnswer(response: ServerResponse, whenWhole: (answer: Sent) => void): 
       then(all);
       return result;
     }) as never;
-  // Headers that are given to writeHead are nowhere to be asked for afterwards.
+  // Headers that are given to writeHead cannot be read back later.
   response.writeHead = over(response.writeHead.bind(response), (all) => {
     Object.assign(headers, response.getHeaders());
     for (const [name, value] of Object.entries(Object(all.at(-1))))
@@ -137,12 +140,13 @@ function record({ operationId, request, received, answer }: Exchange, contract: 
   return violations;
 }
 
-/** A path with a broken percent-encoding is refused like no operation's: on every path in the same way. */
+/** A path with a broken percent-encoding belongs to no operation: it is refused in the same way on every path. */
 function readable(url = ''): string {
   try {
     return decodeURI(url.split('?', 1).join('')) && url;
   } catch {
-    return url.replaceAll('%', '-'); // Which operation it is, its first part says; the router refuses it all the same.
+    // Only its first part is needed to find the operation; the router refuses such a path in any case.
+    return url.replaceAll('%', '-');
   }
 }
 

@@ -1,4 +1,4 @@
-// schema-diff.test.ts: two ways to write the same schema are equal, and every difference that lets values in or out is named.
+// schema-diff.test.ts: two ways to write the same schema are equal, and every difference that accepts other values is named.
 
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';

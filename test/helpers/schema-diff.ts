@@ -1,9 +1,9 @@
-// helpers/schema-diff.ts: where the contract's schema and the JSON Schema of a zod schema accept different values.
+// helpers/schema-diff.ts: finds where the contract's schema and the JSON Schema of a zod schema accept different values.
 //
-// Both are brought to the same form first: a value is one of some variants, and a variant is a constant or one type with
-// its limits. So `type: [string, 'null']` equals an `anyOf`, and an enum equals a union of constants. `x-const` is a constant.
-// Left out on purpose: words for people (descriptions, examples, `x-…`), conditions (`if`/`then`), and what zod
-// adds by itself: the limits of safe integers, and a pattern beside a format.
+// Both are first brought to the same form: a value is one of several variants, and a variant is a constant, or one type with its
+// limits. So `type: [string, 'null']` equals an `anyOf`, and an enum equals a union of constants. `x-const` is a constant. These
+// are ignored on purpose: words for people (descriptions, examples, `x-…`), conditions (`if`/`then`), and what zod adds by itself:
+// the limits of safe integers, and a pattern beside a format.
 
 type Node = Readonly<Record<string, unknown>>;
 
@@ -13,7 +13,7 @@ interface Side {
   readonly root: Node;
 }
 
-/** The limits that mean something for a type; any other keyword beside that type accepts everything. */
+/** The limits that have a meaning for a type. Any other keyword beside that type accepts everything. */
 const LIMITS: Readonly<Record<string, readonly string[]>> = {
   string: ['format', 'pattern', 'minLength', 'maxLength'],
   integer: ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf'],
@@ -58,7 +58,7 @@ function variantsOf({ schema, root }: Side): readonly Side[] {
   return types.map((one) => ({ schema: { ...rest, type: one }, root }));
 }
 
-/** Without `$ref` and `allOf` at its top: the properties of all parts, required by any. */
+/** Without `$ref` and `allOf` at its top: it has the properties of all parts, and requires what any part requires. */
 function flatten({ schema, root }: Side): Node {
   const { $ref, allOf, ...rest } = schema;
   if (typeof $ref === 'string') return flatten({ schema: { ...lookUp($ref, root), ...rest }, root });
@@ -91,7 +91,7 @@ function variantDifferences(path: string, contract: Side, zod: Side): string[] {
   return [...own, ...propertyDifferences(path, contract, zod), ...itemDifferences(path, contract, zod)];
 }
 
-/** What can be compared as it stands. */
+/** Keywords whose values can be compared directly. */
 function factsOf(schema: Node): Node {
   if ('const' in schema) return { const: schema['const'] };
   const { type } = schema;

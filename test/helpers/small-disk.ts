@@ -12,7 +12,7 @@ const run = promisify(execFile);
 
 export interface SmallDisk {
   readonly path: string;
-  /** Takes all the room but `leftBytes`, rounded down to whole pages. Gives back the file that takes it. */
+  /** Fills the disk except for `leftBytes`, rounded down to whole pages. Returns the file that fills it. */
   fill(leftBytes: number): Promise<string>;
   unmount(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 // helpers/storage-suite.ts: what every storage must do behind the ports of uploads/ports.ts.
 //
-// A storage's test file is this suite, its opener, what it supports, and its extras. `supports` switches on what not every
-// storage can: it never makes a rule weaker.
+// The test file of a storage consists of this suite, a function that opens the storage, what the storage supports, and extra tests.
+// `supports` switches on what not every storage can do; it never makes a rule weaker.
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -10,14 +10,14 @@ import { SEED } from './seed.ts';
 
 export interface StorageUnderTest {
   readonly storage: Storage;
-  /** Closes it, and opens what it has left behind as another process would. */
+  /** Closes it, and opens what it left behind, as another process would. */
   reopen?(): Promise<Storage>;
   /** Closes whatever is open and deletes what is stored. */
   dispose(): Promise<void>;
 }
 
 export interface Supports {
-  /** What is stored outlives `close`. */
+  /** What is stored survives `close`. */
   readonly reopening: boolean;
 }
 

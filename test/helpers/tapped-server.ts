@@ -1,15 +1,15 @@
-// helpers/tapped-server.ts: the server in a process of its own, with fs-tap.mjs between it and the disk.
+// helpers/tapped-server.ts: a server in its own process, with fs-tap.mjs between it and the disk.
 import { join } from 'node:path';
 import { startProcess, type ServerProcess } from './process.ts';
 
 const TAP = new URL('fs-tap.mjs', import.meta.url).href;
 
 export interface Tap {
-  /** What the tap looks at. */
+  /** The folder that the tap watches. */
   readonly root: string;
-  /** The file it writes, outside of `root`. */
+  /** The file that the tap writes. It lies outside of `root`. */
   readonly trace: string;
-  /** As FS_TAP_DIE: counted from the start of the process. */
+  /** The value of FS_TAP_DIE: counted from the start of the process. */
   readonly dieAt?: string;
 }
 
@@ -23,7 +23,7 @@ export function startTapped(tap: Tap, flags: readonly string[]): Promise<ServerP
   return startProcess(['--data-dir', join(tap.root, 'data'), ...flags], tapEnvironment(tap));
 }
 
-/** Lines of a log that say more than that a write was dropped which never finished (rule D2). */
+/** The lines of a log, except those that report that an unfinished write was dropped (rule D2). */
 export function surprises(log: string): string[] {
   return log.split('\n').filter((line) => line !== '' && !line.includes('"msg":"an upload was repaired'));
 }

@@ -1,4 +1,4 @@
-// test-titles.test.ts: the tests of a file are those that run, by the path that a reader sees.
+// test-titles.test.ts: finds the tests of a file that really run, and names them by the path that a reader sees.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,7 +1,7 @@
-// helpers/test-titles.ts: the tests of a test file, read from its source: nothing of it is run.
+// helpers/test-titles.ts: reads the tests of a test file from its source, without running it.
 //
-// Promises: a test is named by its whole path, `describe > test`, each title as it is written: the text of a string, or
-// what stands between the backticks, placeholders and all. Tests that never run (`skip`, `todo`) are none.
+// Promises: a test is named by its whole path, `describe > test`. Each title is taken as it is written: the text of a string, or
+// what stands between the backticks, with its placeholders. Tests that never run (`skip`, `todo`) are left out.
 import { readFileSync } from 'node:fs';
 import ts from 'typescript';
 
@@ -30,7 +30,9 @@ interface Call {
   readonly isNever: boolean;
 }
 
-/** `it(title, …)`, and what leads to such a call: `it.each(rows)(title, …)`, `describe.skipIf(…).each(rows)(title, …)`. */
+/**
+ * `it(title, …)`, and the calls that return such a function: `it.each(rows)(title, …)`, `describe.skipIf(…).each(rows)(title, …)`.
+ */
 function callOf(node: ts.Node): Call | null {
   if (!ts.isCallExpression(node) || node.arguments.length < 2) return null;
   const [first] = node.arguments;

@@ -1,5 +1,5 @@
-// helpers/uploads.ts: the upload service over some storage, with a clock that stands still until it is told, and a client
-// that sends chunks straight to it, without HTTP.
+// helpers/uploads.ts: the upload service over some storage, with a clock that moves only when the test moves it, and a client that
+// gives chunks directly to the service, without HTTP.
 import type { Caller } from '../../src/core/namespace.ts';
 import { crc32 } from 'node:zlib';
 import { sourceOf } from '../../src/media/entry-source.ts';
@@ -19,7 +19,7 @@ import { Uploads, type UploadsOptions } from '../../src/uploads/uploads.ts';
 export const TTL_MS = 1_000_000;
 
 export class FakeClock {
-  /** Ahead of the machine: whatever a storage dates by the machine's time is in its past. */
+  /** This time is ahead of the machine's, so everything that a storage dates by the machine's time is in the past. */
   ms = Date.now() + 60_000;
 
   now(): number {
@@ -142,7 +142,7 @@ export function digestOf(bytes: Buffer): ChunkDigest {
   return { bytes: bytes.length, crc32: crc32(bytes) };
 }
 
-/** One whole chunk, in pieces of 7 bytes, as a request would bring it. */
+/** One whole chunk in pieces of 7 bytes, as a request would deliver it. */
 export async function send(
   service: Pick<Service, 'uploads' | 'storage'>,
   text: string | Buffer,
@@ -157,7 +157,7 @@ export async function send(
   }
 }
 
-/** Writes and commits, or compares. The lease is the caller's to end. */
+/** Writes and commits, or compares. The caller must end the lease. */
 export async function finish(
   { storage }: Pick<Service, 'storage'>,
   { work }: ChunkLease,
@@ -184,13 +184,13 @@ export async function sendAll(service: Service, texts: readonly string[], fileId
   }
 }
 
-/** What the status says: null when there is no upload. */
+/** The size that the status reports; null when there is no upload. */
 export async function sizeOf({ uploads }: Pick<Service, 'uploads'>, fileId = 'f'): Promise<number | null> {
   const { exists, currentSize } = await uploads.status({ caller: ALICE, fileId });
   return exists ? currentSize : null;
 }
 
-/** The bytes that are there, up to the first gap: of the upload, or of the entry that it became. */
+/** The bytes that are there up to the first gap, of the upload or of the entry that it became. */
 export async function contentOf(service: Service, fileId = 'f'): Promise<string | null> {
   const { uploads, media, storage } = service;
   const found = await uploads.content({ caller: ALICE, fileId });

@@ -1,24 +1,24 @@
-// helpers/wire.ts: one HTTP connection as its client meets it: what came of each answer, and whether the connection ended
+// helpers/wire.ts: one HTTP connection as its client sees it: what was received of each answer, and whether the connection ended
 // with FIN or with RST.
 //
-// Promises: nothing waits longer than DEADLINE_MS; it goes on sending after the server's FIN, as a client does that is in
-// the middle of a body; connections that a test leaves open are closed by `closeWires`.
+// Promises: nothing waits longer than DEADLINE_MS. It continues to send after the server's FIN, as a client does that is in the
+// middle of a body. `closeWires` closes the connections that a test leaves open.
 import { connect, type Socket } from 'node:net';
 import { afterEachTest } from './after-each-test.ts';
 import { DEADLINE_MS } from './raw.ts';
 
 export type Ending = 'FIN' | 'RST';
 
-/** An answer, or what came of it. */
+/** An answer, or the part of it that was received. */
 export interface Heard {
-  /** Null: no whole head came, or what came is no HTTP. */
+  /** Null: no whole head was received, or what was received is not HTTP. */
   readonly status: number | null;
   readonly headers: Readonly<Record<string, string>>;
-  /** Of the answer's body; without a head, all that came. */
+  /** The bytes of the answer's body. Without a head: everything that was received. */
   readonly body: Buffer;
-  /** All that `Content-Length` promised, or a status that has no body. */
+  /** True: the body has all that `Content-Length` promised, or the status has no body. */
   readonly isWhole: boolean;
-  /** How the connection ended; null: it is open, or was when the answer was whole. */
+  /** How the connection ended. Null: it is open, or it was still open when the answer was complete. */
   readonly ending: Ending | null;
 }
 
@@ -32,7 +32,7 @@ function closeWires(): void {
 }
 
 export class Wire {
-  /** Of all `send`s; less while the server does not read. */
+  /** The bytes sent by all `send`s. They are fewer while the server does not read. */
   flushedBytes = 0;
   readonly #socket: Socket;
   readonly #all: Buffer[] = [];
@@ -81,7 +81,7 @@ export class Wire {
     }
   }
 
-  /** The next answer, or what came of it until the connection ended. */
+  /** The next answer, or the part of it that was received before the connection ended. */
   async hear(): Promise<Heard> {
     return this.#until('an answer', () => {
       const heard = parse(this.#received, this.#ending);
@@ -91,7 +91,7 @@ export class Wire {
     });
   }
 
-  /** As `hear`, without waiting for more. */
+  /** Like `hear`, without waiting for more. */
   soFar(): Heard {
     return parse(this.#received, this.#ending);
   }
@@ -111,13 +111,13 @@ export class Wire {
     this.#socket.end();
   }
 
-  /** As a client that is killed. */
+  /** Closes as a client that is killed does. */
   leave(): void {
     opened.delete(this);
     this.#socket.destroy();
   }
 
-  /** As `leave`, with an RST. */
+  /** Like `leave`, with an RST. */
   tear(): void {
     opened.delete(this);
     this.#socket.resetAndDestroy();
@@ -130,8 +130,8 @@ export class Wire {
   }
 
   /**
-   * Node reports an RST that comes together with bytes as the end that a FIN is. The kernel knows better: even a write of
-   * no bytes fails after an RST; with EPIPE if there had been a FIN before it.
+   * Node reports an RST that arrives together with bytes as a normal end, like a FIN. The kernel tells them apart: after an RST
+   * even a write of no bytes fails, and it fails with EPIPE if a FIN came before the RST.
    */
   #probe(): void {
     this.#socket.write(Buffer.alloc(0), (error) => {
