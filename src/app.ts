@@ -1,7 +1,7 @@
-// app.ts: the composition root: storage, services, HTTP, put together in a fixed order.
+// app.ts: the composition root: opens the storage, the services and HTTP in a fixed order.
 //
-// Promises: two servers in one process share nothing; `close` resolves within moments, whatever is stalled; `drain` lets
-// requests in flight end first (rule D4).
+// Promises: two servers in one process share nothing. `close` resolves soon, even if requests hang. `drain` lets requests in
+// flight end first (rule D4).
 // Must not know: argv, the environment, signals.
 import { createControl, type ControlOptions, type Services } from './control/control.ts';
 import type { ControlledServer } from './control/in-process.ts';
@@ -19,17 +19,19 @@ import { Metrics, type Log } from './telemetry/telemetry.ts';
 import { openStorage } from './storage/open-storage.ts';
 
 export interface ServerOptions extends ControlOptions, Partial<Pick<Log, 'droppedLines'>> {
-  /** Where each setting came from. */
+  /** The source of each setting. */
   readonly sources: Readonly<Record<SettingName, Source>>;
   readonly version: string;
-  /** For tests that hold every exchange against the contract. */
+  /** For tests that check every exchange against the contract. */
   readonly observe?: AppObserver;
 }
 
 export interface Server extends ControlledServer, Pick<Services, 'uploads' | 'media'> {
-  /** Null: the server keeps none. */
+  /** Null: the journal is off. */
   readonly journal: Journal | null;
-  /** Resolves when another process has taken over the data folder: nothing can be stored any more (rule D3). */
+  /**
+   * Resolves when another process has taken over the data folder, so that this server can no longer store anything (rule D3).
+   */
   readonly lost: Promise<void>;
 }
 
@@ -73,7 +75,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   }
   let closing: Promise<void> | null = null;
   const close = (): Promise<void> => {
-    // Whoever waits for an exchange or a rule would keep the server from closing.
+    // A pending wait for an exchange or a rule would keep the server from closing.
     double.queries.close();
     double.controls.close();
     return (closing ??= http.close().then(closeStores));

@@ -1,6 +1,6 @@
-// index.ts: the server inside your own process: `const server = await startServer({ port: 0 })`.
+// index.ts: runs the server inside your own process: `const server = await startServer({ port: 0 })`.
 //
-// Promises: options are those of the command line, by their camelCase name; the defaults suit tests: a free port, memory
+// Promises: the options are those of the command line, with camelCase names. The defaults suit tests: a free port, memory
 // storage and no log. Nothing is read from the environment or from a config file.
 import { createRequire } from 'node:module';
 import { readFile } from 'node:fs/promises';
@@ -32,7 +32,7 @@ export type { Verdict, VerifyRequest } from './journal/verify.ts';
 
 export const version = (createRequire(import.meta.url)('../package.json') as { version: string }).version;
 
-/** What suits tests: a free port, memory storage and no log. */
+/** The defaults for tests: a free port, memory storage and no log. */
 const TEST_DEFAULTS = Object.fromEntries(
   SETTING_NAMES.flatMap((name) => {
     const { inProcess } = SETTINGS[name];
@@ -41,7 +41,7 @@ const TEST_DEFAULTS = Object.fromEntries(
 );
 
 /**
- * Starts a server that answers when the promise resolves.
+ * Starts a server that can answer when the promise resolves.
  * @throws ConfigError for an option that cannot be used; Error when the port or the data folder is taken
  */
 export async function startServer(options: ConfigInput = {}): Promise<TestDouble> {
@@ -53,7 +53,7 @@ export async function startServer(options: ConfigInput = {}): Promise<TestDouble
   return createDouble(await startWith(resolved, openLog(resolved.config.logLevel)));
 }
 
-/** Your process is not the server's to kill, nor to start again. */
+/** Refuses options that would kill or restart the process, because the process is not the server's own. */
 function refuseCommandOnly({ allowCrash, restartAfter }: Config): void {
   const name = allowCrash ? 'allowCrash' : restartAfter === undefined ? null : 'restartAfter';
   if (name === null) return;
@@ -62,7 +62,7 @@ function refuseCommandOnly({ allowCrash, restartAfter }: Config): void {
   );
 }
 
-/** As `startServer`, for a configuration that is resolved already. */
+/** As `startServer`, for a configuration that is already resolved. */
 export async function startWith(
   { config, sources, crash }: Pick<ServerOptions, 'config' | 'sources' | 'crash'>,
   { logger, droppedLines }: Pick<Log, 'logger' | 'droppedLines'>,
@@ -103,7 +103,8 @@ async function readFixtures(path: string | undefined): Promise<Fixtures> {
 async function readRules(path: string | undefined, options: ParseOptions): Promise<Rule[]> {
   if (path === undefined) return [];
   const text = await readSettingFile(path, 'rules');
-  const { readRulesFile } = await import('./faults/rules-file.ts'); // With its YAML parser, which few starts need.
+  // Loaded only here, because it brings a YAML parser that few starts need.
+  const { readRulesFile } = await import('./faults/rules-file.ts');
   try {
     return readRulesFile(text, path, options);
   } catch (error) {
@@ -115,7 +116,7 @@ async function readKeys(path: string | undefined): Promise<string[]> {
   if (path === undefined) return [];
   const lines = (await readSettingFile(path, 'apiKeysFile')).split('\n').map((line) => line.trim());
   const keys = lines.filter((line) => line !== '' && !line.startsWith('#'));
-  // An empty file must not open the server to every key.
+  // With no keys, the server would accept every key (rule K2).
   if (keys.length === 0) throw new ConfigError(`apiKeysFile: ${path} holds no key; put one a line`);
   return keys;
 }

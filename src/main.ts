@@ -1,4 +1,4 @@
-// main.ts: argv → command. With cli/ the only part that touches `process`.
+// main.ts: runs the command that argv names. Only this file and cli/ touch `process`.
 import { printedConfig, readInvocation } from './cli/arguments.ts';
 import { demo } from './cli/demo.ts';
 import { helpText } from './cli/help.ts';
@@ -7,7 +7,7 @@ import { serve } from './cli/serve.ts';
 import { ConfigError } from './config/config.ts';
 import { version } from './index.ts';
 
-/** What a person typed cannot be used: the same code for every command (§8). */
+/** The exit code for arguments that cannot be used; the same for every command (§8). */
 const EXIT_USAGE = 2;
 
 function print(text: string): void {
@@ -29,13 +29,13 @@ async function run(): Promise<void> {
   return isParent ? holdServer(invocation) : serve(invocation);
 }
 
-/** A reader that has seen enough (`--help | head -1`) is no error. What nobody listens to would be thrown, with its stack. */
+/** A reader that closes early (`--help | head -1`) is not an error. Without this listener, Node would throw with a stack. */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') return;
   process.stderr.write(`xenonflare-mock: standard output could not be written: ${error.message}\n`);
   process.exitCode = 1;
 });
-process.stderr.on('error', () => undefined); // There is nowhere to say it.
+process.stderr.on('error', () => undefined); // An error of standard error cannot be reported.
 
 try {
   await run();

@@ -1,8 +1,8 @@
-// control/in-process.ts: the server as a test double in your own process: rules, journal, clock, uploads, media, typed.
+// control/in-process.ts: the typed API of the test double in your own process: rules, journal, clock, uploads and media.
 //
-// Promises: the same as the admin plane over HTTP, without HTTP. On the server itself everything is about all keys
-// together; `server.namespace(key)` is about one, for tests that run side by side on one server.
-// Must not know: Fastify, how any of it is done.
+// Promises: every method does the same as the admin plane over HTTP. On the server itself, methods are about all keys together.
+// `server.namespace(key)` is about one key, for tests that share one server and run at the same time.
+// Must not know: how the commands and queries work.
 import type { Har } from 'har-format';
 import { ALL_NAMESPACES, PUBLIC_NAMESPACE, namespaceOfKey } from '../core/namespace.ts';
 import type { NamespaceCommands, ResetScope, Settled } from './namespace-commands.ts';
@@ -31,41 +31,49 @@ import { asText, hintLine, lineOf } from '../journal/verify-text.ts';
 import type { Verdict, VerifyRequest } from '../journal/verify.ts';
 
 interface Rules {
-  /** Arms a rule, or several. @throws AppError `invalid_rule`, naming each problem by its JSON pointer */
+  /** Arms one rule or several rules. @throws AppError `invalid_rule`, naming each problem by its JSON pointer */
   add(rules: RuleInput | readonly RuleInput[]): RuleView[];
-  /** Instead of all that were armed. @throws as `add`, and the rules are as before then */
+  /** Replaces all armed rules. @throws as `add`; the rules then stay as they were */
   replace(rules: RuleInput | readonly RuleInput[]): RuleView[];
   list(): RuleView[];
-  /** With its counters. @throws AppError `rule_not_found` */
+  /** The rule with its counters. @throws AppError `rule_not_found` */
   find(id: string): RuleView;
   /** @throws AppError `rule_not_found` */
   remove(id: string): void;
   /**
-   * The rule as soon as it has fired `count` times in all (1), before anything of its fault can be seen.
-   * @throws Error after `timeoutMs` (5 s), or when the server is closed, with why it did not fire; AppError `rule_not_found`, also as soon as it is removed
+   * Resolves to the rule as soon as it has fired `count` times in all (default 1), before any effect of the fault can be seen.
+   * @throws Error with the reason why the rule did not fire, after `timeoutMs` (default 5 s) or when the server is closed;
+   * AppError `rule_not_found`, also when the rule is removed during the wait
    */
   fired(id: string, options?: { count?: number; timeoutMs?: number }): Promise<RuleView>;
   clear(): void;
 }
 
 interface JournalDouble {
-  /** In order. */
+  /** The matching exchanges, in order. */
   find(matcher?: JournalMatcher): readonly Exchange[];
   count(matcher?: JournalMatcher): number;
-  /** Exchanges that have not ended, in the order in which their heads were read: how far they are, which rule holds them. */
+  /**
+   * The exchanges that have not ended, in the order in which their heads were read, with their progress and the rule that holds
+   * them.
+   */
   inFlight(matcher?: InFlightMatcher): readonly ExchangeInFlight[];
-  /** Resolves as soon as `count` exchanges match. @throws Error after `timeoutMs` (5 s), or when the server is closed, with what was seen and what comes nearest */
+  /**
+   * Resolves as soon as `count` exchanges match.
+   * @throws Error with the exchanges seen and the nearest misses, after `timeoutMs` (default 5 s) or when the server is closed
+   */
   wait(
     matcher: JournalMatcher,
     options?: { count?: number; timeoutMs?: number },
   ): Promise<readonly Exchange[]>;
-  /** As `POST verify`: `{}` checks that every armed rule fired; one armed for all keys, that it did for any. */
+  /** As `POST verify`: `{}` checks that every armed rule fired. A rule for all keys must have fired for any key. */
   verify(request?: Partial<VerifyRequest>): Verdict;
   /** As `verify`. @throws Error that says what was expected, what came and what came nearest */
   expect(request?: Partial<VerifyRequest>): void;
   /**
-   * Is told of every exchange, as it begins, progresses and ends, ledger event and fault from now on. Returns what ends it.
-   * @param listener must not throw: it is called by the server, and what it throws is the process's uncaught exception
+   * Calls the listener for every exchange as it begins, progresses and ends, and for every ledger event and fault, from now on.
+   * Returns a function that ends the subscription.
+   * @param listener must not throw: the server calls it, and an error would be an uncaught exception of the process
    */
   subscribe(listener: (event: JournalEvent) => void): () => void;
   har(): Har;
@@ -75,21 +83,21 @@ interface JournalDouble {
 interface ClockDouble {
   now(): ClockView;
   freeze(): Promise<Settled>;
-  /** Everything that becomes due is done when it resolves. @throws AppError `invalid_request` */
+  /** Resolves after everything that became due is done. @throws AppError `invalid_request` */
   advance(ms: number): Promise<Settled>;
   /** As `advance`. */
   set(at: Date): Promise<Settled>;
-  /** Back to the machine's time. Late commits that were to come are dropped. */
+  /** Returns to the machine's time. Pending late commits are dropped. */
   reset(): Promise<void>;
 }
 
 interface UploadsDouble {
   list(): Promise<readonly UploadView[]>;
-  /** With its chunks. Null: there is none. */
+  /** The upload with its chunks; null: there is no such upload. */
   find(fileId: string): Promise<UploadDetails | null>;
-  /** The bytes up to the first gap. @throws AppError `upload_not_found`; `upload_damaged` when they are not what was stored */
+  /** The bytes up to the first gap. @throws AppError `upload_not_found`; `upload_damaged` when the stored bytes are damaged */
   content(fileId: string): Promise<Buffer>;
-  /** Reads all that is stored of it and says what is not what was stored (rule D5). @throws AppError `upload_not_found`, `upload_damaged` */
+  /** Reads all stored bytes of the upload and reports damage (rule D5). @throws AppError `upload_not_found`, `upload_damaged` */
   verify(fileId: string): Promise<Verified>;
   /** @throws AppError `upload_not_found` */
   remove(fileId: string): Promise<void>;
@@ -97,15 +105,15 @@ interface UploadsDouble {
 
 interface MediaDouble {
   list(): Promise<readonly EntryDetails[]>;
-  /** Null: there is none. */
+  /** Null: there is no such entry. */
   find(id: string): Promise<EntryDetails | null>;
-  /** @throws AppError `media_not_found`; `upload_damaged` when the bytes are not what was stored */
+  /** @throws AppError `media_not_found`; `upload_damaged` when the stored bytes are damaged */
   content(id: string): Promise<Buffer>;
-  /** As of an upload. @throws AppError `media_not_found`, `upload_damaged` */
+  /** Reads all stored bytes of the entry and reports damage (rule D5). @throws AppError `media_not_found`, `upload_damaged` */
   verify(id: string): Promise<Verified>;
 }
 
-/** Rules, journal, clock and content of one namespace, or of all. */
+/** Rules, journal, clock and content of one namespace or of all namespaces. */
 interface Double {
   readonly rules: Rules;
   readonly journal: JournalDouble;
@@ -113,36 +121,39 @@ interface Double {
   readonly uploads: UploadsDouble;
   readonly media: MediaDouble;
   /**
-   * Reads everything that is stored, at most 4 MiB in 25 ms, and says what is damaged (rule D5). Joins one that is running.
-   * @param options `signal` cancels it, and it resolves with what it has found
+   * Reads all stored bytes, at most 4 MiB in 25 ms, and reports damage (rule D5). Joins a running scrub.
+   * @param options `signal` cancels the scrub, which then resolves with its findings so far
    */
   scrub(options?: { signal?: AbortSignal }): Promise<ScrubView>;
-  /** Forgets everything, or what is named. */
+  /** Resets the given scopes; the default is all scopes. */
   reset(scopes?: readonly ResetScope[]): Promise<void>;
 }
 
 export interface NamespaceDouble extends Double {
   readonly state: {
     export(options?: { bytes?: boolean }): Promise<ExportedState>;
-    /** What `export` gave, or `{ fixture: 'half-uploaded' }` and its like. Replaces uploads and entries. */
+    /**
+     * @param state a result of `export`, or a ready-made state such as `{ fixture: 'half-uploaded' }`. Replaces uploads and
+     * entries.
+     */
     import(state: Partial<State> | Fixture): Promise<{ uploads: number; media: number }>;
   };
 }
 
-/** A server that listens, and what can be asked of it. */
+/** A listening server with its commands and queries. */
 export interface ControlledServer extends Pick<Control, 'controls' | 'queries' | 'views' | 'scrubs'> {
-  /** `http://host:port`, with the port that was really taken. */
+  /** `http://host:port`, with the port that the kernel assigned when the configured port is 0. */
   readonly url: string;
   /** Null: the admin plane is off (§9). */
   readonly adminUrl: string | null;
   readonly version: string;
-  /** Refuses contract requests, lets those in flight end for at most `graceMs`, then closes. */
+  /** Refuses contract requests, gives those in flight at most `graceMs` to end, then closes. */
   drain(graceMs: number): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface TestDouble extends Double, Pick<ControlledServer, 'url' | 'adminUrl' | 'close' | 'drain'> {
-  /** What belongs to this API key; without one, to requests without a key. */
+  /** The namespace of this API key; without a key, the namespace of requests without a key. */
   namespace(apiKey?: string): NamespaceDouble;
 }
 

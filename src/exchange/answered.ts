@@ -1,6 +1,6 @@
-// exchange/answered.ts: what an answer tells the client, and what either side broke of openapi.yaml, put down in a recording.
+// exchange/answered.ts: records the answer that the client gets, and where the request or the answer broke openapi.yaml.
 //
-// Promises: of a body that was not read to its end, nothing is said.
+// Promises: a body that was not read to its end is not checked.
 // Must not know: how an exchange is observed, where its recording goes.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Contract } from '../contract/contract.ts';
@@ -9,7 +9,7 @@ import { uploadStatusIn } from '../contract/bodies.ts';
 import type { Exchange } from '../journal/exchange.ts';
 import type { Recording } from '../journal/recording.ts';
 
-/** Of what was begun to be answered. @param bytes of its body */
+/** The response as far as it was begun. @param bytes bytes of its body */
 export function responseOf(
   { errorCode }: FastifyRequest,
   { statusCode: status }: FastifyReply,
@@ -26,7 +26,7 @@ export interface Answered {
   readonly isBodyWhole: boolean;
 }
 
-/** An answer that a fault made is none of the contract's, but it is what the client is told. */
+/** An answer that a fault made is not an answer of the contract, but the client gets it, so it is recorded. */
 export function recordAnswer(recording: Recording, answered: Answered, contract: () => Contract): void {
   const { request, reply, answer } = answered;
   const { operationId } = request.routeOptions.config;

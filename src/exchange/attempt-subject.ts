@@ -1,6 +1,7 @@
-// exchange/attempt-subject.ts: what attempts are counted of: the same operation on the same upload and chunk, or on the same path.
+// exchange/attempt-subject.ts: says which requests count as attempts at the same thing: the same operation on the same upload
+// and chunk, or on the same path.
 //
-// Must not know: where they are counted.
+// Must not know: where attempts are counted.
 
 const MAX_PATH_CHARACTERS = 200;
 
@@ -13,7 +14,7 @@ export function attemptSubject(operation: string, { fileId, chunkIndex }: Subjec
   return `${operation} ${typeof fileId === 'string' ? `${chunkIndex ?? '-'} ${fileId}` : `at ${pathOf(url)}`}`;
 }
 
-/** What stands for an exchange without a fileId; bounded, whatever a client asks for. */
+/** Stands for an exchange without a fileId. Bounded, whatever path a client asks for. */
 function pathOf(url: string): string {
   const end = url.indexOf('?');
   return url.slice(0, Math.min(end === -1 ? url.length : end, MAX_PATH_CHARACTERS));

@@ -1,5 +1,5 @@
-// exchange/connections.ts: what the journal says of a connection and of a request's head: the connection's number, how many exchanges it
-// had, in which order heads were read, and what tells one head from another.
+// exchange/connections.ts: the facts that the journal records of a connection and of a request's head: the number of the
+// connection, the count of its exchanges, the order in which heads were read, and a mark that tells heads apart.
 import { hash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
@@ -10,7 +10,7 @@ export class Connections {
   readonly #known = new WeakMap<Socket, { id: number; exchanges: number }>();
   #lastId: number;
 
-  /** @param lastId given out by another process */
+  /** @param lastId the last number that an earlier process gave out */
   constructor(lastId = 0) {
     this.#lastId = lastId;
   }
@@ -23,11 +23,14 @@ export class Connections {
   }
 }
 
-/** Numbers requests in the order in which their heads were read. What was over by then is told by `count`, not by a clock. */
+/**
+ * Numbers requests in the order in which their heads were read. `count` says which exchanges were over at a moment; a clock
+ * could not.
+ */
 export class Beginnings {
   #count: number;
 
-  /** @param count given out by another process */
+  /** @param count the last number that an earlier process gave out */
   constructor(count = 0) {
     this.#count = count;
   }

@@ -1,15 +1,15 @@
-// exchange/exchange-observer.ts: what surrounds a route: it asks for the rule that an exchange meets, carries its fault out at the
-// places that the routes announce (http/observer.ts), and tells the exchange's recording what comes.
+// exchange/exchange-observer.ts: surrounds a route. It asks for the rule that an exchange meets, carries out the rule's fault at
+// the points that the routes announce (http/observer.ts), and tells the exchange's recording what happens.
 //
-//   unasked     no rule was asked for: the key was not checked yet, or some rule has to know the upload first
-//   claimed     a rule was asked for, once and for all, and has the exchange or not; the upload is not known (yet)
-//   identified  the upload is known as well: the attempt at it is counted
+//    unasked     no rule was asked for: the key was not checked yet, or some rule has to know the upload first
+//    claimed     a rule was asked for, once; it has the exchange or not; the upload is not known yet
+//    identified  the upload is known as well: the attempt at it is counted
 //
-// How far the exchange is with the journal is another matter, in phases of its own (exchange-recording.ts): a request may be refused,
-// or its client leave, in any of these.
+// The progress of the exchange in the journal has its own phases (exchange-recording.ts): a request may be refused, or its
+// client may leave, in any of the phases above.
 //
-// Promises: an exchange is in the journal before the last byte of its answer is sent, or before its connection ends;
-// every answer that a rule touched carries `X-Mock-Fault: <rule id>`.
+// Promises: an exchange is in the journal before the last byte of its answer is sent, or before its connection ends. Every
+// answer that a rule touched carries `X-Mock-Fault: <rule id>`.
 // Must not know: what the routes do.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
@@ -46,13 +46,15 @@ export interface ObserverOptions {
   readonly actionsOf: (namespace: string) => FaultActions;
 }
 
-/** `subject`: what is known of it. `injection`: the fault of the rule that has the exchange; null: none has it. */
+/** `subject`: what is known of the upload. `injection`: the fault of the rule that has the exchange; null: no rule has it. */
 type Phase =
   | { readonly is: 'unasked'; readonly subject: Subject; readonly injection: null }
   | { readonly is: 'claimed'; readonly subject: Subject; readonly injection: Injection | null }
   | { readonly is: 'identified'; readonly subject: Subject; readonly injection: Injection | null };
 
-/** What the routes tell of themselves to, and what a reset sees of them: one object with methods, since there is one for each request. */
+/**
+ * The observer for the routes and the live exchange for a reset. One object with methods, because each request needs its own.
+ */
 export class ExchangeObserver implements Observer, LiveExchange {
   readonly operation: string;
   readonly #options: ObserverOptions;
@@ -81,13 +83,13 @@ export class ExchangeObserver implements Observer, LiveExchange {
     return this.#options.rules.marks(this.namespaceNow(), this.operation);
   }
 
-  /** The key is known, and with it the clock; the body is not. */
+  /** To be called when the key is known, and with it the clock, but not the body. */
   begin(): void | Promise<void> {
     const { live, rules } = this.#options;
     const { subject } = this.#phase;
     live.add(this);
     this.#recording?.begins();
-    // The URL said it already: what is recorded must not depend on whether some rule has to know.
+    // The URL names the upload, so it is recorded whether or not a rule needs it.
     if (subject.fileId !== undefined) this.#identify(subject);
     else if (rules.needsIdentity(this.namespaceNow(), this.operation)) return;
     else this.#phase = { is: 'claimed', subject, injection: this.#claim(subject) };
@@ -122,7 +124,7 @@ export class ExchangeObserver implements Observer, LiveExchange {
     return injection.commit(recorded, body);
   }
 
-  /** The answer is about to be sent: from here on the exchange is on record. */
+  /** To be called when the answer is about to be sent: the exchange goes on record. */
   answer(payload: unknown): unknown {
     const body = typeof payload === 'string' || payload instanceof Uint8Array ? String(payload) : '';
     const { injection } = this.#phase;
@@ -166,7 +168,9 @@ export class ExchangeObserver implements Observer, LiveExchange {
     this.#phase = { is: 'identified', subject, injection: met };
   }
 
-  /** Which rule this exchange meets: asked once, as soon as enough is known. @param again it is known already */
+  /**
+   * Asks once for the rule that this exchange meets, as soon as enough is known. @param again the claim, if it is known already
+   */
   #claim(facts: Subject & { readonly attempt?: number }, again: Claim | null = null): Injection | null {
     const { operation } = this;
     const claim = again ?? this.#options.rules.claim(this.namespaceNow(), { operation, ...facts });
@@ -218,7 +222,10 @@ export class ExchangeObserver implements Observer, LiveExchange {
     return payload;
   }
 
-  /** After everything. What still comes is a commit that was late, or a fault that notices only now that its client has left. */
+  /**
+   * To be called when the connection is done with the exchange. Only a late commit, or a fault that now notices that its client
+   * has left, can still follow.
+   */
   #closed(): void {
     this.#phase.injection?.end();
     this.#options.live.remove(this);
@@ -226,7 +233,7 @@ export class ExchangeObserver implements Observer, LiveExchange {
   }
 }
 
-/** Tells of what the change stored when it is made. */
+/** Reports what the deferred change stored when it is made. */
 function deferredTelling(change: DeferredChange, tell: (stored: Stored) => Stored): DeferredChange {
   const run = async (): Promise<Stored | null> => {
     const stored = await change.run();

@@ -1,13 +1,13 @@
-// exchange/exchange-recording.ts: what the journal gets to know of one exchange, and when.
+// exchange/exchange-recording.ts: decides what the journal learns of one exchange, and when.
 //
-//   arrived    its head was read; whose it is, and so which clock it goes by, is not known yet
-//   begun      its key was checked: it can be looked at in flight
-//   on record  its answer begins, or its connection ends without one: it has its number, and every query finds it; what
-//              comes later amends it: that it is over, that its client left, a commit that came late
-//   forgotten  a reset took it while it was in flight: nothing of it is put on record or told any more
+//    arrived    its head was read; its namespace, and so its clock, is not known yet
+//    begun      its key was checked: it can be seen in flight
+//    on record  its answer begins, or its connection ends without an answer: it has its number, and every query finds it;
+//               later facts amend it: the exchange is over, its client left, a late commit came
+//    forgotten  a reset took it while it was in flight: it is no longer recorded or told
 //
-// Promises: an exchange goes on record once, from `arrived` or `begun`; its number is known from that call on, although the
-// exchange is put together later, when somebody looks or the turn ends; whatever is put off comes in the order in which it was.
+// Promises: an exchange goes on record once, from `arrived` or `begun`. Its number is known from that call on, although the
+// exchange is built later, when somebody asks for it or the turn ends. Postponed work is done in its order.
 // Must not know: which rules there are, what the routes do.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Clocks } from '../core/clock.ts';
@@ -41,7 +41,7 @@ export interface Parties {
   readonly connection: Connection;
 }
 
-/** `atMs`: when it began, on its namespace's clock. */
+/** `atMs`: the instant at which the exchange began, on its namespace's clock. */
 type Phase =
   | { readonly is: 'arrived' }
   | { readonly is: 'begun'; readonly atMs: number }
@@ -52,16 +52,16 @@ const ARRIVED: Phase = { is: 'arrived' };
 const FORGOTTEN: Phase = { is: 'forgotten' };
 
 export class ExchangeRecording implements Head {
-  /** What is put down as it becomes known. */
+  /** The facts, recorded as they become known. */
   readonly facts: Recording;
   readonly #options: RecordingOptions;
   readonly #request: FastifyRequest;
   readonly #reply: FastifyReply;
   #phase: Phase = ARRIVED;
-  /** Whose fault acted. */
+  /** The claim whose fault acted. */
   #fired: Claim | null = null;
 
-  /** @param subject as far as the URL says it */
+  /** @param subject as far as the URL names it */
   constructor(options: RecordingOptions, { request, reply, connection }: Parties, { fileId }: Subject) {
     this.#options = options;
     this.#request = request;
@@ -70,19 +70,22 @@ export class ExchangeRecording implements Head {
     if (fileId !== undefined) this.facts.upload = { fileId, chunkIndex: null, attempt: null };
   }
 
-  /** Its number on record. Undefined: it has none. */
+  /** The number of the exchange on record. Undefined: it is not on record. */
   get seq(): number | undefined {
     return this.#phase.is === 'on record' ? this.#phase.seq : undefined;
   }
 
-  /** Its key was checked. */
+  /** To be called when the key was checked. */
   begins(): void {
     const { clocks, journal } = this.#options;
     this.#phase = { is: 'begun', atMs: clocks.now(namespaceOf(this.#request)) };
     journal.begun(() => this.soFar(null));
   }
 
-  /** @param heldBy the rule that holds it up. Null: nothing is told of it, or its client has the whole answer */
+  /**
+   * The exchange in flight. Null: the exchange must not be told, or its client has the complete answer.
+   * @param heldBy the rule that holds the exchange
+   */
   soFar(heldBy: ExchangeInFlight['heldBy']): ExchangeInFlight | null {
     const phase = this.#phase;
     if (phase.is === 'arrived' || phase.is === 'forgotten' || isAnswered(this.#reply.raw)) return null;
@@ -94,7 +97,7 @@ export class ExchangeRecording implements Head {
     if (fileId !== undefined) this.facts.upload = { fileId, chunkIndex: chunkIndex ?? null, attempt };
   }
 
-  /** The lost exchange that this one seems to be the transport's replay of. Null: none, or it is over. */
+  /** The lost exchange of which this one seems to be the transport's replay. Null: there is none, or this exchange is over. */
   original(subject: Subject): Exchange | null {
     const { fileId, chunkIndex = null } = subject;
     const request = this.soFar(null);
@@ -109,18 +112,20 @@ export class ExchangeRecording implements Head {
     return headMarkOf(this.#request.raw);
   }
 
-  /** A fault acts. */
+  /** To be called when a fault acts. */
   fires(claim: Claim): void {
     const fault = toldOf(claim);
     const { facts } = this;
     facts.fault = fault;
     this.#fired = claim;
-    // However much had to be read to know that this request is meant: it is as if nothing had.
+    // A fault at the head counts as if nothing of the body had come, however much was read to choose the rule.
     if (fault.phase === 'headers' && isCutting(fault.effect)) facts.nothingCame();
     if (fault.phase === 'body' && isCutting(fault.effect)) facts.cutAt(fault.atByte);
   }
 
-  /** The change is made: before the exchange is on record, or after, where it came late or the client had left. */
+  /**
+   * To be called when the change is made. The exchange may be on record by then, if the commit was late or the client had left.
+   */
   stored({ committed, mediaId }: Stored, { fileId, chunkIndex }: Subject): void {
     if (committed === null) return;
     this.facts.committed = committed;
@@ -130,25 +135,27 @@ export class ExchangeRecording implements Head {
     this.#amend({ committed });
   }
 
-  /** Tells listeners of something that is no exchange. */
+  /** Tells listeners of an event that is not an exchange. */
   publish(kind: 'ledger' | 'fault', data: Readonly<Record<string, unknown>>): void {
     const { journal } = this.#options;
     const namespace = namespaceOf(this.#request);
     this.#later(() => journal.publish(namespace, kind, data));
   }
 
-  /** Its answer begins. */
+  /** To be called when the answer begins. */
   answered(response: NonNullable<Exchange['response']>, answered: Answered): void {
     this.#goOnRecord('errorCode' in response ? 'refused' : 'answered', response, answered);
   }
 
-  /** A fault ends it. */
+  /** To be called when a fault ends the exchange. */
   cut(outcome: Outcome, response: Exchange['response']): void {
     if (this.seq === undefined) this.#goOnRecord(outcome, response);
     else this.#amend({ outcome, response });
   }
 
-  /** Its connection is done with it: an answer that was not sent whole was left by its client, or cut by a fault. */
+  /**
+   * To be called when the connection is done with the exchange. An incomplete answer was left by its client or cut by a fault.
+   */
   closed(): void {
     const isWhole = isAnswered(this.#reply.raw);
     const { seq } = this;
@@ -164,7 +171,7 @@ export class ExchangeRecording implements Head {
     this.#phase = FORGOTTEN;
   }
 
-  /** Does nothing where it is on record already, or is never to be. */
+  /** Does nothing when the exchange is on record already or was forgotten. */
   #goOnRecord(outcome: Outcome, response: Exchange['response'], answered?: Answered): void {
     if (this.#phase.is === 'on record' || this.#phase.is === 'forgotten') return;
     const { clocks, journal, contract, beginnings } = this.#options;
@@ -179,7 +186,7 @@ export class ExchangeRecording implements Head {
     const endedMs = monotonicMs();
     this.#fired?.fired(seq);
     this.#later(() => {
-      // The first one compiles the contract's checks.
+      // The first call compiles the contract's checks.
       if (answered !== undefined) recordAnswer(facts, answered, contract);
       journal.append(facts.draft(namespace, end), { seq, head: this, endedMs });
     });

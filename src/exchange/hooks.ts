@@ -1,4 +1,4 @@
-// exchange/hooks.ts: puts an observer around every exchange of the contract's routes.
+// exchange/hooks.ts: gives every exchange of the contract's routes an observer.
 //
 // Must not know: what the observer does, what the routes do.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -10,15 +10,15 @@ import type { Journal } from '../journal/journal.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** See Exchange. 0: it is none that is recorded. */
+    /** See `begun` of Exchange. 0: the request is not recorded. */
     begun: number;
   }
 }
 
-/** The contract's routes and what is no route; neither preflights nor the admin plane. */
+/** True for the contract's routes and for unknown paths; false for preflights and the admin plane. */
 function isSurrounded(request: FastifyRequest): boolean {
   if (request.method === 'OPTIONS') return false;
-  const { url } = request.routeOptions; // The request's own may be percent-encoded, or absolute.
+  const { url } = request.routeOptions; // The URL of the request may be percent-encoded or absolute.
   return url === undefined ? !isOfAdminPlane(request.url) : !url.startsWith('/__admin');
 }
 
@@ -26,14 +26,14 @@ export interface SurroundOptions
   extends Omit<ObserverOptions, 'recording'>, Omit<RecordingOptions, 'journal' | 'beginnings'> {
   /** Null: `--no-journal`. */
   readonly journal: Journal | null;
-  /** Numbers that processes before this one gave out. */
+  /** The numbers that earlier processes gave out. */
   readonly given: { readonly begun: number; readonly connection: number };
 }
 
 export interface Surroundings {
-  /** To be called as soon as a head was read: a request may have to wait for its turn after that (http/connection/pipelined.ts). */
+  /** To be called as soon as a head was read: a pipelined request may then have to wait (http/connection/pipelined.ts). */
   readonly numberHead: (request: FastifyRequest) => void;
-  /** Registers the hooks. To be called before the routes are. */
+  /** Registers the hooks. To be called before the routes are registered. */
   readonly install: (app: FastifyInstance) => void;
 }
 
@@ -54,14 +54,14 @@ export function surroundings(options: SurroundOptions): Surroundings {
 
 function surround(app: FastifyInstance, options: ObserverOptions, connections: Connections): void {
   app.addHook('onRequest', (request, reply, done) => {
-    // Those that are not on record count, too: after a preflight, a browser takes a connection for a used one, on which it
-    // sends a POST again by itself.
+    // Requests that are not recorded count too: after a preflight, a browser treats a connection as used, and it may repeat a
+    // POST on a used connection by itself.
     const connection = connections.next(request.raw.socket);
     if (request.begun > 0) request.observer = new ExchangeObserver(options, { request, reply, connection });
     done();
   });
-  // After the keys have been checked, and before anything of the body is asked for. A hook that has nothing to wait for
-  // calls back; a promise is returned only where a rule makes one.
+  // Runs after the key check and before the body is read. The hook calls back at once; it returns a promise only where a rule
+  // delays.
   app.addHook('preParsing', ({ observer }, _reply, _payload, done) => {
     const begun = observer instanceof ExchangeObserver ? observer.begin() : undefined;
     if (begun === undefined) done();

@@ -1,22 +1,25 @@
-// exchange/live-exchanges.ts: the exchanges that have begun and are not over: to be looked at, and to be ended by a reset (behaviour §9).
+// exchange/live-exchanges.ts: the exchanges in flight, for queries, and for a reset, which ends them (behaviour §9).
 //
-// Promises: an exchange is among them from when its key was checked until its connection is done with it.
+// Promises: an exchange is in this set from its key check until its connection is done with it.
 // Must not know: how an exchange is observed.
 import { ALL_NAMESPACES } from '../core/namespace.ts';
 import { AppError } from '../core/errors.ts';
 import type { ExchangeInFlight } from '../journal/in-flight.ts';
 
-/** An exchange that is not over. */
+/** An exchange in flight. */
 export interface LiveExchange {
   readonly operation: string;
   namespaceNow(): string;
-  /** Null: nothing is told of it, or its client has the whole answer. */
+  /** Null: the exchange must not be told, or its client has the complete answer. */
   soFar(): ExchangeInFlight | null;
-  /** A rule has it, and may hold it. */
+  /** Whether a rule has the exchange and may hold it. */
   isHeld(): boolean;
-  /** From here on nothing of it is put on record or told. */
+  /** From now on, the exchange is neither recorded nor told. */
   forget(): void;
-  /** It makes no change any more: it is answered with this, or ended where its answer has begun. Resolves when none is being made. */
+  /**
+   * Stops the exchange from making its change. It is answered with the error, or cut if its answer has begun. Resolves when no
+   * change is being made.
+   */
   refuse(error: Error): Promise<void>;
 }
 
@@ -31,15 +34,16 @@ export class LiveExchanges {
     this.#live.delete(exchange);
   }
 
-  /** Those of a namespace, or of all (`*`), in the order in which their heads were read. */
+  /** The exchanges of a namespace, or of all (`*`), in the order in which their heads were read. */
   inFlight(namespace = ALL_NAMESPACES): ExchangeInFlight[] {
     const known = this.#of(namespace).flatMap((exchange) => exchange.soFar() ?? []);
     return known.toSorted((a, b) => a.begun - b.begun);
   }
 
   /**
-   * Those of a namespace, or of all (`*`), as a reset of these scopes has it: a request that would change what is forgotten, or
-   * that a rule has which goes, is refused; none of them is put on record anew. Resolves when none of them changes anything.
+   * Ends the exchanges of a namespace, or of all (`*`), for a reset of these scopes. A request that would change the reset
+   * state, or that a removed rule has, is refused. No exchange goes on record afterwards. Resolves when no exchange is changing
+   * anything.
    */
   async end(namespace: string, scopes: readonly string[]): Promise<void> {
     const all = this.#of(namespace);
@@ -72,7 +76,9 @@ function resetMeanwhile(): AppError {
 
 const NOTHING_CHANGING: Promise<unknown> = Promise.resolve();
 
-/** Whether a request may still make its change: refused, it never does; a change that is being made already is waited for. */
+/**
+ * Says whether a request may still make its change. A refused request never makes it; a change that is being made is waited for.
+ */
 export class Refusable {
   #refusal: Error | null = null;
   #onRefused: (error: Error) => void = () => undefined;
@@ -88,7 +94,7 @@ export class Refusable {
     if (this.#refusal !== null) throw this.#refusal;
   }
 
-  /** Rejects with the refusal, or as the change does. */
+  /** Makes the change. Rejects with the refusal or with the error of the change. */
   async change<T>(run: () => Promise<T>): Promise<T> {
     this.throwIfRefused();
     const changing = run();
@@ -96,11 +102,11 @@ export class Refusable {
     return changing;
   }
 
-  /** Resolves when no change is being made. @param held what holds the request up, if anything does */
+  /** Resolves when no change is being made. @param held the hold on the request, if there is one */
   async refuse(error: Error, held: { interrupt(error: Error): void } | null): Promise<void> {
     this.#refusal = error;
     held?.interrupt(error);
     this.#onRefused(error);
-    await this.#changing.catch(() => undefined); // Whoever makes it is told.
+    await this.#changing.catch(() => undefined); // The error goes to the caller of `change`.
   }
 }

@@ -1,7 +1,7 @@
-// exchange/progress.ts: tells those who listen to the journal how far the exchanges in flight are (behaviour §9).
+// exchange/progress.ts: tells listeners of the journal the progress of exchanges in flight (behaviour §9).
 //
-// Promises: an exchange is told of at most every 250 ms, and only when more of its body has come; while nobody listens nothing is
-// done at all, and storing a chunk never waits for it or pays for it.
+// Promises: the progress of an exchange is told at most every 250 ms, and only when more of its body has come. Without
+// listeners, nothing is done. Storing a chunk never waits for this work.
 // Must not know: HTTP, how an exchange is observed.
 import type { Listener } from '../journal/event-feed.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -14,18 +14,18 @@ export class Progress {
   readonly #live: LiveExchanges;
   #listeners = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
-  /** By `begun`: the bytes of which listeners know. */
+  /** The bytes that listeners know, by `begun`. */
   #known: ReadonlyMap<number, number> = new Map();
 
   constructor(live: LiveExchanges) {
     this.#live = live;
   }
 
-  /** As `Journal.subscribe`, with the progress of what is in flight. */
+  /** As `Journal.subscribe`, with the progress of exchanges in flight. */
   subscribe(journal: Journal, namespace: string, listener: Listener): () => void {
     const unsubscribe = journal.subscribe(namespace, listener);
     this.#listeners += 1;
-    // It keeps no process alive: whoever listens in process may never say that it has stopped.
+    // The timer must not keep the process alive: a listener in process may never unsubscribe.
     this.#timer ??= setInterval(() => this.#tell(journal), EVERY_MS).unref();
     let isListening = true;
     return () => {
@@ -43,7 +43,7 @@ export class Progress {
 
   #tell(journal: Journal): void {
     const known = new Map<number, number>();
-    journal.flush(); // That they have begun is told first.
+    journal.flush(); // Tell first that the exchanges have begun.
     for (const exchange of this.#live.inFlight()) {
       const { receivedBytes } = exchange.body;
       const toldBytes = this.#known.get(exchange.begun) ?? 0;

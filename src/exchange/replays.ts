@@ -1,6 +1,6 @@
-// exchange/replays.ts: the rule that hits a transport's replay again: the one with `ignoreReplays` that hit what it is sent again of.
+// exchange/replays.ts: lets a rule with `ignoreReplays` hit a transport's replay of a request that it hit before.
 //
-// Promises: nothing is looked up while no rule could hit anything again.
+// Promises: nothing is looked up unless some rule could hit a replay.
 // Must not know: what makes a request a replay (journal/transport-replay.ts), what a rule counts.
 import type { Claim } from '../faults/rule-armed.ts';
 import type { RuleBook } from '../faults/rule-book.ts';
@@ -14,8 +14,8 @@ interface Asking {
 }
 
 /**
- * Null: the request is to be counted, and to ask for its rule, as any other.
- * @param recording null: nobody knows what was lost, so that every request is counted
+ * Null: the request is counted and asks for its rule like any other.
+ * @param recording null: lost exchanges are not known, so every request is counted
  */
 export function claimAgain(
   rules: RuleBook,
