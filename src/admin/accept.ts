@@ -1,6 +1,4 @@
-// admin/accept.ts: which of the forms that there are of an answer its client prefers (RFC 9110 §12.5).
-//
-// Must not know: what is answered.
+// admin/accept.ts: content negotiation: the form of an answer that its client prefers (RFC 9110 §12.5).
 import Negotiator from 'negotiator';
 
 /**
@@ -14,7 +12,7 @@ interface Asking {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
-/** Text for a person, rather than JSON for a program. */
+/** True if the client prefers text for a person to JSON for a program. */
 export function prefersText({ headers }: Asking): boolean {
   return new Negotiator({ headers }).mediaType(FORMS) === TEXT;
 }

@@ -1,10 +1,9 @@
-// admin/access.ts: who may use the admin plane (behaviour §9): whoever has its token, where there is one; and of the pages
-// that a browser shows, those of the plane itself and of the origins that were allowed.
+// admin/access.ts: who may use the admin plane (behaviour §9): clients with its token, if there is one; and in a browser, only pages of the
+// plane itself and of allowed origins.
 //
-// Promises: the token is compared in constant time. A page of another origin can neither read an answer (no CORS header)
-// nor, with a request that a browser sends without asking, change anything; nor does it become one of ours by making its
-// own name an address of this machine (DNS rebinding): without a token the plane answers to no names but those of the origins that were allowed.
-// Must not know: what the routes do.
+// Promises: the token is compared in constant time. A page of another origin cannot read an answer (no CORS header) and cannot change
+// anything by a request without a preflight. A page cannot point its own name to this machine either (DNS rebinding): without a token
+// the plane answers only requests to IP addresses, `localhost` and the hosts of allowed origins.
 import { isIP } from 'node:net';
 import cors from '@fastify/cors';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -29,7 +28,7 @@ export async function allowOrigins(app: FastifyInstance, origins: readonly strin
   });
 }
 
-/** Of a form or a `no-cors` fetch a browser asks nobody, but it says which page it is of. */
+/** A browser sends a form or a `no-cors` fetch without a preflight, but with the origin of its page. */
 function refuseForeignPage(request: FastifyRequest, origins: readonly string[]): void {
   const { origin } = request.headers;
   if (origin === undefined || origins.includes('*') || origins.includes(origin)) return;
@@ -40,7 +39,7 @@ function refuseForeignPage(request: FastifyRequest, origins: readonly string[]):
   );
 }
 
-/** Of whom nobody asks for a token. An address cannot be made another's, and `localhost` is never asked of a DNS server. */
+/** The check of a plane without a token. An attacker cannot rebind an IP address, and no DNS server is asked for `localhost`. */
 function requireLocalName(app: FastifyInstance, origins: readonly string[]): void {
   if (origins.includes('*')) return;
   const allowed = new Set(
@@ -62,10 +61,10 @@ function requireLocalName(app: FastifyInstance, origins: readonly string[]): voi
 const PROXY_HEADER =
   /^(?:via|forwarded|x-forwarded(?:-.+)?|x-real-ip|x-client-ip|x-original-host|cf-connecting-ip)$/;
 
-/** To us, whoever comes through a proxy on this machine comes from this machine. @throws AppError `admin_proxy_forbidden` */
+/** Behind a proxy on this machine every client looks local. @throws AppError `admin_proxy_forbidden` */
 function refuseProxied({ headers, raw }: FastifyRequest): void {
   const header = Object.keys(headers).find((name) => PROXY_HEADER.test(name));
-  // What nginx before 1.29.7 speaks to a server when it was told no more than where that is; and it adds no header then.
+  // nginx before 1.29.7 uses HTTP/1.0 to an upstream by default, and adds no header.
   const isOldHttp = raw.httpVersion === '1.0';
   if (header === undefined && !isOldHttp) return;
   const sign = header === undefined ? 'it uses HTTP/1.0, as nginx does' : `it has the header ${header}`;
@@ -76,7 +75,7 @@ function refuseProxied({ headers, raw }: FastifyRequest): void {
   );
 }
 
-/** Whom the request is for: its target says so before its Host header does (RFC 9112 §3.2.2). */
+/** The host of the request. An absolute target overrides the Host header (RFC 9112 §3.2.2). */
 function hostOf({ raw: { url = '' }, headers }: FastifyRequest): string {
   return url.startsWith('/') || !URL.canParse(url) ? (headers.host ?? '') : new URL(url).host;
 }
@@ -86,7 +85,7 @@ function hostnameIn(host: string): string {
   return /^\[?(.*?)\]?(:\d+)?$/.exec(host.toLowerCase())?.[1] ?? '';
 }
 
-/** Of what holds no more than every package of this server does: it needs no token, so that a browser can open it. */
+/** For the documents. They need no token, because every package has them, and a browser has no token to send. */
 export function requireLocalNameUnlessToken(
   app: FastifyInstance,
   token: string | null,

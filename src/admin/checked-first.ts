@@ -1,10 +1,9 @@
-// admin/checked-first.ts: the bytes of a content for an answer, looked at before its head is sent, as far as that is cheap.
+// admin/checked-first.ts: the bytes of a content for an answer, checked before the head of the answer is sent, if the content is small.
 //
-// Promises: of up to `CHECKED_FIRST_BYTES` everything is held against its CRC-32s before this resolves: what is damaged is a refusal.
-// Of more, only what is cut or missing is: a damaged chunk ends the stream before its last byte, so that the connection is cut and no
-// client takes the answer for whole. What is held meanwhile is at most `HELD_BYTES` for the whole process; beyond it a content is
-// read twice.
-// Must not know: HTTP.
+// Promises: a content of up to `CHECKED_FIRST_BYTES` is compared with its CRC-32s before this resolves, and damage is an error. For a larger
+// content, only files that are too short or missing are an error; a damaged chunk ends the stream before its last byte, so that the
+// connection is cut and no client takes the answer for complete. The whole process holds at most `HELD_BYTES`; beyond that limit a
+// content is read twice.
 import { Readable } from 'node:stream';
 import type { ByteRange } from '../integrity/stored-content.ts';
 import type { Content } from '../control/namespace-queries.ts';

@@ -1,9 +1,7 @@
 // admin/content.ts: stored bytes on the wire: whole, as one range, or as a digest.
 //
-// Promises: a single byte range is answered as RFC 9110 §14 says (206 with Content-Range, 416 with the length), and never for another
-// content than the one that `If-Range` or `If-Match` names; bytes are
-// streamed, and what is damaged is never passed on (checked-first.ts).
-// Must not know: where the bytes lie.
+// Promises: a single byte range is answered as in RFC 9110 §14 (206 with Content-Range, 416 with the length), and only for the content that
+// `If-Range` or `If-Match` names. Bytes are streamed. A damaged chunk is never completely sent (checked-first.ts).
 import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from '../core/errors.ts';
@@ -26,7 +24,7 @@ export async function sendContent(
   const isPart = request.method === 'GET' && isRangeMeant(request.headers, tag);
   const range = isPart ? parseRange(request.headers.range, content.bytes, reply) : null;
   const stream = await checkedFirst(content, range ?? undefined);
-  // A client chose the bytes: no browser may take them for a page of ours, whatever they look like.
+  // A client chose these bytes, so a browser must never show them as a page of this server.
   reply.type('application/octet-stream').header('x-content-type-options', 'nosniff');
   reply.header('accept-ranges', 'bytes').header('cache-control', 'no-store').header('etag', tag);
   if (range === null) return reply.header('content-length', content.bytes).send(stream);

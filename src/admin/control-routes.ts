@@ -1,6 +1,4 @@
 // admin/control-routes.ts: rules, state and reset over HTTP (behaviour §9-§11).
-//
-// Must not know: what rules do.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { endWithClient } from '../http/connection/leaving.ts';
@@ -14,7 +12,7 @@ export interface ControlRoutesOptions {
   readonly namespaceOf: NamespaceOf;
 }
 
-/** A state with bytes in it is large; everything else fits many times over. */
+/** A state with bytes is large. All other bodies are small. */
 const MAX_STATE_BYTES = 256 * 1024 * 1024;
 
 const resetSchema = z.strictObject({ scope: z.array(z.enum(RESET_SCOPES)).min(1).optional() });

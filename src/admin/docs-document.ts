@@ -1,9 +1,8 @@
-// admin/docs-document.ts: a contract as Swagger UI is to show it: what it has no words for becomes prose.
+// admin/docs-document.ts: prepares a contract for Swagger UI. Keywords that Swagger UI does not show become text.
 //
 // Promises: every `x-assumed` is a mark with its reason where it stands, every rule, error code and its meaning is in the
 // description of what it is about, and the bodies that are taken beside those of the contract are among them. Nothing
 // else is changed.
-// Must not know: HTML but `<mark>`, how the page is served.
 import { isRecord, type Named } from '../contract/document.ts';
 
 type Node = Readonly<Record<string, unknown>>;

@@ -1,4 +1,4 @@
-// admin/docs-page.ts: a contract as a page for people: Swagger UI, which shows it and sends what is tried out.
+// admin/docs-page.ts: a contract as a page for people. Swagger UI shows the contract and sends the calls that a reader tries.
 //
 // Promises: the page, its script and its style come from here alone, so that it works offline and under a policy that lets
 // nothing else run. What a reader types to be let in is kept in the page's memory and sent to this server only.

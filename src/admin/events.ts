@@ -1,9 +1,8 @@
 // admin/events.ts: what happens, as server-sent events (WHATWG HTML §9.2): `id`, `event`, `data`.
 //
-// Promises: a client that names the last event it has (`Last-Event-ID`) misses none and gets none twice; what it can have
-// missed all the same it is told by `event: gap`. Progress alone is never told again, and has no id. A client that does not read is let go before it costs memory: it can
-// resume. Streams end when the server does.
-// Must not know: what the events are about.
+// Promises: a client that sends its last event id (`Last-Event-ID`) misses no event and gets no event twice. If events may be missing,
+// `event: gap` says so. Progress has no id and is never repeated. A client that does not read is disconnected before it costs memory, and
+// can resume. Streams end when the server ends.
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { endWithClient } from '../http/connection/leaving.ts';
@@ -15,7 +14,7 @@ import type { JournalQueries } from '../control/journal-queries.ts';
 /** Now and then a comment keeps proxies from closing. */
 const HEARTBEAT_MS = 15_000;
 const RETRY_MS = 1_000;
-/** So much may wait for a client that does not read. */
+/** A client that does not read is disconnected when more bytes than this wait for it. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 
 export class EventStreams {

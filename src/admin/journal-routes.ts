@@ -1,6 +1,4 @@
 // admin/journal-routes.ts: the journal over HTTP: queries, waits, verification, HAR (behaviour §9, §11).
-//
-// Must not know: how exchanges are recorded.
 import { ALL_NAMESPACES } from '../core/namespace.ts';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, invalidFields } from '../core/errors.ts';
@@ -77,7 +75,7 @@ function listRequests(request: FastifyRequest, reply: FastifyReply, options: Jou
   return format === 'har' ? toHar(found.exchanges, version, contractUrl()) : foundBody(found);
 }
 
-/** Those that have not ended: of them an archive has nothing to tell, whoever asks for one is mistaken. */
+/** The exchanges in flight. An archive (HAR) has no such exchanges, so `format=har` is refused. */
 function listInFlight(request: FastifyRequest, reply: FastifyReply, options: JournalRoutesOptions): unknown {
   choiceIn(request, 'format', ['json']);
   const { limit, format: _format, namespace: _namespace, inFlight: _inFlight, ...filter } = queryOf(request);

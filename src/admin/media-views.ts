@@ -1,6 +1,4 @@
 // admin/media-views.ts: media entries and their bytes over HTTP (behaviour §9).
-//
-// Must not know: how views are made, how entries are made.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { sendContent, sha256Of } from './content.ts';
 import { choiceIn, type NamespaceOf } from './query.ts';

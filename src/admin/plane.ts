@@ -3,7 +3,6 @@
 //
 // Promises: the namespace is that of the request's key, as on the contract routes, or `?namespace=`. Any body is read as
 // JSON, whatever its Content-Type says, so that `curl -d` is enough.
-// Must not know: how requests on the contract routes are handled.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { BodyRules } from '../http/exchange.ts';
 import type { Keys } from '../http/routes/keys.ts';

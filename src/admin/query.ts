@@ -1,9 +1,8 @@
 // admin/query.ts: what a request on the admin plane says beside its body: whose namespace it is about, and the choices
 // in its query, and a body that was left out.
 //
-// Promises: a value that means nothing is refused and never overlooked; a namespace is `public`, a key's or `*`, so that
-// nothing else ever becomes part of a path on the disk.
-// Must not know: what the routes do.
+// Promises: a wrong value is an error and is never ignored. A namespace is `public`, the hash of a key or `*`, so that no other text becomes a
+// part of a path on the disk.
 import { ALL_NAMESPACES, isNamespace } from '../core/namespace.ts';
 import type { FastifyRequest } from 'fastify';
 import { invalidFields } from '../core/errors.ts';
@@ -31,7 +30,7 @@ function named(namespace: unknown): string {
   throw invalidFields([{ field: 'namespace', message }]);
 }
 
-/** For what cannot be about all of them. */
+/** For calls that need exactly one namespace. */
 export function onlyOne(namespace: string): string {
   if (namespace !== ALL_NAMESPACES) return namespace;
   const message = 'this call needs one namespace, not all; name one, or send its key';
@@ -50,7 +49,7 @@ export function choiceIn<T extends string>(
   throw invalidFields([{ field, message: `expected ${values.join(' or ')}` }]);
 }
 
-/** The body, where leaving it out means `{}`. A `null` was sent by somebody who meant something else, and is refused. */
+/** The body. A missing body means `{}`. A `null` stays null and is refused later, because it is probably a mistake of the client. */
 export function bodyOf({ body }: FastifyRequest): unknown {
   return body === undefined ? {} : body;
 }

@@ -1,6 +1,4 @@
-// admin/scrub-routes.ts: scrubs over HTTP: begun, asked for, cancelled (rule D5).
-//
-// Must not know: how a scrub goes.
+// admin/scrub-routes.ts: scrubs over HTTP: start, progress, end (rule D5).
 import type { FastifyInstance } from 'fastify';
 import type { NamespaceOf } from './query.ts';
 import type { Scrubs } from '../control/scrubs.ts';

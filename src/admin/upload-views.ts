@@ -1,6 +1,4 @@
 // admin/upload-views.ts: uploads over HTTP (behaviour §9, §11).
-//
-// Must not know: how views are made, how chunks come in.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { sendContent, sha256Of } from './content.ts';
 import { choiceIn, type NamespaceOf } from './query.ts';

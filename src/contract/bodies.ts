@@ -1,11 +1,10 @@
-// contract/bodies.ts: the bodies of the chunk routes and of every refusal, as they look on the wire (§1.3, §1.5).
+// contract/bodies.ts: the JSON bodies of the chunk routes and of every error (§1.3, §1.5).
 //
 // Promises: wire names stand here and in schemas-media.ts only; openapi.yaml says the same (test: contract.test.ts).
-// Must not know: where the values come from.
 import { z } from 'zod';
 import type { AppError } from '../core/errors.ts';
 
-/** What a status query tells. */
+/** The data of a status query. */
 interface UploadStatus {
   readonly exists: boolean;
   readonly currentSize: number;

@@ -1,9 +1,7 @@
-// contract/contract.ts: holds exchanges against openapi.yaml or openapi-admin.yaml: operations, their statuses and codes, checks of
-// live traffic.
+// contract/contract.ts: checks requests and answers against openapi.yaml or openapi-admin.yaml, and lists their operations.
 //
 // Promises: the document is the only source; a check never throws on what a client or the server sent and never
 // sees a file's bytes; each validator is compiled once, when it is first needed.
-// Must not know: routes, services, the error table. Beside the document's own file it imports nothing of ours.
 
 import {
   isRecord,

@@ -1,6 +1,4 @@
-// contract/operations.ts: the operations of the contract, by their operationId, and what each is about.
-//
-// Must not know: how any of them is done. A leaf.
+// contract/operations.ts: the operations of the contract by their operationId, and the subject of each request.
 
 interface OperationSpec {
   /** Reads a body and stores something: it has all phases. The others have `headers` and `response`. */
@@ -24,7 +22,7 @@ export const OPERATIONS = {
 export type Operation = keyof typeof OPERATIONS;
 export const OPERATION_NAMES = Object.keys(OPERATIONS) as Operation[];
 
-/** What the request is about, as far as the operation has it. */
+/** The upload, chunk or entry of a request, as far as the operation has one. */
 export interface Subject {
   readonly fileId?: string | undefined;
   readonly chunkIndex?: number | undefined;

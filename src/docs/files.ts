@@ -1,10 +1,9 @@
-// docs/files.ts: the script and the style of the pages of the contracts: Swagger UI with ours behind it.
+// docs/files.ts: the script and the style of the contract pages: those of Swagger UI, followed by our own.
 //
 // A build packs them (a quarter of their length), so that what is installed needs no Swagger UI: its package is five times
 // as large and reports its installations to its makers.
 //
 // Promises: once `readDocsFiles` has returned, no file is needed any more (D8).
-// Must not know: what the page shows.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { gunzipSync, gzipSync } from 'node:zlib';

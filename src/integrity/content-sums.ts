@@ -1,10 +1,9 @@
-// integrity/content-sums.ts: the CRC-32s that are on record of one content, in columns: of each chunk, or of neighbouring ones together.
+// integrity/content-sums.ts: the recorded CRC-32s of one content, in columns: one for each chunk or for several neighbouring chunks (a run).
 //
-// As JSON, in the ledger of an entry, it is `{bytes, crc32}`: two arrays of one length, for each run of bytes how many there are and
-// their CRC-32, in the order of the content; and `chunks`, unless each run is one chunk, how many chunks each run is made of.
-// Promises: pure; a run is found by its place in a time that does not grow with the content. An entry's ledger line has at most
-// `MAX_RECORDED_RUNS` of them, however many chunks there were, so that finalising stays a matter of milliseconds (rule F7).
-// Must not know: where the bytes lie.
+// The ledger of an entry has them as JSON `{bytes, crc32, chunks}`: arrays with one item for each run, in the order of the content. The items
+// are the number of bytes, the CRC-32 and the number of chunks. `chunks` is absent if each run is one chunk.
+// Promises: pure; a binary search finds a run by its place. A ledger line has at most `MAX_RECORDED_RUNS` runs, so that a finalise of many
+// chunks still takes milliseconds (rule F7).
 import { combineCrc32 } from './crc32-combine.ts';
 
 export const MAX_RECORDED_RUNS = 4_096;
@@ -31,7 +30,7 @@ export interface RecordedSums {
 }
 
 export class ContentSums {
-  /** Where each run begins, and, behind the last one, where that ends. */
+  /** The start of each run, and after them the end of the last run. */
   readonly #starts: Float64Array;
   readonly #crc32s: Uint32Array;
   readonly #firsts: Uint32Array;
@@ -71,19 +70,19 @@ export class ContentSums {
     return this.#crc32s.length;
   }
 
-  /** How many chunks they are of. */
+  /** The number of chunks in all runs. */
   get chunks(): number {
     let chunks = 0;
     for (let row = 0; row < this.count; row += 1) chunks += this.#lastOf(row) - (this.#firsts[row] ?? 0) + 1;
     return chunks;
   }
 
-  /** Of the content that they are of. */
+  /** The number of bytes in all runs. */
   get bytes(): number {
     return this.#starts[this.count] ?? 0;
   }
 
-  /** Undefined: there are not so many. */
+  /** Undefined if there is no such row. */
   run(row: number): Run | undefined {
     if (row < 0 || row >= this.count) return undefined;
     const [start = 0, end = 0] = this.#starts.subarray(row, row + 2);
@@ -96,7 +95,7 @@ export class ContentSums {
     };
   }
 
-  /** The first run that begins at this place of the content or behind it; `count` when none does. */
+  /** The row of the first run that begins at or after this place. `count` if there is none. */
   rowFrom(place: number): number {
     let low = 0;
     let high = this.count;
@@ -108,19 +107,19 @@ export class ContentSums {
     return low;
   }
 
-  /** The run that has this place of the content; the first or the last for one that lies before or behind them all. */
+  /** The row of the run that has this place. The first or the last row, if the place is before or after all runs. */
   rowAt(place: number): number {
     return Math.max(this.rowFrom(place + 1) - 1, 0);
   }
 
-  /** Everything that they say, for a digest of it. */
+  /** The raw columns, for a digest. */
   columns(): readonly Uint8Array[] {
     const { buffer: starts } = this.#starts;
     const { buffer: crc32s } = this.#crc32s;
     return [new Uint8Array(starts), new Uint8Array(crc32s)];
   }
 
-  /** For a ledger: neighbours are put together until there are few enough. */
+  /** The JSON for a ledger. Neighbouring runs are joined until there are at most `MAX_RECORDED_RUNS`. */
   record(): RecordedSums {
     const perRun = Math.ceil(this.count / MAX_RECORDED_RUNS);
     const bytes: number[] = [];

@@ -1,7 +1,7 @@
-// integrity/content-tag.ts: what tells one content from every other that its address ever had: a strong validator (RFC 9110 §8.8).
+// integrity/content-tag.ts: the strong validator (RFC 9110 §8.8) of a content. It tells one content of an address from every other.
 //
-// Promises: it differs when the content has other bytes, by length and CRC-32 of every chunk, and when it was deleted and begun anew;
-// it is the same after a restart, and when an upload becomes its entry.
+// Promises: the tag changes when the length or the CRC-32 of a chunk changes, and when the upload is deleted and started again. It stays
+// the same after a restart, and when the upload becomes its entry.
 import { createHash } from 'node:crypto';
 import type { StoredContent } from './stored-content.ts';
 

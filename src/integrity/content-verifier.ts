@@ -1,8 +1,7 @@
-// integrity/content-verifier.ts: reads all of a content and says what of it is not what was stored (rule D5).
+// integrity/content-verifier.ts: reads a whole content and lists the chunks that differ from what was stored (rule D5).
 //
-// Promises: what is damaged keeps nothing else from being looked at. Damage is said only of what was found twice, at one place: a
-// content can be moved into its entry, removed or begun anew while it is read. Memory does not grow with the content.
-// Must not know: whose content it is, who asks.
+// Promises: a damaged chunk does not stop the check of the others. Damage is reported only if two readings found it at the same place,
+// because a content can be moved into its entry, removed or started again during a reading. Memory does not grow with the content.
 import { AppError, isDamage } from '../core/errors.ts';
 import type { Bytes } from '../uploads/ports.ts';
 import type { DamageBook } from './damage-book.ts';
@@ -21,17 +20,17 @@ import {
 import { SumCheck } from './sum-check.ts';
 
 export interface Verified {
-  /** Nothing is damaged. Bytes without a CRC-32 on record are there, and that is all that is known of them. */
+  /** True if nothing is damaged. Bytes without a recorded CRC-32 are only known to exist. */
   readonly ok: boolean;
-  /** That were read. */
+  /** The number of bytes that were read. */
   readonly bytes: number;
-  /** That were read and have no CRC-32 on record: of an entry that an earlier version made. */
+  /** The number of these bytes without a recorded CRC-32. An earlier version made such entries. */
   readonly uncheckedBytes: number;
-  /** How many were held against their CRC-32. */
+  /** The number of chunks that were compared with their CRC-32. */
   readonly chunks: number;
-  /** The first hundred of them. */
+  /** The first hundred damaged chunks. */
   readonly damaged: readonly DamagedChunk[];
-  /** How many there are. */
+  /** The number of damaged chunks. */
   readonly damagedTotal: number;
 }
 
@@ -40,7 +39,7 @@ export class Stopped extends Error {
   override readonly name = 'Stopped';
 }
 
-/** Is told of bytes as they are read; what it waits for holds up the reading. @throws Stopped to end it */
+/** Called with the number of bytes after each read. The next read waits for its promise. @throws Stopped to end the reading */
 export type OnRead = (bytes: number) => Promise<void> | undefined;
 
 const GO_ON: OnRead = () => undefined;
@@ -99,7 +98,7 @@ export class ContentVerifier {
         await onRead(piece.length);
       }
     } catch (error) {
-      // Gone since its size was asked for, or refused by the system: the rest of the stretch is looked at without it.
+      // The file is gone since its size was read, or the system refuses it. The rest of the stretch is checked without this run.
       const at = stretch.start + scan.bytes - before;
       if (!isOfContent(error) || !scan.addAt(at, isDamage(error) ? 'unreadable' : 'missing')) throw error;
       await this.#read(scan, { start: scan.endOfRunAt(at), end: stretch.end }, onRead);
@@ -108,7 +107,7 @@ export class ContentVerifier {
   }
 }
 
-/** A refusal other than damage is about the whole storage, and an abort is the caller's. */
+/** False for an error of the whole storage (an AppError other than damage), and for a stop by the caller. */
 function isOfContent(error: unknown): boolean {
   return isDamage(error) || !(error instanceof AppError || error instanceof Stopped);
 }
@@ -158,7 +157,7 @@ class Scan {
     }
   }
 
-  /** False: what is at this place is known to be damaged already. */
+  /** Returns false if the run at this place is already known to be damaged. */
   addAt(at: number, problem: FoundDamage['problem']): boolean {
     const runs = runsOf(this.content);
     const run = runs.run(runs.rowAt(at));
@@ -167,7 +166,7 @@ class Scan {
     return true;
   }
 
-  /** The next bytes from here on that are not known to be damaged, up to what is. Null: there are none. */
+  /** The next stretch from this place on without known damage. Null if there is none. */
   next(from: number): Stretch | null {
     let start = from;
     for (const { run } of this.found) {

@@ -1,4 +1,4 @@
-// integrity/crc32-combine.ts: the CRC-32 of two stretches of bytes together, from the CRC-32 of each, without the bytes. Pure.
+// integrity/crc32-combine.ts: computes the CRC-32 of two joined stretches from the CRC-32 of each, without their bytes. Pure.
 //
 // A CRC is a remainder of polynomials over GF(2): that of `a` followed by n bytes is crc(a) · x^(8n) modulo the polynomial, and the
 // CRC of what follows is added to it. Bits are reflected, as in zlib, whose crc32_combine() this is.
@@ -36,7 +36,7 @@ function shiftOf(bytes: number): number {
 let lastBytes = -1;
 let lastShift = 0;
 
-/** @param bytes how many the second stretch has. Chunks have one size, mostly: the factor for the last one is kept. */
+/** @param bytes the length of the second stretch. Most chunks have the same size, so the last factor is cached. */
 export function combineCrc32(first: number, second: number, bytes: number): number {
   if (bytes !== lastBytes) {
     lastShift = shiftOf(bytes);

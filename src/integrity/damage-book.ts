@@ -1,9 +1,7 @@
-// integrity/damage-book.ts: what is known to be wrong with stored uploads and entries (rule D5).
+// integrity/damage-book.ts: the known damage of stored uploads and entries (rule D5).
 //
-// Promises: of each upload and entry it is told once that something is wrong, however often that is met; when it is gone, or is found
-// to be right again, nothing is known of it any more. The memory that this takes is bounded: beyond `MAX_PLACES` the one that was
-// met first is forgotten, and told of once more.
-// Must not know: how damage is found, where it is told.
+// Promises: the damage of an upload or entry is reported once, however often it is found. The book forgets it when the upload or entry is
+// deleted or found intact. Memory is bounded: beyond `MAX_PLACES` the book forgets the oldest place, which can then be reported again.
 import { FifoMap } from 'toad-cache';
 import type { AppError, DamagedPlace } from '../core/errors.ts';
 import { MAX_LISTED_CHUNKS, type DamagedChunk } from './stored-content.ts';
@@ -30,19 +28,19 @@ export class DamageBook {
     if (known === undefined) this.#begin(key, damaged, error);
   }
 
-  /** In the order of their index. Null: nothing is known to be wrong with its bytes. */
+  /** The damaged chunks in the order of their index. Null if no damage of the bytes is known. */
   chunksOf(place: DamagedPlace): readonly DamagedChunk[] | null {
     const known = this.#known.get(keyOf(place));
     if (known === undefined || known.size === 0) return null;
     return [...known.values()].toSorted((a, b) => a.index - b.index);
   }
 
-  /** It is gone, and what comes in its place is another; or it was found to be right. */
+  /** The upload or entry was deleted, or found intact. */
   forget(place: DamagedPlace): void {
     this.#known.delete(keyOf(place));
   }
 
-  /** The bytes are somewhere else now, and what is wrong with them has not changed. */
+  /** The bytes were moved. Their damage has not changed. */
   moved(from: DamagedPlace, to: DamagedPlace): void {
     const known = this.#known.get(keyOf(from));
     if (known === undefined || known.size === 0) return;

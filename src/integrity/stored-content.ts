@@ -1,23 +1,23 @@
-// integrity/stored-content.ts: one content as it is stored, what of it can be wrong, and how that is said. Pure.
+// integrity/stored-content.ts: the description of one stored content, its possible damage, and the message of that damage. Pure.
 import { damage, type AppError } from '../core/errors.ts';
 import { hex32 } from '../core/hex32.ts';
 import type { Extent, StorageKey } from '../uploads/ports.ts';
 import { ContentSums, type Run } from './content-sums.ts';
 
-/** The bytes of an upload or of an entry: where they lie, and what is on record of them. */
+/** The bytes of an upload or of an entry: their places and their recorded CRC-32s. */
 export interface StoredContent {
   readonly place: StorageKey;
   readonly extents: readonly Extent[];
   readonly bytes: number;
-  /** Differs when the content was deleted and begun anew; does not when it grows, or moves into its entry. */
+  /** Changes when the content is deleted and started again. Stays the same when it grows or moves into its entry. */
   readonly life: string;
-  /** Up to the first gap: chunks beyond it have no place in the content yet. */
+  /** The bytes up to the first gap. Chunks after a gap have no place in the content yet. */
   readonly currentSize: number;
-  /** Null: none are on record, of an entry that was made before there were any. */
+  /** Null if none are recorded: an earlier version made the entry. */
   readonly sums: ContentSums | null;
 }
 
-/** Asked again when something is wrong: a content can be moved, removed or begun anew while it is read. Rejects when it is gone. */
+/** Called again when a read fails, because a content can be moved, removed or started again during a read. Rejects if the content is gone. */
 export type FindContent = () => Promise<StoredContent>;
 
 /** A part of a content, in bytes. */
@@ -48,15 +48,15 @@ export interface FoundDamage {
   readonly actual?: number;
 }
 
-/** A list of more would say no more. */
+/** More chunks in a list would not help a reader. */
 export const MAX_LISTED_CHUNKS = 100;
 
-/** Without any on record, the whole is one run. */
+/** Without recorded CRC-32s, the whole content is one run. */
 export function runsOf({ sums, bytes }: StoredContent): ContentSums {
   return sums ?? ContentSums.ofChunks([{ index: 0, bytes, crc32: 0 }], 1);
 }
 
-/** Whether the bytes of the range are those that they were then, by all that is on record of them. */
+/** True if the recorded CRC-32s of the range are the same in both. */
 export function isSamePart(then: StoredContent, now: StoredContent, range: ByteRange): boolean {
   if (then.life !== now.life) return false;
   const [before, after] = [runsOf(then), runsOf(now)];

@@ -1,7 +1,7 @@
-// integrity/sum-check.ts: counts the CRC-32 of bytes as they pass, and says which runs of them are not what is on record. Pure.
+// integrity/sum-check.ts: computes the CRC-32 of a stream of bytes, and reports the runs that differ from the record. Pure.
 //
-// Promises: of every run that lies in the range from its first byte to its last it is said whether it is right, as soon as its last
-// byte has passed; of one that is cut by an end of the range nothing is said. No byte is kept.
+// Promises: a run that lies completely in the range is checked as soon as its last byte has passed. A run that only partly lies in the
+// range is not checked. No byte is kept.
 import { crc32 } from 'node:zlib';
 import type { ContentSums, Run } from './content-sums.ts';
 

@@ -1,11 +1,10 @@
-// integrity/verified-reader.ts: stored bytes, read and held against the CRC-32s that are on record of them (rule D5).
+// integrity/verified-reader.ts: reads stored bytes and compares them with their recorded CRC-32s (rule D5).
 //
-// Promises: of a chunk that is not what was stored, its last byte is never handed on: whoever has read to the end has right bytes.
-// A chunk that is cut or not there is refused before the first byte, also to whoever asks for a part of it. Damage is said only of
-// what is still there when it was found: a content can be moved into its entry, removed or begun anew while it is read, and then it
-// is read on at its new place, or it is gone. The last byte is never handed on unless the content is still the one that was begun: two
-// lives of an upload are never one content. Memory does not grow with the content.
-// Must not know: HTTP, how contents are found.
+// Promises: the last byte of a damaged chunk is never passed on, so a caller that has read to the end has the right bytes. If the file of a
+// chunk is too short or missing, the read fails before its first byte, also for a part of the content. A content can be moved into its
+// entry, removed or started again during a read. So damage is reported only if the content is still at its place; a moved content is read
+// on at its new place. The last byte is passed on only if the content was not started again, so that one read never mixes two contents.
+// Memory does not grow with the content.
 import { isDamage, uploadChanged } from '../core/errors.ts';
 import { sliceExtents } from '../storage/extents.ts';
 import type { Bytes } from '../uploads/ports.ts';
@@ -26,7 +25,7 @@ import {
 } from './stored-content.ts';
 import { SumCheck } from './sum-check.ts';
 
-/** How often a content may be somewhere else than where it was a moment ago: once, into its entry. */
+/** A content can move once during a read: into its entry. */
 const MAX_MOVES = 3;
 
 export class VerifiedReader {
@@ -80,7 +79,7 @@ export class VerifiedReader {
     let left = range.length;
     for await (const piece of this.#bytes.read(content.place, content.extents, range)) {
       const wrong = check?.push(piece) ?? [];
-      // Before it is handed on: it has the last byte of what is damaged.
+      // This check must come before the piece is passed on, because the piece has the last byte of the damaged chunk.
       if (wrong.length > 0) throw new Found(wrong.map((one) => ({ ...one, problem: 'crc32' })));
       left -= piece.length;
       yield piece;
