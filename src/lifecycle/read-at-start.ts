@@ -1,8 +1,7 @@
-// lifecycle/read-at-start.ts: what is read of earlier processes before a server takes requests: with a seed the ids that are given
-// already, and the journal file.
+// lifecycle/read-at-start.ts: reads what earlier processes left, before a server takes requests: the journal file and, with a
+// seed, the ids that are already given.
 //
-// Promises: the storage is closed when that fails.
-// Must not know: what becomes of what was read.
+// Promises: the storage is closed when this fails.
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
 import type { AppError } from '../core/errors.ts';
@@ -32,7 +31,7 @@ export async function readAtStart(options: StartOptions): Promise<Kept> {
   }
 }
 
-/** The data folder is ours by now: of two servers that are started alike, one writes to the file. */
+/** Called when this server owns the data folder: of two servers with the same settings only one may write to the file. */
 async function openKept({ config, logger }: StartOptions): Promise<Kept> {
   const { journalFile: path, journalBytes: maxBytes } = config;
   return path === undefined ? null : openJournalFile({ path, maxBytes, logger });
