@@ -1,7 +1,8 @@
-// model/commands.ts: what can happen in a sequence, as fast-check makes it up and shrinks it.
+// model/commands.ts: what can happen in a sequence. fast-check generates these commands and shrinks them.
 //
-// What a command aims at is settled when it runs: the next chunk, one that is stored, one beyond a gap, of what the upload
-// is by then. So a command still makes sense when those before it have been shrunk away.
+// A command chooses its target when it runs: the next chunk, a stored chunk, or a chunk beyond a gap, of the upload as it is then.
+// So a command still makes sense when shrinking has removed the commands before it.
+// Must not know: what the command results in.
 // Must not know: what comes of it.
 import fc from 'fast-check';
 import { prefixOf, TTL_MS, type Op } from './oracle.ts';
@@ -18,7 +19,7 @@ interface ChunkItem {
   readonly kind: 'chunk';
   readonly file: number;
   readonly aim: Aim;
-  /** Of an upload that is begun by it; else the known total, but for `isOtherTotal`. */
+  /** The total of an upload that this command begins; otherwise the known total, unless `isOtherTotal`. */
   readonly total: number;
   readonly isOtherTotal: boolean;
   readonly variant: number;
@@ -40,7 +41,7 @@ interface FlightItem {
 
 type Item = ChunkItem | OpItem | FlightItem;
 
-/** Every content of a chunk tells of its place. Variant 0 is what a client should send. */
+/** Every content of a chunk shows its place. Variant 0 is what a client should send. */
 function contentOf({ key, fileId }: File, index: number, variant: number): string {
   const base = `<${key.at(-1)}${fileId}${index}>`.padEnd(8 + index * 3, '.');
   return [base, base.toUpperCase(), `${base}, and more`, base.slice(0, 5), ''][variant] ?? base;
@@ -149,7 +150,7 @@ const item = fc.oneof(
   { arbitrary: removeItem, weight: 1 },
 ) as fc.Arbitrary<Item>;
 
-/** fast-check's model is what its commands run on: there is nothing beside the sequence. */
+/** fast-check's model is the sequence itself, on which its commands run. */
 type Command = fc.AsyncCommand<Sequence, Sequence>;
 
 class Together implements Command {
@@ -218,7 +219,7 @@ class Restart implements Command {
   }
 
   async run(sequence: Sequence): Promise<void> {
-    // What a fault loses and what the restart loses could not be told apart; a clock that is moved is set anew.
+    // Otherwise it could not be told what the fault lost and what the restart lost. The restart also sets a moved clock anew.
     const requests = requestsOf(sequence, this.items).filter(({ op }) => op.kind !== 'advance');
     await sequence.restart(
       this.ending,
@@ -242,7 +243,7 @@ function requestsOf(sequence: Sequence, items: readonly Item[]): Request[] {
   });
 }
 
-/** When it would be due could not be told where the clock is moved at the same time. */
+/** If the clock were moved at the same time, it could not be told when the late answer is due. */
 function withoutLate(fault: Fault | undefined, items: readonly Item[]): Fault | undefined {
   const isMoved = items.some((one) => one.kind === 'op' && one.op.kind === 'advance');
   return isMoved && fault?.effect === 'late' ? undefined : fault;

@@ -1,5 +1,5 @@
-// What explanations.ts accepts, and what it must refuse: histories written by hand. A checker that explains everything
-// would let every defect of the server pass.
+// Histories written by hand: those that explanations.ts must accept, and those that it must refuse. A checker that explains
+// everything would let every defect of the server pass.
 import { describe, expect, it } from 'vitest';
 import { Explanations, type Seen } from './explanations.ts';
 import { TTL_MS, type ChunkOrder, type Op } from './oracle.ts';

@@ -1,10 +1,13 @@
-// model/explanations.ts: every way in which what was seen of one upload can have come about. None left: the server is wrong.
+// model/explanations.ts: keeps every way in which the observed answers of one upload can have come about. If no way is left, the
+// server is wrong.
 //
-// Requests that overlap may take effect in any order, each at one instant between the moment it was sent and the moment
-// its answer came (linearizability). A way is such an order so far: the state that the oracle is in, and the answers of
-// those that have taken effect and were not answered yet. A request takes effect in a way only when an answer needs it to
-// have: what can wait loses nothing by waiting.
-// What a client cannot know is several ways: whether an answer that got lost was of something stored, whether an upload
+// Requests that overlap may take effect in any order, each at one moment between the sending of the request and the arrival of its
+// answer (linearizability). A way is one such order so far: the state of the oracle, and the answers of the requests that have
+// taken effect but are not answered yet. A way lets a request take effect only when an answer needs that, because nothing is lost
+// by deciding later.
+// Where a client cannot know what happened, there are several ways: whether a request whose answer was lost stored something;
+// whether an upload that was due expired while a request may have been in flight. The next answer decides between them, and the
+// decision stays.
 // that was due expired while a request may have been in flight. The next answer decides, and stays decided.
 // Must not know: HTTP, how requests are sent.
 import {
@@ -23,7 +26,7 @@ import {
 export interface Seen {
   readonly status: number;
   readonly text: string;
-  /** The id of the entry spoken of. */
+  /** The id of the entry that the answer names. */
   readonly entry: string | null;
 }
 
@@ -35,13 +38,13 @@ interface Way {
 }
 
 interface Pending extends Asked {
-  /** All of it has been sent: it can do more than be refused. */
+  /** All of the request has been sent, so the server can do more than refuse it. */
   isWhole: boolean;
-  /** The server has it in hand for certain: nothing may expire under it. */
+  /** The server certainly has the upload in hand: it cannot expire meanwhile. */
   isHeld: boolean;
-  /** It has taken effect and has been judged; only its connection is still there. */
+  /** The request has taken effect and has been judged; only its connection is still open. */
   isSpent: boolean;
-  /** Another request for the same chunk, or the removal of the upload, overlaps: it may have to give way (C12). */
+  /** Another request for the same chunk, or the removal of the upload, overlaps. This request may have to give way (C12). */
   hasRival: boolean;
 }
 
@@ -54,7 +57,7 @@ export class Explanations {
     this.#order = order;
   }
 
-  /** What can be the case now, the likeliest first. */
+  /** The possible ways at this moment, the likeliest first. */
   get states(): State[] {
     return this.#ways.map(({ state }) => state);
   }
@@ -63,9 +66,9 @@ export class Explanations {
     return this.#pending.size === 0;
   }
 
-  /** To be called before the request's first byte is sent. */
+  /** Call this before the first byte of the request is sent. */
   invoked(asked: Asked, { isWhole = true }: { isWhole?: boolean } = {}): void {
-    // Nobody else has the upload in hand: what is due is gone before this request sees it (C15).
+    // No other request has the upload in hand, so an upload that is due is gone before this request sees it (C15).
     if (this.isQuiet) this.#ways = unique(this.#ways.map((way) => ({ ...way, state: expired(way.state) })));
     const rivals = [...this.#pending.values()].filter(
       ({ op, isSpent }) => !isSpent && areRivals(op, asked.op),
@@ -75,7 +78,7 @@ export class Explanations {
     this.#pending.set(asked.id, { ...asked, isWhole, isHeld: false, isSpent: false, hasRival });
   }
 
-  /** To be called before the last byte of the request is sent. */
+  /** Call this before the last byte of the request is sent. */
   completed(id: number): void {
     this.#one(id).isWhole = true;
   }
@@ -98,7 +101,7 @@ export class Explanations {
     this.#pending.delete(id);
   }
 
-  /** The request is over, and did nothing. */
+  /** The request has ended and did nothing. */
   vanished(id: number): void {
     this.#keep(
       id,
@@ -108,13 +111,13 @@ export class Explanations {
     this.#pending.delete(id);
   }
 
-  /** The request is over, and did what was asked, unless it was refused with this status. */
+  /** The request has ended and did what was asked, unless it was refused with this status. */
   unheard(id: number, status?: number): void {
     this.spent(id, status);
     this.#pending.delete(id);
   }
 
-  /** As `unheard`, but its connection is still there, and the server has the upload in hand. */
+  /** Like `unheard`, but the connection is still open, and the server has the upload in hand. */
   spent(id: number, status?: number): void {
     const isFit = (answer: Answer | undefined): boolean =>
       status === undefined ? Number(answer?.status) < 300 : answer?.status === status;
@@ -126,12 +129,12 @@ export class Explanations {
     Object.assign(this.#one(id), { isSpent: true, isHeld: true });
   }
 
-  /** The connection of a spent one is gone. */
+  /** The connection of a spent request is gone. */
   released(id: number): void {
     this.#pending.delete(id);
   }
 
-  /** The request was answered as a failure and will be made `ms` later. */
+  /** The request was answered as a failure and will be done `ms` later. */
   postponed(id: number, ms: number): void {
     this.#keep(
       id,
@@ -149,7 +152,7 @@ export class Explanations {
     });
   }
 
-  /** The process ended, and another one began: of what was in flight some is done. @param isRemembered it is on disk */
+  /** The process ended and another one began: some of what was in flight is done. @param isRemembered it is on disk */
   restarted(isRemembered: boolean): void {
     for (const { id, isWhole, isSpent } of this.#pending.values()) {
       if (isSpent) this.#pending.delete(id);
@@ -182,11 +185,11 @@ export class Explanations {
     );
   }
 
-  /** Every way in which this request has taken effect, and nothing after it. */
+  /** Every way in which this request has taken effect and no other request after it. */
   #until(id: number): Way[] {
     const reached = new Map(this.#ways.map((way) => [keyOf(way), way]));
     const found: Way[] = [];
-    // A Map that grows while it is walked through is walked through to its end.
+    // A loop over a Map also visits the items that are added during the loop.
     for (const way of reached.values()) {
       if (way.done.has(id)) found.push(way);
       else for (const next of this.#nextOf(way)) reached.set(keyOf(next), next);
@@ -219,7 +222,7 @@ function agreeing(way: Way, id: number, seen: Seen): Way[] {
   if (answer.entry === null || seen.entry === null) return answer.entry === seen.entry ? [way] : [];
   const known = way.ids.get(answer.entry);
   if (known !== undefined) return known === seen.entry ? [way] : [];
-  // The id of another entry.
+  // It has the id of another entry.
   if ([...way.ids.values()].includes(seen.entry)) return [];
   return [{ ...way, ids: new Map([...way.ids, [answer.entry, seen.entry]]) }];
 }
@@ -230,7 +233,7 @@ function without(way: Way, id: number): Way {
   return { ...way, done };
 }
 
-/** The time is set anew by whoever restarts. With a seed, the ids of what is forgotten come again. */
+/** Whoever restarts the server sets the time anew. With a seed, the ids of forgotten entries come again. */
 function afterRestart({ state, done, ids }: Way, isRemembered: boolean): Way {
   if (isRemembered) return { done, ids, state: { ...state, late: [], stores: 0 } };
   return { done, ids: new Map(), state: { ...NOTHING, now: state.now } };

@@ -1,8 +1,8 @@
-// Random lives of a few uploads over real HTTP, against an oracle: clients that overlap, break off, send again and
-// differently, meet faults, expiry and restarts. Every answer must be explained (explanations.ts).
+// Random lives of a few uploads over real HTTP, checked against an oracle. Clients overlap, break off, send again and send
+// something else; they meet faults, expiry and restarts. Every answer must be explained (explanations.ts).
 //
-// The sequences are shared between memory and disk, chunks in sequence and in any order. What fails is shrunk; TEST_SEED
-// repeats the run.
+// The sequences are divided between memory and disk, and between chunks in sequence and in any order. A failing sequence is shrunk;
+// TEST_SEED repeats the run.
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
 import type { ConfigInput } from '../../src/config/options.ts';
@@ -16,16 +16,16 @@ function settingsOf(storage: 'memory' | 'disk', chunkOrder: ChunkOrder): ConfigI
   return {
     storage,
     chunkOrder,
-    durability: 'none', // What fsync adds, no process can see that starts on the same machine (crash.test.ts).
+    durability: 'none', // A process that starts on the same machine cannot see what fsync adds (crash.test.ts).
     uploadTtl: TTL_MS,
     takeoverAfter: '50ms',
     pendingTime: 0,
-    seed: 'model', // The same entry ids in every sequence.
-    processingTime: 0, // An entry then looks the same at any time.
+    seed: 'model', // Every sequence gets the same entry ids.
+    processingTime: 0, // Then an entry looks the same at any time.
   };
 }
 
-/** So many sequences, and somewhat more for rounding. */
+/** The number of sequences, rounded up a little. */
 export function randomSequences(runs: number): void {
   describe.each([
     ['memory', 'sequential', 0.3],
@@ -48,7 +48,7 @@ export function randomSequences(runs: number): void {
             await fc.asyncModelRun(() => ({ model: sequence, real: sequence }), sequenceOf);
             await sequence.end(contentsOf);
           } catch (error) {
-            // Whatever is left of it must not meet the next one.
+            // Nothing that is left of it may meet the next sequence.
             await world.close();
             world = await World.open(settingsOf(storage, order));
             const { message } = error as Error;

@@ -1,8 +1,8 @@
-// model/oracle.ts: what an upload is and what each request to it does, in the simplest words there are: the rules C1-C9,
-// C14, C15, F4 and F6 of the behaviour page, one request after the other.
+// model/oracle.ts: what an upload is and what each request does to it, as simply as possible: the rules C1-C9, C14, C15, F4 and F6
+// of docs/behaviour.md, one request after the other.
 //
-// Promises: pure. An answer is everything of the wire's that the rules decide, so that two answers are the same if and only
-// if these are. An entry is named by the request that made it: what id it got, only the server knows.
+// Promises: pure. An answer contains everything that the rules decide about the real answer, so two real answers are equivalent if
+// and only if these are equal. An entry is named by the request that made it, because only the server knows its id.
 // Must not know: the server's code, HTTP, that requests overlap (explanations.ts).
 
 export const TTL_MS = 1_000_000;
@@ -15,12 +15,12 @@ export type Op =
   | { readonly kind: 'finalise'; readonly type: 'videos' | 'images'; readonly title: string }
   /** DELETE of the admin plane. */
   | { readonly kind: 'remove' }
-  /** The clock of the upload's namespace goes ahead. */
+  /** The clock of the upload's namespace is moved ahead. */
   | { readonly kind: 'advance'; readonly ms: number };
 
 type Chunk = Extract<Op, { kind: 'chunk' }>;
 
-/** A request: its number makes it another than one that asks for the same. */
+/** A request. Its number distinguishes it from another request that asks for the same. */
 export interface Asked {
   readonly id: number;
   readonly op: Op;
@@ -29,7 +29,7 @@ export interface Asked {
 export interface Answer {
   readonly status: number;
   readonly text: string;
-  /** The number of the request that made the entry spoken of. */
+  /** The number of the request that made the entry that is named. */
   readonly entry: number | null;
 }
 
@@ -46,11 +46,11 @@ export interface State {
   readonly now: number;
   /** Null: there is none. */
   readonly upload: Upload | null;
-  /** What was answered 503 and will be done when the clock gets there. */
+  /** What was answered with 503 and will be done when the clock reaches that time. */
   readonly late: readonly { readonly at: number; readonly asked: Asked }[];
-  /** Entries that were ever made of this fileId. */
+  /** How many entries were ever made from this fileId. */
   readonly entries: number;
-  /** Chunks stored since the process began, those of forgotten uploads included. */
+  /** Chunks stored since the process began, including those of forgotten uploads. */
   readonly stores: number;
 }
 
@@ -164,12 +164,12 @@ export function isDue({ upload, now }: State): boolean {
   return upload !== null && now >= upload.touchedAt + TTL_MS;
 }
 
-/** What was made of it stays. */
+/** The entries that were made from it stay. */
 export function expired(state: State): State {
   return isDue(state) ? { ...state, upload: null } : state;
 }
 
-/** What is late comes at its own time, and finds gone what expired until then. Nothing else is in flight where something is late. */
+/** Late work is done at its own time and does not find what expired before. Nothing else is in flight where something is late. */
 function advance(state: State, ms: number, order: ChunkOrder): State {
   const target = state.now + ms;
   if (state.late.length === 0) return { ...state, now: target };

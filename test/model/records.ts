@@ -1,7 +1,7 @@
-// model/records.ts: what the server has on record in the end, held against what the clients met and the oracle knows: the
-// journal, its verification, the entries and their bytes.
+// model/records.ts: compares what the server has on record at the end with what the clients met and the oracle knows: the journal,
+// its verification, the entries and their bytes.
 //
-// Promises: fails with a sentence that names the request, the upload or the entry.
+// Promises: it fails with a sentence that names the request, the upload or the entry.
 // Must not know: how requests are sent.
 import { expect } from 'vitest';
 import type { Exchange } from '../../src/journal/exchange.ts';
@@ -20,14 +20,14 @@ export interface File {
   readonly entries: Map<string, Set<string>>;
 }
 
-/** A request of the contract, and what its client heard; null: it left before. */
+/** A request of the contract, and the answer that its client received; null: the client left before. */
 export interface Met {
   readonly file: File;
   readonly op: Op;
   heard: Heard | null;
 }
 
-/** Of one key: what clients met is on record, once. */
+/** For one key: everything that clients met is on record, exactly once. */
 export async function compareJournal(
   world: World,
   key: string,
@@ -43,7 +43,7 @@ export async function compareJournal(
   }
 }
 
-/** What the journal says was stored was stored once. */
+/** Everything that the journal says was stored was stored exactly once. */
 export async function compareStores(world: World, { key, fileId, explanations }: File): Promise<void> {
   const like = { operation: 'uploadChunk', fileId };
   const { requests } = await world.admin<{ requests: Exchange[] }>('POST requests/find', key, like);
@@ -53,7 +53,7 @@ export async function compareStores(world: World, { key, fileId, explanations }:
   ).toContain(requests.filter(({ committed }) => committed !== null).length);
 }
 
-/** As a test of an uploader would ask, and every rule that is still armed must have fired. */
+/** It asks as a test of an uploader would; every rule that is still armed must have fired. */
 export async function verify(world: World, key: string, met: ReadonlyMap<string, Met>): Promise<void> {
   const counts = new Map<string, number>();
   for (const { file, op, heard } of met.values()) {
@@ -61,12 +61,12 @@ export async function verify(world: World, key: string, met: ReadonlyMap<string,
     if (file.key === key && typeof heard?.status === 'number')
       counts.set(match, (counts.get(match) ?? 0) + 1);
   }
-  // Of some answers only the server knows: their clients had left.
+  // Only the server knows some of these answers, because their clients had left.
   const expected = [...counts].map(([match, atLeast]) => ({ match: JSON.parse(match) as object, atLeast }));
   await world.admin('POST verify', key, { expect: expected });
 }
 
-/** One entry for each finalise that took effect, whatever became of its upload, with the bytes of that moment. */
+/** There is one entry for each finalise that took effect, with the bytes of that moment, whatever happened to its upload later. */
 export async function compareEntries(world: World, key: string, files: readonly File[]): Promise<void> {
   const { media } = await world.admin<{ media: { fileId: string }[] }>('GET media', key);
   for (const { fileId, explanations, entries } of files) {
@@ -81,7 +81,7 @@ export async function compareEntries(world: World, key: string, files: readonly 
   }
 }
 
-/** Nothing lies in the storage but what somebody can ask for: what was cut off, refused or expired has left no byte. */
+/** The storage contains only what somebody can ask for: what was cut off, refused or expired has left no byte. */
 export async function compareBytes(world: World, keys: Iterable<string>): Promise<void> {
   let bytes = 0;
   let anyKey = '';
@@ -126,7 +126,7 @@ function cutBy(exchange: Exchange | undefined): string {
   return exchange?.fault?.effect === 'reset' ? 'fault-reset' : 'fault-closed';
 }
 
-/** Of a client that left the server may say so, or that it had been answered before. */
+/** When a client left, the server may record that it left, or that it had been answered before. */
 function leftBy(exchange: Exchange | undefined): Pick<Recorded, 'outcome' | 'status' | 'isFault'> {
   const isFault = exchange?.fault?.effect === 'stall';
   const { outcome = '', response = null } = exchange ?? {};

@@ -1,6 +1,6 @@
-// model/requests.ts: the oracle's requests and answers as they stand on the wire.
+// model/requests.ts: turns the oracle's requests and answers into HTTP and back.
 //
-// Must not know: which are sent when, what is made of the answers.
+// Must not know: which requests are sent when, what the answers are used for.
 import { BOUNDARY, chunkParts, fieldParts, fieldsFirst, formOf, type Form } from '../helpers/multipart.ts';
 import { requestBytes } from '../helpers/raw.ts';
 import type { Heard } from '../helpers/wire.ts';
@@ -15,7 +15,7 @@ export interface Sent {
   readonly isFileFirst: boolean;
 }
 
-/** A request as it stands on the wire. Where it is no chunk, `headEnd` and `fileEnd` are 0. */
+/** A request as it is sent. If it is not a chunk, `headEnd` and `fileEnd` are 0. */
 export interface Bytes {
   readonly bytes: Buffer;
   readonly headEnd: number;
@@ -74,7 +74,7 @@ interface Body {
   readonly details: { readonly mediaId?: string; readonly sentBytes?: number };
 }
 
-/** In the words of the oracle. What the client itself sent is left out. */
+/** The answer in the words of the oracle, without what the client itself sent. */
 export function seenIn(op: Op, fileId: string, { status, body }: Heard): Seen {
   const { data, error, details } = JSON.parse(body.toString()) as Body;
   if (Number(status) >= 300) {

@@ -1,9 +1,9 @@
-// model/sequence.ts: one random sequence: clients that send requests to a few uploads, cut them off, meet faults and
-// restarts, and note everything that they were told with those who have to explain it (explanations.ts).
+// model/sequence.ts: one random sequence. Clients send requests to a few uploads, cut them off, and meet faults and restarts.
+// Everything that they are told is passed to the objects that must explain it (explanations.ts).
 //
-// Promises: what `end` does not throw at was explained, request by request; in the end every upload is complete and an entry
-// with the very bytes that were acknowledged, there is one entry for each finalise that took effect, and the journal tells
-// of every exchange what its client met.
+// Promises: if `end` does not throw, every answer was explained, request by request; at the end every upload is complete and is an
+// entry with exactly the acknowledged bytes; there is one entry for each finalise that took effect; and the journal has every
+// exchange as its client met it.
 // Must not know: which requests are sent when (commands.ts).
 import { createHash } from 'node:crypto';
 import { expect } from 'vitest';
@@ -22,12 +22,12 @@ import {
 import { bytesOf, operationOf, seenIn, type Bytes } from './requests.ts';
 import { comesTrue, type Ending, type World } from './world.ts';
 
-/** A rule's fault, and what it does to the request that meets it. */
+/** The fault of a rule, and what it does to the request that meets it. */
 export interface Fault {
   readonly fault: string;
   /**
-   * `none`: it is as if it had never come. `done`: it took effect, and no answer says so. `unheard`: the same, or it was
-   * refused. `late`: it takes effect LATE_MS later. `stalled`: as `done`, and the server keeps it waiting.
+   * `none`: as if the request had never come. `done`: it took effect, and no answer says so. `unheard`: like `done`, or it was
+   * refused. `late`: it takes effect LATE_MS later. `stalled`: like `done`, and the server keeps the client waiting.
    */
   readonly effect: 'none' | 'done' | 'unheard' | 'late' | 'stalled';
 }
@@ -47,7 +47,7 @@ export interface Flight {
   readonly asked: Asked;
   readonly requestId: string;
   readonly wire: Wire;
-  /** What has not been sent; null: all has, and the server keeps it waiting. */
+  /** What has not been sent yet. Null: all was sent, and the server keeps the client waiting. */
   readonly rest: Buffer | null;
 }
 
@@ -77,7 +77,7 @@ export class Sequence {
     this.#world = world;
     this.#name = name;
     const file = (key: string, fileId: string): File => ({
-      key, // The same in every sequence: what a namespace leaves behind when it is reset must not pile up.
+      key, // It is the same key in every sequence: otherwise what a namespace leaves after a reset would pile up.
       fileId,
       explanations: new Explanations(order),
       entries: new Map(),
@@ -85,13 +85,13 @@ export class Sequence {
     this.files = [file('alice', 'a'), file('alice', 'b'), file('bob', 'a')];
   }
 
-  /** All at once, each on a connection of its own. Resolves when all are answered. */
+  /** Sends all at once, each on its own connection. Resolves when all are answered. */
   async together(requests: readonly Request[], goingOn: readonly Flight[] = []): Promise<void> {
     const begin = await this.#prepare(requests);
     await Promise.all([...begin(), ...goingOn.map((flight) => this.goOn(flight))]);
   }
 
-  /** So much of the request is sent; the rest is sent by `goOn`. Watched: until its bytes are seen in the storage. */
+  /** Sends a part of the request; `goOn` sends the rest. If it is watched, it waits until the bytes are seen in the storage. */
   async begin(
     { file, op, isFileFirst = false }: Request,
     { share, isWatched }: { share: number; isWatched: boolean },
@@ -114,7 +114,7 @@ export class Sequence {
     if (before !== null) await this.#seen(flight, before + fileBytes);
   }
 
-  /** In the storage, of an upload that is then in the server's hand. */
+  /** It waits until the bytes are in the storage. The server then has the upload in hand. */
   async #seen({ file, asked, wire }: Flight, storedBytes: number): Promise<void> {
     const isThere = await comesTrue(
       async () => (await this.#world.storedBytes(file.key)) >= storedBytes || wire.soFar().isWhole,
@@ -142,14 +142,14 @@ export class Sequence {
     const ended = this.#world.ended(requestId);
     wire.leave();
     const isOver = ended.then(() => {
-      if (this.#isRestarting) return; // It has been judged together with all that the restart ended.
+      if (this.#isRestarting) return; // It has been judged together with everything else that the restart ended.
       if (rest === null) file.explanations.released(asked.id);
       else file.explanations.vanished(asked.id);
     });
     this.#endings.push(isOver);
   }
 
-  /** May the clock of this key be moved? What is late must not meet what is in flight: they could come in any order. */
+  /** True when the clock of this key may be moved. Late work must not meet what is in flight: the two could come in any order. */
   canAdvance({ key }: File, isAlone: boolean): boolean {
     const own = this.#ofKey(key);
     const hasLate = own.some(({ explanations }) => explanations.states.some(({ late }) => late.length > 0));
@@ -157,7 +157,7 @@ export class Sequence {
   }
 
   async restart(ending: Ending, requests: readonly Request[]): Promise<void> {
-    // At once: what was acknowledged a moment ago must be in it.
+    // It is checked at once, because it must contain what was acknowledged a moment ago.
     const image = ending === 'killed' ? await this.#world.image() : undefined;
     await this.settled();
     await this.#compareJournals();
@@ -188,17 +188,18 @@ export class Sequence {
     for (const { entries } of this.files) entries.clear();
   }
 
-  /** What was cut off is over for the server, too. */
+  /** The server, too, has let go of what was cut off. */
   async settled(): Promise<void> {
     await Promise.all(this.#endings.splice(0));
   }
 
-  /** Everything is finished as a client would, and compared. */
+  /** Every upload is finished as a client would finish it, and its bytes are compared. */
   async end(contentsOf: (file: File, total: number) => readonly string[]): Promise<void> {
     for (const flight of this.flights.slice()) this.cut(flight);
     await this.settled();
     for (const file of this.files.filter(({ key }) => this.#nows.has(key))) {
-      // What a killed process had received of one is cut off when somebody asks for it, or by the collector (C15, D2).
+      // What a killed process had received of an unfinished upload is cut off when somebody asks for the upload, or by the
+      // collector (C15, D2).
       if (isUntouched(file.explanations)) await this.together([{ file, op: { kind: 'status' } }]);
       else await this.#complete(file, contentsOf);
     }
@@ -241,7 +242,7 @@ export class Sequence {
     return requestId;
   }
 
-  /** Connections and rules first: what is returned sends all of them in one go. */
+  /** Connections and rules first, so that the returned function sends all requests at the same time. */
   async #prepare(requests: readonly Request[]): Promise<() => Promise<void>[]> {
     const ready: Ready[] = [];
     for (const { file, op, isFileFirst = false, fault } of requests) {
@@ -266,7 +267,7 @@ export class Sequence {
         this.#tell(
           `sends ${requestId} ${JSON.stringify(asked.op)} of ${file.key} ${file.fileId} ${fault?.fault ?? ''}`,
         );
-        // A lost answer says nothing of whether the server is done.
+        // A lost answer does not tell whether the server is done.
         const over = fault === undefined ? Promise.resolve() : this.#world.ended(requestId);
         return { file, asked, requestId, fault, over, wire, bytes };
       });
@@ -277,7 +278,7 @@ export class Sequence {
     };
   }
 
-  /** A rule says which request it means by the upload and the chunk; another such request could meet it instead. */
+  /** A rule names its request by upload and chunk, so another request for the same chunk could meet it instead. */
   #isOnlyOne(file: File, op: Op, requests: readonly Request[]): boolean {
     const isSame = (other: File, { kind, ...one }: Op): boolean =>
       other === file && kind === op.kind && (!('index' in one) || !('index' in op) || one.index === op.index);
@@ -285,7 +286,7 @@ export class Sequence {
     return rivals.length === 1 && !this.flights.some((flight) => isSame(flight.file, flight.asked.op));
   }
 
-  /** The rule is called like the request that it is for. */
+  /** The rule has the same id as the request that it is for. */
   async #arm({ key, fileId }: File, asked: Asked, fault: string): Promise<void> {
     const { op } = asked;
     const operation = operationOf(op);
@@ -294,7 +295,7 @@ export class Sequence {
     await this.#world.admin('POST rules', key, rule);
   }
 
-  /** Until its rule has fired, or it was answered because the rule could not. */
+  /** Waits until the rule of the request has fired, or the request was answered because the rule could not fire. */
   async #stall(
     request: { file: File; asked: Asked; requestId: string; over: Promise<void> },
     wire: Wire,
@@ -308,7 +309,7 @@ export class Sequence {
     });
     expect(isSettled, 'a rule fires, or the request is answered').toBe(true);
     if (wire.soFar().isWhole) return this.#hear(request, wire, await wire.hear());
-    request.over.catch(() => undefined); // It is asked for again when the client leaves.
+    request.over.catch(() => undefined); // The error is handled when the client leaves and asks for it again.
     file.explanations.spent(asked.id);
     this.flights.push({ file, asked, requestId, wire, rest: null });
     this.#tell(`${requestId} is stalled`);
@@ -336,7 +337,7 @@ export class Sequence {
     } else if (heard.body.includes('"shutting_down"') && this.#isRestarting) file.explanations.vanished(id);
     else {
       this.#judge(request, heard);
-      if (fault !== undefined) await this.#world.admin(`DELETE rules/${requestId}`, file.key); // It could not fire.
+      if (fault !== undefined) await this.#world.admin(`DELETE rules/${requestId}`, file.key); // The rule could not fire.
     }
     this.#world.giveBack(wire, heard);
   }
@@ -390,7 +391,7 @@ export class Sequence {
     });
   }
 
-  /** Null: something is in flight, and the number can change by itself. */
+  /** Null: something is in flight, so the number can still change. */
   async #quietBytes(key: string): Promise<number | null> {
     await this.settled();
     return this.flights.length === 0 ? this.#world.storedBytes(key) : null;
@@ -398,7 +399,7 @@ export class Sequence {
 
   // Namespaces
 
-  /** The first time that a key is used. */
+  /** This runs when a key is used for the first time. */
   async #meet(key: string): Promise<void> {
     if (this.#nows.has(key)) return;
     this.#nows.set(key, START);
@@ -409,7 +410,7 @@ export class Sequence {
     await this.#world.admin('PUT clock', key, { mode: 'frozen', now: new Date(now).toISOString() });
   }
 
-  /** Of this process. What is in flight is on record when it ends. */
+  /** For this process. What is in flight is on record when it ends. */
   async #compareJournals(): Promise<void> {
     const pending = new Set(this.flights.map(({ requestId }) => requestId));
     const ended = new Map([...this.#met].filter(([requestId]) => !pending.has(requestId)));

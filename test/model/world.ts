@@ -1,7 +1,7 @@
-// model/world.ts: one server after another on the same port's worth of data, and connections to it that are used again.
+// model/world.ts: one server after another on the same data folder, and connections to it that are used again.
 //
-// Promises: requests go over real sockets; it is known when the server has let go of a request, whatever became of its
-// connection; an error that the server logged fails whoever closes the world.
+// Promises: requests go over real sockets. It is known when the server has let go of a request, whatever happened to the
+// connection. An error in the server's log fails the test that closes the world.
 // Must not know: uploads, the oracle.
 import { cpSync, existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -18,8 +18,8 @@ import { DEADLINE_MS, requestBytes } from '../helpers/raw.ts';
 import { Wire, type Heard } from '../helpers/wire.ts';
 
 /**
- * `drained`: as told by SIGTERM. `closed`: requests in flight lose their connections. `killed`: the next process finds the
- * folder as it is at this moment, and nothing was done to leave it tidy.
+ * How a server ends. `drained`: as after SIGTERM. `closed`: requests in flight lose their connections. `killed`: the next process
+ * finds the folder as it is at this moment, without any clean-up.
  */
 export type Ending = 'drained' | 'closed' | 'killed';
 
@@ -89,7 +89,7 @@ export class World {
     return Number(/^xenonflare_mock_stored_bytes (\d+)$/m.exec(heard.body.toString())?.[1]);
   }
 
-  /** To be asked before the request is sent: resolves when the server has let go of it, or has ended. */
+  /** Call this before the request is sent. Resolves when the server has let go of the request, or has ended. */
   async ended(requestId: string): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const tooLate = new Promise<never>((_resolve, reject) => {
@@ -101,7 +101,7 @@ export class World {
 
   /**
    * `meanwhile` is called when the end has begun. Resolves when the next server answers.
-   * @param folder of the next one: an image, for a server that is killed
+   * @param folder the folder of the next server: a copy, if this one is killed
    */
   async restart(ending: Ending, meanwhile: () => void, folder = this.#dataDir): Promise<void> {
     const server = this.#server;
@@ -112,7 +112,10 @@ export class World {
     await this.#start(folder);
   }
 
-  /** The folder as a process leaves it that is killed now. Ledgers first: of what one speaks, the bytes are there. */
+  /**
+   * Copies the folder as a process leaves it that is killed now. Ledgers are copied first, so that the bytes which they name are
+   * there.
+   */
   async image(): Promise<string> {
     const image = await this.#newFolder();
     for (const part of ['ledgers', 'bytes', 'spool']) {
@@ -148,11 +151,12 @@ export class World {
     this.#opened = await openServer({ config, sources, fixtures: DEFAULT_FIXTURES, logger, version });
   }
 
-  /** The server's last word on a request is a line of its log: its handler has given back what it held. */
+  /** A log line is the server's last word about a request: its handler has then given back what it held. */
   #logged(line: string): void {
     const { level, reqId } = JSON.parse(line) as { level: number; reqId?: string };
     if (level >= ERROR_LEVEL) this.#errors.push(line);
-    if (reqId === undefined || line.includes('"explain"')) return; // A rule that fired is not the end.
+    // This line says that a rule fired; it is not the end of the request.
+    if (reqId === undefined || line.includes('"explain"')) return;
     this.#endings.get(reqId)?.();
     this.#endings.delete(reqId);
   }

@@ -1,10 +1,10 @@
-// A process that dies by SIGKILL at any named point of what it does has lost nothing (C2, C3, C6, F6, C15, D1, D2).
+// A process that dies by SIGKILL at any named point of its work has lost nothing (C2, C3, C6, F6, C15, D1, D2).
 //
-// A case is one request and one of its points: before a file is made, half of a write, after a sync, before the answer. The points
-// are not listed here: they are counted on a server that lives (fs-tap.mjs), so that a new one is tried as soon as it exists.
-// After each death the next process starts in the same folder, is held against what clients were told, and is the next to die.
-// In `none`, too, a killed process loses nothing: the kernel has what was written.
-// How many points of each request are tried is for the caller to say; which of them, for TEST_SEED.
+// A case is one request and one of its points: before a file is made, in the middle of a write, after a sync, before the answer.
+// The points are not listed here. They are counted on a server that lives (fs-tap.mjs), so a new point is tested as soon as it
+// exists. After each death the next process starts in the same folder. It is compared with what the clients were told, and is the
+// next to die. A killed process loses nothing with `none` either, because the kernel has what was written. The caller says how many
+// points of each request are tried; TEST_SEED decides which.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, utimesSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -27,23 +27,23 @@ function tried(points: readonly Point[], count: number): readonly Point[] {
   return count >= points.length ? points : dice.shuffled(points).slice(0, count);
 }
 
-/** One key for each case, so that each makes its folders anew. */
+/** One key for each case, so that each case makes its own folders. */
 interface Situation {
   readonly name: string;
   readonly plans: (key: string) => readonly Plan[];
   /** What was stored before, by plan and chunk. */
   readonly before: (plans: readonly Plan[]) => readonly Action[];
-  /** Sent at once. The server dies of the first. */
+  /** They are sent at the same time. The first one kills the server. */
   readonly fatal: (plans: readonly Plan[]) => readonly Action[];
-  /** A point without which it would be another situation. */
+  /** A point without which the case would test another situation. */
   readonly passes?: string;
-  /** How many points there are depends on how the bytes come: the last ones may not be reached. */
+  /** The number of points depends on how the bytes arrive, so the last points may not be reached. */
   readonly isVarying?: boolean;
-  /** The fatal request removes what was stored: it is there, or it is not. */
+  /** The fatal request removes what was stored; afterwards it is there or it is not. */
   readonly isRemoval?: boolean;
 }
 
-/** More than comes at once: the bytes are here before the fields. */
+/** More bytes than arrive at once, so that some are here before the fields. */
 const LARGE = 150_000;
 
 function plan(key: string, name: string, { isFileFirst = false, chunks = 3 } = {}): Plan {
@@ -202,7 +202,7 @@ class Folder {
     return { status: answer.status, json: (await answer.json()) as Answer['json'] };
   }
 
-  /** The process is dead, or dies now. What it said is given back. */
+  /** The process is dead or dies now. Returns its output. */
   async restart(): Promise<void> {
     await this.end();
     this.#traces += 1;
@@ -210,7 +210,7 @@ class Folder {
     this.#clients.moveTo(this.#server);
   }
 
-  /** Of the point, or it never came to it: a body that comes in fewer pieces is fewer writes. */
+  /** It died at the point, or it never reached the point: a body that arrives in fewer pieces needs fewer writes. */
   async died(at: string, why: string): Promise<void> {
     const exit = await Promise.race([this.#server.exited, delay(PATIENCE_MS, null, { ref: false })]);
     if (exit === null) expect(parseInt(at, 10), why).toBeGreaterThan(passedIn(this.trace));
@@ -259,7 +259,7 @@ interface Case {
   readonly answers: readonly (Answer | null)[];
 }
 
-/** Plays the situation; the first of the fatal requests says where to die. */
+/** Plays the situation. The first fatal request says where the process dies. */
 async function play(folder: Folder, situation: Situation, dieAt: string): Promise<Case> {
   keys += 1;
   const key = `key-${keys}`;
@@ -279,7 +279,7 @@ interface UploadView {
 
 const NO_UPLOAD: UploadView = { finalizedAs: null, chunks: [] };
 
-/** What is there is what was acknowledged, and perhaps what was sent and not answered. Then the client goes on to the end. */
+/** What was acknowledged is there, and perhaps what was sent and not answered. Then the client continues to the end. */
 async function check(folder: Folder, played: Case): Promise<void> {
   for (const plan of played.plans) await checkPlan(folder, played, plan);
   for (const [i, action] of played.fatal.entries()) {
@@ -310,7 +310,7 @@ async function checkPlan(folder: Folder, played: Case, plan: Plan): Promise<void
   await complete(folder, plan);
 }
 
-/** Up to the first gap, byte for byte. Of a finalised upload its entry is asked, by `complete`. */
+/** Compares byte for byte up to the first gap. For a finalised upload its entry is asked, by `complete`. */
 async function checkBytes(
   folder: Folder,
   { key }: Case,
@@ -326,7 +326,7 @@ async function checkBytes(
   expect(answer['data']).toMatchObject({ exists: true, currentSize: content.length });
 }
 
-/** Every chunk is sent, also those that are there; finalised twice, it is one entry. */
+/** Sends every chunk, including those that are there. Finalising twice gives one entry. */
 async function complete(folder: Folder, plan: Plan): Promise<void> {
   const key = some(plan.key ?? undefined);
   for (const action of [...whole(plan), ...whole(plan)]) await folder.must(action);
@@ -355,7 +355,7 @@ async function checkDirect(
   }
 }
 
-/** Nothing is left over once everything is an entry: no spool, no lock of a dead starter, no bytes of an upload. */
+/** When every upload is an entry, nothing is left over: no spool, no lock of a dead starter, no bytes of an upload. */
 function checkFiles(root: string, cases: readonly Pick<Case, 'key'>[]): void {
   const data = join(root, 'data');
   expect(readdirSync(data).toSorted()).toEqual(['bytes', 'format', 'ledgers', 'lock', 'reserve', 'spool']);
@@ -412,7 +412,8 @@ export function crashMatrix(budget: CrashBudget): void {
         const root = join(scratch, durability);
         mkdirSync(root);
         const folder = await Folder.open(root, flags);
-        // What is done once in a process is done before points are counted, as it is where the last death was checked.
+        // What a process does only once is done before points are counted, because the check after the last death also does it
+        // first.
         await complete(folder, plan('everybody', 'warm-up'));
         const cases: Case[] = [];
         const situations = dice.shuffled(SITUATIONS).slice(0, budget.situations);
@@ -433,7 +434,7 @@ export function crashMatrix(budget: CrashBudget): void {
         for (const { at, name } of tried(points, budget.points)) {
           const life = liveIn(root(at), { flags, dieAt: at, plan: first });
           const said = await life.catch(({ message }: Error) => message);
-          // Or it never came to the point, and what comes is its trace.
+          // Otherwise the process never reached the point, and the trace is its own.
           if (said === `${root(at)}.trace`) expect(parseInt(at, 10), name).toBeGreaterThan(passedIn(said));
           else expect(said, `it dies ${name}, and says nothing`).toMatch(/^it (did not start: |died)$/);
           ageFiles(root(at));
@@ -467,7 +468,7 @@ async function dieOften(folder: Folder, situation: Situation, count: number): Pr
   return cases;
 }
 
-/** Half a file beside the lock may be of a starter that lives, until it is old enough. */
+/** Half a file beside the lock may belong to a starter that is alive, until the file is old enough. */
 function ageFiles(folder: string): void {
   const anHourAgo = new Date(Date.now() - 3_600_000);
   for (const name of filesIn(folder).keys()) utimesSync(join(folder, name), anHourAgo, anHourAgo);
@@ -479,7 +480,7 @@ interface FirstLife {
   readonly plan: Plan;
 }
 
-/** A server that begins in an empty folder, and its first upload. @returns its trace @throws Error when it dies of it */
+/** A server that starts in an empty folder, and its first upload. @returns its trace @throws Error when the server dies of it */
 async function liveIn(root: string, { flags, dieAt, plan: first }: FirstLife): Promise<string> {
   const trace = `${root}.trace`;
   mkdirSync(root);
@@ -494,7 +495,7 @@ async function liveIn(root: string, { flags, dieAt, plan: first }: FirstLife): P
   return trace;
 }
 
-/** Null: it is dead. */
+/** Null: the server is dead. */
 function readyOf({ adminUrl }: ServerProcess): Promise<Response | null> {
   return fetch(`${adminUrl}/ready`).catch(() => null);
 }

@@ -1,7 +1,7 @@
-// The promise of the whole thing (C2, C3, C6, D1, D2): what was acknowledged is there, whenever the process dies.
+// The central promise (C2, C3, C6, D1, D2): what was acknowledged is there, whenever the process dies.
 //
-// A run is the life of one upload, from its first chunk to the digest of its entry. Several share a process, which is
-// killed again and again while they send. TEST_SEED sets their dice.
+// A run is the life of one upload, from its first chunk to the digest of its entry. Several runs share a process, which is killed
+// again and again while they send. TEST_SEED sets the dice.
 import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import type { Agent } from 'node:http';
@@ -63,13 +63,13 @@ class World {
     return this.#agent;
   }
 
-  /** Something happened. Some of these are followed by the death of the process, a moment later. */
+  /** Reports an event. After some events the process dies a moment later. */
   tick(): void {
     this.#ticksToKill -= 1;
     if (this.#ticksToKill !== 0 || this.#kills >= MAX_KILLS) return;
     this.#kills += 1;
     this.#server = this.#replace(this.#server);
-    // Whoever waits for the next process sees a failed start.
+    // The clients that wait for the next process see the failed start.
     this.#server.catch(() => undefined);
   }
 
@@ -109,17 +109,17 @@ interface UploadView {
   readonly chunks: readonly StoredChunk[];
 }
 
-/** One upload, and all that its client knows of it. */
+/** One upload, and everything that its client knows about it. */
 class Life {
   readonly #world: World;
   readonly #dice: Dice;
   readonly #order: ChunkOrder;
   readonly #fileId: string;
   readonly #chunks: readonly Buffer[];
-  /** A keyless upload lies in the namespace `public`, and is finalised with a key (rule K3). */
+  /** An upload without a key lies in the namespace `public`, and is finalised with a key (rule K3). */
   readonly #headers: Readonly<Record<string, string>>;
   readonly #acknowledged = new Set<number>();
-  /** Sent whole, and the answer never came. */
+  /** The chunk was sent completely, and its answer never came. */
   #unanswered = new Set<number>();
   #leastSize = 0;
   #mediaId: string | null = null;
@@ -151,7 +151,7 @@ class Life {
     }
   }
 
-  /** What the server says is stored, against what it has acknowledged. */
+  /** Compares what the server says is stored with what it has acknowledged. */
   async #compare(server: ServerProcess): Promise<void> {
     const view = await this.#view(server);
     const stored = new Map(view.chunks.map((chunk) => [chunk.index, chunk]));
@@ -201,7 +201,7 @@ class Life {
       const next =
         this.#order === 'sequential' ? missing.slice(0, 1) : this.#dice.shuffled(missing).slice(0, 3);
       const again = [...this.#acknowledged].filter(() => this.#dice.chance(0.05));
-      // The same chunk twice at once, now and then.
+      // Now and then the same chunk is sent twice at once.
       const twice = next.filter(() => this.#dice.chance(0.1));
       const sendings = [...next, ...again, ...twice].map((index) => this.#send(server, index));
       const failed = (await Promise.allSettled(sendings)).find(({ status }) => status === 'rejected');
@@ -253,7 +253,7 @@ class Life {
     this.#mediaId = id;
   }
 
-  /** The bytes themselves, once they are an entry's. */
+  /** Compares the bytes themselves, once they belong to an entry. */
   async #compareEntry({ adminUrl }: ServerProcess): Promise<void> {
     const { text } = await this.#get(`${adminUrl}/media/${this.#mediaId}?digest=sha256`, KEY);
     const content = Buffer.concat(this.#chunks);
@@ -303,7 +303,7 @@ async function everyEntryOnce(world: World, names: readonly string[]): Promise<v
   expect(media.map(({ fileId }) => fileId).toSorted()).toEqual(names.toSorted());
 }
 
-/** So many lives with each durability. */
+/** So many lives for each durability. */
 export function killedWhileItTakesUploads(runs: number): void {
   describe.each(['fsync', 'none'])(
     'a process that is killed while it takes uploads, durability %s',

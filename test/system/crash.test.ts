@@ -1,5 +1,5 @@
-// What becomes of a server that is told to stop, and of one that cannot start; and a sample of those that are killed:
-// deep/crash.test.ts has many more of them.
+// What happens to a server that is told to stop, and to one that cannot start. Also a sample of killed servers; deep/crash.test.ts
+// has many more of them.
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
@@ -31,7 +31,7 @@ function chunkForm(chunkIndex = 0, totalChunks = 1): Form {
   return formOf(fieldsFirst({ fileId: 'f', chunkIndex, totalChunks, bytes }));
 }
 
-/** A chunk of which half has come. `rest` is what is missing. */
+/** A chunk of which half has arrived. `rest` is the missing half. */
 async function halfAChunk({ port }: ServerProcess): Promise<{ connection: RawConnection; rest: Buffer }> {
   const { contentType, body } = chunkForm();
   const whole = requestBytes('POST /media/chunks', { 'content-type': contentType }, body);
@@ -104,7 +104,7 @@ describe('a server that is told to stop (D4)', () => {
       Buffer.alloc(40_000 + index, `${upload}.${index} `);
     const server = await startProcess(flags());
     let acknowledged = 0;
-    /** Sends on from `index`; gives the first chunk that was not acknowledged. */
+    /** Continues to send from `index`. Returns the first chunk that was not acknowledged. */
     const sendFrom = async (url: string, upload: number, index: number): Promise<number> => {
       for (let next = index; next < CHUNKS; next += 1) {
         const chunk = {
@@ -131,7 +131,7 @@ describe('a server that is told to stop (D4)', () => {
     for (const upload of uploads) {
       const view = await get(agent, `${next.adminUrl}/uploads/f${upload}`);
       const { chunks } = JSON.parse(view?.text ?? '') as { chunks: readonly unknown[] };
-      // One more may be stored whose answer was lost with its connection.
+      // One more chunk may be stored: its answer was lost with its connection.
       expect([0, 1]).toContain(chunks.length - (reached[upload] ?? 0));
       expect(await sendFrom(next.url, upload, chunks.length)).toBe(CHUNKS);
       const whole = await get(agent, `${next.adminUrl}/uploads/f${upload}?digest=sha256`);

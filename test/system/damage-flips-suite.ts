@@ -1,5 +1,5 @@
-// Random damage to the files of uploads and entries, between two starts of a server: nothing wrong is ever served as right, and what
-// was not damaged is as it was (rules D2, D5).
+// Random damage to the files of uploads and entries between two starts of a server. Wrong bytes are never served as right, and what
+// was not damaged is unchanged (rules D2, D5).
 import { readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -22,15 +22,15 @@ const NAMESPACE = namespaceOf('k');
 const UPLOADS = 8;
 const DAMAGED_EACH = 4;
 
-/** What a client can ask for, and what must come if anything does. */
+/** What a client can ask for, and what the answer must be if there is one. */
 interface Subject {
   readonly path: string;
   readonly content: Buffer;
-  /** Of which places it is made: of an upload that became an entry, both. */
+  /** The places that it consists of. An upload that became an entry has both. */
   readonly places: readonly StorageKey[];
 }
 
-/** By kind of damage: how often it was done, and what came of it. */
+/** For each kind of damage: how often it was done, and what the result was. */
 type Counts = Map<string, number>;
 
 export function randomDamage(rounds: number): void {
@@ -101,11 +101,11 @@ function count(counts: Counts, what: string): void {
   counts.set(what, (counts.get(what) ?? 0) + 1);
 }
 
-/** One file of the place is another from here on. @returns what was done to it */
+/** Changes one file of the place. @returns what was done to it */
 function hurtOne(dataDir: string, place: StorageKey, dice: Dice): string {
   const folder = placePath(join(dataDir, 'bytes'), place);
   const ledger = `${placePath(join(dataDir, 'ledgers'), place)}.log`;
-  // Of a finalised upload only the ledger is left.
+  // A finalised upload has only its ledger left.
   const segments = segmentsIn(folder).map((name) => join(folder, name));
   const file = dice.between(0, 2) === 0 || segments.length === 0 ? ledger : dice.pick(segments);
   const content = readFileSync(file);
@@ -129,7 +129,10 @@ function segmentsIn(folder: string): string[] {
   }
 }
 
-/** Whole, or refused; of a damaged ledger less may be left, the beginning of what was there, or nothing. @returns which */
+/**
+ * Content is whole or refused. After damage to a ledger, less may be left: the beginning of what was there, or nothing. @returns
+ * which
+ */
 async function look(server: TestServer, subject: Subject, isHurt: boolean): Promise<string> {
   const { path, content } = subject;
   const answer = await fetch(`${server.url}/__admin/${path}/content`, { headers: { 'x-api-key': 'k' } });
@@ -142,7 +145,7 @@ async function look(server: TestServer, subject: Subject, isHurt: boolean): Prom
   }
   expect([path, digest.status]).toEqual([path, answer.status]);
   if (answer.status === 200) {
-    // A write that never finished is dropped (D2): what is left are the chunks before it.
+    // A write that never finished is dropped (D2), so the chunks before it are left.
     expect([path, content.subarray(0, bytes.length).equals(bytes)]).toEqual([path, true]);
     return bytes.length === content.length ? 'still right' : 'rolled back';
   }

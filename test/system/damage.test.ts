@@ -1,4 +1,4 @@
-// Damage is never passed on (rule D5): bytes that are not what was stored, cut files, missing ones, of uploads and of entries.
+// Damaged bytes are never served (rule D5): changed bytes, cut files and missing files, of uploads and of entries.
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -25,7 +25,7 @@ interface Stored {
   readonly server: TestServer;
   /** The bytes of the upload `f` in three chunks, which is not finalised. */
   readonly upload: string;
-  /** Those of an entry that was an upload in three chunks, and of one that was sent directly. */
+  /** The bytes of two entries: one was an upload in three chunks, the other was sent directly. */
   readonly entry: string;
   readonly direct: string;
   readonly entryId: string;
@@ -95,7 +95,7 @@ it.each(['upload', 'entry', 'direct'] as const)(
     expect(server.takeErrors()).toMatchObject([{ msg: 'upload_damaged' }]);
     const neighbour = await admin(server, 'uploads/neighbour/content');
     expect([neighbour.status, neighbour.text]).toEqual([200, CONTENT.toString()]);
-    // Mended by hand, it is right again as soon as it is read.
+    // When the file has been repaired by hand, it is right again at the next read.
     await flipByte(paths[which], 20, 1);
     expect((await admin(server, `${name}/content`)).text).toBe(CONTENT.toString());
     const mended = JSON.parse((await admin(server, `${name}?verify=true`)).text) as object;
@@ -138,7 +138,7 @@ it('an answer too long to be checked first is cut before the last byte of a dama
   });
   expect(content.equals(Buffer.from(await whole.arrayBuffer()))).toBe(true);
   for (const [file, name] of [
-    // Chunks over 1 MiB whose file comes first are segments of their own.
+    // A chunk of more than 1 MiB whose file comes first gets a segment of its own.
     [join(dirname(upload), 'c1'), 'uploads/f'],
     [join(dirname(entry), 'c1'), `media/${entryId}`],
   ] as const) {

@@ -1,4 +1,5 @@
-// system/data-folder.test.ts: what a server says and does when its data folder goes, comes back, or becomes another's (rules D3, D6).
+// system/data-folder.test.ts: what a server says and does when its data folder disappears, comes back, or belongs to another server
+// (rules D3, D6).
 import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
@@ -8,7 +9,7 @@ import { DoubleClient, type Told } from '../helpers/double-client.ts';
 import { chunkParts, fieldsFirst, formOf } from '../helpers/multipart.ts';
 import { openConnection, requestBytes } from '../helpers/raw.ts';
 
-/** A reason to wait is an event; this is when it has failed to come. */
+/** The tests wait for events. An event that has not come after this time has failed to come. */
 const PATIENCE = { timeout: 60_000, interval: 20 };
 
 interface Stage {
@@ -17,7 +18,7 @@ interface Stage {
   readonly mediaId: string;
 }
 
-/** Of the upload `open` the first of three chunks is stored, `whole` is complete, `done` is an entry. */
+/** Of the upload `open` the first of three chunks is stored; `whole` is complete; `done` is an entry. */
 async function setStage(settings: { chunkOrder?: 'any' } = {}): Promise<Stage> {
   const dataDir = join(await temporaryFolder(), 'data');
   const server = await openTestServer({ storage: 'disk', dataDir, pendingTime: '1h', ...settings });
@@ -37,7 +38,7 @@ function direct(client: DoubleClient, type: 'videos' | 'images'): Promise<Told> 
   return client.ask('POST', `/media/${type}`, { headers: { 'content-type': contentType }, body });
 }
 
-/** A chunk of which the bytes come first, and too many of them for the memory: it is spooled. */
+/** A chunk whose bytes come first. They are too many for the memory, so they are spooled. */
 function spooled(client: DoubleClient): Promise<Told> {
   const bytes = Buffer.alloc(1_500_000, 1);
   const { contentType, body } = formOf(
@@ -113,7 +114,7 @@ describe('a data folder that is not there any more (D6)', () => {
     expect((await client.admin('GET health')).status).toBe(200);
     expect((await client.admin('GET metrics')).status).toBe(200);
     expect((await client.ask('GET', '/channels')).status).toBe(200);
-    // Once, however many were refused.
+    // It is reported once, however many requests were refused.
     expect(server.takeErrors().map(({ msg }) => msg)).toEqual([
       expect.stringMatching(/the data folder .*data .*; put (it|that one) back.*, or restart the server/),
     ]);
@@ -125,7 +126,7 @@ describe('a data folder that is not there any more (D6)', () => {
       const stage = await setStage({ chunkOrder: 'any' });
       const [what, request] = everything(stage)[kind] ?? ['', () => Promise.reject(new Error('none'))];
       await goAway(stage.server.dataDir);
-      // What stores nothing looks no more often than every 2 ms, and its answer was true until then.
+      // A request that stores nothing looks at the folder at most every 2 ms, so its answer was true until then.
       if (what.endsWith('sent again'))
         await vi.waitFor(async () => expect((await request()).status).toBe(503), PATIENCE);
       else expect([what, (await request()).status]).toEqual([what, 503]);

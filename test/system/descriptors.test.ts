@@ -1,4 +1,5 @@
-// system/descriptors.test.ts: a server that may have few descriptors goes on, and one that was stopped blames nobody (rules D8, C12).
+// system/descriptors.test.ts: a server with few descriptors continues to work, and a server that was stopped blames no client
+// (rules D8, C12).
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import { Agent, request, type IncomingMessage } from 'node:http';
@@ -26,7 +27,7 @@ afterEach(async () => {
   }
 });
 
-/** `limit`: of its descriptors. */
+/** `limit`: how many descriptors it may have. */
 async function start(flags: readonly string[], limit = 1024): Promise<{ url: string; child: Child }> {
   const command = `ulimit -n ${limit}; exec "$@"`;
   const argv = ['-c', command, 'sh', process.execPath, MAIN, 'serve', '--port', '0', ...flags];
@@ -47,7 +48,7 @@ function chunkOf(fileId: string, chunkIndex: number): FormData {
 const send = async (url: string, fileId: string, index: number): Promise<number> =>
   (await fetch(`${url}/media/chunks`, { method: 'POST', body: chunkOf(fileId, index) })).status;
 
-/** Over the connection that the agent keeps. */
+/** Uses the connection that the agent keeps. */
 async function sendOver(agent: Agent, url: string, fileId: string): Promise<number> {
   const { headers, body } = await encoded(chunkOf(fileId, 0));
   const sent = request(`${url}/media/chunks`, { agent, method: 'POST', headers }).end(body);
@@ -148,11 +149,11 @@ describe('a server that was stopped for longer than its time-outs', () => {
     ) as [Socket, Socket];
     const answers = [late, silent].map((socket) => once(socket, 'data') as Promise<[string]>);
     for (const socket of [late, silent]) socket.write('GET /media/chunks?fileId=f HTTP/1.1\r\nHo');
-    await delay(300); // Both halves have to be read: the time runs.
+    await delay(300); // The server must have read both halves, so that its time-out runs.
     child.kill('SIGSTOP');
     await delay(2_500); // The server must be away for longer than its time-out.
     child.kill('SIGCONT');
-    await delay(200); // It has to see that the time is over before the rest comes, as it does when a network wakes up, too.
+    await delay(200); // The server must notice that the time is over before the rest arrives, as it does when a network comes back.
     late.write('st: x\r\n\r\n');
     expect((await answers[0])?.[0]).toMatch(/^HTTP\/1\.1 200 /);
     expect((await answers[1])?.[0]).toMatch(/^HTTP\/1\.1 408 /);

@@ -11,9 +11,9 @@ const MIB = 1024 * KIB;
 const POLLING = { timeout: 60_000, interval: 50 };
 
 export interface BrokenOff {
-  /** A multiple of 20. As many go before, until caches and counters are as full as they get. */
+  /** A multiple of 20. The same number of requests goes before, until caches and counters are as full as they get. */
   readonly count: number;
-  /** The heap may grow by so much: the fewer go before, the more. The requests' bodies are 64 KiB each. */
+  /** The heap may grow by this much. The fewer requests go before, the larger it must be. The bodies have 64 KiB each. */
   readonly growthMib: number;
 }
 
@@ -21,7 +21,7 @@ export function brokenOffRequests({ count, growthMib }: BrokenOff): void {
   describe('many requests', () => {
     it(`${count} of them broken off leave nothing on the heap`, { timeout: 300_000 }, async () => {
       const dataDir = await temporaryFolder();
-      // A journal of one entry: its own bound is not what is looked for.
+      // The journal holds one entry only, because its own bound is not tested here.
       const options = { storage: 'disk', dataDir, durability: 'none', journalEntries: 1 } as const;
       const server = await startServer(options);
       const port = Number(new URL(server.url).port);
@@ -51,7 +51,7 @@ export function brokenOffRequests({ count, growthMib }: BrokenOff): void {
   });
 }
 
-/** Heap and buffers that are still wanted by somebody. */
+/** Heap and buffers that are still in use. */
 function memoryAfterCollection(): number {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;

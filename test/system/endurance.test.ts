@@ -1,5 +1,5 @@
-// What must not wear out: room on the disk, other people's damage, memory after many broken requests (deep/endurance.test.ts:
-// after thousands), a program that wants to end.
+// What must not wear out: room on the disk, damage to other people's uploads, memory after many broken requests
+// (deep/endurance.test.ts: after thousands), a program that wants to end.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
@@ -56,7 +56,7 @@ async function filesIn(folder: string): Promise<string[]> {
 describe('when there is no more room', () => {
   const chunk = { fileId: 'f', total: 2, bytes: 600 * KIB };
 
-  /** 507 for both orders of the parts, and nothing changed by it; then, with room, the upload goes on to its end. */
+  /** Both orders of the parts are answered with 507, and nothing has changed. With room again, the upload continues to its end. */
   async function expectRefusalThenEnd(
     server: ServerProcess,
     folder: string,
@@ -114,7 +114,7 @@ describe('what is stored already', () => {
         if (n < 256) await mkdir(dirname(path), { recursive: true });
         await writeFile(path, 'not a ledger\nat all\n');
       }
-      // To open a pipe that nobody writes to is to wait for ever; as many as there are threads, and nothing would move.
+      // Opening a pipe that nobody writes to waits for ever. If as many wait as there are threads, nothing else can run.
       await run(
         'mkfifo',
         ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => join(folder, '00', `${name}.log`)),
@@ -176,7 +176,7 @@ it('a program that has closed its servers ends by itself, whatever was stalled',
     for (const { url } of servers) {
       for (const text of [' ', 'POST /media', head, head + '--b\\r\\n']) {
         const socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1' });
-        socket.on('error', () => undefined).resume(); // Unread, an answer would keep its end from being seen.
+        socket.on('error', () => undefined).resume(); // If the answer stayed unread, its end would not be noticed.
         await once(socket, 'connect');
         socket.write(text);
       }

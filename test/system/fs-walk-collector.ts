@@ -1,9 +1,8 @@
-// system/fs-walk-collector.ts: calls to the disk fail while the collector runs (rules C15, D5). What must hold, whatever failed:
+// system/fs-walk-collector.ts: calls to the disk fail while the collector runs (rules C15, D5). Whatever failed, this must hold:
+//    the collector never rejects; what has not expired is there with its bytes, and so is every entry, also after a restart;
+//    when the disk works again, the next run removes everything that the failing run should have removed, and reports nothing.
 //
-//   it never rejects; what has not expired is there, with its bytes, and so is every entry, after a restart, too;
-//   the next run on the disk that recovered removes all that the failing one was to remove, and tells of nothing.
-//
-// As fs-walk-suite.ts, whose failures these are.
+// The failures are those of fs-walk-suite.ts.
 import { readdirSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
@@ -39,7 +38,10 @@ async function opened(folder: string, clock: FakeClock): Promise<Service> {
   return openService({ clock }, await openDiskStorage(folder, 'fsync'));
 }
 
-/** One that has expired, one that did and became an entry, one that has not, and bytes of a direct upload that never became one. */
+/**
+ * Makes an upload that has expired, one that became an entry and expired, one that has not expired, and bytes of a direct upload
+ * that never became an entry.
+ */
 async function begin(): Promise<World> {
   const folder = await temporaryFolder();
   const service = await opened(folder, new FakeClock());
@@ -65,7 +67,7 @@ async function holds({ service, mediaId }: World, where: string): Promise<void> 
   expect(await entryContent(service, mediaId), where).toBe('one');
 }
 
-/** Bytes of which no ledger speaks are collected when nobody wrote them for a time. */
+/** Bytes that no ledger names are collected when nobody has written them for some time. */
 function age(folder: string): void {
   for (const { name, parentPath } of readdirSync(join(folder, 'bytes'), {
     recursive: true,

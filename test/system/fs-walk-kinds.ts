@@ -1,4 +1,5 @@
-// system/fs-walk-kinds.ts: the kinds of request whose calls to the disk fail (fs-walk-suite.ts), and what must be true of each.
+// system/fs-walk-kinds.ts: the kinds of request whose calls to the disk fail (fs-walk-suite.ts), and what must be true for each of
+// them.
 import { ask, finalize, sendAll, sendChunk, type Answer, type TestServer } from '../helpers/app.ts';
 import { formOf, fieldsFirst, chunkParts } from '../helpers/multipart.ts';
 
@@ -7,13 +8,13 @@ export const BYTES = Buffer.alloc(9_000, 'walked ');
 export const HALF = BYTES.length / 2;
 
 /**
- * Each stands for its kind in the table of system errors. Those after which the whole folder counts as unusable until its next
- * heartbeat are not here.
+ * Each error stands for its kind in the table of system errors. Errors after which the whole folder counts as unusable until its
+ * next heartbeat are left out.
  */
 export const ERRORS = ['ENOSPC', 'EDQUOT', 'EIO', 'EMFILE'] as const;
-/** What a call says that takes no room. */
+/** Errors of calls that need no room. */
 export const READ_ERRORS = ['EIO', 'EMFILE', 'ENOMEM'] as const;
-/** Of what looks at whole folders: the system can have too little left of more. */
+/** Errors of calls that read whole folders: they can also run out of other resources. */
 const FOLDER_ERRORS = [...ERRORS, 'ENFILE', 'ENOMEM'] as const;
 
 export interface Kind {
@@ -22,17 +23,19 @@ export interface Kind {
   readonly request: (server: TestServer, fileId: string) => Promise<Answer>;
   /** What the status says before it, and after it. */
   readonly sizes: readonly [number | null, number | null];
-  /** How many entries there are when it is done. */
+  /** The number of entries after it is done. */
   readonly entries: number;
-  /** Removes: when it fails, what it removes is there or is not. `once`: what is gone cannot be removed again. */
+  /**
+   * The request removes something. When it fails, that may be there or not. `once`: a thing that is gone cannot be removed again.
+   */
   readonly removal?: 'once' | 'again';
-  /** What the status may say when it was refused with this text, where that is neither of `sizes` alone. */
+  /** Which sizes the status may report when the request was refused with this text, if other values than `sizes` are possible. */
   readonly refusedSizes?: (text: string) => readonly (number | null)[];
-  /** What its calls fail with; all of `ERRORS` when it does not say. */
+  /** The errors with which its calls fail; all of `ERRORS` by default. */
   readonly errors?: readonly string[];
-  /** Done twice, it makes two. */
+  /** If it is done twice, it makes two. */
   readonly isAlwaysNew?: true;
-  /** Bytes of an entry that is not, or not any more, and that could not be removed are the collector's (C15). */
+  /** Bytes of an entry that does not exist, or no longer exists, and that could not be removed are left to the collector (C15). */
   readonly isCollected?: true;
 }
 
@@ -45,7 +48,10 @@ const part = (index: number) => (server: TestServer, fileId: string) =>
     bytes: BYTES.subarray(index * HALF, (index + 1) * HALF),
   });
 
-/** The same with its fields before its bytes, or behind them: then the bytes are in a spool until it is known whose they are. */
+/**
+ * The same request with its fields before its bytes, or after them. In the second case the bytes are in a spool until the server
+ * knows which upload they belong to.
+ */
 const ordered = (parts: typeof chunkParts) => (server: TestServer, fileId: string) => {
   const chunk = { fileId, chunkIndex: 0, totalChunks: 2, bytes: BYTES.subarray(0, HALF) };
   const { contentType, body } = formOf(parts(chunk));
@@ -67,7 +73,7 @@ export function direct(server: TestServer, bytes: Buffer = BYTES): Promise<Answe
 const finalised = (server: TestServer, fileId: string): Promise<Answer> =>
   finalize(server, fileId, { key: KEY });
 
-/** An entry, and an upload that is not whole. */
+/** An entry, and an upload that is not complete. */
 export async function entryAndHalf(server: TestServer, fileId: string): Promise<void> {
   await direct(server);
   await part(0)(server, fileId);
@@ -85,13 +91,13 @@ function admin(server: TestServer, line: string, json: object): Promise<Answer> 
   return ask(server, `/__admin/${path}`, { method, key: KEY, headers, body: JSON.stringify(json) });
 }
 
-/** Far more than an upload lives. */
+/** Far longer than an upload lives. */
 const expiry = (server: TestServer): Promise<Answer> =>
   admin(server, 'PUT clock', { advanceMs: 400 * 86_400_000 });
 
 const content = { bytes: BYTES.length, data: BYTES.toString('base64') };
 
-/** An upload under the fileId that is there already, and an entry. */
+/** An upload with a fileId that exists already, and an entry. */
 const importOf = (server: TestServer, fileId: string): Promise<Answer> =>
   admin(server, 'PUT state', {
     uploads: [{ fileId, totalChunks: 1, chunks: [{ index: 0, ...content }] }],
@@ -159,7 +165,7 @@ export const KINDS: readonly Kind[] = [
     request: importOf,
     errors: FOLDER_ERRORS,
     sizes: [HALF, BYTES.length],
-    // It leaves the namespace empty, or says that it could not.
+    // It leaves the namespace empty, or reports that it could not.
     refusedSizes: (text) => (text.includes('may still be there') ? [HALF, null, BYTES.length] : [null]),
     entries: 1,
     isCollected: true,

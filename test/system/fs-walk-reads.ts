@@ -1,10 +1,9 @@
-// system/fs-walk-reads.ts: calls to the disk fail that only read: those of a start, and those of content on its way to a client. What must
-// hold (rules D2, D5):
+// system/fs-walk-reads.ts: calls to the disk fail that only read: those of a start, and those of content on its way to a client.
+// This must hold (rules D2, D5):
+//    a start succeeds or says what is wrong with the data folder; a later start, when the disk works again, has everything;
+//    content comes whole, or is refused, or its connection is cut. It never comes otherwise, and the next time it comes whole.
 //
-//   a start comes up, or says what is wrong with the data folder; a later one on the disk that recovered has everything;
-//   a content comes whole, or is refused, or its connection is cut; it never comes otherwise, and the next time it comes whole.
-//
-// As fs-walk-suite.ts, whose failures these are.
+// The failures are those of fs-walk-suite.ts.
 import { expect } from 'vitest';
 import { BYTES, direct, entryAndHalf, HALF, KEY, READ_ERRORS } from './fs-walk-kinds.ts';
 import { failuresOf, holdsEntries, type Walk, type Walked } from './fs-walk-suite.ts';
@@ -13,7 +12,7 @@ import { contentBytes } from '../helpers/disk.ts';
 import { disk, type Failure } from '../helpers/failing-fs.ts';
 import { diceOf } from '../helpers/seed.ts';
 
-/** More than is looked at before its answer begins: it can be cut. */
+/** More than the server checks before its answer begins, so the answer can be cut. */
 const LONG = Buffer.alloc(8 * 1024 * 1024 + 300_000, 'a long content ');
 
 interface Start {
@@ -56,7 +55,7 @@ export async function walkStarts({ order, sample, pairs, seed }: Walk): Promise<
   return walked;
 }
 
-/** @returns what happened, for who has to look into it */
+/** @returns what happened, for the reader of a failed test */
 async function startFailing(
   failure: Failure,
   { look }: Start,
@@ -78,7 +77,7 @@ async function started(
   return typeof server === 'string' ? { server: null, told: server } : { server, told: await look(server) };
 }
 
-/** The first that is asked of an upload: it is read from the disk now. */
+/** The first request to an upload: the server now reads it from the disk. */
 async function firstStatus(server: TestServer): Promise<string> {
   const { status: code, text, body } = await status(server, 'f', { key: KEY });
   const told = `started, status ${code} ${text}`;
@@ -129,7 +128,7 @@ function readingsOf(longId: string): Reading[] {
   ];
 }
 
-/** `whole`; `cut`: the client was told by its connection; `other bytes`; or the status that refused it. */
+/** `whole`; `cut`: the client noticed it by its connection; `other bytes`; or the status that refused the request. */
 async function read(server: TestServer, { path, headers = {}, expected }: Reading): Promise<string> {
   const response = await fetch(new URL(path, server.url), { headers: { ...headers, 'X-API-Key': KEY } });
   const bytes = await response.arrayBuffer().catch(() => null);

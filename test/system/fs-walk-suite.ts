@@ -1,12 +1,11 @@
-// system/fs-walk-suite.ts: every call to the disk of every kind of request fails, before or after it did its work: once, twice in a row or
-// apart, or for good; then the disk recovers. What must hold, whatever failed (rules C2, C3, C16, D1):
+// system/fs-walk-suite.ts: every call to the disk, of every kind of request, fails before or after it did its work: once, twice in
+// a row, twice apart, or permanently. Then the disk works again. Whatever failed, this must hold (rules C2, C3, C16, D1):
+//    what was acknowledged is there with its bytes, also after a restart;
+//    a refusal that says that nothing was stored is true; the request is accepted when it is sent again, without a restart;
+//    nothing is damaged; each content has one entry, with all its bytes.
 //
-//   what was acknowledged is there, with its bytes, after a restart, too;
-//   a refusal that says that nothing was stored is true; the request is taken when it is sent again, without a restart;
-//   nothing is damaged; of each content there is one entry, with all its bytes.
-//
-// The calls are not listed here: they are counted on a run that fails nowhere, so a new one is walked as soon as it exists.
-// A file that uses it mocks node:fs and node:fs/promises with helpers/failing-fs.ts. Starts and reads: fs-walk-reads.ts.
+// The calls are not listed here. They are counted in a run without failures, so a new call is tested as soon as it exists. A file
+// that uses this suite mocks node:fs and node:fs/promises with helpers/failing-fs.ts. Starts and reads: fs-walk-reads.ts.
 import { expect } from 'vitest';
 import { BYTES, ERRORS, KEY, KINDS, type Kind } from './fs-walk-kinds.ts';
 import { contentBytes } from '../helpers/disk.ts';
@@ -14,12 +13,12 @@ import { disk, type Failure } from '../helpers/failing-fs.ts';
 import { ask, openTestServer, sizeOf, temporaryFolder, type TestServer } from '../helpers/app.ts';
 import { diceOf, type Dice } from '../helpers/seed.ts';
 
-/** How many more calls than without a failure there may be: what undoes it. */
+/** How many more calls there may be than without a failure: they undo what was done. */
 const UNDOING = 8;
 
 export interface Walk {
   readonly order: 'sequential' | 'any';
-  /** How many failures of each kind, and then how many pairs of calls that fail apart from each other. */
+  /** How many failures of each kind, and how many pairs of calls that fail apart from each other. */
   readonly sample: number;
   readonly pairs: number;
   readonly seed: number;
@@ -55,7 +54,7 @@ interface Failing extends Pick<Walk, 'sample' | 'pairs'> {
   readonly errors: readonly string[];
 }
 
-/** Of a sample each call fails once before any fails for a second time. */
+/** In a sample each call fails once before any call fails for a second time. */
 export function failuresOf(calls: number, { sample, pairs, dice, errors }: Failing): Failure[] {
   const ways = dice
     .shuffled(Array.from({ length: calls }, (_, index) => index + 1))
@@ -117,7 +116,7 @@ async function runCase(server: TestServer, { kind, failure, order, dataDir }: Ca
   return next;
 }
 
-/** What the status may say when the request was refused. */
+/** Which sizes the status may report when the request was refused. */
 function refusedSizes({ sizes, removal, ...kind }: Kind, text: string): readonly (number | null)[] {
   if (kind.refusedSizes !== undefined) return kind.refusedSizes(text);
   return removal === undefined ? [sizes[0]] : sizes;

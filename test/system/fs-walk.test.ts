@@ -1,4 +1,4 @@
-// system/fs-walk.test.ts: a sample of what test/deep/fs-walk.test.ts walks at length.
+// system/fs-walk.test.ts: a sample of what test/deep/fs-walk.test.ts tests at length.
 import type fs from 'node:fs';
 import type promises from 'node:fs/promises';
 import { describe, expect, it, vi } from 'vitest';
@@ -19,7 +19,7 @@ vi.mock('node:fs/promises', async (original) => {
 const sample = 2;
 const pairs = 1;
 
-/** A call that was counted may not come again: what a stream closes when its answer is over, say. */
+/** A call that was counted may not come again, for example when a stream closes after its answer has ended. */
 function tell(what: string, { cases, faults }: Walked): void {
   console.log(`${what}: ${cases} cases, ${faults} calls that failed`);
   expect(faults).toBeGreaterThan(cases / 2);

@@ -1,4 +1,4 @@
-// What must not grow: memory, descriptors, files and what a finalise moves. The server runs in a process of its own, so that
+// What must not grow: memory, descriptors, files and the bytes that a finalise moves. The server runs in its own process, so that
 // the sender's memory is not measured.
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -41,18 +41,18 @@ async function filesIn(folder: string): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
 }
 
-/** What a request left is removed behind its end. */
+/** What a request leaves is removed after its end. */
 async function expectNoFile(folder: string): Promise<void> {
   await expect.poll(() => filesIn(folder), POLLING).toEqual([]);
 }
 
-/** Of many chunks or videos: how many are sent at once, and how large each is. */
+/** Of many chunks or videos: how many are sent at once, and how large each one is. */
 export interface Load {
   readonly count: number;
   readonly mib: number;
 }
 
-/** @param load more in all than the bound of 64 MiB: kept in memory, it would be seen */
+/** @param load more in total than the bound of 64 MiB: if it were kept in memory, the measurement would show it */
 export function chunksInParallel({ count, mib }: Load): void {
   describe(`${count} chunks of ${mib} MiB in parallel`, () => {
     it.each([
@@ -103,7 +103,7 @@ export function videosInParallel({ count, mib }: Load): void {
   });
 }
 
-/** @param count beyond the first 500, which fill pools and caches */
+/** @param count how many after the first 500, which fill pools and caches */
 export function abortedRequests(count: number): void {
   describe(`${count} requests aborted at random offsets (TEST_SEED=${SEED})`, () => {
     it('leave no descriptor, no temporary file and no stored byte', { timeout: 600_000 }, async () => {
@@ -127,7 +127,7 @@ export function abortedRequests(count: number): void {
         for (let n = from; n < from + count; n += 20)
           await Promise.all(Array.from({ length: 20 }, (_, i) => abort(n + i)));
       };
-      await abortMany(0, 500); // So that pools and caches are as full as they get.
+      await abortMany(0, 500); // After these, pools and caches are as full as they get.
       await expectNoFile(join(dataDir, 'bytes'));
       const descriptors = await descriptorCount(server.pid);
       await abortMany(500, count);

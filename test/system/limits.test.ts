@@ -1,5 +1,5 @@
-// What a process holds and leaves: a sample of what must not grow (deep/limits.test.ts has it in full), servers side by side,
-// and what the command says when it ends.
+// What a process holds and leaves behind: a sample of what must not grow (deep/limits.test.ts tests it in full), servers that run
+// in parallel, and what the command prints when it ends.
 import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { startServer } from '../../src/index.ts';
@@ -36,7 +36,7 @@ it('temporary files lie in the data folder: no other file system is needed, and 
 
 describe('in one process', () => {
   it('closing does not wait for stalled connections', async () => {
-    // Whatever it would wait for takes an hour.
+    // Everything that it would wait for takes an hour.
     const server = await startServer({ idleTimeout: '1h', grace: '1h' });
     const port = Number(new URL(server.url).port);
     const stalled = Array.from({ length: 20 }, (_, n) => {

@@ -1,9 +1,9 @@
-// system/namespaces-suite.ts: an API key is a namespace. Eight workers on one server, each with a key of its own and all of them with
-// the same fileIds and rule ids, run their tests side by side and never meet (K2, K4, behaviour §9, §10).
+// system/namespaces-suite.ts: an API key is a namespace. Eight workers on one server, each with its own key but all with the same
+// fileIds and rule ids, run their tests in parallel and never affect each other (K2, K4, behaviour §9, §10).
 //
-// A worker knows what it did since its last reset and, after every step, expects to see that and nothing else: rules and
-// how often they fired, exchanges, uploads, entries, the clock, the next ids. Whatever it asks goes by chance over HTTP or
-// in process. `TEST_SEED` has every worker run the same tests again.
+// A worker knows what it did since its last reset. After every step it expects to see exactly that: rules and how often they fired,
+// exchanges, uploads, entries, the clock, the next ids. Each question goes over HTTP or in process, by chance. With `TEST_SEED`
+// every worker runs the same tests again.
 import { expect, it } from 'vitest';
 import { createDouble, type NamespaceDouble, type TestDouble } from '../../src/control/in-process.ts';
 import { AppError } from '../../src/core/errors.ts';
@@ -22,7 +22,7 @@ const ENOUGH_FOR_EACH = 500;
 const TOTAL = 3;
 const FILE_IDS = ['f1', 'f2', 'f3'] as const;
 const ANY_OF_THEM = 'f*';
-/** Without one, an id is made up. */
+/** Without one, the server makes up an id. */
 const RULE_IDS = ['one', 'two', ''] as const;
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -32,26 +32,26 @@ const SCOPES: readonly ResetScope[] = ['rules', 'uploads', 'media', 'journal', '
 
 const LEARNED_IDS = 40;
 const LEARNED_DRAWS = 60;
-/** So that what was learned lasts from one reset to the next. */
+/** What was learned stays valid from one reset to the next. */
 const DRAWN_TIMES = 10;
 
 type Operation = 'uploadChunk' | 'getUploadStatus' | 'createVideo';
 
-/** What somebody meets who meets a rule. */
+/** What a client meets that meets a rule. */
 interface Meeting {
   readonly fault: string;
-  /** 0: no answer. None: the route's. */
+  /** 0: no answer. Undefined: the status of the route. */
   readonly status?: number;
   readonly outcome?: Outcome;
   readonly isStored: boolean;
-  /** Bytes of the file that are on record; if not all. */
+  /** How many bytes of the file are on record, if not all. */
   readonly fileBytes?: number;
   readonly and?: 'forget' | 'stale' | 'fail' | 'late';
 }
 
 const LOST = { status: 0, outcome: 'fault-reset', isStored: true } as const;
 
-/** By the number of the worker: no two of them arm quite the same. */
+/** By the number of the worker, so that no two workers arm exactly the same rule. */
 const MEETINGS: Readonly<Record<Operation, readonly ((worker: number) => Meeting)[]>> = {
   uploadChunk: [
     (n) => ({ fault: `status@headers:${510 + n}`, status: 510 + n, isStored: false, fileBytes: 0 }),
@@ -83,21 +83,21 @@ interface Subject {
 interface Armed extends Subject {
   readonly id: string;
   readonly times: number;
-  /** By the namespace's random sequence: every other time. */
+  /** Every other time, by the namespace's random sequence. */
   readonly isDrawn: boolean;
   readonly meeting: Meeting;
   matched: number;
   fired: number;
 }
 
-/** By the machine's clock an instant is known to the minute, by a frozen one to the millisecond. */
+/** With the machine's clock a moment is known to the minute, with a frozen clock to the millisecond. */
 interface Instant {
   readonly at: number;
   readonly isExact: boolean;
 }
 
 interface Recorded {
-  /** Changes when what it sent is stored late. */
+  /** It changes when what the worker sent is stored late. */
   line: string;
   readonly at: Instant;
 }
@@ -115,7 +115,7 @@ interface Entry {
   readonly hasFailed: boolean;
 }
 
-/** The sequences that a worker gets when nobody else is there. */
+/** The random sequences that a worker gets when it is alone. */
 interface Alone {
   readonly namespace: string;
   readonly entryIds: readonly string[];
@@ -129,12 +129,12 @@ interface Expected {
   readonly ruleId: string | null;
 }
 
-/** What a worker's namespace should hold, from what the worker did and from nothing else. */
+/** What a worker's namespace should contain, derived only from what the worker did. */
 class Model {
   rules: Armed[] = [];
   readonly uploads = new Map<string, Upload>();
   readonly entries = new Map<string, Entry>();
-  /** A line for each exchange, and when it was. */
+  /** A line for each exchange, and its time. */
   exchanges: Recorded[] = [];
   /** Null: the machine's clock. */
   frozenAt: number | null = null;
@@ -153,7 +153,7 @@ class Model {
     return this.frozenAt === null ? { at: Date.now(), isExact: false } : { at: this.frozenAt, isExact: true };
   }
 
-  /** Chunks from the first on. As long as the worker's number says: no two workers' files are alike in anything. */
+  /** Chunks from the first one on. Their length depends on the worker's number, so no two workers' files are alike. */
   bytesOf(fileId: string, from: number, to: number): Buffer {
     const text = (index: number): string => `chunk ${index} of ${fileId} of worker ${this.#number} `;
     const length = 40 + 3 * this.#number;
@@ -195,7 +195,7 @@ class Model {
     return { ...record(200), currentSize: chunks > 0 ? this.bytesOf(fileId, 0, chunks).length : 0 };
   }
 
-  /** Of an upload that is whole. */
+  /** Only for an upload that is complete. */
   finalize(fileId: string, upload: Upload): Expected & { readonly id: string | null } {
     const { meeting, record } = this.#meet({ operation: 'createVideo', fileId });
     const isNew = upload.finalizedAs === null && meeting.isStored;
@@ -227,7 +227,7 @@ class Model {
     return { uploadsExpired: expired.length, entriesChanged: changed.length, lateCommits: late.length };
   }
 
-  /** Says how much there was to forget. */
+  /** Returns how much there was to forget. */
   reset(scopes: readonly ResetScope[]): Record<string, number> {
     const forget: Readonly<Record<ResetScope, () => number>> = {
       rules: () => {
@@ -252,14 +252,14 @@ class Model {
     return Object.fromEntries(inOrder.map((scope) => [scope, forget[scope]()]));
   }
 
-  /** Instead of all that was there. */
+  /** It replaces everything that was there. */
   import(fileId: string): void {
     this.uploads.clear();
     this.entries.clear();
     this.#store(fileId, 0);
   }
 
-  /** As `Worker.#look` shows what there is. */
+  /** What is there, in the form that `Worker.#look` returns. */
   shown(): object {
     const own = `${this.#alone.namespace} in time`;
     const uploads = [...this.uploads].map(([fileId, { stored, finalizedAs }]) => {
@@ -302,7 +302,7 @@ class Model {
     return id;
   }
 
-  /** Which rule an exchange meets; `record` puts the exchange down as the route has it, and the rule. */
+  /** Decides which rule an exchange meets. `record` notes the exchange as the route and the rule make it. */
   #meet(subject: Subject, index: number | null = null) {
     const key = `${subject.operation} ${subject.fileId}/${index}`;
     const attempt = (this.#attempts.get(key) ?? 0) + 1;
@@ -337,7 +337,7 @@ class Model {
     this.exchanges.push({ line: `${line} ${this.#alone.namespace} in time`, at: this.now() });
   }
 
-  /** The next one of what was learned alone. */
+  /** The next value of those that were learned alone. */
   #take<S extends 'entryIds' | 'ruleIds' | 'draws'>(sequence: S): Alone[S][number] {
     const item = this.#alone[sequence][this.#taken[sequence]++];
     if (item === undefined) throw new Error(`too few ${sequence} were learned`);
@@ -354,7 +354,7 @@ function emptied(things: Map<string, unknown>): number {
 /** What a worker asks of its namespace, in process. */
 function inProcess({ rules, journal, clock, uploads, media, state, ...double }: NamespaceDouble) {
   return {
-    /** False: refused, as the id is armed already. */
+    /** False: it was refused because the id is armed already. */
     async arm(rule: RuleInput): Promise<boolean> {
       try {
         return rules.add(rule).length === 1;
@@ -376,7 +376,7 @@ function inProcess({ rules, journal, clock, uploads, media, state, ...double }: 
       return clock.set(new Date(at));
     },
     advance: (ms: number) => clock.advance(ms),
-    /** How much that was, if it says so. */
+    /** How much that was, if the server says so. */
     async reset(scopes?: readonly ResetScope[]): Promise<Readonly<Record<string, number>> | null> {
       await double.reset(scopes);
       return null;
@@ -447,10 +447,10 @@ interface Body {
   readonly data?: unknown;
 }
 
-/** A test process of a client team: its own key, and of the others it knows only what must not be its own. */
+/** The test process of a client team. It has its own key; of the other keys it knows only what it must not see. */
 class Worker {
   readonly model: Model;
-  /** What it has not done yet, of all that it can do. */
+  /** The steps that it has not done yet. */
   readonly unplayed: Set<string>;
   readonly #number: number;
   readonly #url: string;
@@ -459,9 +459,9 @@ class Worker {
   readonly #client: DoubleClient;
   readonly #inProcess: Face;
   readonly #overHttp: Face;
-  /** Exchanges that its subscription told of since its journal was last cleared. */
+  /** Exchanges that its subscription reported since its journal was last cleared. */
   readonly #heard = new Set<number>();
-  /** Namespaces that its subscription told of. */
+  /** Namespaces that its subscription reported. */
   readonly #heardOf = new Set<string>();
   #what = '';
 
@@ -549,7 +549,7 @@ class Worker {
     await this.#advance(1);
   }
 
-  /** As an uploader does: again and again, until it has an answer. */
+  /** It tries again and again, as an uploader does, until it has an answer. */
   async #finish(fileId: string): Promise<void> {
     for (;;) {
       const upload = this.model.uploads.get(fileId);
@@ -592,7 +592,7 @@ class Worker {
     await this.#look();
   }
 
-  /** For one status query more than there were. */
+  /** It waits for one status query more than there were. */
   async #wait(fileId: string): Promise<void> {
     const isOne = ({ line }: { line: string }): boolean => line.startsWith(`getUploadStatus ${fileId}/`);
     const count = this.model.exchanges.filter(isOne).length + 1;
@@ -685,7 +685,7 @@ class Worker {
     return told;
   }
 
-  /** Everything that its namespace shows, and what its subscription told. */
+  /** Everything that its namespace shows, and what its subscription reported. */
   async #look(): Promise<void> {
     const { exchanges, uploads, entries } = this.model;
     const face = this.#dice.chance(0.03) ? this.#overHttp : this.#inProcess;
@@ -711,7 +711,7 @@ class Worker {
     return this.#dice.chance(0.3) ? this.#overHttp : this.#inProcess;
   }
 
-  /** On a connection of its own, or on one of those that all workers use in turn. */
+  /** On its own connection, or on one of those that all workers use in turn. */
   #ask(method: string, path: string, content?: Content): Promise<Told<Body>> {
     const { type, body } = content ?? {};
     const headers = type === undefined ? {} : { 'content-type': type };
@@ -761,7 +761,7 @@ function keyOf(worker: number): string {
   return `worker-${worker}`;
 }
 
-/** What is drawn and made up for a key while nobody else is there; then its namespace is as good as new. */
+/** Learns what a key draws and makes up while no other worker is there. Then its namespace is as good as new. */
 async function learn(server: TestDouble, key: string): Promise<Alone> {
   const double = server.namespace(key);
   const { rules, state } = double;
@@ -783,7 +783,7 @@ async function learn(server: TestDouble, key: string): Promise<Alone> {
   return { namespace, entryIds, ruleIds, draws };
 }
 
-/** A key that is filled once and then left alone. Returns all that it holds. */
+/** A key that is filled once and then left alone. Returns everything that it holds. */
 async function bystander(server: TestDouble): Promise<() => Promise<unknown>> {
   const { clock, rules, journal, state } = server.namespace('bystander');
   const client = new DoubleClient(server, 'bystander');
@@ -795,7 +795,7 @@ async function bystander(server: TestDouble): Promise<() => Promise<unknown>> {
   return async () => [clock.now().now, rules.list(), journal.find(), await state.export({ bytes: true })];
 }
 
-/** @param tests of each worker: enough for every step to be played by one of them */
+/** @param tests of each worker: enough for every step to be done by one of them */
 export function namespacesSideBySide(tests: number): void {
   it(
     `${WORKERS} workers with a key each run ${tests} random tests side by side and never meet (TEST_SEED=${SEED}) (K2)`,
@@ -818,13 +818,13 @@ export function namespacesSideBySide(tests: number): void {
       await Promise.all(workers.map(run));
 
       expect(await atBystander(), 'whom nobody touched').toEqual(before);
-      // Side by side: more often than not the test that ended before was another worker’s.
+      // The workers really ran in parallel: more often than not, the test that ended before was another worker's.
       const switches = order.filter((worker, i) => worker !== order[i - 1]).length;
       expect(switches).toBeGreaterThan((WORKERS * tests) / 2);
       const unplayed = workers.map((worker) => [...worker.unplayed]);
       const [ofOne = [], ...ofOthers] = unplayed;
       expect(ofOne.filter((step) => ofOthers.every((steps) => steps.includes(step)))).toEqual([]);
-      // A sample is too short for each worker to have done everything.
+      // In a sample a worker does too few tests to have done everything.
       if (tests >= ENOUGH_FOR_EACH) expect(unplayed.flat()).toEqual([]);
       const sumOf = (size: (model: Model) => number): number =>
         workers.reduce((sum, { model }) => sum + size(model), 0);

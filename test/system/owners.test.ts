@@ -1,4 +1,5 @@
-// system/owners.test.ts: two real servers and one data folder (rule D3). What takes a take-over's ten seconds is in deep/owners.test.ts.
+// system/owners.test.ts: two real servers and one data folder (rule D3). Tests that need the ten seconds of a take-over are in
+// deep/owners.test.ts.
 import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,7 +35,7 @@ it('a server whose lock is another’s acknowledges nothing more, says so once, 
   await writeFile(`${path}.heir`, JSON.stringify({ ...holder, token: 'heir', pid: 77 }));
   await rename(`${path}.heir`, path);
   const { status } = await client.chunk({ index: 1, total: 2 });
-  expect([503, 0]).toContain(status); // 0: it had ended by then.
+  expect([503, 0]).toContain(status); // 0: the server had ended by then.
   expect(await server.exited).toEqual({ code: 1, signal: null });
   expect(server.stderr().match(/was taken over by process 77/g)).toHaveLength(1);
   expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({ token: 'heir' });

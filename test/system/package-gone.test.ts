@@ -1,5 +1,5 @@
-// system/package-gone.test.ts: what a server needs of its own files it has read before it is ready (D8): the package may be
-// replaced under it, by an upgrade or `npm ci`, and its process may have no descriptor to spare.
+// system/package-gone.test.ts: a server has read everything that it needs of its own files before it is ready (D8). Afterwards an
+// upgrade or `npm ci` may replace the package, and the process may have no free descriptor.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, rm, symlink } from 'node:fs/promises';

@@ -1,8 +1,8 @@
-// What was acknowledged survives the power going at any moment (C2, F6, D1, `--durability fsync`).
+// What was acknowledged survives a power failure at any moment (C2, F6, D1, `--durability fsync`).
 //
-// A real server takes uploads while fs-tap.mjs writes down what it does with the disk. Then, for every moment of that, folders
-// are made as a disk may leave them that forgets what was not synced (power.ts), and each is opened and held against what
-// had been answered until then (promised.ts). TEST_SEED sets the dice.
+// A real server takes uploads while fs-tap.mjs records what it does with the disk. Then, for every moment of that record, folders
+// are built as a disk may leave them that forgets what was not synced (power.ts). Each folder is opened and compared with what had
+// been answered until then (promised.ts). TEST_SEED sets the dice.
 import { createHash } from 'node:crypto';
 import {
   existsSync,
@@ -33,15 +33,15 @@ import { diceOf, SEED } from '../helpers/seed.ts';
 import { startTapped, surprises } from '../helpers/tapped-server.ts';
 
 export interface PowerBudget {
-  /** How many moments of a history are looked at with every fate; each answer is looked at with everything lost. */
+  /** How many moments of a history are tested with every fate. Each answer is tested with everything lost. */
   readonly moments: number;
-  /** How many folders such a moment has beside the two extremes. */
+  /** How many folders such a moment gets besides the two extremes. */
   readonly images: number;
-  /** After how many kinds of step a process is killed, and the power goes while the next one goes on. */
+  /** After how many kinds of step a process is killed, and the power fails while the next process works. */
   readonly kills: number;
 }
 
-/** What was done, and perhaps not synced yet: who comes next finds it, and must not take it for stored. */
+/** What was done, and perhaps not synced yet. The next process finds it and must not take it for stored. */
 const KILLED_AFTER = [
   'mkdir the data folder',
   'write-file format',
@@ -70,7 +70,10 @@ function plan(fileId: string, key: string | null, sizes: readonly number[]): Pla
   return { fileId, key, chunks, isFileFirst: sizes.includes(LARGE) };
 }
 
-/** With the file first, more than comes at once: the bytes are here before it is known whose they are, and are spooled. */
+/**
+ * With the file first, and more bytes than arrive at once: they are here before the server knows which upload they belong to, so
+ * they are spooled.
+ */
 const LARGE = 150_000;
 const size = (): number => dice.between(1, 20_000);
 const SEQUENTIAL = plan('sequential', 'alice', [size(), size(), size()]);
@@ -170,8 +173,8 @@ async function record(
 }
 
 /**
- * The same history up to a moment at which the process was killed; another goes on in what it left.
- * @param isUnseen nobody saw that end: the killed one may be going on
+ * The same history up to a moment at which the process was killed. Another process continues with what it left.
+ * @param isUnseen nobody saw that end: the killed process may still be running
  */
 async function recordAfterKill(
   { clients, lines }: Recorded,
@@ -207,7 +210,7 @@ interface Found {
   readonly after: string;
 }
 
-/** Cuts the power after each line that has fates. Stops at the first folder that is not as promised. */
+/** The power fails after each line that has fates. Stops at the first folder that breaks a promise. */
 async function firstBroken(
   { clients, lines }: Recorded,
   fatesOf: (line: TraceLine, cut: number) => readonly [string, Fate][],
@@ -265,7 +268,7 @@ const EXTREMES = [LOST, ['everything kept', EVERYTHING_KEPT] satisfies [string, 
 
 type FatesOf = (line: TraceLine, cut: number) => [string, Fate][];
 
-/** Every answer is looked at with everything lost, and some moments with all fates. */
+/** Each answer is tested with everything lost, and some moments with all fates. */
 function samples({ moments, images }: PowerBudget, lines: readonly TraceLine[], from: number): FatesOf {
   const share = moments / (lines.length - from);
   return (line, cut) => {
@@ -347,7 +350,7 @@ export function powerLoss(budget: PowerBudget): void {
         const lines = withoutSyncs(recorded.lines, kind);
         const looked = async (isLookedAt: (cut: number) => boolean): Promise<Found | null> =>
           (await firstBroken({ ...recorded, lines }, (_, cut) => (isLookedAt(cut) ? [LOST] : []))).found;
-        // Most are missed at the end; some until the next sync only.
+        // Most are missing at the end; some are missing only until the next sync.
         const found =
           (await looked((cut) => cut === lines.length - 1)) ?? (await looked((cut) => cut % 20 === 0));
         if (found === null) harmless.push(kind);
@@ -358,7 +361,7 @@ export function powerLoss(budget: PowerBudget): void {
   });
 }
 
-/** The lines at which a step of this name has ended: the first of each file, or all. */
+/** The lines at which a step of this name has ended: the first for each file, or all. */
 function endsOf(lines: readonly TraceLine[], name: string, isFirstOnly: boolean): number[] {
   const named = new Map<number, string>();
   for (const line of lines)

@@ -1,5 +1,5 @@
-// system/storage-refusals.test.ts: whatever calls to the disk say while an operation needs it, its answer is one that the contract promises
-// of it. Each exchange is held against the contract (helpers/app.ts); here it is said which code must come.
+// system/storage-refusals.test.ts: whatever error a call to the disk gives during an operation, the answer is one that the contract
+// promises for it. helpers/app.ts checks each exchange against the contract; these tests say which error code must come.
 import type fs from 'node:fs';
 import type promises from 'node:fs/promises';
 import { describe, expect, it, vi } from 'vitest';
@@ -38,14 +38,14 @@ const OPERATIONS: Readonly<Record<string, Ask>> = {
   reset: (own) => own.admin('POST reset', { scope: ['uploads', 'media'] }),
 };
 
-/** As a call may say at any time: the last is one that nobody foresaw. */
+/** The errors that a call may give at any time. Nobody foresaw the last one. */
 const REFUSALS = [
   ['EMFILE', 503, 'storage_unavailable'],
   ['EDQUOT', 507, 'insufficient_storage'],
   ['ENODEV', 500, 'internal_error'],
 ] as const;
 
-/** Nothing of what is stored is in memory. */
+/** Nothing that is stored is in memory. */
 async function restarted(): Promise<{ server: TestServer; own: DoubleClient; id: string }> {
   const before = await openTestServer({ storage: 'disk' });
   const earlier = new DoubleClient(before, 'k');

@@ -1,4 +1,4 @@
-// What is wrong with one upload, entry or folder keeps nothing from doing the rest (rule D5): a ledger that cannot be read, and
+// What is wrong with one upload, entry or folder does not prevent the work on the rest (rule D5): a ledger that cannot be read, and
 // whatever else lies in the data folder.
 import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -16,7 +16,7 @@ import {
 
 const NAMESPACE = namespaceOf('k');
 
-/** Two uploads and an entry, one upload that is not whole; the server is closed. */
+/** Makes two uploads that are not complete, and an entry; then the server is closed. */
 async function stored(): Promise<{ dataDir: string; mediaId: string }> {
   const before = await openTestServer({ storage: 'disk' });
   for (const fileId of ['well', 'ill']) await sendChunk(before, { fileId, index: 0, total: 2, key: 'k' });
@@ -26,7 +26,7 @@ async function stored(): Promise<{ dataDir: string; mediaId: string }> {
   return { dataDir: before.dataDir, mediaId: id };
 }
 
-/** At every depth of the folder: a file, a folder, a link that leads nowhere, one that leads to itself. */
+/** At every depth of the folder: a file, a folder, a link to nothing, a link to itself. */
 async function strew(dataDir: string): Promise<string[]> {
   const folders = [...filesIn(dataDir).keys()].filter((name) => /^(ledgers|bytes)\/.*\/$/.test(name));
   const strewn: string[] = [];
@@ -80,7 +80,7 @@ it('strays at every depth change nothing, are told once each, and stay (D5)', as
   expect(told.length).toBeGreaterThan(20);
   await server.close();
   const left = await readdir(dataDir, { recursive: true });
-  // What lay among an upload's own bytes went with them.
+  // What lay among the bytes of an upload was removed with them.
   const staying = strewn.filter((path) => path.split('/').length < 6);
   expect(staying.filter((path) => !left.includes(path))).toEqual([]);
 });
@@ -89,7 +89,7 @@ it('a ledger that cannot be read is named, and nothing else suffers (D5)', async
   const { dataDir, mediaId } = await stored();
   for (const ledger of [uploadLedger(dataDir, 'ill', NAMESPACE), mediaLedger(dataDir, mediaId, NAMESPACE)]) {
     await rm(ledger);
-    await symlink(ledger, ledger); // ELOOP: who is root reads whatever its permissions say.
+    await symlink(ledger, ledger); // ELOOP fails for everybody: root could read the file whatever its permissions are.
   }
   const server = await openTestServer({ storage: 'disk', dataDir, seed: 's', maxStoredBytes: '1MiB' });
   const [, { uploads = [], damaged }] = await admin(server, 'uploads');
@@ -155,6 +155,6 @@ it('the collector goes on behind what it cannot remove, and tells of each (D5)',
   expect([seen, tidied]).toEqual([[expect.stringMatching(/^[0-9a-f]{40}$/)], ['tidied']]);
   expect((await admin(server, 'uploads'))[1], 'the others are gone').toMatchObject({ uploads: [] });
   expect(await readdir(dirname(ledger))).toHaveLength(1);
-  await server.close(); // Its own collector tells of it, too.
+  await server.close(); // Its own collector reports it, too.
   server.takeErrors();
 });
