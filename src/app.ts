@@ -14,7 +14,7 @@ import { DamageBook } from './integrity/damage-book.ts';
 import type { Journal } from './journal/journal.ts';
 import { loadLate } from './lifecycle/late-loads.ts';
 import { readAtStart } from './lifecycle/read-at-start.ts';
-import { createServices } from './services.ts';
+import { createServices } from './lifecycle/services.ts';
 import { Metrics, type Log } from './telemetry/telemetry.ts';
 import { openStorage } from './storage/open-storage.ts';
 

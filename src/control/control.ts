@@ -98,7 +98,7 @@ export function createControl(
     contents,
     reader,
     uploadTtlMs,
-    pendingMs: config.pendingTime,
+    pendingTimeMs: config.pendingTime,
   });
   // Rules have their own sequence of ids: with a seed, arming a rule must not change the ids of entries.
   const ruleIds = new SeededIds(config.seed === undefined ? null : `${config.seed}/rules`);

@@ -9,11 +9,14 @@ export interface FixtureTime {
   /** Epoch milliseconds on the namespace's clock. */
   readonly now: number;
   /** How long an entry is pending before it is processing. */
-  readonly pendingMs: number;
+  readonly pendingTimeMs: number;
 }
 
 /** The instants are chosen so that the state matches its name as soon as it is imported. */
-export function fixtureState({ fixture, fileId = fixture }: Fixture, { now, pendingMs }: FixtureTime): State {
+export function fixtureState(
+  { fixture, fileId = fixture }: Fixture,
+  { now, pendingTimeMs }: FixtureTime,
+): State {
   const stored = fixture === 'half-uploaded' ? TOTAL_CHUNKS / 2 : TOTAL_CHUNKS;
   const chunks = Array.from({ length: stored }, (_, index) => ({ index, bytes: CHUNK_BYTES }));
   const upload = { fileId, totalChunks: TOTAL_CHUNKS, chunks };
@@ -22,6 +25,6 @@ export function fixtureState({ fixture, fileId = fixture }: Fixture, { now, pend
   const isScheduled = fixture === 'scheduled-for-tomorrow';
   const scheduledAt = isScheduled ? { scheduledAt: new Date(now + DAY_MS).toISOString() } : {};
   const fields = { platforms: ['youtube'], title: fixture, ...scheduledAt };
-  const at = new Date(isScheduled ? now : now - pendingMs).toISOString();
+  const at = new Date(isScheduled ? now : now - pendingTimeMs).toISOString();
   return { uploads: [{ ...upload, finalize: { type: 'video', fields, at } }], media: [] };
 }

@@ -15,7 +15,7 @@ export interface StateOptions extends ExportOptions, ImportOptions {
   /** Drops the pending late commits of the namespace. */
   readonly dropLate: (namespace: string) => Promise<void>;
   /** How long an entry is pending before it is processing. */
-  readonly pendingMs: number;
+  readonly pendingTimeMs: number;
 }
 
 export class NamespaceStates {
@@ -34,10 +34,10 @@ export class NamespaceStates {
 
   /** Replaces the uploads and entries of the namespace. @throws AppError `invalid_request`; the refusals of a chunk */
   async import(namespace: string, json: unknown): Promise<{ uploads: number; media: number }> {
-    const { clock, pendingMs } = this.#options;
+    const { clock, pendingTimeMs } = this.#options;
     const wanted = parseImport(json);
     const now = clock.now(namespace);
-    const state = 'fixture' in wanted ? fixtureState(wanted, { now, pendingMs }) : wanted;
+    const state = 'fixture' in wanted ? fixtureState(wanted, { now, pendingTimeMs }) : wanted;
     const work = new StateImport(this.#options, namespace, state);
     work.refuse();
     await this.#options.dropLate(namespace);

@@ -55,8 +55,8 @@ export type EntryCommand = { readonly type: 'fail-publish' } & PublishFailure;
 
 /** How long an entry stays `pending`, then `processing`. */
 export interface EntryTiming {
-  readonly pendingMs: number;
-  readonly processingMs: number;
+  readonly pendingTimeMs: number;
+  readonly processingTimeMs: number;
 }
 
 export interface Moment {
@@ -149,15 +149,15 @@ interface PhaseSince {
 /** The phases in order of time. One with a delay of 0 begins together with the next and is never seen. */
 function phasesOf(
   { spec, createdAt }: Entry,
-  { pendingMs, processingMs }: EntryTiming,
+  { pendingTimeMs, processingTimeMs }: EntryTiming,
 ): readonly PhaseSince[] {
   if (spec.isDraft) return [{ phase: 'draft', since: createdAt }];
   const startedAt = Math.max(createdAt, spec.scheduledAt ?? createdAt);
   return [
     ...(startedAt > createdAt ? [{ phase: 'scheduled', since: createdAt } as const] : []),
     { phase: 'pending', since: startedAt },
-    { phase: 'processing', since: startedAt + pendingMs },
-    { phase: 'settled', since: startedAt + pendingMs + processingMs },
+    { phase: 'processing', since: startedAt + pendingTimeMs },
+    { phase: 'settled', since: startedAt + pendingTimeMs + processingTimeMs },
   ];
 }
 

@@ -1,7 +1,7 @@
 // uploads/chunk-lease.ts: who may store a chunk.
 //
 // Promises: identical chunks in flight cost one write, and each of their senders gets an answer; a holder that goes
-// silent gives way after `takeoverMs`, so a dead socket never blocks a resume for longer (rule C12).
+// silent gives way after `takeoverAfterMs`, so a dead socket never blocks a resume for longer (rule C12).
 // Must not know: HTTP, how uploads are opened and closed.
 import { startTimeout } from '../core/awake.ts';
 import type { ChunkRecord } from './chunk-table.ts';
@@ -49,9 +49,9 @@ export interface LeaseOptions {
 }
 
 export interface ChunkRules {
-  readonly order: ChunkOrder;
-  readonly maxBytes: number;
-  readonly takeoverMs: number;
+  readonly chunkOrder: ChunkOrder;
+  readonly maxFileBytes: number;
+  readonly takeoverAfterMs: number;
   readonly clock: Clock;
   readonly unfinished: Unfinished;
   readonly onCompleted: (place: StorageKey) => void;
@@ -76,7 +76,7 @@ export async function leaseChunk(
     const holder = asked.upload.writers.get(asked.chunk.chunkIndex);
     if (holder === undefined) continue;
     options.signal.throwIfAborted();
-    await holderEnds(holder, rules.takeoverMs, options.signal);
+    await holderEnds(holder, rules.takeoverAfterMs, options.signal);
     options.signal.throwIfAborted();
   }
 }
@@ -84,7 +84,7 @@ export async function leaseChunk(
 /** Null: another request is sending this very chunk. */
 function tryLease(asked: Asked, options: LeaseOptions, rules: ChunkRules): ChunkLease | null {
   const { upload, chunk, fileId, release } = asked;
-  const { order, maxBytes, clock, unfinished } = rules;
+  const { chunkOrder: order, maxFileBytes: maxBytes, clock, unfinished } = rules;
   const decision = decideChunk(upload.state, chunk, order);
   if (decision.kind === 'compare')
     return { work: comparison(upload, chunk, decision.stored), end: () => Promise.resolve(release()) };
@@ -122,11 +122,15 @@ function comparison(upload: OpenUpload, chunk: ChunkRef, stored: ChunkRecord): C
 }
 
 /** Resolves when the holder has ended: by itself, or because it was silent for too long and had to. */
-async function holderEnds(holder: ChunkInTransit, takeoverMs: number, signal: AbortSignal): Promise<void> {
+async function holderEnds(
+  holder: ChunkInTransit,
+  takeoverAfterMs: number,
+  signal: AbortSignal,
+): Promise<void> {
   for (;;) {
-    const patienceMs = Math.max(takeoverMs - holder.silentMs(), 1);
+    const patienceMs = Math.max(takeoverAfterMs - holder.silentMs(), 1);
     if (await endsWithin(holder, patienceMs, signal)) return;
-    if (holder.silentMs() >= takeoverMs && holder.giveWay()) {
+    if (holder.silentMs() >= takeoverAfterMs && holder.giveWay()) {
       await holder.ended;
       return;
     }

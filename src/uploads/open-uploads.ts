@@ -26,7 +26,7 @@ export interface Repair {
 export interface OpenUploadsOptions {
   readonly storage: Storage;
   readonly clock: Clock;
-  readonly ttlMs: number;
+  readonly uploadTtlMs: number;
   /** Open uploads kept for the next request when nobody uses them. */
   readonly maxIdle: number;
   /** An unfinished upload was read from the storage. */
@@ -206,8 +206,8 @@ export class OpenUploads {
   }
 
   #isDue({ state, place }: OpenUpload): boolean {
-    const { clock, ttlMs } = this.#options;
-    return state !== null && isExpired(state, (at) => clock.ageOf(place.namespace, at), ttlMs);
+    const { clock, uploadTtlMs } = this.#options;
+    return state !== null && isExpired(state, (at) => clock.ageOf(place.namespace, at), uploadTtlMs);
   }
 
   #expire(upload: OpenUpload): Promise<void> {

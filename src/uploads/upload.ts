@@ -249,6 +249,6 @@ export function decideFinalize(
 }
 
 /** @param ageOf how long ago an instant was, on the namespace's clock */
-export function isExpired(state: UploadState, ageOf: (at: number) => number, ttlMs: number): boolean {
-  return ageOf(state.lastActivityAt) >= ttlMs;
+export function isExpired(state: UploadState, ageOf: (at: number) => number, uploadTtlMs: number): boolean {
+  return ageOf(state.lastActivityAt) >= uploadTtlMs;
 }

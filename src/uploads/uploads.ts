@@ -36,11 +36,11 @@ export interface UploadStatus {
 
 export interface UploadsOptions extends Omit<OpenUploadsOptions, 'onOpened' | 'onErasing'> {
   readonly ids: Ids;
-  readonly order: ChunkOrder;
-  readonly maxBytes: number;
+  readonly chunkOrder: ChunkOrder;
+  readonly maxFileBytes: number;
   /** A writer silent for longer gives way to a newer request for its chunk (rule C12). */
-  readonly takeoverMs: number;
-  readonly maxOpenPerNamespace: number;
+  readonly takeoverAfterMs: number;
+  readonly maxOpenUploads: number;
   readonly onCompleted: (place: StorageKey) => void;
   /** Told before it is gone: it may be there once more when it could not be erased. */
   readonly onErased: (place: StorageKey) => void;
@@ -57,7 +57,7 @@ export class Uploads {
 
   constructor(options: UploadsOptions) {
     this.#options = options;
-    this.#unfinished = new Unfinished(options.maxOpenPerNamespace);
+    this.#unfinished = new Unfinished(options.maxOpenUploads);
     this.#chunkRules = { ...options, unfinished: this.#unfinished };
     this.#open = new OpenUploads({
       ...options,
@@ -109,7 +109,7 @@ export class Uploads {
         const { state, place } = upload;
         if (state === null) throw uploadNotFound(ref.fileId);
         await this.#open.ensureEntry(upload); // What a refusal or an answer names is there.
-        const { order } = this.#options;
+        const { chunkOrder: order } = this.#options;
         const decision = decideFinalize(state, { fingerprint, namespace, order });
         if (decision.kind === 'existing')
           return { ...handOver(place, decision.finalization, state), isNew: false };
@@ -218,7 +218,7 @@ export class Uploads {
    * those that nobody touched for a time-to-live are opened at all.
    */
   async collect(onError: (error: unknown, place: StorageKey) => void): Promise<void> {
-    const { storage, ttlMs, clock } = this.#options;
+    const { storage, uploadTtlMs, clock } = this.#options;
     const touch = async (place: StorageKey): Promise<void> => {
       try {
         await this.#open.use(place, (upload) => this.#eraseUnknown(upload));
@@ -227,10 +227,10 @@ export class Uploads {
       }
     };
     for await (const { place, modifiedAt } of storage.ledgers.list('uploads')) {
-      if (clock.ageOf(place.namespace, modifiedAt) >= ttlMs) await touch(place);
+      if (clock.ageOf(place.namespace, modifiedAt) >= uploadTtlMs) await touch(place);
     }
     for await (const { place, modifiedAt } of storage.bytes.list('uploads')) {
-      if (wallMs() >= modifiedAt + ttlMs) await touch(place);
+      if (wallMs() >= modifiedAt + uploadTtlMs) await touch(place);
     }
   }
 

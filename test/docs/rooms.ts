@@ -5,7 +5,7 @@ import { filesBelow, readPage } from './rules.ts';
 const IMPORT = /(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g;
 const TABLE = /(?<=<!-- rooms table: [^\n]* -->\n).*(?=<!-- end of rooms table -->)/s;
 /** The files that lie in no room. */
-const ROOF = '`app.ts`, `index.ts`, `main.ts`, `services.ts`';
+const ROOF = '`app.ts`, `index.ts`, `main.ts`';
 
 /** Each room, and the rooms that its files import. */
 export function importsOfRooms(): Map<string, ReadonlySet<string>> {

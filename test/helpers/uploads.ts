@@ -56,7 +56,7 @@ export function openService(
 ): Service {
   const clock = options.clock ?? new FakeClock();
   const nextId = { next: () => (ids += 1).toString(16).padStart(24, '0') };
-  const timing = { pendingMs: 0, processingMs: 0 };
+  const timing = { pendingTimeMs: 0, processingTimeMs: 0 };
   const seen = { expired: [] as StorageKey[], completed: [] as StorageKey[], repairs: [] as Repair[] };
   const closeErrors: unknown[] = [];
   const onCloseError = (error: unknown): unknown => closeErrors.push(error);
@@ -74,12 +74,12 @@ export function openService(
   const uploads = new Uploads({
     storage,
     ids: nextId,
-    order: 'sequential',
-    maxBytes: 1_000_000,
-    ttlMs: TTL_MS,
-    takeoverMs: 3_000,
+    chunkOrder: 'sequential',
+    maxFileBytes: 1_000_000,
+    uploadTtlMs: TTL_MS,
+    takeoverAfterMs: 3_000,
     maxIdle: 100,
-    maxOpenPerNamespace: 1_000,
+    maxOpenUploads: 1_000,
     onRepair: (repair) => seen.repairs.push(repair),
     onCloseError,
     onExpired: (place) => seen.expired.push(place),

@@ -16,8 +16,8 @@ import {
 import { PLATFORMS } from '../../src/media/platforms.ts';
 
 const T0 = Date.UTC(2026, 2, 1, 12);
-const timing = { pendingMs: 1_000, processingMs: 2_000 };
-const instant = { pendingMs: 0, processingMs: 0 };
+const timing = { pendingTimeMs: 1_000, processingTimeMs: 2_000 };
+const instant = { pendingTimeMs: 0, processingTimeMs: 0 };
 
 const spec = (more: Partial<EntrySpec> = {}): EntrySpec => ({
   type: 'video',

@@ -22,7 +22,7 @@ function mediaOn(storage: Storage, ids = new SeededIds(null)): Media {
     reader: new VerifiedReader(storage.bytes, new DamageBook(() => undefined)),
     clock: new Clocks(),
     ids,
-    timing: { pendingMs: 0, processingMs: 0 },
+    timing: { pendingTimeMs: 0, processingTimeMs: 0 },
     onCreated: () => undefined,
     onErased: () => undefined,
     onCloseError: () => undefined,

@@ -97,7 +97,7 @@ describe('chunks in order', () => {
   });
 
   it('out of a spool that are refused leave no byte', async () => {
-    const service = openService({ maxBytes: 5 });
+    const service = openService({ maxFileBytes: 5 });
     await send(service, 'one', { index: 0, total: 2 });
     const sending = { index: 1, total: 2, isSpooled: true };
     expect(await codeOf(send(service, 'three', sending))).toBe('upload_too_large');
@@ -153,7 +153,7 @@ describe('chunks in order', () => {
   });
 
   it('over the limit are refused at the right byte, and what is stored stays (C13)', async () => {
-    const service = openService({ maxBytes: 10 });
+    const service = openService({ maxFileBytes: 10 });
     await send(service, 'seven77', { index: 0, total: 2 });
     const lease = await leaseChunk(service, { index: 1, total: 2 });
     const writer = writerOf(lease);

@@ -31,7 +31,7 @@ describe('deleting an upload', () => {
         throw new Error('the disk broke');
       };
       const broken = what === 'bytes' ? withBytes(memory, { remove }) : withLedgers(memory, { remove });
-      return { service: openService({ order: 'any' }, broken), breaks: () => (isBreaking = true) };
+      return { service: openService({ chunkOrder: 'any' }, broken), breaks: () => (isBreaking = true) };
     }
     const left = what === 'bytes' ? null : 3;
 
@@ -174,7 +174,7 @@ describe('deleting an upload', () => {
   });
 
   it('while the same chunk waits behind the one in flight: no chunk is stored without its beginning', async () => {
-    const service = openService({ order: 'any' });
+    const service = openService({ chunkOrder: 'any' });
     await send(service, 'one', { index: 0, total: 3 });
     const first = await leaseChunk(service, { index: 1, total: 3 });
     await writerOf(first).write([Buffer.from('half of')]);

@@ -74,7 +74,7 @@ describe('finalising', () => {
   });
 
   it('leaves behind what came of a chunk that can never belong to it, and that chunk is told so (C9)', async () => {
-    const service = openService({ order: 'any' });
+    const service = openService({ chunkOrder: 'any' });
     const [one, other] = [
       await leaseChunk(service, { total: 1 }),
       await leaseChunk(service, { index: 3, total: 5 }),
@@ -100,7 +100,7 @@ describe('finalising', () => {
         await memory.bytes.write(place, at, buffers);
       },
     });
-    const service = openService({ order: 'any' }, storage);
+    const service = openService({ chunkOrder: 'any' }, storage);
     const [one, other] = [
       await leaseChunk(service, { total: 1 }),
       await leaseChunk(service, { index: 3, total: 5 }),

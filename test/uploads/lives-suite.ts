@@ -81,7 +81,7 @@ class Life {
   constructor(dice: Dice, order: ChunkOrder) {
     this.#dice = dice;
     this.#order = order;
-    this.#service = openService({ order, maxBytes: MAX_BYTES });
+    this.#service = openService({ chunkOrder: order, maxFileBytes: MAX_BYTES });
   }
 
   async step(): Promise<string> {
@@ -261,7 +261,7 @@ class Life {
   async #restart(): Promise<string> {
     this.#flights.length = 0;
     const { clock, storage } = this.#service;
-    this.#service = openService({ order: this.#order, maxBytes: MAX_BYTES, clock }, storage);
+    this.#service = openService({ chunkOrder: this.#order, maxFileBytes: MAX_BYTES, clock }, storage);
     return 'restart';
   }
 

@@ -65,7 +65,7 @@ describe('namespaces', () => {
 
 describe('unfinished uploads are limited', () => {
   it('per namespace: one more is refused, those that exist go on', async () => {
-    const service = openService({ maxOpenPerNamespace: 2 });
+    const service = openService({ maxOpenUploads: 2 });
     const sendOne = (fileId: string, index = 0): Promise<string> =>
       codeOf(send(service, fileId, { fileId, index, total: 2 }));
     expect([await sendOne('a'), await sendOne('b')]).toEqual(['accepted', 'accepted']);
@@ -86,7 +86,7 @@ describe('unfinished uploads are limited', () => {
       },
     ],
   ])('and one that is %s counts no more', async (_what, end) => {
-    const service = openService({ maxOpenPerNamespace: 1 });
+    const service = openService({ maxOpenUploads: 1 });
     await send(service, 'a', { fileId: 'a' });
     expect(await codeOf(send(service, 'b', { fileId: 'b' }))).toBe('too_many_open_uploads');
     await end(service);
@@ -96,7 +96,7 @@ describe('unfinished uploads are limited', () => {
   it('and those of an earlier life count from their first touch on (D2)', async () => {
     const before = openService();
     for (const fileId of ['a', 'b']) await send(before, 'x', { fileId, index: 0, total: 2 });
-    const service = restarted(before, { maxOpenPerNamespace: 1 });
+    const service = restarted(before, { maxOpenUploads: 1 });
     expect(service.uploads.unfinishedCount).toBe(0);
     await sizeOf(service, 'a');
     await sizeOf(service, 'b');

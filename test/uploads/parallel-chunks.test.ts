@@ -23,7 +23,7 @@ afterEach(() => {
 
 describe('chunks in any order', () => {
   it('count only up to the first gap, and complete the upload when every one is there (C8)', async () => {
-    const service = openService({ order: 'any' });
+    const service = openService({ chunkOrder: 'any' });
     const sizes: (number | null)[] = [];
     const receipts: boolean[] = [];
     for (const index of [3, 1, 0, 4, 2]) {
@@ -38,7 +38,7 @@ describe('chunks in any order', () => {
   });
 
   it('can be in flight at the same time, byte by byte in leases', async () => {
-    const service = openService({ order: 'any' });
+    const service = openService({ chunkOrder: 'any' });
     const texts = Array.from({ length: 8 }, (_, index) => `chunk ${index} `.repeat(index + 1));
     const leases = await Promise.all(texts.map((_, index) => leaseChunk(service, { index, total: 8 })));
     for (let at = 0; at < 100; at += 1) {
@@ -60,7 +60,7 @@ describe('chunks in any order', () => {
   });
 
   it('broken off leave those beside them as they are', async () => {
-    const service = openService({ order: 'any' });
+    const service = openService({ chunkOrder: 'any' });
     const [first, second, third] = await Promise.all(
       [0, 1, 2].map((index) => leaseChunk(service, { index, total: 3 })),
     );
@@ -80,7 +80,7 @@ describe('chunks in any order', () => {
   });
 
   it('that together would be over the limit: the one that comes too late is refused (C13)', async () => {
-    const service = openService({ order: 'any', maxBytes: 10 });
+    const service = openService({ chunkOrder: 'any', maxFileBytes: 10 });
     const leases = await Promise.all([0, 1].map((index) => leaseChunk(service, { index, total: 2 })));
     for (const lease of leases) await writerOf(lease).write([Buffer.from('123456')]);
     const codes = await Promise.all(
@@ -95,7 +95,7 @@ describe('chunks in any order', () => {
   });
 
   it('of which two begin the upload with another totalChunks: one wins (C9)', async () => {
-    const service = openService({ order: 'any' });
+    const service = openService({ chunkOrder: 'any' });
     const codes = await Promise.all([
       codeOf(send(service, 'one', { index: 0, total: 2 })),
       codeOf(send(service, 'two', { index: 1, total: 3 })),
@@ -128,7 +128,7 @@ describe('identical chunks in flight at once', () => {
 
   it('wait as long as the first one sends, however long that is (C12)', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    const service = openService({ takeoverMs: 3_000 });
+    const service = openService({ takeoverAfterMs: 3_000 });
     const first = await leaseChunk(service);
     const second = send(service, 'the same');
     await vi.advanceTimersByTimeAsync(60 * 60_000);
@@ -141,7 +141,7 @@ describe('identical chunks in flight at once', () => {
 
   it('take over from one that is silent, which can only end then (C12)', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    const service = openService({ takeoverMs: 3_000 });
+    const service = openService({ takeoverAfterMs: 3_000 });
     let silentMs = 0;
     const first = await leaseChunk(service, { silentMs: () => silentMs });
     await writerOf(first).write([Buffer.from('half of')]);
@@ -162,7 +162,7 @@ describe('identical chunks in flight at once', () => {
 
   it('tell a silent one at once that asks late whether it was superseded', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    const service = openService({ takeoverMs: 10 });
+    const service = openService({ takeoverAfterMs: 10 });
     const first = await leaseChunk(service, { silentMs: () => 10 });
     const second = send(service, 'whole');
     await vi.advanceTimersByTimeAsync(20);
@@ -178,7 +178,7 @@ describe('identical chunks in flight at once', () => {
     const memory = createMemoryStorage();
     let synced = (): void => undefined;
     const syncing = new Promise<void>((resolve) => (synced = resolve));
-    const service = openService({ takeoverMs: 10 }, withBytes(memory, { sync: () => syncing }));
+    const service = openService({ takeoverAfterMs: 10 }, withBytes(memory, { sync: () => syncing }));
     const first = await leaseChunk(service, { silentMs: () => 1_000_000 });
     const committed = finish(service, first, { bytes: Buffer.from('the same') });
     const second = send(service, 'the same');

@@ -73,7 +73,7 @@ describe('a record of which nobody knows whether it is stored', () => {
 
   it('ends every other writer of the upload before it is read anew: none writes over what comes next', async () => {
     const { storage, arm } = doubtful();
-    const service = openService({ order: 'any' }, storage);
+    const service = openService({ chunkOrder: 'any' }, storage);
     await send(service, 'one', { index: 0, total: 4 });
     const slow = await leaseChunk(service, { index: 1, total: 4 });
     if (slow.work.kind !== 'write') throw new Error('not to be written');
@@ -91,10 +91,10 @@ describe('a record of which nobody knows whether it is stored', () => {
 
 describe('after a restart', () => {
   it('everything acknowledged is there, and a re-sent chunk gets its old answer (C2, C6, §0.1)', async () => {
-    const before = openService({ order: 'any' });
+    const before = openService({ chunkOrder: 'any' });
     await send(before, 'one', { index: 0, total: 3 });
     await send(before, 'three', { index: 2, total: 3 });
-    const service = restarted(before, { order: 'any' });
+    const service = restarted(before, { chunkOrder: 'any' });
     expect(await sizeOf(service)).toBe(3);
     expect(service.repairs).toEqual([]);
     expect(await send(service, 'three', { index: 2, total: 3 })).toMatchObject({ completed: false });

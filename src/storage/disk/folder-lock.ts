@@ -283,7 +283,7 @@ class Starter {
     if (verdict === 'dead') return true;
     const { stillMs, hasMoved } = this.#watch.look(path, found);
     if (found.holder !== null && (verdict === 'alive' || hasMoved)) return inUse(path, found.holder);
-    const neededMs = found.holder === null ? this.#times.namelessMs : this.#times.takeoverMs;
+    const neededMs = found.holder === null ? this.#times.namelessMs : this.#times.takeoverAfterMs;
     return stillMs >= neededMs ? true : new Undecided(found, stillMs);
   }
 }

@@ -10,8 +10,8 @@ export interface LockTimes {
   /** A holder touches its lock, and looks whether it is still its own, this often. */
   readonly beatMs: number;
   /** A lock that did not move for this long is taken over: far longer than a late beat, and than a lease (folder-guard.ts). */
-  readonly takeoverMs: number;
-  /** As `takeoverMs`, of a lock that names nobody: writing one takes milliseconds. */
+  readonly takeoverAfterMs: number;
+  /** As `takeoverAfterMs`, of a lock that names nobody: writing one takes milliseconds. */
   readonly namelessMs: number;
   /** A starter that waits looks this often. */
   readonly lookMs: number;
@@ -19,7 +19,7 @@ export interface LockTimes {
 
 export const LOCK_TIMES: LockTimes = {
   beatMs: 1_000,
-  takeoverMs: 10_000,
+  takeoverAfterMs: 10_000,
   namelessMs: 1_000,
   lookMs: 200,
 };

@@ -41,7 +41,7 @@ const anyEntry = fc
     return entry({ ...more, ...scheduled, settings }, [{ platform: failing }]);
   });
 
-const anyTiming = fc.record({ pendingMs: fc.nat(5_000), processingMs: fc.nat(5_000) });
+const anyTiming = fc.record({ pendingTimeMs: fc.nat(5_000), processingTimeMs: fc.nat(5_000) });
 const anyNow = fc.integer({ min: -30_000, max: 30_000 }).map((ms) => T0 + ms);
 
 describe('at any instant', () => {
@@ -69,7 +69,7 @@ describe('at any instant', () => {
 });
 
 describe('the wire schemas', () => {
-  const data = viewEntry(entry(), T0, { pendingMs: 1, processingMs: 1 });
+  const data = viewEntry(entry(), T0, { pendingTimeMs: 1, processingTimeMs: 1 });
 
   it('an answer is success and data, a created one has its message too', () => {
     expect(entryAnswerSchema.safeParse({ success: true, data }).success).toBe(true);

@@ -44,7 +44,7 @@ afterEach(async () => {
 });
 
 /** Heartbeats of a tenth of a second, and patience to match: what is told by stillness is told in a third of a second. */
-const times = { beatMs: 40, takeoverMs: 300, namelessMs: 60, lookMs: 20 };
+const times = { beatMs: 40, takeoverAfterMs: 300, namelessMs: 60, lookMs: 20 };
 
 async function lock(options: LockOptions = {}): Promise<FolderLock> {
   const got = await lockFolder(folder, { times, ...options });
@@ -206,7 +206,7 @@ describe('the lock of a dead holder is taken over', () => {
       const waits: string[] = [];
       const beganAt = performance.now();
       const got = await lockFolder(folder, { times, onWait: (message) => waits.push(message) });
-      expect(performance.now() - beganAt).toBeGreaterThanOrEqual(times.takeoverMs);
+      expect(performance.now() - beganAt).toBeGreaterThanOrEqual(times.takeoverAfterMs);
       expect((await holder()).token).not.toBe('left-behind');
       expect(waits).toHaveLength(1);
       expect(waits[0]).toMatch(

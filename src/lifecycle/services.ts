@@ -1,24 +1,24 @@
-// services.ts: the services that a server is made of, over a storage: clocks, ids, uploads, media, and what counts and tells of them.
+// lifecycle/services.ts: the services that a server is made of, over a storage: clocks, ids, uploads, media, and what counts and tells of them.
 //
 // Promises: nothing is read, and nothing runs, before somebody asks.
 // Must not know: HTTP, when they are opened and closed (app.ts).
 import type { Logger } from 'pino';
-import type { Config } from './config/config.ts';
-import type { Services } from './control/control.ts';
-import { Clocks } from './core/clock.ts';
-import { SeededIds } from './core/ids.ts';
-import type { DamageBook } from './integrity/damage-book.ts';
-import { VerifiedReader } from './integrity/verified-reader.ts';
-import { REPAIRED } from './lifecycle/known-ids.ts';
-import type { Entry } from './media/entry.ts';
-import { entryMaking } from './media/finalize.ts';
-import { Media } from './media/media.ts';
-import { maxCachedFiles } from './storage/disk/descriptors.ts';
-import { noteOn } from './storage/open-storage.ts';
-import type { Log, Metrics } from './telemetry/telemetry.ts';
-import { Expiries } from './uploads/expiries.ts';
-import type { StorageKey, Storage } from './uploads/ports.ts';
-import { Uploads } from './uploads/uploads.ts';
+import type { Config } from '../config/config.ts';
+import type { Services } from '../control/control.ts';
+import { Clocks } from '../core/clock.ts';
+import { SeededIds } from '../core/ids.ts';
+import type { DamageBook } from '../integrity/damage-book.ts';
+import { VerifiedReader } from '../integrity/verified-reader.ts';
+import { REPAIRED } from './known-ids.ts';
+import type { Entry } from '../media/entry.ts';
+import { entryMaking } from '../media/finalize.ts';
+import { Media } from '../media/media.ts';
+import { maxCachedFiles } from '../storage/disk/descriptors.ts';
+import { noteOn } from '../storage/open-storage.ts';
+import type { Log, Metrics } from '../telemetry/telemetry.ts';
+import { Expiries } from '../uploads/expiries.ts';
+import type { StorageKey, Storage } from '../uploads/ports.ts';
+import { Uploads } from '../uploads/uploads.ts';
 
 export interface ServicesOptions extends Partial<Pick<Log, 'droppedLines'>> {
   readonly config: Config;
@@ -35,7 +35,7 @@ export function createServices(options: ServicesOptions, { storage, metrics, dam
   const { config, logger, droppedLines: droppedLogLines = () => 0 } = options;
   const clock = new Clocks();
   const ids = new SeededIds(config.seed ?? null);
-  const timing = { pendingMs: config.pendingTime, processingMs: config.processingTime };
+  const timing = { pendingTimeMs: config.pendingTime, processingTimeMs: config.processingTime };
   const onCreated = ({ id, namespace, spec }: Entry, from: StorageKey): void => {
     metrics.entryCreated(spec.type);
     damages.moved(from, { kind: 'media', namespace, name: id });
@@ -49,12 +49,12 @@ export function createServices(options: ServicesOptions, { storage, metrics, dam
     storage,
     clock,
     ids,
-    order: config.chunkOrder,
-    maxBytes: config.maxFileSize,
-    ttlMs: config.uploadTtl,
-    takeoverMs: config.takeoverAfter,
+    chunkOrder: config.chunkOrder,
+    maxFileBytes: config.maxFileSize,
+    uploadTtlMs: config.uploadTtl,
+    takeoverAfterMs: config.takeoverAfter,
     maxIdle: maxCachedFiles(),
-    maxOpenPerNamespace: config.maxOpenUploads,
+    maxOpenUploads: config.maxOpenUploads,
     onRepair: (repair) => logger.warn(repair, REPAIRED),
     onCloseError: noteOn(logger),
     onExpired: (place) => {
