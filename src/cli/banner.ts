@@ -25,7 +25,7 @@ export function banner(config: Config, where: Where, addresses: Addresses = addr
     ...lan.map((other) => `  In the network:         ${other}`),
     `  Stored ${storageOf(config)}.`,
     `  ${adminOf(config, adminUrl)}`,
-    ...(isUnsafe(config) ? ['  Durability none: acknowledged bytes may be lost with the power.'] : []),
+    ...(isUnsafe(config) ? ['  Durability none: a power failure may lose acknowledged bytes.'] : []),
     '',
     ...commands(config, url),
     '',
@@ -47,9 +47,9 @@ function isUnsafe({ storage, durability }: Config): boolean {
 
 function adminOf({ adminToken }: Config, adminUrl: string | null): string {
   if (adminUrl === null)
-    return 'Docs and admin: off (it needs --admin-token, or --admin-port, beyond loopback)';
-  const wants = 'Its calls want the header Authorization: Bearer <the token of --admin-token>.';
-  return `Docs and admin: ${adminUrl}/docs${adminToken === undefined ? '' : `\n  ${wants}`}`;
+    return 'Docs and admin: off (beyond loopback they need --admin-token or --admin-port)';
+  const needs = 'Calls need the header Authorization: Bearer <the token of --admin-token>.';
+  return `Docs and admin: ${adminUrl}/docs${adminToken === undefined ? '' : `\n  ${needs}`}`;
 }
 
 function commands(config: Config, url: string): string[] {

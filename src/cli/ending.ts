@@ -114,7 +114,7 @@ export class Ending {
     const { log } = this.#options;
     await log.written(LOG_MS);
     if (await areThreadsFree()) process.exit(this.#code);
-    log.logger.error('a call of the system does not return: the process kills itself');
+    log.logger.error('a system call does not return: the process kills itself');
     await log.written(LOG_MS);
     // `process.exit` waits for all threads, and a thread that hangs in a sync or a write never ends. Only SIGKILL ends it.
     killSelf();

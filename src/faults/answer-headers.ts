@@ -18,8 +18,8 @@ const TEXT = /^[\x20-\x7e\xa0-\xff]*$/;
 
 /** Headers that frame the message belong to the server, and the rule named in the answer must be true. By lower-case name. */
 const RESERVED: ReadonlyMap<string, string> = new Map([
-  ['content-length', 'frames the answer; `truncate` breaks it'],
-  ['transfer-encoding', 'frames the answer; `garbage` breaks it'],
+  ['content-length', 'frames the answer; the effect `truncate` breaks the frame'],
+  ['transfer-encoding', 'frames the answer; the effect `garbage` breaks the frame'],
   ['connection', 'ends or keeps the connection; `"closing": true` closes it'],
   ['keep-alive', 'is about the connection; `"closing": true` closes it'],
   ['upgrade', 'changes the protocol of the connection'],
@@ -67,7 +67,7 @@ function problemsIn(headers: Readonly<Record<string, readonly string[]>>): [stri
 }
 
 function problemOf(name: string, seen: ReadonlySet<string>): string | null {
-  if (!TOKEN.test(name)) return 'is no name of a header: a token of letters, digits and "-" is';
+  if (!TOKEN.test(name)) return 'is not a header name; expected a token of letters, digits and "-"';
   const reserved = RESERVED.get(name.toLowerCase());
   if (reserved !== undefined) return `cannot be set: it ${reserved}`;
   return seen.has(name.toLowerCase()) ? 'given twice; a list of texts is several lines' : null;

@@ -13,6 +13,6 @@ interface Crashing {
 /** Why no rule may kill the process; null: rules may. */
 export function crashRefusalOf({ config, crash }: Crashing): string | null {
   if (crash === undefined)
-    return 'crash kills the process of the server, which is your own here: run the command, with --allow-crash';
+    return 'crash kills the process of the server, which is your own process here; use the command with --allow-crash';
   return config.allowCrash ? null : 'crash kills the process of the server: start it with --allow-crash';
 }

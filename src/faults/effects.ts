@@ -125,7 +125,7 @@ export const EFFECTS = {
       })
       .refine(({ headers, retryAfter: after }) => after === undefined || !headers?.['retry-after'], {
         path: ['retryAfter'],
-        error: 'the same as Retry-After of headers; give one of them',
+        error: 'the same as Retry-After of headers; give only one of them',
       }),
   },
   /** `headers` and `body`: how fast the request is read. `response`: how fast the answer is sent. */

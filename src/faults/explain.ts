@@ -9,7 +9,9 @@ import type { Match, Rule, Span, When } from './rules.ts';
 export function explain(rule: Rule): string {
   const { when, times, ignoreReplays, ttlMs, fault } = rule;
   const occasion = `${attemptsOf(when.attempt)}${subjectOf(rule)}${conditionsOf(when)}`;
-  const replays = ignoreReplays ? ', not counting what a transport sends again, which is hit again' : '';
+  const replays = ignoreReplays
+    ? ', not counting requests that a transport repeats, which are hit again'
+    : '';
   const limits = `${timesOf(times)}${replays}${ttlMs === null ? '' : `, within ${showMs(ttlMs)} of arming`}`;
   return `On ${occasion}, ${limits}: ${placeOf(rule)}, ${deedOf(fault.effect, fault)}.`;
 }
@@ -152,7 +154,7 @@ const DEEDS: { readonly [E in Effect]: (fault: FaultOf<E>) => string } = {
   'late-commit': ({ ms, status }) => `answer ${status} and store it ${showMs(ms)} later all the same`,
   crash: ({ phase }) => `kill the server process${withoutAnswer(phase)}`,
   forget: () => 'forget the upload as if it had expired, then go on',
-  'stale-status': () => 'tell the state from before the last stored chunk',
+  'stale-status': () => 'answer with the state from before the last stored chunk',
   'fail-publish': ({ platform, reason }) =>
     `let its ${platform} end as failed${reason === undefined ? '' : ` (${JSON.stringify(reason)})`}`,
 };

@@ -78,7 +78,7 @@ function isEffect(name: string): name is Effect {
 }
 
 function unknownEffect(name: unknown): string {
-  return `${shown(name)} is no effect; there are ${EFFECT_NAMES.join(', ')}`;
+  return `${shown(name)} is not an effect; expected one of ${EFFECT_NAMES.join(', ')}`;
 }
 
 function shown(value: unknown): string {
@@ -103,7 +103,7 @@ function impossible(effect: Effect, place: unknown): string {
   const phase = PHASES.find(
     (name) => place === name || (typeof place === 'string' && place.startsWith(`${name}:`)),
   );
-  const what = phase === undefined ? `${shown(place)} is no phase` : `${effect}@${phase} cannot happen`;
+  const what = phase === undefined ? `${shown(place)} is not a phase` : `${effect}@${phase} cannot happen`;
   return `${what}; possible: ${possible.join(', ')}`;
 }
 
@@ -133,7 +133,7 @@ function unknownParameter(effect: Effect, phase: PhaseName): string {
 /** Reads the text as the object that it stands for; the problems then name the text. */
 function readText(text: string): FaultReading {
   const { effect: name, phase: written, list } = TEXT.exec(text)?.groups ?? {};
-  if (name === undefined) return refusal(`${shown(text)} is no fault; expected effect@phase:argument`);
+  if (name === undefined) return refusal(`${shown(text)} is not a fault; expected effect@phase:argument`);
   const meaning = meaningOf(name);
   if (meaning === null) return refusal(unknownEffect(name));
   const { effect } = meaning;
@@ -155,7 +155,7 @@ function readArguments(
   if ('fault' in reading) return reading;
   const sentences = reading.problems.map(({ path, message }) => {
     const isByteOnly = list.length === 1 && !path.some((step) => Object.hasOwn(fields, step));
-    return `${path.join('.')}: ${message}${isByteOnly ? `; ${shown(list[0])} was taken for the byte` : ''}`;
+    return `${path.join('.')}: ${message}${isByteOnly ? `; ${shown(list[0])} was read as the byte` : ''}`;
   });
   return { problems: sentences.map((message) => ({ path: [], message })) };
 }

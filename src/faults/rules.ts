@@ -279,13 +279,16 @@ function forbiddenIn(
 ): PlacedProblem[] {
   const problems: PlacedProblem[] = [];
   if (isTtlNeeded && ttlMs === null)
-    problems.push({ path: ['ttlMs'], message: 'a server that others reach needs it, such as "10m"' });
+    problems.push({
+      path: ['ttlMs'],
+      message: 'required, because other machines can reach the server; for example "10m"',
+    });
   if (crashRefusal !== null && fault.effect === 'crash')
     problems.push({ path: ['fault'], message: crashRefusal });
   if (isJournalMissing && ignoreReplays)
     problems.push({
       path: ['ignoreReplays'],
-      message: 'a replay is told by the journal; start without --no-journal',
+      message: 'only the journal can recognise a replay; start the server without --no-journal',
     });
   return problems;
 }

@@ -51,7 +51,7 @@ const inFlightSchema = matcherSchema.pick({
   ruleId: true,
 });
 
-const NO_SUCH_FIELD = `an exchange in flight is not told apart by this; expected some of: ${FIELDS.join(', ')}`;
+const NO_SUCH_FIELD = `exchanges in flight do not have this field; expected some of: ${FIELDS.join(', ')}`;
 
 const VALUES: { readonly [F in Field]: (exchange: ExchangeInFlight) => string | number | null } = {
   operation: ({ operation }) => operation,

@@ -57,7 +57,7 @@ export async function openJournalFile(
       await truncate(path, past.bytes);
       logger.warn(
         { path, tornBytes: content.length - past.bytes },
-        'the end of the journal file was never finished',
+        'the last line of the journal file was not finished: left out',
       );
     }
     if (past.damaged.length > 0) {
@@ -248,7 +248,10 @@ export class JournalFile {
     this.#fd = openSync(this.#options.path, 'a');
     this.#isBehind = false;
     if (this.#failedMs !== Number.NEGATIVE_INFINITY)
-      this.#options.logger.info({ path: this.#options.path }, 'the journal file is written again, and whole');
+      this.#options.logger.info(
+        { path: this.#options.path },
+        'the journal file can be written again and is complete',
+      );
     this.#failedMs = Number.NEGATIVE_INFINITY;
     return before;
   }

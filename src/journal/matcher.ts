@@ -87,7 +87,7 @@ export function refuseUnknownRules(
 ): void {
   const problems = placed.flatMap(({ path, matcher: { ruleId } }) => {
     if (ruleId === undefined || ruleId === ANY || wasArmed(ruleId)) return [];
-    const message = `no rule ${JSON.stringify(ruleId)} was ever armed for this key; GET /__admin/rules lists those that are`;
+    const message = `no rule ${JSON.stringify(ruleId)} was ever armed for this key; GET /__admin/rules lists the armed rules`;
     return [{ path: [...path, 'ruleId'], message }];
   });
   if (problems.length > 0) throw refusalOf('invalid_matcher', problems);

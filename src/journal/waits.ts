@@ -147,6 +147,6 @@ function inOrder(found: ReadonlyMap<number, Exchange>): Exchange[] {
 }
 
 function tooMany(maxWaits: number): Error {
-  const message = `${maxWaits} waits are open already, the most there may be; let some end, or poll requests/find`;
+  const message = `${maxWaits} waits are open already, which is the maximum; let some end, or poll requests/find`;
   return refusalOf('invalid_matcher', [{ path: [], message }]);
 }

@@ -83,7 +83,12 @@ describe('bound beyond loopback', () => {
       expect([status, body.error, body.details.problems]).toEqual([
         400,
         'invalid_rule',
-        [{ pointer: '/1/ttlMs', message: 'a server that others reach needs it, such as "10m"' }],
+        [
+          {
+            pointer: '/1/ttlMs',
+            message: 'required, because other machines can reach the server; for example "10m"',
+          },
+        ],
       ]);
     }
     expect((await own.admin('POST rules', { fault: 'close', ttlMs: '10m' })).status).toBe(201);

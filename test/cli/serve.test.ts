@@ -30,13 +30,15 @@ describe('the banner', () => {
   });
 
   it('warns when acknowledged bytes may be lost (D1), and only then', () => {
-    expect(bannerOf({ durability: 'none' })).toContain('may be lost with the power');
+    expect(bannerOf({ durability: 'none' })).toContain('a power failure may lose acknowledged bytes');
     expect(bannerOf({})).not.toContain('may be lost');
     expect(bannerOf({ storage: 'memory' })).toContain('in memory, gone when the server ends');
   });
 
   it('says how to have the admin plane where it is off', () => {
-    expect(bannerOf({ host: '0.0.0.0' }, { ...AT, adminUrl: null })).toContain('off (it needs --admin-token');
+    expect(bannerOf({ host: '0.0.0.0' }, { ...AT, adminUrl: null })).toContain(
+      'off (beyond loopback they need --admin-token',
+    );
   });
 });
 

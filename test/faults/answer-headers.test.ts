@@ -61,9 +61,9 @@ describe('headers of a status fault (§10.11)', () => {
     [{ Connection: 'close' }, '/fault/headers/Connection: cannot be set: it ends or keeps the connection'],
     [{ 'Keep-Alive': '1' }, '/fault/headers/Keep-Alive: cannot be set'],
     [{ 'X-Mock-Fault': 'other' }, '/fault/headers/X-Mock-Fault: cannot be set'],
-    [{ 'a b': 'x' }, '/fault/headers/a b: is no name of a header'],
-    [{ 'a/b': 'x' }, '/fault/headers/a~1b: is no name of a header'],
-    [{ '': 'x' }, '/fault/headers/: is no name of a header'],
+    [{ 'a b': 'x' }, '/fault/headers/a b: is not a header name'],
+    [{ 'a/b': 'x' }, '/fault/headers/a~1b: is not a header name'],
+    [{ '': 'x' }, '/fault/headers/: is not a header name'],
     [{ A: 'x', a: 'y' }, '/fault/headers/a: given twice'],
     [{ A: 'x\r\nSet-Cookie: y' }, '/fault/headers/A: expected Latin-1 text without control characters'],
     [{ A: 'x\0' }, '/fault/headers/A: expected Latin-1 text'],
@@ -83,7 +83,7 @@ describe('headers of a status fault (§10.11)', () => {
 
   it('say when to come back once only', () => {
     expect(problemsOf({ retryAfter: 2, headers: { 'Retry-After': '3' } })).toEqual([
-      '/fault/retryAfter: the same as Retry-After of headers; give one of them',
+      '/fault/retryAfter: the same as Retry-After of headers; give only one of them',
     ]);
     expect(problemsOf({ headers: { 'Retry-After': '3' } })).toEqual([]);
   });

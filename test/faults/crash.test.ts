@@ -94,7 +94,7 @@ describe('a rule that would crash a server that must not be crashed (§10.20)', 
     inProcess = await startServer();
     const { rules } = inProcess;
     expect(() => rules.add({ fault: 'crash@post-commit' })).toThrow(
-      `/fault: ${REFUSAL}, which is your own here`,
+      `/fault: ${REFUSAL}, which is your own process here`,
     );
     await expect(startServer({ allowCrash: true })).rejects.toThrow('allowCrash: only the command has it');
     await expect(startServer({ restartAfter: 5 })).rejects.toThrow('restartAfter: only the command has it');

@@ -60,7 +60,7 @@ it.each([
   ],
   [
     { times: 2, ignoreReplays: true, ttlMs: '90s' },
-    'On any request, twice, not counting what a transport sends again, which is hit again, within 90s of arming:',
+    'On any request, twice, not counting requests that a transport repeats, which are hit again, within 90s of arming:',
   ],
   [{ times: 'always', ttlMs: '90s' }, 'On any request, every time, within 90s of arming:'],
   [{ times: 3, ttlMs: '48h' }, 'On any request, 3 times, within 2d of arming:'],
@@ -101,7 +101,7 @@ it.each([
   ['crash@post-commit', 'after what came is stored, kill the server process without an answer.'],
   ['crash@response:7', 'after 7 bytes of the answer’s body, kill the server process.'],
   ['forget', 'forget the upload as if it had expired, then go on.'],
-  ['stale-status', 'tell the state from before the last stored chunk.'],
+  ['stale-status', 'answer with the state from before the last stored chunk.'],
   ['fail-publish:youtube', 'after the entry is stored, let its youtube end as failed.'],
   ['fail-publish:tiktok,reason=quota', 'let its tiktok end as failed ("quota").'],
 ])('%s ends "%s"', (fault, end) => {

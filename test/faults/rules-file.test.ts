@@ -46,7 +46,7 @@ describe('a rules file is refused', () => {
   it('with the place in the data', () => {
     const refusal = refusalOf('- fault: reset\n- fault: explode\n');
     expect(refusal.code).toBe('invalid_rule');
-    expect(refusal.message).toMatch(/^faults\.yaml: \/1\/fault: "explode" is no effect/);
+    expect(refusal.message).toMatch(/^faults\.yaml: \/1\/fault: "explode" is not an effect/);
     expect(refusal.details['problems']).toMatchObject([{ pointer: '/1/fault' }]);
   });
 

@@ -212,7 +212,9 @@ describe('a rule is refused', () => {
 
   it('without a time to live where it needs one', () => {
     const problems = problemsOf([{ fault: 'reset', ttlMs: '1m' }, { fault: 'reset' }], { isTtlNeeded: true });
-    expect(problems).toEqual([{ pointer: '/1/ttlMs', message: expect.stringContaining('such as "10m"') }]);
+    expect(problems).toEqual([
+      { pointer: '/1/ttlMs', message: expect.stringContaining('other machines can reach the server') },
+    ]);
   });
 });
 
@@ -235,7 +237,7 @@ describe('a list of rules', () => {
       { pointer: '/1/times' },
       { pointer: '/2' },
     ]);
-    expect(refusal.message).toContain('/1/fault: "explode" is no effect');
+    expect(refusal.message).toContain('/1/fault: "explode" is not an effect');
   });
 
   it('has each id once', () => {
