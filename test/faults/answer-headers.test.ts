@@ -1,5 +1,5 @@
-// answer-headers.test.ts: a `status` fault gives its answer any header that a service gives one, and refuses by its pointer
-// what would break the frame of the answer, or a header of its own.
+// answer-headers.test.ts: a `status` fault can give its answer any header of a real service. A header that would break the frame of
+// the answer, or that the fault sets itself, is refused with its pointer.
 import { describe, expect, it } from 'vitest';
 import { parseRules } from '../../src/faults/rules.ts';
 import { explain } from '../../src/faults/explain.ts';

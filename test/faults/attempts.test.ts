@@ -1,4 +1,4 @@
-// attempts.test.ts: attempts are counted for as long as it can matter, and no longer.
+// attempts.test.ts: attempts are counted as long as they can matter, and no longer.
 import { describe, expect, it } from 'vitest';
 import { Attempts } from '../../src/faults/attempts.ts';
 

@@ -1,7 +1,5 @@
-// clients.test.ts: what programs meet that are not ours: fetch, Node's http, curl and Python's http.client, each under the
-// faults that matter to an uploader, and curl's transport sending again on its own.
-//
-// Wherever the anchor table of test doubles in the wild has another word, the reason stands here.
+// clients.test.ts: what other programs meet: fetch, Node's http, curl and Python's http.client, each under the faults that matter
+// to an uploader; and how curl's transport sends again by itself.
 import { describe, expect, it, type TestContext } from 'vitest';
 import type { NamespaceDouble } from '../../src/control/in-process.ts';
 import type { Exchange, Outcome } from '../../src/journal/exchange.ts';
@@ -36,7 +34,7 @@ const RST: Met = {
   curl: 'exit 56',
   Python: 'ConnectionResetError',
 };
-/** Whoever is in the middle of a write may hear of the RST there. */
+/** A client in the middle of a write may notice the RST there. */
 const RST_MIDWAY: Met = {
   fetch: /^(ECONNRESET|EPIPE|UND_ERR_SOCKET)$/,
   'node:http': /^(ECONNRESET|EPIPE)$/,
@@ -95,7 +93,7 @@ const ROWS: readonly Row[] = [
     isStored: true,
     outcome: 'fault-reset',
   },
-  // The table's servers leave bytes unread, so that their FIN becomes an RST. Ours reads them: a FIN stays one.
+  // Many test servers leave bytes unread, so that their FIN becomes an RST. This server reads them, so a FIN stays a FIN.
   {
     name: 'close in the middle of a body',
     fault: 'close@body:100000',
@@ -128,7 +126,8 @@ const ROWS: readonly Row[] = [
     isStored: false,
     outcome: 'answered',
   },
-  // The table's Python breaks on a pipe and never sees the answer. Ours goes on reading until it has: everybody does.
+  // Under many test servers Python fails on the broken pipe and never sees the answer. This server continues to read until the
+  // client has read the answer.
   {
     name: 'an early 503, closing',
     fault: 'status@headers:503,closing',
@@ -190,7 +189,7 @@ describe.each(ROWS)('$name', ({ fault, bytes, meets, isStored: isExpected, outco
         () => double.journal.find(),
         ([only, ...more]) => only?.outcome === outcome && more.length === 0,
       );
-      // By one that needs no process: it is for the server to mend, not for the client.
+      // The next request must succeed. It tests the server, so a client that needs no process of its own is enough.
       expect(await byName('node:http').send(sending)).toMatch(/^200, [1-9]\d* bytes$/);
       const [met, again, ...more] = double.journal.find();
       expect([met?.committed !== null, again?.committed !== null]).toEqual([isExpected, !isExpected]);
@@ -209,7 +208,7 @@ function exactly(met: string | RegExp): RegExp {
   return typeof met === 'string' ? new RegExp(`^${met}$`) : met;
 }
 
-/** All that is of interest of an exchange in the matter of who sent it again. */
+/** The parts of an exchange that show who sent it again. */
 function replayFacts({ operation, outcome, fault, committed, connection, ...rest }: Exchange): object {
   return {
     operation,

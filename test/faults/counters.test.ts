@@ -1,4 +1,4 @@
-// counters.test.ts: which exchanges a rule is met by, and how often, when many come at once (behaviour §10).
+// counters.test.ts: which exchanges a rule hits, and how often, when many come at once (behaviour §10).
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -122,7 +122,7 @@ describe('“fail attempts 1 to 3 of chunk 5 of upload U” under 64 connections
     const seen = await Promise.all(wires.map((wire) => outcomesOf(wire, [chunk('U', 5)])));
     expect([countOf(seen.flat(), 'RST ?'), countOf(seen.flat(), '200 -')]).toEqual([3, CONNECTIONS - 3]);
     expect(counters(double)).toMatchObject([{ fired: 3, remaining: 0 }]);
-    // Of those who came at once one had its bytes stored, and the others were told the same.
+    // Of the simultaneous requests one had its bytes stored, and the others got the same answer.
     expect(
       double.journal.find().filter(({ committed, upload }) => committed !== null && upload?.chunkIndex === 5),
     ).toHaveLength(1);

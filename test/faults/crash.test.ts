@@ -1,5 +1,5 @@
-// crash.test.ts: a rule kills the process of the server exactly where it says, and nowhere where it must not. Real processes;
-// what is acknowledged and what is stored is asked of the next one.
+// crash.test.ts: a rule kills the server's process exactly where it says, and nowhere else. Real processes; the next process is
+// asked what was acknowledged and what is stored.
 import { afterAll, describe, expect, it } from 'vitest';
 import { startServer } from '../../src/index.ts';
 import { eventually, temporaryFolder } from '../helpers/app.ts';
@@ -14,7 +14,7 @@ const bytes = diceOf(SEED).bytes(SIZE);
 
 interface Case {
   readonly fault: string;
-  /** Bytes of the answer's body that come. Null: no answer. */
+  /** How many bytes of the answer's body arrive. Null: no answer. */
   readonly answered: number | null;
   readonly isStored: boolean;
 }

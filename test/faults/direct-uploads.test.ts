@@ -1,5 +1,5 @@
-// direct-uploads.test.ts: a file that comes in one request, broken by faults and by its client: what is kept, and what is on
-// record (behaviour §10). Media forms are read by a library: this is what must hold whoever reads them.
+// direct-uploads.test.ts: a file that is sent in one request and is broken by faults or by its client: what is kept, and what is on
+// record (behaviour §10). A library reads media forms; these tests must hold for any reader.
 import { expect, it } from 'vitest';
 import { ask, eventually, metric } from '../helpers/app.ts';
 import { contentBytes } from '../helpers/disk.ts';
@@ -9,7 +9,7 @@ import { Wire } from '../helpers/wire.ts';
 
 const BYTES = diceOf(SEED).bytes(3_000_000);
 const REQUEST = directRequest({ key: 'k', bytes: BYTES });
-/** The end of the form, behind the file. */
+/** The end of the form, after the file. */
 const BEHIND = 400;
 
 async function expectNothingKept(server: FaultServer): Promise<void> {

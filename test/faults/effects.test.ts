@@ -1,4 +1,4 @@
-// effects.test.ts: the table of effects is about the contract's operations, and says truly where an effect can happen.
+// effects.test.ts: the table of effects names operations of the contract, and says truly where each effect can happen.
 
 import { describe, expect, it } from 'vitest';
 import { loadContract } from '../../src/contract/contract.ts';

@@ -1,5 +1,5 @@
-// exactness.test.ts: faults at exact bytes, rates and moments (behaviour §10): whatever the size of the body, the order of
-// its parts and what the sockets had read.
+// exactness.test.ts: faults happen at exact bytes, rates and moments (behaviour §10), whatever the size of the body, the order of
+// its parts and the amount that the sockets had read.
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { Clocks } from '../../src/core/clock.ts';
@@ -25,7 +25,7 @@ import { BOUNDARY, formOf, chunkParts } from '../helpers/multipart.ts';
 import { diceOf, SEED } from '../helpers/seed.ts';
 import { Wire } from '../helpers/wire.ts';
 
-/** Nobody waits so long: it is written down in `longHolds`, and over at once. */
+/** These waits are too long for a test. They are noted in `longHolds` and end at once. */
 const VERY_LONG_MS = 10_000_000;
 const longHolds: number[] = [];
 
@@ -43,7 +43,7 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const ORDERS: readonly Order[] = ['the file first', 'the fields first'];
 const ABOUT = { key: 'k', fileId: 'f' };
-/** Different from place to place. */
+/** Bytes that differ from place to place. */
 const BYTES = diceOf(SEED).bytes(2 * MIB);
 
 function chunk(sent: Partial<SentChunk> = {}): Request {
@@ -80,7 +80,7 @@ describe('a chunk that is cut in its file', () => {
       at: fc.oneof(fc.constantFrom(0, length), fc.nat(length)),
       effect: fc.constantFrom('close', 'reset'),
       order: fc.constantFrom(...ORDERS),
-      // Whether the rule can be met before the fields have come.
+      // Whether the rule can be hit before the fields have arrived.
       isNamed: fc.boolean(),
     }),
   );
@@ -101,7 +101,7 @@ describe('a chunk that is cut in its file', () => {
         0,
         effect === 'close' ? 'FIN' : 'RST',
       ]);
-      // A FIN in the middle of a body is no RST for what is still sent of it.
+      // A FIN in the middle of a body does not become an RST for the bytes that are still sent.
       if (effect === 'close')
         await eventually(
           () => wire.flushedBytes,
@@ -121,7 +121,7 @@ describe('a chunk that is cut in its file', () => {
     await fc.assert(property, { seed: SEED, numRuns: 50 });
   });
 
-  /** With all of the file there, what stands behind it in the form may have come, too. */
+  /** When the whole file is there, what stands after it in the form may be there, too. */
   function expectCut(body: Exchange['body'] | undefined, { request, at, isWhole }: Cut): void {
     const exact = bodyUpTo(request, at);
     if (!isWhole) return expect(body).toEqual(exact);
@@ -317,7 +317,7 @@ describe('a late commit', () => {
       await double.clock.freeze();
       double.rules.add(ruleOf('late-commit:1h'));
       const wire = await Wire.open(server.port);
-      const bytes = BYTES.subarray(0, MIB); // As much as is kept in memory.
+      const bytes = BYTES.subarray(0, MIB); // As many bytes as are kept in memory.
       expect((await wire.request(chunk({ bytes }).bytes)).status).toBe(503);
       expect(contentBytes(server.dataDir)).toBe(spoolMemory === 0 ? MIB : 0);
       await server.close();
@@ -334,7 +334,7 @@ describe('a late commit', () => {
     double.rules.add({ id: 'r', match: { operation: 'createVideo' }, fault: 'late-commit:1h', times: 2 });
     for (const status of [503, 503, 201])
       expect((await wire.request(finaliseRequest(ABOUT).bytes)).status).toBe(status);
-    // The client has finalised again meanwhile: they find the entry.
+    // The client has finalised again meanwhile: these requests find the entry.
     expect(await double.clock.advance(HOUR)).toMatchObject({ lateCommits: 0 });
     expect(double.journal.find({ ruleId: 'r' })).toMatchObject([{ committed: null }, { committed: null }]);
     expect(await double.media.list()).toHaveLength(1);
@@ -426,7 +426,7 @@ describe('an early answer to a client that has 8 MiB to send', () => {
 });
 
 describe('a fault of the answer to a client that is still sending', () => {
-  /** Refused as soon as its fields have come: there is no chunk 0. */
+  /** It is refused as soon as its fields have arrived, because there is no chunk 0. */
   const REQUEST = chunk({ index: 1, total: 2, bytes: BYTES });
 
   it.each([
@@ -534,7 +534,7 @@ describe('a client that gives up', () => {
 describe('with a seed', () => {
   const JITTER_MS = 240;
 
-  /** For how long the server has its requests wait. */
+  /** How long the server lets its requests wait. */
   async function delays(seed: string): Promise<number[]> {
     const server = await openFaultServer({ seed });
     const fault = { effect: 'delay', ms: VERY_LONG_MS, jitterMs: JITTER_MS } as const;
@@ -555,7 +555,7 @@ describe('with a seed', () => {
 
   const SCRIPT = { uploads: 12, chunks: 3 };
 
-  /** What stays when ports, times and request ids are left aside. */
+  /** The parts of a log line that stay the same between runs: without ports, times and request ids. */
   async function journalOf(seed: string): Promise<unknown[]> {
     const server = await openFaultServer({ seed });
     const double = server.double.namespace('k');

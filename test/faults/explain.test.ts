@@ -1,4 +1,4 @@
-// explain.test.ts: a rule's sentence says all that its meaning depends on.
+// explain.test.ts: the sentence of a rule says everything that its meaning depends on.
 
 import { expect, it } from 'vitest';
 import { explain } from '../../src/faults/explain.ts';

@@ -1,4 +1,5 @@
-// fault.test.ts: every way of writing a fault means what it says; what cannot happen is refused and says what can.
+// fault.test.ts: every notation of a fault means what it says. A fault that cannot happen is refused, and the refusal says what
+// can.
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

@@ -1,5 +1,5 @@
-// ignored-replays.test.ts: over real sockets, a rule with `ignoreReplays` hits what a transport sends again and counts what its
-// client knows of.
+// ignored-replays.test.ts: over real sockets, a rule with `ignoreReplays` also hits what a transport sends again, but counts only
+// the requests that its client made.
 import { describe, expect, it } from 'vitest';
 import type { NamespaceDouble } from '../../src/control/in-process.ts';
 import type { RuleInput } from '../../src/faults/rule-input.ts';

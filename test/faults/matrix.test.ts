@@ -1,6 +1,6 @@
-// matrix.test.ts: every effect in every phase, for the first, a middle and the last chunk, the finalise and the status query,
-// on new and on reused connections (behaviour §10): what the client meets, what is stored, what the journal says, that
-// the next request is not poisoned, that sending again mends it, and that nothing is left behind.
+// matrix.test.ts: every effect in every phase, for the first, a middle and the last chunk, the finalise and the status query, on
+// new and on reused connections (behaviour §10). Each case checks what the client meets, what is stored, what the journal says,
+// that the next request is not affected, that sending again repairs it, and that nothing is left behind.
 import { describe, expect, it } from 'vitest';
 import type { NamespaceDouble } from '../../src/control/in-process.ts';
 import { EFFECT_NAMES, EFFECTS, operationsOf, type Fault } from '../../src/faults/effects.ts';
@@ -42,7 +42,7 @@ const OPERATION: Readonly<Record<Step, Operation>> = {
   'the status query': 'getUploadStatus',
 };
 
-/** How many chunks are stored when the step is taken. */
+/** How many chunks are stored before the step. */
 const CHUNKS_BEFORE: Readonly<Record<Step, number>> = {
   'the first chunk': 0,
   'a middle chunk': 1,
@@ -53,9 +53,9 @@ const CHUNKS_BEFORE: Readonly<Record<Step, number>> = {
 
 /** What the client meets. */
 interface Meeting {
-  /** `own`: the route's. Null: no answer. */
+  /** `own`: the status of the route. Null: no answer. */
   readonly answer: 'own' | 'empty' | 'garbage' | number | null;
-  /** How much of the answer's body comes; `half` of it. Absent: all. */
+  /** How much of the answer's body arrives; `half` of it. Absent: all. */
   readonly upTo?: number | 'half';
   readonly ending?: Ending;
   /** Nothing more comes until the client leaves. */
@@ -131,7 +131,7 @@ const ANSWERS: Case[] = [
 ].map(({ fault, status, ...meets }) => ({ fault, meets: { answer: status, ...meets }, outcome: 'answered' }));
 
 const OTHERS: Case[] = [
-  // 700 bytes of file, or 80 and more of an answer.
+  // 700 bytes of the file, or more than 80 bytes of an answer.
   { fault: 'throttle@headers:20000', meets: { answer: 'own', leastMs: 34 }, outcome: 'answered' },
   { fault: 'throttle@body:20000', meets: { answer: 'own', leastMs: 34 }, outcome: 'answered' },
   { fault: 'throttle@response:4000', meets: { answer: 'own', leastMs: 17 }, outcome: 'answered' },
@@ -169,12 +169,12 @@ function faultOf(text: string): Fault {
 
 interface Variant {
   readonly isReused: boolean;
-  /** Whether the rule names the upload and the chunk; else it is about the operation. */
+  /** Whether the rule names the upload and the chunk; otherwise it names only the operation. */
   readonly isNamed: boolean;
   readonly order: Order;
 }
 
-/** A new and a reused connection each; from step to step in turn, so that each case meets all of them. */
+/** New and reused connections take turns from step to step, so that each case has both. */
 const VARIANTS: readonly (readonly Variant[])[] = [
   [
     { isReused: false, isNamed: false, order: 'the file first' },
@@ -197,7 +197,7 @@ function variantsOf(step: Step): readonly Variant[] {
 const SIZE = 700;
 const TOTAL = 3;
 
-/** One upload in a namespace of its own, and a connection on which no rule is met. */
+/** One upload in its own namespace, and a connection that no rule affects. */
 interface Stage {
   readonly server: FaultServer;
   readonly double: NamespaceDouble;
@@ -241,7 +241,7 @@ function ruleOf({ about, step, variant }: Stage, fault: string): RuleInput {
   return { id: 'the-rule', match: { operation, ...named }, fault };
 }
 
-/** Bytes that the status query tells, and whether there is an entry. Null: no upload. */
+/** The size that the status query reports, and whether there is an entry. Null: no upload. */
 interface Stored {
   readonly currentSize: number | null;
   readonly entries: number;
@@ -272,14 +272,14 @@ function expectedStored({ step }: Stage, { effect, phase }: Fault): Stored {
   };
 }
 
-/** A first chunk begins the upload anew when it is forgotten before; the others find nothing to go on with. */
+/** If the upload is forgotten before, a first chunk begins it again; the other chunks find no upload to continue. */
 function forgotten(step: Step, phase: string): Stored {
   const isAfter = phase === 'post-commit';
   const isBegun = step === 'the first chunk' && !isAfter;
   return { currentSize: isBegun ? SIZE : null, entries: step === 'the finalise' && isAfter ? 1 : 0 };
 }
 
-/** The status and code of the route's own answer under the fault. */
+/** The status and code of the route's own answer while the fault acts. */
 function ownAnswer({ step }: Stage, { effect, phase }: Fault): { status: number; errorCode?: string } {
   const isLost = effect === 'forget' && phase.name !== 'post-commit';
   if (step === 'the finalise')
@@ -356,7 +356,7 @@ function expectedResponse(
   return { ...own, bytes: answer === 'garbage' ? 7 : heard.body.length };
 }
 
-/** Sends the request under the rule, and takes what comes, to the end of the connection if it ends. */
+/** Sends the request under the rule and reads what arrives, until the connection ends, if it ends. */
 async function meet(stage: Stage, main: Wire, { meets, fault }: ParsedCase): Promise<Heard> {
   const { double, side, about } = stage;
   double.rules.add(ruleOf(stage, fault));
@@ -367,7 +367,7 @@ async function meet(stage: Stage, main: Wire, { meets, fault }: ParsedCase): Pro
       () => double.rules.list()[0]?.['fired'],
       (fired) => fired === 1,
     );
-    // Whatever the server had still to say would have come with this answer.
+    // If the server had anything left to send, it would have come with this answer.
     await side.request(statusRequest(about).bytes);
     expect(main.ending).toBeNull();
     return main.soFar();
@@ -378,7 +378,7 @@ async function meet(stage: Stage, main: Wire, { meets, fault }: ParsedCase): Pro
   return heard;
 }
 
-/** The rule is used up: the same request again, and all that is left of the upload, give the right bytes. */
+/** The rule is used up: the same request again, and then the rest of the upload, give the right bytes. */
 async function mend(stage: Stage, main: Wire, { parsed, meets }: ParsedCase): Promise<void> {
   const isAlive = meets.ending === undefined && meets.isSilent !== true;
   const wire = isAlive ? main : stage.side;
@@ -389,7 +389,7 @@ async function mend(stage: Stage, main: Wire, { parsed, meets }: ParsedCase): Pr
   await expectContent(stage);
 }
 
-/** The request once more, whether it was stored or not, then what is left. */
+/** Sends the request once more, whether it was stored or not, then the rest. */
 async function goOn(stage: Stage, wire: Wire): Promise<void> {
   const { entries } = await storedOf(stage);
   const isFinalise = stage.step === 'the finalise';
@@ -402,7 +402,7 @@ async function goOn(stage: Stage, wire: Wire): Promise<void> {
   await expectUntouched(wire, finaliseRequest(stage.about), 201);
 }
 
-/** What is forgotten has to be sent from its first byte, unless it has become an entry. */
+/** What was forgotten must be sent from its first byte, unless it has become an entry. */
 async function beginAnew(stage: Stage, wire: Wire): Promise<void> {
   const { entries } = await storedOf(stage);
   if (entries === 1) return;
@@ -422,7 +422,7 @@ async function expectContent({ double, chunks }: Stage): Promise<void> {
   expect(content.equals(Buffer.concat(chunks))).toBe(true);
 }
 
-/** On the namespace's clock, and not a moment sooner. */
+/** Measured on the namespace's clock, and not a moment earlier. */
 async function settleLate(stage: Stage): Promise<void> {
   const { double, step } = stage;
   const before = expectedStored(stage, faultOf('late-commit:1h'));
@@ -474,7 +474,7 @@ async function expectFailed({ double }: Stage): Promise<void> {
   expect(await double.media.list()).toMatchObject([{ status: 'failed', instagram: { status: 'failed' } }]);
 }
 
-/** What never gets to its place in this step: a body fault and a slow reading need bytes of a file. */
+/** Cases whose fault cannot happen in this step: a body fault and a slow read need bytes of a file. */
 function canHappen({ parsed }: ParsedCase, step: Step): boolean {
   if (!operationsOf(parsed).includes(OPERATION[step])) return false;
   const needsFile =

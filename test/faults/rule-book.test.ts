@@ -1,4 +1,4 @@
-// rule-book.test.ts: what is known of namespaces is bounded, and rules are never forgotten.
+// rule-book.test.ts: what the book remembers about namespaces is bounded, and it never forgets rules.
 import { describe, expect, it } from 'vitest';
 import { RuleBook } from '../../src/faults/rule-book.ts';
 import { parseRules } from '../../src/faults/rules.ts';

@@ -1,4 +1,5 @@
-// rule-set.test.ts: the first rule that fits claims an exchange; a rule fires exactly as often as it says, and says how often.
+// rule-set.test.ts: the first rule that matches claims an exchange. A rule fires exactly as often as it says, and reports how
+// often.
 
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -254,7 +255,7 @@ describe('a rule fires exactly `times` times', () => {
     const open: Claim[] = [];
     let fired = 0;
     for (const { act, which } of steps) {
-      // A time is free if and only if fewer are used and out than there are.
+      // A time is free if and only if the rule has more times than are used or claimed.
       const hasRoom = fired + open.length < times;
       const [ended] = act === 'claim' ? [] : open.splice(which % Math.max(open.length, 1), 1);
       const claimed = act === 'claim' ? set.claim(CHUNK, noDraw, NOW) : null;

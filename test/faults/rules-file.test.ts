@@ -1,4 +1,4 @@
-// rules-file.test.ts: rules are read from YAML and JSON; what is wrong is said with the file's name.
+// rules-file.test.ts: rules are read from YAML and JSON; each error names the file.
 
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';

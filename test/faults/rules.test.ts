@@ -1,4 +1,4 @@
-// rules.test.ts: a rule means what it says; one that is wrong, or could never fire, is refused place by place.
+// rules.test.ts: a rule means what it says. A rule that is wrong, or could never fire, is refused with each wrong place.
 
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';

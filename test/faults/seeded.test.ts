@@ -1,4 +1,4 @@
-// seeded.test.ts: a seed is a sequence: the same one every time, another one for another seed, evenly spread.
+// seeded.test.ts: a seed gives the same sequence every time; another seed gives another sequence; the values are evenly spread.
 
 import fc from 'fast-check';
 import { expect, it } from 'vitest';

@@ -1,5 +1,5 @@
-// silence.test.ts: a server whose rules are not armed answers byte for byte as one without the machinery, and says nothing
-// of it. What differs by nature (the date, ids of requests) is masked.
+// silence.test.ts: a server without armed rules answers byte for byte like a server without the fault machinery, and does not
+// mention it. What always differs (the date, ids of requests) is masked.
 import { describe, expect, it } from 'vitest';
 import type { ConfigInput } from '../../src/config/options.ts';
 import {
@@ -31,7 +31,7 @@ const LARGE = formOf(
 );
 const UNKNOWN = formOf(chunkParts({ fileId: 'f', chunkIndex: 9, totalChunks: 3, bytes: BYTES }));
 
-/** Every way of answering, one connection each; each request is sent when the one before has been answered. */
+/** Every kind of answer, on one connection each. Each request is sent when the previous one has been answered. */
 const CONVERSATIONS: Readonly<Record<string, readonly Buffer[]>> = {
   'an upload from the status to the entry': [
     statusRequest(ABOUT).bytes,
@@ -80,7 +80,7 @@ function masked(bytes: Buffer): string {
     .replaceAll(/"requestId":"[^"]+"/g, '"requestId":"…"');
 }
 
-/** What came on each connection, byte by byte. */
+/** What arrived on each connection, byte by byte. */
 async function listen(server: FaultServer): Promise<Record<string, string>> {
   await server.double.clock.freeze();
   await server.double.clock.set(new Date('2030-01-01T00:00:00Z'));

@@ -1,6 +1,7 @@
-// hostile/attacker.ts: plays cases against a server, several at a time, and has a neighbour ask good questions meanwhile.
+// hostile/attacker.ts: plays cases against a server, several at a time, while a neighbour sends good requests.
 //
-// Promises: a connection that a case leaves open is used by the next one: what is left in it spoils that one's first answer.
+// Promises: if a case leaves a connection open, the next case uses it. Bytes that are left in it would spoil the first answer of
+// that case.
 // Must not know: what a case is about.
 import { setTimeout as delay } from 'node:timers/promises';
 import { openConnection, requestBytes, type RawAnswer, type RawConnection } from '../helpers/raw.ts';
@@ -40,7 +41,7 @@ export class Attacker {
     return this.#ask(this.#neighbour, 'neighbour');
   }
 
-  /** The same on the connection that the last case left open, if it did. */
+  /** The same on the connection that the last case left open, if it left one. */
   async askBehind(): Promise<string | null> {
     return this.#line === null ? null : this.#ask(this.#line, 'next');
   }
@@ -71,10 +72,10 @@ export class Attacker {
 async function take(step: Step, line: RawConnection): Promise<void> {
   if (Buffer.isBuffer(step)) await line.write(step);
   else if (step.pauseMs > 0) await delay(step.pauseMs);
-  else await new Promise((resolve) => setImmediate(resolve)); // A packet of its own for what comes next.
+  else await new Promise((resolve) => setImmediate(resolve)); // What comes next gets its own packet.
 }
 
-/** Until every answer that is due has come, one says that it is the last, or the server ends the connection. */
+/** Waits until every expected answer has come, an answer says that it is the last, or the server ends the connection. */
 async function answersOn(
   line: RawConnection,
   { requests, ending }: HostileCase,
@@ -92,7 +93,7 @@ async function answersOn(
     if (answer === null) break;
     if (answer.status < 200) continue;
     answers.push(answer);
-    // It may read on for a while, to be heard (http/connection/linger.ts).
+    // The server may continue to read for a while so that its answer arrives (http/connection/linger.ts).
     if (answer.headers['connection'] === 'close' && answer.headers['x-request-id'] !== undefined) break;
   }
   return { answers, isStuck: false };

@@ -1,5 +1,5 @@
-// hostile/bodies.ts: hostile bodies in good HTTP: damaged forms, JSON bombs, gzip bombs, for the contract's routes and for
-// the admin plane's.
+// hostile/bodies.ts: hostile bodies in valid HTTP: damaged forms, JSON bombs, gzip bombs, for the routes of the contract and of the
+// admin plane.
 //
 // Must not know: sockets, what the server answers.
 import { gzipSync } from 'node:zlib';
@@ -55,7 +55,7 @@ const ABSURD_NUMBERS = [
   '1\0',
   '²',
 ].map((text) => Buffer.from(text).toString('latin1'));
-/** As UTF-8: digits to `\d` of some languages, to `Number` of none. */
+/** In UTF-8. `\d` of some languages accepts these digits; `Number` of no language does. */
 const UNICODE_DIGITS = ['\u0661', '\uff11', '\u{1d7d9}', '\u0967', '1\u200b', '\u202e1'].map((text) =>
   Buffer.from(text).toString('latin1'),
 );
@@ -283,7 +283,7 @@ export const multipartDamage: Generator = (setting) => {
   const { dice } = setting;
   const isChunk = dice.chance(0.75);
   let form = formFor(setting, isChunk);
-  // Some are good: a server that refuses everything must not look like one that copes.
+  // Some are good: otherwise a server that refuses everything would pass.
   for (let times = dice.between(0, 2); times > 0; times -= 1) form = dice.pick(FORM_DAMAGES)(form, dice);
   let body = textOf(form);
   if (dice.chance(0.45)) body = dice.pick(BYTE_DAMAGES)(body, dice.between(0, body.length), dice);
@@ -296,7 +296,7 @@ export const multipartDamage: Generator = (setting) => {
 
 // JSON
 
-/** Text that is JSON or nearly, and does harm to whoever copies, merges, prints or walks it without care. */
+/** Text that is JSON or nearly JSON, and that harms code which copies, merges, prints or walks it carelessly. */
 const BOMBS: readonly ((dice: Dice) => string)[] = [
   (dice) => '['.repeat(dice.between(10, 30_000)),
   nested('[', ']'),
@@ -330,7 +330,7 @@ const BOMBS: readonly ((dice: Dice) => string)[] = [
   (dice) => dice.bytes(dice.between(1, 200)).toString('latin1'),
 ];
 
-/** One inside the other. */
+/** Values nested in each other. */
 function nested(open: string, close: string): (dice: Dice) => string {
   return (dice) => {
     const depth = dice.pick([5, 31, 32, 33, 100, 1_000, 5_000, 20_000]);
@@ -365,7 +365,7 @@ const SETTING_KEYS = [
   'constructor',
 ];
 
-/** A request for an entry with a bomb in one place of it. */
+/** A request for an entry with a bomb in one of its places. */
 function entryJson({ n, dice }: Setting): string {
   const bomb = dice.pick(BOMBS)(dice);
   const base = `"fileId":"${fileIdOf(n)}","platforms":["instagram","tiktok"]`;
@@ -425,7 +425,7 @@ export const urlencoded: Generator = (setting) => {
   return exchange(setting, { method: 'POST', target: dice.pick(MEDIA), lines }, bytesOf(body));
 };
 
-// What is never unpacked cannot burst: one that is packed well, and one that holds itself together badly
+// The server never unpacks these bodies, so the bombs in them do no harm. The last body is a broken gzip stream.
 const GZIPPED = [
   gzipSync(Buffer.alloc(4 * 1024 * 1024)),
   gzipSync(Buffer.from(`{"platforms":["instagram"],"title":"${'x'.repeat(1_000_000)}"}`)),
@@ -451,7 +451,7 @@ export const gzipBomb: Generator = (setting) => {
 
 // The admin plane
 
-/** Nearly rules, matchers, states: `%` is where the bomb goes. */
+/** Texts that are nearly rules, matchers or states. The bomb replaces `%`. */
 const ADMIN_SHAPES: Readonly<Record<string, readonly string[]>> = {
   'POST /__admin/rules': [
     '%',
@@ -520,7 +520,7 @@ export const adminBomb: Generator = (setting) => {
   const line = dice.pick(Object.keys(ADMIN_SHAPES));
   const [method = '', target = ''] = line.split(' ');
   const shape = dice.pick(ADMIN_SHAPES[line] ?? []);
-  // A function: a text with `$` in it would be a pattern.
+  // It is a function because `replace` would treat `$` in a text specially.
   let body = shape.replaceAll('%', () => dice.pick(BOMBS)(dice));
   if (dice.chance(0.005)) body = body.padEnd(1_100_000);
   const lines = dice.chance(0.5) ? ['Content-Type: application/json'] : [];
@@ -543,7 +543,7 @@ const YAML = [
   'a:\n'.repeat(500),
 ];
 
-/** The rules endpoint reads JSON only: YAML is for files. */
+/** The rules endpoint reads only JSON; YAML is for files. */
 export const adminYaml: Generator = (setting): HostileCase => {
   const { dice } = setting;
   const lines = [

@@ -1,4 +1,4 @@
-// hostile/cases.ts: which kinds of hostile cases there are, how often each comes, and case n of a seed.
+// hostile/cases.ts: the kinds of hostile cases, how often each comes, and case n of a seed.
 import { diceOf, type Dice } from '../helpers/seed.ts';
 import { adminBomb, adminYaml, gzipBomb, jsonBomb, multipartDamage, urlencoded } from './bodies.ts';
 import type { Generator, HostileCase } from './hostile-case.ts';
@@ -61,7 +61,7 @@ export function isBody(kind: Kind): boolean {
   return BODIES.includes(kind);
 }
 
-/** Far apart for neighbouring numbers, so that their throws have nothing in common. */
+/** Neighbouring numbers give seeds that are far apart, so that their dice are unrelated. */
 function diceFor(seed: number, n: number): Dice {
   return diceOf(Math.imul(seed, 0x9e3779b1) ^ Math.imul(n + 1, 0x85ebca6b));
 }

@@ -1,19 +1,19 @@
-// hostile/hostile-case.ts: one hostile case: bytes for one connection, and what may come of each request in them.
+// hostile/hostile-case.ts: one hostile case: the bytes for one connection, and the permitted outcome of each request in them.
 //
-// Promises: a case depends on its seed and number only, so that it can be played again alone.
+// Promises: a case depends only on its seed and number, so that it can be played again alone.
 // Must not know: sockets, what the server answers.
 import { crc32 } from 'node:zlib';
 import type { Dice } from '../helpers/seed.ts';
 
 /**
- * `answered`: it is good HTTP and gets an answer of its own, whatever its body is.
- * `refused`: no server may take it; it gets a 4xx or nothing, the connection ends, and nothing behind it is a request.
- * `either`: RFC 9112 leaves it open. `never`: it stands in another request's body, or behind a refused one.
+ * `answered`: it is valid HTTP and gets its own answer, whatever its body is.
+ * `refused`: no server may accept it. It gets a 4xx or nothing, the connection ends, and nothing after it is a request.
+ * `either`: RFC 9112 permits both. `never`: it stands in the body of another request, or after a refused one.
  */
 export type Fate = 'answered' | 'refused' | 'either' | 'never';
 
 export interface Sent {
-  /** What it says in `X-Request-Id`, and so must its answer. Null: it cannot say. */
+  /** Its `X-Request-Id`, which its answer must repeat. Null: it cannot have one. */
   readonly id: string | null;
   readonly method: string;
   readonly target: string;
@@ -37,16 +37,16 @@ export interface Setting {
 
 export type Generator = (setting: Setting) => HostileCase;
 
-/** Each in a namespace of its own: what is armed through the admin plane must not break the other cases. */
+/** Each case has its own namespace, so that what it arms through the admin plane does not break other cases. */
 export const KEYS = { contract: 'hostile', admin: 'hostile-admin' } as const;
 
 /** One character is one byte. */
 export const bytesOf = (text: string): Buffer => Buffer.from(text, 'latin1');
 
-/** With a sum, so that one that was damaged is not another's. */
+/** It has a checksum, so that a damaged name is not the name of another case. */
 export const fileIdOf = (n: number): string => `h-${n}-${crc32(String(n)).toString(16)}`;
 
-/** The case that an upload of this name is of; null: of none. */
+/** The case that made the upload with this name; null: no case did. */
 export function caseOfFileId(fileId: string): number | null {
   const n = Number(/^h-(\d+)-/.exec(fileId)?.[1]);
   return fileId === fileIdOf(n) || fileId.startsWith(`${fileIdOf(n)}-`) ? n : null;
@@ -57,7 +57,7 @@ export interface Head {
   readonly method: string;
   readonly target: string;
   readonly id: string;
-  /** Whole lines without their ends, behind Host, key and id. */
+  /** Whole lines without their line ends, after Host, key and id. */
   readonly lines?: readonly string[];
 }
 
@@ -67,7 +67,7 @@ export function headOf({ method, target, id, lines = [] }: Head): string {
   return `${method} ${target} HTTP/1.1\r\n${all.map((line) => `${line}\r\n`).join('')}\r\n`;
 }
 
-/** Good HTTP around any body: with its length, or in the chunked transfer coding. */
+/** Valid HTTP around any body: with its length, or in the chunked transfer coding. */
 function framed({ dice }: Setting, head: Head, body: Buffer): Buffer {
   const lines = [...(head.lines ?? [])];
   if (dice.chance(0.7))
@@ -93,7 +93,7 @@ function chunksOf(body: Buffer, wanted: number): Buffer {
   return Buffer.concat([...pieces, bytesOf('0\r\n\r\n')]);
 }
 
-/** One request, well framed: whatever its body is, there is an answer. */
+/** One request in correct HTTP: whatever its body is, it gets an answer. */
 export function exchange(setting: Setting, head: Omit<Head, 'id'>, body: Buffer): HostileCase {
   const id = idOf(setting);
   const { method, target } = head;

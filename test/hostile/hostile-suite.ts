@@ -1,8 +1,8 @@
-// hostile-suite.ts: bytes that mean harm, many thousands of them, against the server as people run it.
+// hostile-suite.ts: many thousands of hostile requests against the server as people run it.
 //
-// Cases of the seed TEST_SEED, in batches. Each is judged by itself (verdict.ts), with a
-// good exchange on another connection beside it. After each batch a good upload must come through byte for byte, and nothing
-// of the batch be left but the uploads that it was told of; at the end, memory and descriptors be what they were.
+// The cases come from the seed TEST_SEED, in batches. Each case is judged by itself (verdict.ts), while a good exchange runs on
+// another connection. After each batch a good upload must come through byte for byte, and of the batch only those uploads may be
+// left that the server acknowledged. At the end, memory and descriptors must be as before.
 // TEST_SEED=… TEST_CASE=… plays one case alone and prints all of it.
 import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
@@ -25,11 +25,11 @@ const SLOW_ATTACKERS = 40;
 /** Of so many bodies one. */
 const WATCHED_BODIES = 4;
 const MIB = 1024 * 1024;
-/** Attempts are remembered of so many uploads and chunks (faults/rule-book.ts): each case brings one or some. */
+/** The server remembers attempts for so many uploads and chunks (faults/rule-book.ts), and each case adds one or some. */
 const REMEMBERED_PER_CASE = 256;
 const POLLING = { timeout: 60_000, interval: 50 };
 
-/** Small, so that limits are met by small bodies; patient enough for a busy machine. */
+/** The limits are small, so that small bodies reach them; the time-outs are long enough for a busy machine. */
 const FLAGS = [
   '--durability',
   'none',
@@ -45,7 +45,7 @@ const FLAGS = [
 const PATIENT = ['--header-timeout', '20s', '--idle-timeout', '20s'];
 const HASTY = ['--header-timeout', '300ms', '--idle-timeout', '300ms'];
 
-/** Node gives its memory back and says what is still wanted, when it is asked by a signal that means nothing else. */
+/** On this signal, which means nothing else, Node frees its memory and reports what is still in use. */
 const MEMORY_PROBE = `
   import { writeFileSync } from 'node:fs';
   import { setFlagsFromString } from 'node:v8';
@@ -59,7 +59,7 @@ const MEMORY_PROBE = `
   });`;
 
 interface Target {
-  /** One for each key: connections that are kept open must not look like those that were left behind. */
+  /** One agent for each key: connections that are kept open must not look like those that were left behind. */
   readonly clients: ReadonlyMap<string | undefined, DoubleClient>;
   readonly server: ServerProcess;
   readonly dataDir: string;
@@ -95,7 +95,7 @@ async function linesOf(file: string): Promise<string[]> {
   return text.split('\n').filter(Boolean);
 }
 
-/** Bytes that somebody still wants. */
+/** Bytes that are still in use. */
 async function wantedBytes({ server, memoryFile }: Target): Promise<number> {
   const before = (await linesOf(memoryFile)).length;
   server.signal('SIGWINCH');
@@ -175,18 +175,20 @@ interface Attack {
   readonly failures: string[];
   /** Cases that may have stored something. */
   readonly mayHaveStored: Set<number>;
-  /** A server of little patience may be short with a good client, too, when the machine is busy. */
+  /** On a busy machine a server with little patience may also refuse a good client. */
   readonly hasNeighbours: boolean;
 }
 
-/** It was told that it had, or it may have and was told nothing. */
+/** The case was told that its upload is stored, or it may be stored and the case was told nothing. */
 function mayHaveStoredBy({ ending, requests }: HostileCase, { answers }: Outcome): boolean {
   const isTold = answers.some(({ status }) => status === 200);
   const isUntold = requests.slice(answers.length).some(({ fate }) => fate === 'either');
   return ending === 'reset' || isTold || isUntold;
 }
 
-/** Good HTTP cannot spill over to others: behind a body a look now and then is enough, and costs as much as the case. */
+/**
+ * Valid HTTP cannot affect other requests. After such a case an occasional check is enough, because it costs as much as the case.
+ */
 async function besideAndBehind(n: number, attacker: Attacker, hasNeighbours: boolean): Promise<string[]> {
   if (isBody(kindOf(SEED, n)) && n % WATCHED_BODIES !== 0) return [];
   const behind = await attacker.askBehind();
@@ -232,7 +234,7 @@ async function playAll(
   expect(attack.failures.join('\n')).toBe('');
 }
 
-// What must be so after each batch
+// What must hold after each batch
 
 async function expectGoodUpload(target: Target, batch: number): Promise<void> {
   const dice = diceOf(SEED + batch);
@@ -256,7 +258,7 @@ interface Listed {
   readonly uploads: readonly { readonly fileId: string }[];
 }
 
-/** Of the uploads that cases have names for, there are only those of cases that were told so. */
+/** Of the uploads with names of cases, only those are left whose case was told so. */
 async function expectToldUploads(target: Target, mayHaveStored: ReadonlySet<number>): Promise<void> {
   for (const key of [KEYS.contract, undefined]) {
     const { body } = await clientOf(target, key).admin<Listed>('GET uploads');
@@ -274,7 +276,7 @@ async function expectCleanAfterReset(target: Target, files: readonly string[]): 
   for (const key of NAMESPACES) {
     const reset = (): ReturnType<DoubleClient['admin']> => clientOf(target, key).admin('POST reset', {});
     let answer = await reset();
-    // What the hasty one rightly says to a client that a busy machine has held up in the middle of a request.
+    // The impatient server rightly says this to a client that a busy machine delayed in the middle of a request.
     while (answer.status === 408) answer = await reset();
     expect(answer.status, answer.text).toBe(200);
   }
@@ -361,7 +363,7 @@ async function playInBatches(target: Target, numbers: readonly number[], table: 
     await expectAlive(target);
     await expectToldUploads(target, attack.mayHaveStored);
     await expectCleanAfterReset(target, files);
-    // Until caches and counters are as full as they get, two batches go by.
+    // Two batches go first, until caches and counters are as full as they get.
     if (batch === 1)
       first = { descriptors: await descriptorCount(server.pid), bytes: await wantedBytes(target) };
   }

@@ -1,8 +1,8 @@
-// hostile/streams.ts: hostile HTTP: heads that nobody would write, lengths that contradict each other, requests hidden in
-// requests, connections that end in the middle, and other protocols.
+// hostile/streams.ts: hostile HTTP: unusual heads, lengths that contradict each other, requests hidden in requests, connections
+// that end in the middle, and other protocols.
 //
-// What is `refused` here is what RFC 9112 (§2.2, §5, §6.1, §6.3, §7.1) forbids, or leaves to the server's caution: where two
-// readers can find two ends of one message, the bytes behind it must not become a request.
+// `refused` means what RFC 9112 (§2.2, §5, §6.1, §6.3, §7.1) forbids, or lets the server refuse: where two readers can find two
+// different ends of one message, the bytes after it must not become a request.
 // Must not know: sockets, what the server answers.
 import {
   anyGood,
@@ -108,7 +108,7 @@ export const headerFlood: Generator = (setting) => {
     [[`X: ${'y'.repeat(dice.between(8_000, 14_000))}`], 'answered'],
   ];
   const [lines, fate] = dice.pick(floods);
-  // The id behind the flood: what a server drops without a word is missed there.
+  // The id stands after the flood: if the server dropped a header silently, the id would be missing.
   const all = ['Host: localhost', ...lines, `X-API-Key: hostile`, `X-Request-Id: ${idOf(setting)}`];
   const bytes = `GET ${target} HTTP/1.1\r\n${all.join('\r\n')}\r\n\r\n`;
   return amongGood(setting, { bytes, sent: sentAs(setting, ['GET', target], fate) });
@@ -234,7 +234,7 @@ export const oddTarget: Generator = (setting) => {
       `/${'../'.repeat(dice.between(10, 4_000))}etc`,
     ]);
   const target = dice.chance(0.15) ? long() : dice.pick(ODD_TARGETS);
-  // No target at all to some readers, and a refusal of a connection has a body, also of a HEAD.
+  // Some readers see no target at all; and the refusal of a connection has a body, even for a HEAD.
   const isUnclear = target === 'http:/channels' || target === 'http://';
   const method = isUnclear || dice.chance(0.6) ? 'GET' : dice.pick(METHODS);
   const sent = sentAs(setting, [method, target], isUnclear || method === 'QUERY' ? 'either' : 'answered');
@@ -281,7 +281,7 @@ export const oddRequestLine: Generator = (setting) => {
   return amongGood(setting, { bytes, sent: sentAs(setting, [method, target], fate) });
 };
 
-// Two ends of one message
+// Messages with two possible ends
 
 interface Shape {
   readonly lines: readonly string[];
@@ -442,7 +442,7 @@ const ABSURD_LENGTHS = [
   '18446744073709551615',
 ];
 
-/** More than the server takes, and hardly any of it comes. */
+/** Announces more than the server accepts, and sends hardly any of it. */
 export const absurdLength: Generator = (setting) => {
   const { dice } = setting;
   const length = dice.pick(ABSURD_LENGTHS);
@@ -473,7 +473,7 @@ export const pipelining: Generator = (setting) => {
   const { dice } = setting;
   const isDeep = dice.chance(0.05);
   const depth = isDeep ? dice.between(102, 160) : dice.between(2, 12);
-  // Beyond a hundred that wait the server may end the connection.
+  // When more than a hundred requests wait, the server may end the connection.
   const all = Array.from({ length: depth }, (_, k) => anyGood(setting, k, isDeep ? 'either' : 'answered'));
   const text = all.map(({ bytes }) => bytes).join('');
   const requests = all.map(({ sent }) => sent);
@@ -488,7 +488,7 @@ export const pipelining: Generator = (setting) => {
     const refused: Sent = { id: null, method: 'GET', target: '/', fate: 'refused' };
     return { steps: cutUp(setting, text + garbage), requests: [...requests, refused], ending: 'stay' };
   }
-  const blank = dice.chance(0.1) ? '\r\n' : ''; // RFC 9112 §2.2: an empty line before a request is passed over.
+  const blank = dice.chance(0.1) ? '\r\n' : ''; // RFC 9112 §2.2: a server ignores an empty line before a request.
   return { steps: cutUp(setting, blank + text), requests, ending: 'stay' };
 };
 
@@ -502,7 +502,7 @@ export const halfClosed: Generator = (setting) => {
   const text = isCut ? good.bytes.slice(0, cut) : good.bytes;
   return {
     steps: cutUp(setting, text),
-    // Node takes a FIN for a client that has left, also behind a whole request.
+    // Node takes a FIN for a client that has left, even after a complete request.
     requests: [{ ...good.sent, fate: 'either' }],
     ending: 'half-close',
   };
@@ -528,7 +528,7 @@ const UPGRADES = [
   ['Connection: upgrade', 'Upgrade: \xff'],
 ];
 
-/** An invitation that nobody has to take: the request is served as it is (RFC 9110 §7.8). */
+/** The server may ignore this invitation: then it serves the request as it is (RFC 9110 §7.8). */
 export const upgrade: Generator = (setting) => {
   const { dice } = setting;
   const lines = dice.pick(UPGRADES);
@@ -577,7 +577,7 @@ export const foreignProtocol: Generator = (setting) => {
 
 // Silence, on a server of little patience
 
-/** How long a busy machine takes to send is its own affair: a time-out is right for each of them. */
+/** How long a busy machine needs for sending is not tested, so a time-out is right for each of them. */
 export const slow: Generator = (setting) => {
   const { dice } = setting;
   const good = goodChunk(setting, 0, 'either');

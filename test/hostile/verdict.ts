@@ -1,6 +1,6 @@
-// hostile/verdict.ts: what may come of a case, and what must not.
+// hostile/verdict.ts: which outcomes of a case are permitted.
 //
-// Promises: only what openapi.yaml, openapi-admin.yaml and errors.ts say is let pass; each complaint is one sentence.
+// Promises: only what openapi.yaml, openapi-admin.yaml and errors.ts promise is permitted; each complaint is one sentence.
 // Must not know: how the case was made or played.
 import { loadContract, type OperationMatch } from '../../src/contract/contract.ts';
 import { ERRORS } from '../../src/core/errors.ts';
@@ -11,17 +11,17 @@ import type { HostileCase, Sent } from './hostile-case.ts';
 export interface Outcome {
   /** Final ones, in the order in which they came. */
   readonly answers: readonly RawAnswer[];
-  /** What came and is no answer. */
+  /** Bytes that arrived and are not an answer. */
   readonly leftOver: string;
   /** By the server. */
   readonly hasEnded: boolean;
-  /** Neither the answers that are due nor an end came in time. */
+  /** The expected answers and the end did not come in time. */
   readonly isStuck: boolean;
 }
 
 const contracts = [loadContract(), loadContract('openapi-admin.yaml')];
 
-/** Words of the server's inside that no client sends here: none may be in an answer. */
+/** Internal words of the server that no client sends here. No answer may contain them. */
 const INTERNAL =
   /\bat \S+ \(|node:|node_modules|\/(?:tmp|home|root|work|usr|var)\/|\.(?:[cm]?[jt]s):\d|FST_|HPE_|\bERR_|\bE(?:NOENT|ACCES|PERM|EXIST|ISDIR|NOTDIR|NAMETOOLONG|INVAL|IO|MFILE|PIPE)\b|(?:Type|Range|Reference|Assertion|Internal)Error|fastify|llhttp|Zod|prototype of|is not a function|Cannot (?:read|set|convert)|Maximum call stack|heap/;
 
@@ -72,13 +72,13 @@ function ofAnswer(request: Sent | undefined, answer: RawAnswer): string[] {
   return found.length > 0 ? found : ofStatus(request, answer).map((what) => `${id}: ${what}`);
 }
 
-/** A head that is cut off, or cannot be read to its end, may have lost the client's id; then the server makes one up. */
+/** A head that is cut off or cannot be read may have lost the client's id; then the server makes one up. */
 function isIdOf(request: Sent, id: string): boolean {
   if (request.id === null || id === request.id) return true;
   return (request.fate === 'either' || request.fate === 'refused') && !/^c\d+-\d+$/.test(id);
 }
 
-/** Of a connection, before there is a request (http/connection/client-errors.ts). */
+/** Errors of a connection, before there is a request (http/connection/client-errors.ts). */
 const CONNECTION_REFUSALS = [
   '400 invalid_request',
   '408 request_timeout',
@@ -86,7 +86,7 @@ const CONNECTION_REFUSALS = [
   '501 not_implemented',
 ];
 
-/** It has no request id: nobody knows whose it is. */
+/** It has no request id, because the server does not know which request it belongs to. */
 function ofConnectionRefusal({ id, fate }: Sent, answer: RawAnswer): string[] {
   const { status, headers, text } = answer;
   const { code, requestId } = envelopeOf(text) ?? {};
@@ -119,12 +119,15 @@ function ofStatus(request: Sent, answer: RawAnswer): string[] {
   return [...found, ...contract.checkResponse(facts)];
 }
 
-/** Promised or not, hostile bytes must not bring it about. That there is no room, or that HTTP has more than we know, is no defect. */
+/**
+ * Even where it is promised, hostile bytes must not cause it. Exceptions: no room, or a feature of HTTP that the server does not
+ * know.
+ */
 function isDefect(status: number): boolean {
   return status >= 500 && ![501, 505, 507].includes(status);
 }
 
-/** Of `POST requests/wait` and `POST verify`: no error, and their operations say how it looks. */
+/** For `POST requests/wait` and `POST verify`: this is not an error, and their operations describe it. */
 function isVerdict({ status, text }: RawAnswer): boolean {
   return (status === 408 && text.startsWith('{"timedOut"')) || (status === 409 && text.startsWith('{"pass"'));
 }
@@ -158,7 +161,7 @@ function isOfEveryPath(request: Sent, { status, text }: RawAnswer): boolean {
 
 type Match = OperationMatch & { readonly contract: (typeof contracts)[number] };
 
-/** As a router reads it: the path of an absolute target, percent-encoded letters decoded. */
+/** The path as a router reads it: the path of an absolute target, with percent-encoded letters decoded. */
 function operationOf({ method, target }: Sent): Match | null {
   const path = target.replace(/^https?:\/\/[^/]*/i, '');
   const [bare = ''] = path.split(/[?#]/, 1);

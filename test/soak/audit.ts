@@ -1,7 +1,7 @@
-// soak/audit.ts: after a restart: is everything there that was acknowledged before it?
+// soak/audit.ts: after a restart it checks whether everything is there that was acknowledged before the restart.
 //
-// Promises: it runs before anybody is let in, so that nothing changes meanwhile; of every upload its status, its chunks with
-// their checksums and the SHA-256 of its beginning; of every entry that is still kept all of its bytes by their SHA-256.
+// Promises: it runs before any client is let in, so nothing changes meanwhile. It checks each upload's status, its chunks with
+// their checksums, and the SHA-256 of its beginning, and it checks all bytes of each entry that is still kept by their SHA-256.
 import { adminGet, digestOf } from './finish.ts';
 import { parsed, type Call, type Client, type Outcome } from './client.ts';
 import { sha256Of } from './content.ts';
@@ -16,7 +16,7 @@ interface UploadView {
   readonly sha256: string;
 }
 
-/** @param client whoever asks; the keys are those of the uploads */
+/** @param client asks the questions; the keys are those of the uploads */
 export async function audit(client: Client, life: Life): Promise<void> {
   const { site } = client;
   const { counts } = site.world.record;
@@ -55,7 +55,7 @@ function asOwner(call: Call, upload: Upload): Call {
   return { ...call, key: upload.plan.key };
 }
 
-/** Between the two questions its time may have come. */
+/** Between the two questions the upload may have expired. */
 function failed(client: Client, upload: Upload, outcome: Outcome): void {
   if (outcome.kind === 'refusal' && upload.mayBeGone(Date.now())) return;
   const how = outcome.kind === 'refusal' ? outcome.body.toString() : outcome.kind;

@@ -1,6 +1,6 @@
-// soak/chart.ts: the samples as a picture: a Vega-Lite specification, which peers/chart.mjs draws.
+// soak/chart.ts: draws the samples as a Vega-Lite specification, which peers/chart.mjs turns into a picture.
 //
-// Promises: pure. One row for each figure; a line for each process, so that a restart is a gap.
+// Promises: pure. There is one row for each figure, and one line for each process, so a restart shows as a gap.
 import { FIGURE_NAMES, FIGURES, type Sample } from './samples.ts';
 
 const COLORS = { range: ['#1b6ca8', '#d1495b'] };

@@ -1,7 +1,7 @@
-// soak/client.ts: one caller of a server: sends requests, and judges how each of them ended.
+// soak/client.ts: one caller of a server. It sends requests and judges how each of them ended.
 //
-// Promises: an answer is a success, a refusal that the caller said was possible, something that a rule, a restart or the
-// caller itself made, or a problem; a connection that broke is looked up in the journal. Nothing waits for ever.
+// Promises: each result is one of these: a success; a refusal that the caller expected as possible; an effect of a rule, a restart
+// or the caller itself; or a problem. A connection that broke is looked up in the journal. Nothing waits for ever.
 // Must not know: uploads.
 import type { Agent } from 'node:http';
 import { diceFor, type Dice } from '../helpers/dice.ts';
@@ -11,19 +11,22 @@ import { newAgent, send, type Cut, type Met, type Silence } from './wire.ts';
 import { TIMES, type Site } from './world.ts';
 
 export interface Call {
-  /** For a person. */
+  /** A description for people. */
   readonly what: string;
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly path: string;
   readonly isAdmin?: boolean;
-  /** Undefined: the client's own. Null: none. */
+  /** Undefined: the client's own key. Null: no key. */
   readonly key?: string | null;
   readonly body?: Buffer;
   readonly contentType?: string;
   readonly isCoded?: boolean;
   readonly cut?: Cut;
   readonly silence?: Silence;
-  /** What it may be refused with, beside what can happen to every call; asked when it was, which may be long after. */
+  /**
+   * The refusals that are possible here, besides those that every call can get. It is asked when the refusal came, which may be
+   * long after.
+   */
   readonly refusals?: () => readonly string[];
 }
 
@@ -32,17 +35,17 @@ export type Outcome =
       readonly kind: 'success';
       readonly status: number;
       readonly body: Buffer;
-      /** The effect of a rule that touched it without changing what it says, or did: `stale-status`. */
+      /** The effect of a rule that touched the answer and either did not change its content or is `stale-status`. */
       readonly effect: string | null;
     }
   | { readonly kind: 'refusal'; readonly status: number; readonly code: string; readonly body: Buffer }
-  /** A rule's answer, a broken connection, a restart: whether anything was done is not known. */
+  /** An answer of a rule, a broken connection or a restart: it is not known whether anything was done. */
   | { readonly kind: 'trouble' };
 
 const TROUBLE: Outcome = { kind: 'trouble' };
-/** Answers of the longest kind: a fault, a takeover, a stalled disk. */
+/** Longer than the slowest answers: a fault, a take-over, a stalled disk. */
 const PATIENCE_MS = 60_000;
-/** A body is never sent slower than this, so that a silence is one that was meant. */
+/** A body is never sent more slowly than this, so that every silence is intended. */
 const SILENCE_MARGIN_MS = 500;
 
 export class Client {
@@ -66,7 +69,7 @@ export class Client {
     return this.callOn(life, call);
   }
 
-  /** On a process that nobody else is let in to yet. */
+  /** Sends to a process that no other client is let in to yet. */
   async callOn(life: Life, call: Call): Promise<Outcome> {
     const { record } = this.site.world;
     record.counts.requests += 1;
@@ -117,7 +120,7 @@ export class Client {
     const effect = this.#effectOf(headers['x-mock-fault'], facts);
     if (status < 400) return this.#success({ status, body, effect }, facts);
     const code = codeOf(body);
-    // Its own refusal, a proxy's page, or a body that it broke.
+    // It was the server's own refusal, the page of a proxy, or a body that it broke.
     if (effect !== null && (code === 'injected_fault' || code === null)) {
       record.answered(`${status} by a rule`);
       return TROUBLE;
@@ -195,7 +198,7 @@ export class Client {
     this.problem(`${call.what}: the connection broke (${met.why}, status ${met.status}) and ${told}`);
   }
 
-  /** What the server says of a request that broke. Null: it is not on record. Unknown: nobody answers. */
+  /** What the server records about a request that broke. Null: it is not on record. Unknown: the server does not answer. */
   async #journalOn(life: Life, { call, requestId }: Facts): Promise<JournalEntry | null | 'unknown'> {
     const { key = this.key } = call;
     const met = await send({

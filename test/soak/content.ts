@@ -1,7 +1,7 @@
-// soak/content.ts: the bytes of a chunk, made from seed, upload and index: nothing is kept, and every byte can be told.
+// soak/content.ts: makes the bytes of a chunk from seed, upload and index. Nothing is stored, and every byte can be checked.
 //
-// Promises: pure. No two chunks of a run are alike, nor is one chunk like itself moved by a byte: what lands at the wrong
-// place is found.
+// Promises: pure. Any two chunks of a run differ, and a chunk differs from itself moved by one byte. So bytes in the wrong place
+// are found.
 import { createCipheriv, createHash } from 'node:crypto';
 
 export interface ChunkName {

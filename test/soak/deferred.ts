@@ -1,4 +1,4 @@
-// soak/deferred.ts: a promise that somebody else resolves. Node 22 has it as `Promise.withResolvers`.
+// soak/deferred.ts: a promise that other code resolves. Node 22 has this as `Promise.withResolvers`.
 export interface Deferred<T> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T) => void;

@@ -1,14 +1,15 @@
-// soak/finish.ts: the end of an upload: it is finalised, once or by many at once, and its entry is held against what was
+// soak/finish.ts: the end of an upload: it is finalised, by one request or by many at once, and its entry is compared with what was
 // sent.
 //
-// Promises: an entry counts as verified when all of its bytes were read back and are the ones sent, and there is one entry only.
+// Promises: an entry counts as verified when all of its bytes were read back and are those that were sent, and there is only one
+// entry.
 import { createHash } from 'node:crypto';
 import { parsed, type Call, type Client, type Outcome } from './client.ts';
 import { sha256Of } from './content.ts';
 import { fieldParts, formOf } from '../helpers/multipart.ts';
 import type { Upload } from './upload.ts';
 
-/** The entry's id when it is made and verified; null: try again, after what is missing was sent. */
+/** The id of the entry when it is made and verified; null: send what is missing, and then try again. */
 export async function finish(client: Client, upload: Upload, finalisers: number): Promise<string | null> {
   upload.finalising(Date.now());
   const call = finaliseCall(client, upload);
@@ -31,7 +32,7 @@ function entryIn({ body, status }: Extract<Outcome, { kind: 'success' }>): Answe
   return { id: (parsed(body) as { data: { id: string } }).data.id, isNew: status === 201 };
 }
 
-/** One entry, whoever asks and however often (F6). */
+/** There is one entry, however many clients ask and however often (F6). */
 function holdOnce(client: Client, upload: Upload, entries: readonly Answered[]): void {
   const { fileId } = upload.plan;
   const ids = new Set([...entries.map(({ id }) => id), ...(upload.mediaId === null ? [] : [upload.mediaId])]);
@@ -49,7 +50,7 @@ function finaliseCall(client: Client, upload: Upload): Call {
   const isForm = client.dice.chance(0.5);
   const asJson = { contentType: 'application/json', body: Buffer.from(JSON.stringify(asked)) };
   const fields = fieldParts({ ...asked, platforms: JSON.stringify(asked.platforms) });
-  // Gone, or begun anew and not whole: only when its time is over, or a rule took it away.
+  // The upload is gone, or was begun again and is not complete. That is right only if its time was over or a rule removed it.
   const refusals = (): string[] =>
     upload.mayBeGone(Date.now()) ? ['upload_not_found', 'upload_incomplete'] : [];
   return {
@@ -91,7 +92,7 @@ export function adminGet(path: string): Call {
   return { what: `GET /__admin${path}`, method: 'GET', path, isAdmin: true };
 }
 
-/** The expected digest of an entry, for whoever reads it later. */
+/** The expected digest of an entry, for a later reader. */
 export function digestOf(upload: Upload): string {
   return sha256Of(upload.plan.seed, upload.plan.fileId, upload.plan.sizes);
 }

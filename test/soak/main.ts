@@ -1,8 +1,8 @@
-// soak/main.ts: `npm run soak`: clients of every temperament against two real servers, with faults, aborts and restarts, and
-// every byte verified. Method and reading: README.md.
+// soak/main.ts: `npm run soak`: clients that behave well and badly, against two real servers, with faults, aborts and restarts;
+// every byte is verified. bench/README.md describes the method and how to read the results.
 //
-// Promises: the seed is printed first. Exit code 1 with a sentence for each problem, 2 when it could not be run; Ctrl-C ends
-// it with the report so far, a second one at once.
+// Promises: the seed is printed first. The exit code is 1, with a sentence for each problem, or 2 when the soak could not run.
+// Ctrl-C ends it with the report so far; a second Ctrl-C ends it at once.
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -66,7 +66,7 @@ async function save(report: SoakReport): Promise<void> {
   say(`Written: ${base}.json, .md${chart === null ? '' : ', .svg'}`);
 }
 
-/** Null: not wanted, or not possible here, which is said: what was found does not depend on a picture of it. */
+/** Null: no picture is wanted, or none can be made here, which is reported. The findings do not depend on the picture. */
 function draw({ conditions, options, samples }: SoakReport): string | null {
   if (!options.hasChart || samples.length === 0) return null;
   try {

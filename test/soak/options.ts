@@ -1,6 +1,6 @@
-// soak/options.ts: what a person asked `npm run soak` for.
+// soak/options.ts: the options of `npm run soak`.
 //
-// Promises: what is not understood is an Error that names it and says what was expected.
+// Promises: an option that is not understood gives an Error that names it and says what was expected.
 import { parseArgs } from 'node:util';
 import { oneOf, positive } from '../../bench/flags.ts';
 import type { Durability } from '../../bench/server.ts';
@@ -11,11 +11,11 @@ export interface SoakOptions {
   readonly minutes: number;
   readonly seed: number;
   readonly durability: Durability;
-  /** Of the server that is restarted; the other one has the other order. */
+  /** The chunk order of the server that is restarted; the other server has the other order. */
   readonly chunkOrder: ChunkOrder;
   /** Seconds from one restart to the next, on average. */
   readonly restartSeconds: number;
-  /** Where soak-<date>.json, .svg and .md go. */
+  /** The folder for soak-<date>.json, .svg and .md. */
   readonly outFolder: string;
   readonly hasChart: boolean;
   /** The command under test: a file that Node runs. Null: this repository's own. */

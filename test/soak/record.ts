@@ -1,6 +1,6 @@
-// soak/record.ts: what happened, counted, and everything that must not happen, as sentences.
+// soak/record.ts: counts what happened, and keeps everything that must not happen as sentences.
 //
-// Promises: no problem is forgotten; of those that say the same the first is shown, with how often it came.
+// Promises: no problem is forgotten. Of problems with the same sentence only the first is shown, with how often it came.
 // Must not know: what is a problem.
 
 /** More different problems than a person reads. */
@@ -15,7 +15,7 @@ export interface Counts {
   forgotten: number;
   audits: number;
   uploadsAudited: number;
-  /** Unfinished writes that a server dropped when it was started again. */
+  /** Unfinished writes that a server dropped when it started again. */
   repairs: number;
 }
 
@@ -45,12 +45,12 @@ export class Record {
     return (performance.now() - this.#startedAt) / 1000;
   }
 
-  /** @param what a status with its error code, or how a request ended without one */
+  /** @param what a status with its error code, or how a request ended without an answer */
   answered(what: string): void {
     this.#answers.set(what, (this.#answers.get(what) ?? 0) + 1);
   }
 
-  /** A rule made it so. */
+  /** A rule caused it. */
   faulted(effect: string): void {
     this.#faults.set(effect, (this.#faults.get(effect) ?? 0) + 1);
   }

@@ -1,6 +1,6 @@
-// soak/report.ts: what came of a soak, as a page and as lines on a terminal.
+// soak/report.ts: the results of a soak, as a page and as lines on a terminal.
 //
-// Promises: pure. Problems stand first; a trend that could not be judged says so.
+// Promises: pure. Problems come first. A trend that could not be judged is reported as such.
 import { conditionLines, type Conditions } from '../../bench/conditions.ts';
 import { median } from '../../bench/figures.ts';
 import { markdownTable } from '../../bench/table.ts';
@@ -15,7 +15,7 @@ export interface SoakReport {
   readonly options: SoakOptions;
   readonly seconds: number;
   readonly counts: Counts;
-  /** By server: how often it was ended, by which signal. */
+  /** For each server: how often each signal ended it. */
   readonly restarts: Readonly<Partial<{ [server: string]: Tally }>>;
   readonly answers: Tally;
   readonly faults: Tally;
@@ -77,7 +77,7 @@ export function summaryLines({ seconds, counts, restarts, answers, faults, probl
   ];
 }
 
-/** Of each figure the processes that lived long enough; the others in one line. */
+/** For each figure, the processes that lived long enough; the others are listed in one line. */
 export function trendTable(trends: readonly JudgedTrend[]): string {
   const judged = trends.filter(({ trend }) => trend.kind !== 'too short');
   const head = ['process', 'figure', 'trend', 'last third − second', 'rise within the last', 'tolerated'];

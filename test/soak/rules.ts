@@ -1,7 +1,7 @@
-// soak/rules.ts: what can break, drawn: rules as the admin plane takes them.
+// soak/rules.ts: draws the faults at random, as rules for the admin plane.
 //
-// Promises: every fault ends by itself within seconds, so that a request without an answer is never a rule's doing for long;
-// only uploads whose name says so are forgotten, since nobody could tell that from a loss.
+// Promises: every fault ends by itself within seconds, so a rule never leaves a request without an answer for long. Only uploads
+// whose name says so are forgotten, because otherwise nobody could distinguish that from a loss.
 import type { Dice } from '../helpers/dice.ts';
 
 export interface ArmedRule {
@@ -16,7 +16,7 @@ export const FORGETTABLE_PREFIX = 'forget-';
 
 const TTL_MS = 20_000;
 
-/** Drawn with equal chances: what is here twice comes twice as often. */
+/** They are drawn with equal chances: an effect that stands here twice comes twice as often. */
 const CHUNK_FAULTS: readonly ((dice: Dice) => string)[] = [
   (dice) => `${cutter(dice)}@headers`,
   (dice) => `${cutter(dice)}@body:${dice.between(0, 200_000)}`,

@@ -1,8 +1,8 @@
-// soak/run.ts: a soak from its beginning to its end: two servers, everybody who talks to them, restarts, samples.
+// soak/run.ts: a soak from beginning to end: two servers, all their clients, restarts, samples.
 //
-// Promises: one server is restarted at random moments, the other lives through the whole soak, so that what grows can be seen;
-// they have different chunk orders. It ends when its time is over, when it is told to, or when a server is not to be had any
-// more; at the end each is killed, started and audited once more, and nothing is left running.
+// Promises: one server is restarted at random moments; the other runs through the whole soak, so that growth can be seen. They have
+// different chunk orders. The soak ends when its time is over, when it is told to end, or when a server cannot be started any more.
+// At the end each server is killed, started and audited once more, and nothing is left running.
 // Must not know: how a report looks.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ import { JOURNAL_ENTRIES_PER_KEY, Site, TIMES, World } from './world.ts';
 
 const SAMPLE_MS = 1_000;
 const PROGRESS_MS = 10_000;
-/** For what clients are in the middle of. */
+/** The time for what clients are in the middle of. */
 const CLOSING_MS = 10_000;
 
 export interface Soaked {
@@ -31,10 +31,10 @@ export interface Soaked {
 export interface Surroundings {
   /** The server's own command. */
   readonly command: string;
-  /** Empty, and the caller's to delete. */
+  /** It must be empty. The caller deletes it. */
   readonly folder: string;
   readonly say: (text: string) => void;
-  /** Aborted: end now. */
+  /** When it is aborted, the soak ends now. */
   readonly stop: AbortSignal;
 }
 
@@ -92,7 +92,7 @@ async function openSite(world: World, { name, order, around }: SiteSpec): Promis
   return site;
 }
 
-/** Everybody who talks to a server. A client that fails is a defect of the soak, and ends it. */
+/** All clients of a server. A client that fails is a defect of the soak, and ends it. */
 function populate(site: Site): Promise<void>[] {
   const uploaders = TEMPERAMENTS.map((temperament, number) => new Uploader(site, temperament, number).run());
   const others = [
@@ -154,7 +154,7 @@ async function sampling(
   for (const client of clients) client.close();
 }
 
-/** Null: it is being restarted. */
+/** Null: the server is being restarted. */
 async function sampleOf(client: Client, folder: string): Promise<Sample | null> {
   const { server, world } = client.site;
   const { life } = server;

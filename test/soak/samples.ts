@@ -1,7 +1,7 @@
-// soak/samples.ts: what a server holds, looked at every second or two: memory, descriptors, files, journal.
+// soak/samples.ts: reads every second or two what a server holds: memory, descriptors, files, journal.
 //
-// Promises: a figure that cannot be read at this moment, or not on this system, is null, never a guess. Samples of different
-// processes are told apart: what one took is given back at its end.
+// Promises: a figure that cannot be read at this moment, or on this system, is null and never a guess. Samples of different
+// processes are kept apart, because a process gives back what it took when it ends.
 import { execFile } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { promisify } from 'node:util';
@@ -27,11 +27,11 @@ export interface FigureSpec {
   readonly bounds: TrendBounds;
 }
 
-/** Below that there are fewer than six samples in a third, and what lives as long as an upload may has not gone yet. */
+/** A shorter run has fewer than six samples in a third, and things that live as long as an upload may not be gone yet. */
 const LENGTH = { leastSeconds: 90, leastPoints: 18 };
 
 /**
- * What is tolerated is what a quiet server's figures were seen to differ by between two thirds of ten minutes: see
+ * The tolerance is the largest difference that a quiet server's figures showed between two thirds of ten minutes: see
  * bench/README.md.
  */
 export const FIGURES: Readonly<{ [Name in FigureName]: FigureSpec }> = {
@@ -64,16 +64,16 @@ export async function measure(
   return { rssMib: rss === null ? null : rss / 1024 ** 2, descriptors, files };
 }
 
-/** By find(1): a data folder has thousands of folders, and reading them one by one would take longer than a sample may. */
+/** It uses find(1): a data folder has thousands of folders, and reading them one by one would take longer than a sample may. */
 async function filesIn(folder: string): Promise<number | null> {
-  // What is removed while it looks makes it end with 1; what it counted is right all the same.
+  // find ends with 1 when something is removed meanwhile; its count is still right.
   const { stdout } = await run('find', [folder, '-type', 'f']).catch(
     (error: Partial<{ stdout: string }>) => error,
   );
   return stdout === undefined ? null : stdout.split('\n').length - 1;
 }
 
-/** A trend for each figure of each process: restarts part the series. */
+/** A trend for each figure of each process. A restart begins a new series. */
 export function judgeTrends(samples: readonly Sample[]): JudgedTrend[] {
   const lives = new Map(samples.map(({ server, life }) => [`${server} ${life}`, { server, life }]));
   return [...lives.values()].flatMap(({ server, life }) => {

@@ -1,9 +1,8 @@
-// soak/server.ts: a server under test: a process of its own on a data folder that outlives it, to be ended and started
-// again.
+// soak/server.ts: a server under test: a process on a data folder that outlives it. It can be ended and started again.
 //
-// Promises: nothing of our environment configures it; it is in a process group of its own, so that Ctrl-C is ours alone; a
-// process that ends without having been told to, one that does not end when told, and every line that it logs as an error is a
-// problem. Nobody is let in between a restart and the end of the audit after it.
+// Promises: no variable of this process's environment configures it. It has its own process group, so that Ctrl-C reaches only this
+// process. These are problems: a process that ends without being told to, a process that does not end when told, and every line
+// that it logs as an error. No client is let in between a restart and the end of the audit after it.
 // Must not know: what clients do.
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,7 +16,7 @@ type Child = ChildProcessByStdio<null, Readable, Readable>;
 
 export interface ServerSpec {
   readonly name: string;
-  /** The file that Node runs, and what stands behind it. */
+  /** The file that Node runs, and its arguments. */
   readonly argv: readonly string[];
   readonly record: Record;
 }
@@ -63,7 +62,7 @@ export class SoakServer {
     return this.#life;
   }
 
-  /** It has been told to end, or has ended and is not open again. */
+  /** It has been told to end, or it has ended and is not open again. */
   get isClosed(): boolean {
     return this.#isEnding || this.#life === null;
   }
@@ -72,7 +71,7 @@ export class SoakServer {
     return this.#open.promise;
   }
 
-  /** Starts a process; nobody is let in yet. @throws Error when it does not get ready */
+  /** Starts a process, but lets no client in yet. @throws Error when it does not become ready */
   async start(): Promise<Life> {
     const inherited = Object.entries(process.env).filter(
       ([name]) => !/^(XENONFLARE_MOCK_|NODE_OPTIONS$)/.test(name),
@@ -99,7 +98,7 @@ export class SoakServer {
     return this.#life;
   }
 
-  /** @param listener is told when a process ends without having been told to */
+  /** @param listener is called when a process ends without having been told to */
   onDeath(listener: () => void): void {
     this.#onDeath = listener;
   }

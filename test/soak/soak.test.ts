@@ -1,5 +1,5 @@
-// The parts of the soak that decide: what is a rise, what is a loss, what a person may ask for. That the whole of it finds a
-// broken server is seen by running it with `--command`; see bench/README.md.
+// The parts of the soak that judge: what is a rise, what is a loss, which options are accepted. Running it with `--command` shows
+// that the whole soak finds a broken server; see bench/README.md.
 import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { chunkBytes, sha256Of } from './content.ts';

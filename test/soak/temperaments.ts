@@ -1,6 +1,6 @@
-// soak/temperaments.ts: who uploads, and how well it behaves: one line each.
+// soak/temperaments.ts: the kinds of uploader, and how well each behaves: one line for each kind.
 //
-// Must not know: how any of it is done.
+// Must not know: how they do it.
 import type { Dice } from '../helpers/dice.ts';
 
 export type SizeKind = 'one' | 'tiny' | 'medium' | 'large';
@@ -8,14 +8,14 @@ export type SizeKind = 'one' | 'tiny' | 'medium' | 'large';
 export interface Temperament {
   readonly name: string;
   readonly sizes: SizeKind;
-  /** Chunks on their way at once; where they have to come in sequence, one. */
+  /** How many chunks it sends at once; one where chunks must come in sequence. */
   readonly parallel: number;
-  /** Finalises sent at once. */
+  /** How many finalise requests it sends at once. */
   readonly finalisers: number;
   readonly isKeyless: boolean;
-  /** Before its next file, at most; also now and then between chunks. */
+  /** The longest pause before its next file, and now and then between chunks. */
   readonly thinkMs: number;
-  /** How often: a share of its chunks, or of its uploads. */
+  /** How often it does that: a share of its chunks, or of its uploads. */
   readonly fileFirst: number;
   readonly cuts: number;
   readonly silent: number;

@@ -1,9 +1,9 @@
-// soak/trend.ts: does a figure of one process rise without an end?
+// soak/trend.ts: decides whether a figure of one process rises without end.
 //
-// Promises: pure. The first third is warming up and counts for nothing. Of the rest, both have to be so: the median of
-// the last third lies above that of the second by more than what is tolerated, and within the last third it still rises,
-// by Theil and Sen's slope (the median of all pairs' slopes), by more than half of that. So noise, a single peak, and a step
-// after which all is quiet are no rise. What is too short is said to be so, and never called flat.
+// Promises: pure. The first third is a warm-up and does not count. A rise needs two things: the median of the last third exceeds
+// the median of the second third by more than the tolerance; and within the last third the figure still rises by more than half of
+// the tolerance, by the slope of Theil and Sen (the median of the slopes of all pairs). So noise, a single peak, and one step
+// followed by quiet are not a rise. A series that is too short is reported as such, and never called flat.
 import { median } from '../../bench/figures.ts';
 
 export interface Point {
@@ -12,7 +12,7 @@ export interface Point {
 }
 
 export interface TrendBounds {
-  /** In the figure's own unit: so much more in the last third than in the second is still no rise. */
+  /** In the figure's own unit: the difference between the last and the second third that is still no rise. */
   readonly tolerance: number;
   readonly leastSeconds: number;
   readonly leastPoints: number;
@@ -48,7 +48,7 @@ function medianOf(points: readonly Point[]): number {
   return median(points.map(({ value }) => value)) ?? 0;
 }
 
-/** Theil and Sen's, per second. */
+/** The slope of Theil and Sen, per second. */
 function slopeOf(points: readonly Point[]): number {
   const slopes = points.flatMap((one, index) =>
     points

@@ -1,8 +1,8 @@
-// soak/upload.ts: one upload as its client knows it: what was acknowledged, what may be stored, and what the server
-// may therefore say of it.
+// soak/upload.ts: one upload as its client knows it: what was acknowledged, what may be stored, and therefore what the server may
+// report about it.
 //
-// Promises: pure. What a server says is a loss, bytes from nowhere, or right; an upload may be gone only when its time is
-// over. An answer that never came leaves its chunk unsure: stored or not, both are right.
+// Promises: pure. A server's report is a loss, bytes from nowhere, or right. An upload may be gone only when its time is over. If
+// an answer never came, its chunk may be stored or not: both are right.
 // Must not know: HTTP, who sends, time (it is told).
 import { crc32 } from 'node:zlib';
 import { chunkBytes } from './content.ts';
@@ -26,11 +26,11 @@ export interface UploadPlan {
   readonly key: string | null;
   readonly sizes: readonly number[];
   readonly ttlMs: number;
-  /** Rules may take it away at any time: to be gone is right, to have wrong bytes is not. */
+  /** Rules may remove it at any time. Then it may be gone, but it must never have wrong bytes. */
   readonly isForgettable: boolean;
 }
 
-/** What was known when a question was asked: the answer has to be measured by that, not by what came meanwhile. */
+/** What was known when a question was asked. The answer is compared with that, not with what came later. */
 export interface Knowledge {
   readonly least: number;
   readonly acknowledged: ReadonlySet<number>;
@@ -49,7 +49,7 @@ export class Upload {
   readonly #sums: readonly number[];
   readonly #acknowledged = new Set<number>();
   readonly #unsure = new Set<number>();
-  /** By chunk: when it was first sent. It was not stored before. */
+  /** For each chunk, the time when it was first sent. It was not stored before. */
   readonly #sentAtMs = new Map<number, number>();
   #told = 0;
   #storedAtMs = 0;
@@ -72,7 +72,7 @@ export class Upload {
     return this.#sums[this.totalChunks] ?? 0;
   }
 
-  /** It never was gone. */
+  /** True: it was never gone. */
   get isFirstLife(): boolean {
     return this.#generation === 0;
   }
@@ -94,7 +94,7 @@ export class Upload {
     return prefixOf(this.totalChunks, (index) => this.#acknowledged.has(index));
   }
 
-  /** As `prefix`, with those that may be stored. */
+  /** Like `prefix`, with the chunks that may be stored. */
   get reach(): number {
     return prefixOf(this.totalChunks, (index) => this.#acknowledged.has(index) || this.#unsure.has(index));
   }
@@ -110,7 +110,7 @@ export class Upload {
     return chunkBytes({ seed, fileId, index }, sizes[index] ?? 0);
   }
 
-  /** Its whole body is about to be sent, or may have been: from now on it may be stored. */
+  /** The whole body is about to be sent, or may have been sent: from now on the chunk may be stored. */
   sent(index: number, nowMs: number): void {
     if (!this.#acknowledged.has(index)) this.#unsure.add(index);
     if (!this.#sentAtMs.has(index)) this.#sentAtMs.set(index, nowMs);
@@ -122,7 +122,7 @@ export class Upload {
     this.#touch(this.#sentAtMs.get(index) ?? 0);
   }
 
-  /** It is about to be finalised. Of several attempts the first may have been the one. */
+  /** It is about to be finalised. If there are several attempts, the first may have succeeded. */
   finalising(nowMs: number): void {
     this.#finalisedAtMs ??= nowMs;
   }
@@ -132,15 +132,15 @@ export class Upload {
     this.#touch(this.#finalisedAtMs ?? 0);
   }
 
-  /** Something of it was stored, not before that. */
+  /** Something of it was stored at this time, and not before. */
   #touch(begunAtMs: number): void {
     this.#storedAtMs = Math.max(this.#storedAtMs, begunAtMs);
   }
 
-  /** It is known to be there no more, or is going to be removed: nothing said of it counts from here on. */
+  /** It is known to be gone, or is about to be removed. Reports about it do not count from here on. */
   retire(): void {
     this.#generation += 1;
-    // What was on its way, or is committed late by a rule, can still come.
+    // A chunk that was on its way, or that a rule commits late, can still arrive.
     for (const index of this.#acknowledged) this.#unsure.add(index);
     this.#acknowledged.clear();
     this.#sentAtMs.clear();
@@ -160,7 +160,7 @@ export class Upload {
     return { least, acknowledged: new Set(this.#acknowledged), generation: this.#generation };
   }
 
-  /** Null: what is known of it is of another life of it, and says nothing. */
+  /** Null: what is known belongs to an earlier life of this upload, and says nothing. */
   judgeStatus(told: Told, known: Knowledge, nowMs: number): Verdict | null {
     if (known.generation !== this.#generation) return null;
     const isLess = told.currentSize < known.least || (!told.exists && known.acknowledged.size > 0);

@@ -1,8 +1,8 @@
-// soak/uploader.ts: a client that uploads one file after the other, each of which is finalised and read back; its
-// temperament says how well it behaves on the way.
+// soak/uploader.ts: a client that uploads one file after the other. Each file is finalised and read back. Its temperament says how
+// well it behaves.
 //
-// Promises: whatever goes wrong, it goes on from what the server says is there, as the contract has it, and holds that against
-// what it was told before. It never assumes that a chunk is stored, or is not, without an answer.
+// Promises: whatever goes wrong, it continues from what the server reports, as the contract says, and compares that with what it
+// was told before. Without an answer it never assumes that a chunk is stored, or that it is not.
 import { Client, parsed, type Call, type Outcome } from './client.ts';
 import { fieldParts, formOf } from '../helpers/multipart.ts';
 import { finish } from './finish.ts';
@@ -12,7 +12,7 @@ import { chunkBytes } from './content.ts';
 import { Upload, type Knowledge, type Told } from './upload.ts';
 import { TIMES, type Site } from './world.ts';
 
-/** Long before an upload may expire: what must be refused because it is there has to be there. */
+/** This is long before an upload may expire: what must be refused because the upload is there needs the upload to be there. */
 const FRESH_MS = TIMES.uploadTtlMs / 3;
 const KEPT_PER_CLIENT = 3;
 
@@ -72,7 +72,7 @@ export class Uploader {
     });
   }
 
-  /** Asks what is there, then sends on from it until something goes wrong. */
+  /** Asks what is there, then sends from that point until something goes wrong. */
   async #sendSome(upload: Upload, stopsAt: number): Promise<void> {
     const { dice } = this.#client;
     if (!(await this.#ask(upload))) return this.#site.world.pause(dice.between(10, 150));
@@ -85,7 +85,7 @@ export class Uploader {
     }
   }
 
-  /** False: it is not known where to go on. */
+  /** False: it is not known where to continue. */
   async #ask(upload: Upload): Promise<boolean> {
     const known = upload.know();
     const outcome = await this.#client.call(statusCall(upload));
@@ -104,7 +104,7 @@ export class Uploader {
     return (parallel > 1 ? this.#client.dice.shuffled(upload.missing) : upload.missing).slice(0, parallel);
   }
 
-  /** False: there is nothing any more; it begins anew. */
+  /** False: the upload is gone; it begins again. */
   #take(upload: Upload, told: Told, known: Knowledge): boolean {
     const verdict = upload.judgeStatus(told, known, Date.now());
     if (verdict === null || verdict.kind === 'right') return true;
@@ -115,7 +115,7 @@ export class Uploader {
     return false;
   }
 
-  /** False: it is not known whether the chunk is stored, or it is not. */
+  /** False: the chunk is not stored, or it is not known whether it is. */
   async #sendOne(upload: Upload, index: number): Promise<boolean> {
     const { dice } = this.#client;
     const call = this.#chunkCall(upload, index);
@@ -131,7 +131,7 @@ export class Uploader {
     const { dice } = this.#client;
     const isWhole = dice.chance(0.4);
     const atByte = isWhole ? call.body.length : dice.between(0, call.body.length - 1);
-    // Whoever has sent the last delimiter's first dashes has not sent its end: the form is whole with its last byte only.
+    // The first dashes of the last delimiter are not the end: the form is complete only with its last byte.
     if (isWhole) upload.sent(index, Date.now());
     const { isCoded: _, ...plain } = call;
     await this.#client.call({ ...plain, cut: { atByte, how: dice.pick(['FIN', 'RST']) } });
@@ -158,7 +158,7 @@ export class Uploader {
     return this.#timed({ ...call, refusals });
   }
 
-  /** Again what is acknowledged: the same answer. */
+  /** Sends an acknowledged chunk again: the answer must be the same. */
   async #repeat(upload: Upload, index: number, call: ChunkCall): Promise<boolean> {
     const again = await this.#timed({ ...call, what: `${call.what}, sent again,` });
     return this.#stored(upload, index, again);
@@ -175,7 +175,7 @@ export class Uploader {
     this.#holdReceipt(upload, index, outcome.body);
     const { plan } = upload;
     this.#site.world.record.counts.bytesSent += plan.sizes[index] ?? 0;
-    // A rule that takes it away after the commit leaves nothing that was acknowledged.
+    // After a rule that removes the upload after the commit, nothing is left that was acknowledged.
     if (outcome.effect === 'forget') return false;
     upload.acknowledge(index);
     this.#storedAt = begunAtMs;
@@ -219,8 +219,8 @@ export class Uploader {
   }
 
   /**
-   * Something that must be refused. On the process that is there now: after a wait for the next one the upload's time
-   * might be over, and what was to be refused would be its first chunk.
+   * Sends something that must be refused. It goes to the process that is there now: after a wait for the next process the upload
+   * might have expired, and the request would be accepted as its first chunk.
    */
   async #provoke(upload: Upload): Promise<void> {
     const { server } = this.#site;
@@ -240,7 +240,7 @@ export class Uploader {
     const kind = dice.between(0, 3);
     const beyond = upload.reach + 1;
     if (kind === 0 && this.#site.order === 'sequential' && beyond < upload.totalChunks) {
-      upload.sent(beyond, Date.now()); // A rule may make it late, when it is right.
+      upload.sent(beyond, Date.now()); // A rule may make it late. Then it may be right.
       return { call: this.#chunkCall(upload, beyond), code: 'chunk_out_of_order' };
     }
     if (kind === 1) return { call: this.#chunkCall(upload, upload.totalChunks), code: 'invalid_request' };
@@ -261,7 +261,7 @@ export class Uploader {
     const fields = fieldParts({ fileId, ...numbers, extra: 'ignored' });
     const file = { name: 'file', value: bytes, filename: 'soak.mp4' };
     const isFileFirst = dice.chance(this.#temperament.fileFirst);
-    // What may come of an upload that is gone without its client knowing so yet.
+    // The possible refusals when the upload is gone and its client does not know it yet.
     const refusals = (): string[] =>
       upload.mayBeGone(Date.now()) ? ['chunk_out_of_order', 'chunk_superseded'] : [];
     return {
@@ -275,7 +275,7 @@ export class Uploader {
     };
   }
 
-  /** Nobody comes back to it; see graves.ts. */
+  /** The client does not come back to it; see graves.ts. */
   #leave(upload: Upload): void {
     this.#site.abandoned.push({ upload, leftAtMs: Date.now() });
   }
@@ -290,7 +290,7 @@ export class Uploader {
       uploads.delete(one.upload);
       one.upload.retire();
     }
-    // Keyless ones lie in the namespace `public`, which is not this client's alone.
+    // Uploads without a key lie in the namespace `public`, which other clients use, too.
     for (const { upload } of mine.filter((one) => one.upload.plan.key === null)) {
       const path = `/uploads/${encodeURIComponent(upload.plan.fileId)}`;
       const refusals = (): string[] => ['upload_not_found'];
@@ -303,7 +303,7 @@ export class Uploader {
         refusals,
       });
     }
-    // What was abandoned has to go by itself.
+    // What was abandoned must disappear by itself.
     const scope = this.#temperament.abandons > 0 ? ['media'] : ['uploads', 'media'];
     const body = Buffer.from(JSON.stringify({ scope }));
     await this.#client.call({ what: 'POST reset', method: 'POST', path: '/reset', isAdmin: true, body });

@@ -1,5 +1,5 @@
-// soak/watchers.ts: those who upload nothing: who arms rules, asks for the status of others' uploads, reads every view of
-// the admin plane, listens to events, sends files whole, and looks whether what was abandoned is gone.
+// soak/watchers.ts: the clients that do not upload in chunks. They arm rules, ask for the status of other clients' uploads, read
+// every view of the admin plane, listen to events, send whole files, and check that abandoned uploads are gone.
 //
 // Must not know: how uploads are sent.
 import { createHash } from 'node:crypto';
@@ -17,7 +17,7 @@ import type { Told, Upload } from './upload.ts';
 import { statusCall } from './uploader.ts';
 import { JOURNAL_ENTRIES, TIMES, type Site } from './world.ts';
 
-/** Beyond the time-to-live: for what was being stored when it was left, and for a busy machine. */
+/** The time to wait after the time-to-live: for what was being stored when it was abandoned, and for a busy machine. */
 const GRAVE_MARGIN_MS = 5_000;
 
 /** Rules of some key, or of everybody, are replaced by others all the time. */
@@ -40,7 +40,7 @@ export async function armRules(site: Site): Promise<void> {
   client.close();
 }
 
-/** Asks for uploads that others are sending: what was said once may never become less. */
+/** Asks for uploads that other clients are sending: a reported size may never decrease. */
 export async function pollStatuses(site: Site): Promise<void> {
   const { world } = site;
   const client = new Client(site, `${site.server.name}-poller`);
@@ -62,7 +62,7 @@ async function pollStatus(client: Client, upload: Upload): Promise<void> {
   if (verdict?.kind === 'wrong') client.problem(verdict.problem);
 }
 
-/** What nobody came back to is gone when its time is over, and not before. */
+/** An abandoned upload is gone when its time is over, and not before. */
 export async function visitGraves(site: Site): Promise<void> {
   const { world } = site;
   const client = new Client(site, `${site.server.name}-gravedigger`);
@@ -127,7 +127,7 @@ function hashOf(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Heads that never come to their end, and bytes that are no HTTP. */
+/** Heads that never end, and bytes that are not HTTP. */
 export async function sendHalfHeads(site: Site): Promise<void> {
   const { world } = site;
   const { dice } = new Client(site, `${site.server.name}-mumbler`);
@@ -135,7 +135,7 @@ export async function sendHalfHeads(site: Site): Promise<void> {
     const life = await site.server.whenOpen();
     const socket = connect({ port: Number(new URL(life.url).port), host: '127.0.0.1' });
     const closed = deferred();
-    // How its own connection ends is nobody's problem: it is not HTTP what it sends.
+    // It is no problem how this connection ends, because what it sends is not HTTP.
     socket
       .on('error', () => undefined)
       .once('close', () => closed.resolve())
@@ -159,7 +159,7 @@ function leave(socket: Socket, isReset: boolean): void {
   else socket.destroy();
 }
 
-/** Every view of the admin plane; the journal says itself where an answer broke the contract. */
+/** Reads every view of the admin plane. The journal itself reports answers that broke the contract. */
 export async function readAdminPlane(site: Site): Promise<void> {
   const { world } = site;
   const client = new Client(site, `${site.server.name}-reader`);
@@ -238,7 +238,7 @@ async function readJournal(client: Client, seen: { life: number; seq: number }):
   return { life: life.number, seq: requests.at(-1)?.seq ?? from };
 }
 
-/** Listens to the events of all, sometimes slowly, and comes back where it left. */
+/** Listens to all events, sometimes slowly, and continues where it stopped. */
 export async function listen(site: Site): Promise<void> {
   const { world } = site;
   const client = new Client(site, `${site.server.name}-listener`);
@@ -262,7 +262,7 @@ async function listenOnce(client: Client, life: Life, from: number | null): Prom
   let rest = '';
   const take = (text: string): void => {
     const events = (rest + text).split('\n\n');
-    rest = events.pop() ?? ''; // What has not come to its end.
+    rest = events.pop() ?? ''; // The last event is not complete yet.
     for (const event of events) {
       const id = /^id: (\d+)\nevent: (?!gap)/m.exec(event)?.[1];
       if (id === undefined) continue;
@@ -277,12 +277,12 @@ async function listenOnce(client: Client, life: Life, from: number | null): Prom
       .on('data', take)
       .on('error', () => over.resolve());
     if (dice.chance(0.3)) {
-      // Does not read for a while: what waits for it must not become much.
+      // It does not read for a while: the data that waits for it must stay bounded.
       answer.pause();
       void site.world.pause(dice.between(500, 4_000)).then(() => answer.resume());
     }
   });
-  // How a stream ends, by a restart or because nothing was read, is no problem; that it begins again is what counts.
+  // It is no problem how a stream ends, by a restart or because nothing was read. It must only begin again.
   outgoing.on('error', () => over.resolve()).on('close', () => over.resolve());
   await Promise.race([over.promise, site.world.pause(dice.between(2_000, 15_000))]);
   outgoing.destroy();

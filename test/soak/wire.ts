@@ -1,8 +1,8 @@
-// soak/wire.ts: one HTTP request as a client of any temperament sends it: whole, cut at a byte by FIN or RST, or silent
-// for a while in its middle.
+// soak/wire.ts: one HTTP request, sent as clients of all kinds send it: whole, cut at a byte by FIN or RST, or with a silence in
+// the middle.
 //
-// Promises: it always ends: with an answer, broken, cut by us, or after the patience that was given. Nothing is sent twice. What
-// is said of a broken one is what was seen, no more: whether the whole body was handed over, and the status if one came.
+// Promises: it always ends: with an answer, broken, cut by this side, or when the given patience is over. Nothing is sent twice.
+// For a broken request it reports only what was seen: whether the whole body was handed over, and the status if one came.
 // Must not know: uploads, rules, whether an answer is right.
 import { Agent, request, type ClientRequest, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { deferred } from './deferred.ts';
 
 export interface Cut {
-  /** After so many bytes of the body; the whole body: before its answer. */
+  /** After so many bytes of the body. If that is the whole body: before its answer. */
   readonly atByte: number;
   readonly how: 'FIN' | 'RST';
 }
@@ -43,10 +43,10 @@ export type Met =
       readonly kind: 'broken';
       readonly why: string;
       readonly status: number | null;
-      /** A kept-alive connection that may have been ended before the request came. */
+      /** A kept-alive connection that may have been ended before the request arrived. */
       readonly isReused: boolean;
     }
-  /** By us, as asked for. */
+  /** Cut by this side, as requested. */
   | { readonly kind: 'cut' }
   | { readonly kind: 'patience' };
 
@@ -98,7 +98,7 @@ async function write(outgoing: ClientRequest, { body, cut, silence }: Sending): 
   return true;
 }
 
-/** Resolves when the bytes are with the kernel, or nobody takes them any more. */
+/** Resolves when the kernel has the bytes, or when the connection takes no more. */
 async function handOver(outgoing: ClientRequest, bytes: Buffer): Promise<void> {
   if (outgoing.destroyed) return;
   const { promise, resolve } = deferred();

@@ -1,5 +1,4 @@
-// soak/world.ts: what everybody in a soak shares: the options, the record, the uploads that are under way, the rules
-// that are armed.
+// soak/world.ts: what all clients of a soak share: the options, the record, the uploads in progress, the armed rules.
 //
 // Must not know: what clients do with it.
 import { setMaxListeners } from 'node:events';
@@ -9,10 +8,10 @@ import type { Record } from './record.ts';
 import type { SoakServer } from './server.ts';
 import type { Upload } from './upload.ts';
 
-/** How the servers are set up: short times, so that what takes hours happens within a soak. */
+/** The settings of the servers. The times are short, so that what takes hours happens within a soak. */
 export const TIMES = { uploadTtlMs: 30_000, takeoverMs: 1_000, idleMs: 4_000, graceMs: 1_500 } as const;
 export const JOURNAL_ENTRIES = 1_000;
-/** The journal's bounds are per key, and each client has one: so that all of them are full within the first third. */
+/** The journal's bounds count per key, and each client has one key. So all journals are full within the first third. */
 export const JOURNAL_ENTRIES_PER_KEY = 50;
 
 /** A finished upload that is still on the server. */
@@ -22,7 +21,7 @@ export interface Kept {
   readonly key: string;
 }
 
-/** Nobody will send anything for it any more. */
+/** No client will send anything for it any more. */
 export interface Abandoned {
   readonly upload: Upload;
   readonly leftAtMs: number;
@@ -38,7 +37,7 @@ export class World {
   constructor(options: SoakOptions, record: Record) {
     this.options = options;
     this.record = record;
-    setMaxListeners(0, this.#over.signal); // Everybody pauses at once.
+    setMaxListeners(0, this.#over.signal); // All clients pause at once.
   }
 
   get isOver(): boolean {
