@@ -66,7 +66,7 @@ export class Ending {
     else void this.#end(0);
   }
 
-  /** The parent process is gone; nobody else could end this process. */
+  /** The parent process is gone, and no other process would end this one. */
   orphaned(): void {
     this.#options.log.logger.warn('the parent process is gone: this one ends, too');
     if (!this.#hasBegun) void this.#end(this.#options.graceMs);

@@ -1,7 +1,7 @@
-// lifecycle/services.ts: the services that a server is made of, over a storage: clocks, ids, uploads, media, and what counts and tells of them.
+// lifecycle/services.ts: makes the services of a server over its storage: clocks, ids, uploads and media, with their log lines
+// and metrics.
 //
-// Promises: nothing is read, and nothing runs, before somebody asks.
-// Must not know: HTTP, when they are opened and closed (app.ts).
+// Promises: makes the services only; nothing is read and nothing runs before a caller asks. app.ts opens and closes them.
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
 import type { Services } from '../control/control.ts';
@@ -69,7 +69,7 @@ export function createServices(options: ServicesOptions, { storage, metrics, dam
   metrics.observe({
     openUploads: () => uploads.unfinishedCount,
     storedBytes: () => storage.bytes.usage(),
-    // Nobody can count what is not there; the other figures are worth the more then (D6).
+    // Without a data folder the entries cannot be counted, but the other metrics must still be readable (D6).
     entriesByStatus: async () =>
       storage.availability.readRefusal() === null ? media.countByStatus() : new Map(),
     droppedLogLines,
