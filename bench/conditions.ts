@@ -1,7 +1,7 @@
-// bench/conditions.ts: the machine that the figures come from; without it they mean nothing.
+// bench/conditions.ts: describes the machine on which the figures were measured. The figures mean nothing without this.
 //
-// Promises: what cannot be found out is "unknown", never a guess. The disk is measured as the server uses it: with fsync
-// it, not the server, is often the limit.
+// Promises: a fact that cannot be found is "unknown", never a guess. The disk is measured in the way the server uses it, because
+// with fsync the disk is often the limit.
 import { mkdtemp, open, readFile, rm, type FileHandle } from 'node:fs/promises';
 import { cpus, loadavg, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ export interface Conditions {
   readonly system: string;
   readonly cpu: string;
   readonly cores: number;
-  /** Of the last minute, before anything was measured. */
+  /** The load average of the last minute before the measurements. */
   readonly loadAverage: number;
   readonly durability: Durability;
   readonly filesystem: string;
@@ -21,9 +21,9 @@ export interface Conditions {
 }
 
 interface DiskSpeed {
-  /** Writing 8 MiB and fdatasync, one after the other. */
+  /** The rate of writing 8 MiB and then calling fdatasync. */
   readonly syncedMiBPerSecond: number;
-  /** Appending 128 bytes and fdatasync: what one ledger line costs. */
+  /** The time of appending 128 bytes and calling fdatasync: the cost of one ledger line. */
   readonly syncedLineMs: number;
 }
 
@@ -58,7 +58,7 @@ export function conditionLines(conditions: Conditions): string[] {
   ];
 }
 
-/** The type of the mount that holds the folder. */
+/** The filesystem type of the mount that holds the folder. */
 async function filesystemOf(folder: string): Promise<string> {
   const mounts = await readFile('/proc/self/mounts', 'utf8').catch(() => '');
   let best = { point: '', type: 'unknown' };

@@ -1,17 +1,17 @@
-// bench/drawing.ts: a Vega-Lite specification becomes an SVG, by the library that bench/peers/ has for it.
+// bench/drawing.ts: turns a Vega-Lite specification into an SVG with the library in bench/peers/.
 //
-// Promises: what bench/peers/ needs is installed when it is not there, by tools/install.mjs; the product's own packages know
-// nothing of it.
+// Promises: the packages of bench/peers/ are installed by tools/install.mjs when they are missing. They are not among the
+// packages of the product.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { inRepository } from './root.ts';
 
-/** Sources that are run as they are, beside what they need. */
+/** The folder of sources that run without a build, with their packages. */
 export const PEERS_FOLDER = inRepository('bench/peers/');
 
 const MAX_SVG_BYTES = 64 * 1024 ** 2;
 
-/** @throws Error when npm fails, which has said why */
+/** @throws Error when npm fails; npm has then printed the reason */
 export function installPeers(): void {
   const argv = [inRepository('tools/install.mjs'), 'bench/peers'];
   const { status } = spawnSync(process.execPath, argv, { stdio: ['ignore', 2, 2] });

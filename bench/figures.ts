@@ -1,13 +1,13 @@
-// bench/figures.ts: what is said of one scenario, measured once, and how it is worked out of counts and times.
+// bench/figures.ts: the figures of one measured scenario, and how they are computed from counts and times.
 //
-// Promises: null where a figure does not apply or cannot be known on this system; never a guess. Server and client are
-// told apart, and both from everything else that the machine did.
+// Promises: a figure is null when it does not apply or cannot be known on this system; it is never a guess. The figures of the
+// server, of the client and of everything else on the machine are separate.
 // Must not know: how the load was made, how figures are shown.
 import { cpus } from 'node:os';
 import { machineBusySeconds } from './proc.ts';
 import type { BenchServer } from './server.ts';
 
-/** Null: does not apply to the scenario, or cannot be known on this system. */
+/** Null: the figure does not apply to the scenario or cannot be known on this system. */
 export interface Figures {
   readonly requests: number;
   readonly seconds: number;
@@ -20,23 +20,23 @@ export interface Figures {
   readonly clientCpuSecondsPerGib: number | null;
   readonly clientCpuMsPerRequest: number;
   readonly peakRssMib: number | null;
-  /** Of all cores, what neither server nor client used: other processes, kernel threads, the hypervisor. */
+  /** The share of all cores that neither server nor client used: other processes, kernel threads, the hypervisor. */
   readonly othersCpuPercent: number | null;
   readonly errors: number;
-  /** What went wrong first, for a person. */
+  /** The first problem, for people. */
   readonly problem: string | null;
 }
 
-/** The figures that are numbers. */
+/** The names of the figures that are numbers. */
 export type Figure = {
   [Key in keyof Figures]: Figures[Key] extends number | null ? Key : never;
 }[keyof Figures];
 
-/** One load. */
+/** The counts and times of one load. */
 export interface Counted {
-  /** Answered as expected. */
+  /** The requests that were answered as expected. */
   readonly requests: number;
-  /** Of file, in each request; null for status queries. */
+  /** The bytes of file in each request; null for status queries. */
   readonly bytesPerRequest: number | null;
   readonly seconds: number;
   readonly p50Ms: number;
@@ -46,7 +46,7 @@ export interface Counted {
   readonly problem: string | null;
 }
 
-/** Seconds. */
+/** CPU times in seconds. */
 export interface CpuTimes {
   readonly server: number;
   readonly machine: number;
@@ -94,7 +94,7 @@ export function figuresOf(load: Counted, cpu: CpuTimes | null, peakRssBytes: num
   };
 }
 
-/** Of a load that could not be made at all: nothing is known of it but that. */
+/** The figures of a load that could not be made: only the problem is known. */
 export function failedFigures(problem: string): Figures {
   const unknown = Number.NaN;
   const counted = {
@@ -107,12 +107,12 @@ export function failedFigures(problem: string): Figures {
   return figuresOf({ ...counted, bytesPerRequest: null, errors: 1, problem }, null, null);
 }
 
-/** The client's own looking at what is stored is among the others; it is a few status queries. */
+/** CPU time outside server and client. It includes the check of stored bytes, which costs a few status queries. */
 function othersPercent({ server, machine, at }: CpuTimes, clientSeconds: number): number {
   return (Math.max(0, machine - server - clientSeconds) / (at * cpus().length)) * 100;
 }
 
-/** Null when there is none, or one is not known. */
+/** Null: the list is empty, or one of the values is null. */
 export function median(values: readonly (number | null)[]): number | null {
   const known = values.filter((value) => value !== null).toSorted((a, b) => a - b);
   if (known.length === 0 || known.length < values.length) return null;
@@ -120,7 +120,7 @@ export function median(values: readonly (number | null)[]): number | null {
   return ((known[Math.floor(middle)] ?? 0) + (known[Math.ceil(middle)] ?? 0)) / 2;
 }
 
-/** Milliseconds: nearest rank. */
+/** The quantile by nearest rank, in milliseconds. */
 export function quantile(ascending: readonly number[], share: number): number {
   return ascending[Math.max(0, Math.ceil(ascending.length * share) - 1)] ?? Number.NaN;
 }

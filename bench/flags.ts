@@ -1,6 +1,6 @@
-// bench/flags.ts: values of flags, as the commands of this folder read them.
+// bench/flags.ts: reads the values of flags for the commands of this folder.
 //
-// Promises: what is not understood is an Error that names the flag, what was got and what was expected.
+// Promises: a value that is not understood causes an Error that names the flag, the given value and the expected value.
 
 export function positive(flag: string, text: string): number {
   const value = Number(text);

@@ -1,10 +1,11 @@
-// bench/guard.ts: `npm run bench:guard`: has storing a chunk become much dearer? For CI.
+// bench/guard.ts: `npm run bench:guard` checks for CI that storing a chunk has not become much more expensive.
 //
-// Method: server CPU seconds per GiB of ours (fields first, `--durability none`, journal on) as a multiple of what a bare
-// Node pipe (peers/pipe.mjs) takes at that moment on that machine: CPU time and a ratio, because a busy machine makes
-// every wall time lie. Short loads of both in turn; the median of the pairs' ratios counts.
-// Promises: exit code 1 and a sentence when a median is above its bound, 2 when it could not be measured; under a minute.
-// The bounds are no goals: they catch a regression, not a bad day. The goals are measured by `npm run bench:peers`.
+// Method: the CPU seconds per GiB of our server (fields first, `--durability none`, journal on) are divided by those of a bare
+// Node pipe (peers/pipe.mjs) at the same time on the same machine. A ratio of CPU times is used because wall times mislead on a
+// busy machine. Both servers get short loads in turn; the median of the ratios counts.
+// Promises: exit code 1 and a sentence when a median is above its bound; exit code 2 when it could not be measured; less than a
+// minute. The bounds are not goals: they catch a regression and tolerate a busy machine. `npm run bench:peers` measures the
+// goals.
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { problemIn } from './compare/cells.ts';
@@ -17,11 +18,11 @@ import { BENCH_KEY } from './wires.ts';
 interface Guarded {
   readonly title: string;
   readonly chunkBytes: number;
-  /** Chunks in each load. */
+  /** The number of chunks in each load. */
   readonly chunks: number;
-  /** Sent before, to both: what is compiled while it runs must be compiled by then. */
+  /** Chunks sent to both servers before the measurement, so that the compiler has finished its work. */
   readonly warmUpChunks: number;
-  /** Times the floor. */
+  /** The highest allowed ratio to the bare pipe. */
   readonly bound: number;
 }
 
@@ -34,14 +35,14 @@ const GUARDED: readonly Guarded[] = [
 const CONNECTIONS = 4;
 const MAX_PAIRS = 5;
 const MIN_PAIRS = 3;
-/** For the pairs of one size: on a machine that is too busy there are fewer. */
+/** The time for the pairs of one size. A busy machine measures fewer pairs. */
 const PAIRS_MS = 9_000;
 const PATIENCE_SECONDS = 20;
 
 interface Side {
   readonly contestant: Contestant;
   readonly server: BenchServer;
-  /** Forgets an upload, so that the next load finds the memory of this one: see compare/touch.ts. */
+  /** Removes an upload, so that the next load can reuse its memory (compare/touch.ts). */
   readonly erase: (fileId: string) => Promise<unknown>;
 }
 
@@ -63,7 +64,7 @@ async function guard(): Promise<boolean> {
   }
 }
 
-/** @param sides gets it, to be closed */
+/** @param sides gets the server, so that it will be closed */
 async function startOurs(sides: Side[]): Promise<Side> {
   const server = await CONTESTANTS.ours.start();
   const init = { method: 'DELETE', headers: { 'X-API-Key': BENCH_KEY } };
@@ -107,7 +108,7 @@ async function ratioOf(
   return median(ratios) ?? Number.NaN;
 }
 
-/** @throws Error when a chunk is refused or what is stored is not what was sent */
+/** @throws Error when a chunk is refused or the stored bytes differ from the sent bytes */
 async function cpuPerGib(
   client: Client,
   { contestant, server, erase }: Side,

@@ -1,4 +1,4 @@
-// bench/measure.ts: one scenario of `npm run bench`, measured once: a load of compare/cells.ts on the server that it asks for.
+// bench/measure.ts: measures one scenario of `npm run bench` once: a load of compare/cells.ts on the server of the scenario.
 //
 // Must not know: how a load is made, how figures are shown.
 import { measureLoad, type CellLimits } from './compare/cells.ts';
@@ -24,6 +24,6 @@ export function measure(
 function contestantOf({ server, wire }: Scenario, durability: Durability): Contestant {
   if (server === 'product' || server === 'no-journal')
     return ours({ durability, hasJournal: server === 'product' }, wire);
-  // It keeps nothing that could be looked at.
+  // This server keeps nothing that could be checked.
   return server === 'discard' ? { ...peer('discard', wire, () => []), stored: null } : CONTESTANTS[server];
 }

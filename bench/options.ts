@@ -1,6 +1,6 @@
-// bench/options.ts: what a person asked the bench for.
+// bench/options.ts: reads the command line of `npm run bench`.
 //
-// Promises: what is not understood is an Error that names it.
+// Promises: an argument that is not understood causes an Error that names it.
 import { parseArgs } from 'node:util';
 import { oneOf, positive } from './flags.ts';
 import { scenariosNamed, SMOKE_NAMES, type Scenario } from './scenarios.ts';
@@ -8,10 +8,10 @@ import type { Durability } from './server.ts';
 
 export interface BenchOptions {
   readonly scenarios: readonly Scenario[];
-  /** Of load in each scenario, at most. */
+  /** The maximum duration of the load in each scenario. */
   readonly seconds: number;
   readonly warmUpSeconds: number;
-  /** Sent in each scenario, at most: so much disk is needed. */
+  /** The maximum number of bytes sent in each scenario. This much disk space is needed. */
   readonly maxBytes: number;
   readonly runs: number;
   readonly durability: Durability;
@@ -31,7 +31,7 @@ export const USAGE = `Usage: npm run bench -- [scenario…] [--seconds N] [--run
   --json FILE       every figure of every run
   --smoke           a few scenarios, a second each: does it work at all?`;
 
-/** Null: only the usage is wanted. @throws Error */
+/** Null: the usage text was asked for. @throws Error */
 export function readOptions(argv: readonly string[]): BenchOptions | null {
   const { values, positionals } = parseArgs({
     args: [...argv],

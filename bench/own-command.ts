@@ -1,4 +1,4 @@
-// bench/own-command.ts: the file that Node runs for `npx xenonflare-mock`, as package.json has it.
+// bench/own-command.ts: finds the file that Node runs for `npx xenonflare-mock`, as package.json names it.
 import { readFileSync } from 'node:fs';
 import { inRepository } from './root.ts';
 

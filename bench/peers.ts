@@ -1,8 +1,8 @@
-// bench/peers.ts: `npm run bench:peers`: our server and its peers under the same loads, and how far the goals are reached.
-// Method and reading: bench/README.md.
+// bench/peers.ts: `npm run bench:peers` measures our server and its peers under the same loads, and compares the figures with
+// the goals. bench/README.md describes the method and how to read the results.
 //
-// Promises: conditions first; every figure was measured in this run, our side and the other's in turn, by one client.
-// Exit code 1 when anything was measured failing; a goal that is missed is only said.
+// Promises: conditions come first. Every figure was measured in this run, by one client, with the two sides in turn. Exit code 1
+// when any measurement failed; a missed goal is only reported.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { chartOf } from './compare/chart.ts';
@@ -29,7 +29,7 @@ async function bench(options: PeersOptions): Promise<boolean> {
   await mkdir(options.outFolder, { recursive: true });
   const save = async (outcome: Outcome): Promise<void> => {
     const verdicts = goals.map((goal) => verdictOn(goal, outcome.measured));
-    // Of a bench that was stopped, what is written speaks of the runs that were made.
+    // When the bench is stopped, the written report covers the runs that were finished.
     const done = [...outcome.measured.cells.values()].map((runs) => runs.length);
     const method = methodOf(options, Math.max(1, ...done));
     const report = { conditions, method, verdicts, outcome };
@@ -63,7 +63,7 @@ function sayStep(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-/** Null: there is nothing to draw. @throws Error when the chart cannot be drawn */
+/** Null: the chart has no data. @throws Error when the chart cannot be drawn */
 function drawChart({ measured }: Outcome, subtitle: string): string | null {
   const spec = chartOf(measured.cells, subtitle);
   if (spec === null) return null;

@@ -1,16 +1,17 @@
-// bench/proc.ts: what Linux counts, from proc(5): CPU time of a process and of the machine, memory of a process.
+// bench/proc.ts: reads counters of Linux from proc(5): the CPU time of a process and of the machine, and the memory of a
+// process.
 //
-// Promises: null where there is no /proc; never a guess. A process is counted together with its children (nginx is a
-// master and its workers), but not with theirs.
+// Promises: null when there is no /proc; never a guess. A process is counted together with its children (nginx is a master and
+// its workers), but without their children.
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 
-/** USER_HZ: the unit of time in /proc, the same for every Linux that Node runs on. */
+/** USER_HZ, the unit of time in /proc. It is the same on every Linux that Node supports. */
 const TICKS_PER_SECOND = 100;
-/** Of the `cpu` line of /proc/stat: user nice system idle iowait irq softirq steal. */
+/** The fields of the `cpu` line of /proc/stat: user nice system idle iowait irq softirq steal. */
 const IDLE_FIELDS = new Set([3, 4]);
 const TIME_FIELDS = 8;
 
-/** User and system seconds of all threads so far. */
+/** The user and system seconds of all threads so far. */
 export async function cpuSecondsOf(pid: number): Promise<number | null> {
   if (process.platform !== 'linux') return null;
   let seconds = 0;
@@ -22,7 +23,7 @@ export async function cpuSecondsOf(pid: number): Promise<number | null> {
   return seconds;
 }
 
-/** The most memory that was resident since the process began, or since `forgetPeakRss`. */
+/** The peak of the resident memory since the process began or since `forgetPeakRss`. */
 export function peakRssOf(pid: number): Promise<number | null> {
   return memoryOf(pid, 'VmHWM');
 }
@@ -35,7 +36,9 @@ export async function forgetPeakRss(pid: number): Promise<void> {
   if (process.platform === 'linux') await writeFile(`/proc/${pid}/clear_refs`, '5');
 }
 
-/** CPU seconds of the whole machine since it began: every process, the kernel, and what the hypervisor took away. */
+/**
+ * The CPU seconds of the whole machine since it began: every process, the kernel, and the time that the hypervisor took away.
+ */
 export async function machineBusySeconds(): Promise<number | null> {
   const stat = await readProc('stat');
   if (stat === null) return null;
@@ -50,7 +53,10 @@ async function childrenOf(pid: number): Promise<number[]> {
   return pids.filter((_, n) => parents[n] === pid);
 }
 
-/** From the third field (the state) on: the second is a name in parentheses and may hold spaces. Empty: it is gone. */
+/**
+ * The fields from the third (the state) on. The second field is a name in parentheses and may hold spaces. Empty: the process is
+ * gone.
+ */
 async function statOf(pid: number): Promise<string[]> {
   const stat = await readProc(`${pid}/stat`).catch(() => null);
   return stat === null ? [] : stat.slice(stat.lastIndexOf(')') + 2).split(' ');

@@ -1,8 +1,8 @@
-// bench/root.ts: the folder of this repository, from the sources and from what tsc makes of them in .bench/ alike.
+// bench/root.ts: finds the folder of this repository, both from the sources and from the build in .bench/.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** Neither bench/ nor .bench/ has a package.json of its own. */
+/** Searches upwards for package.json: neither bench/ nor .bench/ has one. */
 function rootAbove(folder: URL): URL {
   return existsSync(new URL('package.json', folder)) ? folder : rootAbove(new URL('../', folder));
 }

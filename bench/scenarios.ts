@@ -1,8 +1,8 @@
-// bench/scenarios.ts: what `npm run bench` measures: each part order, chunk size and number of connections, status
-// queries, both without the journal, and references to compare with.
+// bench/scenarios.ts: the scenarios of `npm run bench`: each part order, chunk size and number of connections, status queries,
+// both without the journal, and references for comparison.
 import type { WireName } from './wires.ts';
 
-/** `no-journal` is the product, too; the last three are references to compare with, each a file of peers/. */
+/** `no-journal` is also the product. The last three are references for comparison, each a file of peers/. */
 export type ServerKind = 'product' | 'no-journal' | 'pipe' | 'discard' | 'constant';
 
 export interface Scenario {
@@ -27,7 +27,7 @@ export const SIZES = {
 export type Size = keyof typeof SIZES;
 
 const ALL: readonly Size[] = ['4k', '64k', '1m', '8m', '32m', '64m'];
-/** Enough to compare with. */
+/** The sizes that suffice for a comparison. */
 const SOME: readonly Size[] = ['4k', '64k', '1m', '8m'];
 const CONNECTIONS = [1, 16] as const;
 
@@ -71,7 +71,7 @@ const SCENARIOS: readonly Scenario[] = [
   ...statusScenarios('constant', 'constant'),
 ];
 
-/** One of each kind: enough to see in CI that the bench works and no chunk is refused under load. */
+/** One scenario of each kind, enough for CI to see that the bench works and that no chunk is refused under load. */
 export const SMOKE_NAMES: readonly string[] = [
   'fields-first-64k-c16',
   'fields-first-8m-c1',
@@ -80,8 +80,9 @@ export const SMOKE_NAMES: readonly string[] = [
 ];
 
 /**
- * The scenarios with one of these names, or whose name goes on after it: `fields-first-8m` is two; all when none is asked for.
- * @throws Error naming an unknown one
+ * The scenarios whose name is one of these names or begins with one of them: `fields-first-8m` means two. No names mean all
+ * scenarios.
+ * @throws Error naming an unknown name
  */
 export function scenariosNamed(asked: readonly string[]): Scenario[] {
   if (asked.length === 0) return [...SCENARIOS];

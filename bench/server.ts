@@ -1,8 +1,8 @@
-// bench/server.ts: a server under load: a process of its own, with a folder of its own that is gone afterwards.
+// bench/server.ts: runs a server under load in a separate process, with a separate folder that is deleted afterwards.
 //
-// Promises: CPU time and memory are those of the server's process and its children, as Linux counts them; elsewhere they
-// are null. Nothing of our environment configures it. What is running when the bench itself ends is ended, too, and its
-// folder deleted.
+// Promises: CPU time and memory are those of the server's process and its children, as Linux counts them; on other systems they
+// are null. Our environment does not configure the server. When the bench itself ends, running servers are ended and their
+// folders deleted.
 // Must not know: the load.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,16 +20,16 @@ export type Durability = 'fsync' | 'none';
 export interface ProductOptions {
   readonly durability: Durability;
   readonly hasJournal: boolean;
-  /** Kept afterwards. Absent: an empty one, inside the server's folder. */
+  /** The data folder, which is kept afterwards. Absent: an empty folder inside the server's folder. */
   readonly dataDir?: string;
 }
 
 export interface BenchServer {
   readonly url: string;
   readonly pid: number;
-  /** What it was given to store in, and its log. */
+  /** The folder for the server's data and its log. */
   readonly folder: string;
-  /** From starting the process to its ready line. */
+  /** The time from the start of the process to its ready line. */
   readonly startMs: number;
   /** See proc.ts. */
   cpuSeconds(): Promise<number | null>;
@@ -40,13 +40,13 @@ export interface BenchServer {
 
 const COMMAND = ownCommand();
 
-/** The server that this repository is about, as it is deployed: its log is on and goes to a file. */
+/** Starts the product as it is deployed: its log is on and goes to a file. */
 export function startProduct({ durability, hasJournal, dataDir }: ProductOptions): Promise<BenchServer> {
   const flags = ['--port', '0', '--durability', durability, ...(hasJournal ? [] : ['--no-journal'])];
   return start((folder) => [COMMAND, 'serve', '--data-dir', dataDir ?? join(folder, 'data'), ...flags]);
 }
 
-/** One of bench/peers/, by its file's name. @param more arguments behind the folder */
+/** Starts a server of bench/peers/ by the name of its file. @param more arguments after the folder */
 export function startPeer(name: string, more: readonly string[] = []): Promise<BenchServer> {
   return start((folder) => [join(PEERS_FOLDER, `${name}.mjs`), folder, ...more]);
 }
@@ -92,7 +92,7 @@ async function start(argvIn: (folder: string) => readonly string[]): Promise<Ben
   };
 }
 
-/** Null: it ended without one. */
+/** Null: the process ended without a line. */
 async function firstLineOf(child: ChildProcess): Promise<string | null> {
   if (child.stdout === null) return null;
   const lines = createInterface({ input: child.stdout });
@@ -114,7 +114,7 @@ async function close(entry: Running): Promise<void> {
   throw new Error(`the server ended with ${how} under load: ${log.slice(-2_000)}`);
 }
 
-/** Ours and the peers' alike: as in production. */
+/** The environment for our server and the peers: production settings. */
 function environment(): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('XENONFLARE_MOCK_'));
   return { ...Object.fromEntries(inherited), NODE_ENV: 'production' };

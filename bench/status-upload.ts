@@ -1,7 +1,7 @@
-// bench/status-upload.ts: the upload that status queries ask for.
+// bench/status-upload.ts: stores the upload that status queries ask for.
 import { BENCH_KEY, STATUS_UPLOAD } from './wires.ts';
 
-/** @throws Error when a chunk of it is refused */
+/** @throws Error when a chunk is refused */
 export async function storeForStatus(url: string): Promise<void> {
   const { fileId, chunks, chunkBytes } = STATUS_UPLOAD;
   for (let index = 0; index < chunks; index += 1) {

@@ -1,6 +1,6 @@
-// bench/table.ts: figures as a table that can be read on a terminal and pasted into a page.
+// bench/table.ts: formats figures as a table that can be read on a terminal and pasted into a page.
 //
-// Promises: with more than one run, each cell is the median of that figure; "-" where it does not apply.
+// Promises: with more than one run, each cell is the median of its figure. "-" means that the figure does not apply.
 import { median, type Figure, type Figures } from './figures.ts';
 
 export interface Row {
@@ -39,7 +39,7 @@ export function tableOf(rows: readonly Row[]): string {
   return markdownTable(cells);
 }
 
-/** The first row is the head; every column but the first is flush right. */
+/** The first row is the head. Every column except the first is aligned right. */
 export function markdownTable(cells: readonly (readonly string[])[]): string {
   const widths = (cells[0] ?? []).map((_, index) => Math.max(...cells.map((row) => row[index]?.length ?? 0)));
   const line = (row: readonly string[]): string =>

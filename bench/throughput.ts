@@ -1,8 +1,9 @@
-// bench/throughput.ts: `npm run bench`: how fast the server stores chunks and answers status queries, and what it costs.
-// Method and reading: bench/README.md.
+// bench/throughput.ts: `npm run bench` measures how fast the server stores chunks and answers status queries, and the cost.
+// bench/README.md describes the method and how to read the results.
 //
-// Promises: conditions first; every figure was measured in this run; exit code 1 when any request was refused, or an upload
-// that is looked at holds other bytes than were sent. Runs are interleaved: a slow minute of the machine does not hit one scenario alone.
+// Promises: conditions come first. Every figure was measured in this run. Exit code 1 when a request was refused or a checked
+// upload holds other bytes than were sent. Runs are interleaved, so that a slow minute of the machine does not hit only one
+// scenario.
 import { writeFile } from 'node:fs/promises';
 import { conditionLines, readConditions } from './conditions.ts';
 import type { Figures } from './figures.ts';
@@ -42,7 +43,7 @@ async function saveJson(
   await writeFile(file, `${JSON.stringify({ conditions, method, scenarios }, null, 2)}\n`);
 }
 
-/** Whether there were none. */
+/** True if there were no problems. */
 function reportProblems(rows: readonly Row[]): boolean {
   const bad = rows.filter(({ runs }) => runs.some(({ errors }) => errors > 0));
   for (const { name, runs } of bad) {

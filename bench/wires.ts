@@ -1,21 +1,21 @@
-// bench/wires.ts: how each kind of server wants to be sent a chunk, and how it says that it has stored one.
+// bench/wires.ts: knows the protocol of each kind of server: how to send it a chunk, and which answer confirms a stored chunk.
 //
-// Promises: pure: text in, text out; chunk `index` of an upload lies at `index × bytes`. Whatever is not the answer of a
-// stored chunk is refused, so that no server is measured failing.
+// Promises: pure: text in, text out. Chunk `index` of an upload lies at `index × bytes`. Any answer that does not confirm a
+// stored chunk counts as refused, so that a failing server is never measured.
 // Must not know: sockets, which server is measured.
 
 /** One chunk of one upload. */
 export interface ChunkPlace {
   /** The name that the client gives the upload. */
   readonly fileId: string;
-  /** What `create` was answered, for the wires that have it; else empty. */
+  /** The location that `create` was answered; empty for protocols without `create`. */
   readonly location: string;
   readonly index: number;
   readonly bytes: number;
   readonly totalChunks: number;
 }
 
-/** What stands around the payload: the request's head with what comes before it in the body, and what comes behind. */
+/** The bytes around the payload: the request's head with the start of the body, and the end of the body. */
 export interface Envelope {
   readonly head: string;
   readonly tail: string;
@@ -23,18 +23,18 @@ export interface Envelope {
 
 export interface Answer {
   readonly status: number;
-  /** Status line and headers, as they came: most of them nobody asks for. */
+  /** The status line and headers as received. They are parsed only on demand, because most are never needed. */
   readonly head: string;
   readonly body: string;
 }
 
-/** @param name in any case */
+/** @param name the header's name in any case */
 export function headerOf({ head }: Pick<Answer, 'head'>, name: string): string | undefined {
   return new RegExp(`\\r\\n${name}: *([^\\r]*)`, 'i').exec(head)?.[1];
 }
 
 export interface Wire {
-  /** Sent once before the first chunk of an upload. Absent: the first chunk creates it. */
+  /** A request that is sent once before the first chunk of an upload. Absent: the first chunk creates the upload. */
   create?(upload: Omit<ChunkPlace, 'location' | 'index'>, host: string): string;
   chunk(place: ChunkPlace, host: string): Envelope;
   isStored(answer: Answer, place: ChunkPlace): boolean;
@@ -54,7 +54,7 @@ const FILE_HEAD = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file";
 const END = `--${BOUNDARY}--\r\n`;
 
 export const BENCH_KEY = 'bench';
-/** The upload that status queries ask for: `storeForStatus` makes it, peers/constant.mjs knows it. */
+/** The upload that status queries ask for. `storeForStatus` makes it; peers/constant.mjs knows it. */
 export const STATUS_UPLOAD = { fileId: 'status', chunks: 10, chunkBytes: 1024 } as const;
 
 function request(line: string, host: string, headers: readonly string[]): string {
@@ -103,7 +103,7 @@ const rawAppend: Wire = {
   isStored: ({ status }) => status === 200,
 };
 
-/** A file for each chunk: what nginx can do. */
+/** One file for each chunk, because nginx can do no more. */
 const rawFiles: Wire = {
   chunk: ({ fileId, index, bytes }, host) => ({
     head: rawHead(`PUT /${fileId}-${index}`, host, bytes),
@@ -169,7 +169,7 @@ const STATUS_ANSWER = JSON.stringify({
   },
 });
 
-/** Not a chunk at all: `GET /media/chunks`. */
+/** A status query, `GET /media/chunks`, instead of a chunk. */
 const status: Wire = {
   chunk: (_place, host) => ({
     head: request(`GET /media/chunks?fileId=${STATUS_UPLOAD.fileId}`, host, [`X-API-Key: ${BENCH_KEY}`]),

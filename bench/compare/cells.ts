@@ -1,8 +1,8 @@
-// bench/compare/cells.ts: one contestant under one load, measured once: `tus-8m-c16` is @tus/server with chunks of 8 MiB
-// over 16 connections, `ours-status-c1` our server with status queries.
+// bench/compare/cells.ts: measures one contestant once under one load. `tus-8m-c16` is @tus/server with chunks of 8 MiB over 16
+// connections, `ours-status-c1` is our server with status queries.
 //
-// Promises: a fresh server each time; `errors` is 0 only if every answer was the one of a stored chunk and one upload of
-// the load, byte by byte, is what was sent. The warm-up is not counted.
+// Promises: each measurement has a fresh server. `errors` is 0 only if every answer confirmed a stored chunk and one upload of
+// the load holds exactly the sent bytes. The warm-up is not counted.
 import { createHash } from 'node:crypto';
 import { cpuBetween, figuresOf, readCpu, type Figures } from '../figures.ts';
 import { SIZES, type Size } from '../scenarios.ts';
@@ -28,25 +28,28 @@ export interface Cell extends Omit<Load, 'contestant'> {
 }
 
 export interface CellLimits {
-  /** Of load, at most. */
+  /** The maximum duration of the load. */
   readonly seconds: number;
-  /** Of warm-up, at most; twice that where requests are small: what has to be compiled there is run more often. */
+  /**
+   * The maximum duration of the warm-up. Small requests get twice as long, because more calls are needed until their code is
+   * compiled.
+   */
   readonly warmUpSeconds: number;
-  /** Sent in a load, at most. */
+  /** The maximum number of bytes sent in a load. */
   readonly maxBytes: number;
 }
 
 interface LoadLimits extends Pick<CellLimits, 'seconds' | 'maxBytes'> {
-  /** On each connection, whatever the bytes. */
+  /** The minimum number of requests on each connection, whatever the number of bytes. */
   readonly minRequests: number;
 }
 
-/** No upload of the bench is ever complete: the contract takes no more. */
+/** No upload of the bench is ever complete. This is the most chunks that the contract allows. */
 const TOTAL_CHUNKS = 1_000_000;
 const NO_LIMIT = Number.MAX_SAFE_INTEGER;
 const WARM_UP_SHARE = 1 / 4;
 const SMALL_BYTES = 64 * 1024;
-/** On each connection of a load: with fewer, the first and the last would be most of it. */
+/** The minimum on each connection of a load. With fewer requests, the first and the last would dominate the figures. */
 const MIN_REQUESTS = 2;
 
 export function cellNamed(name: CellName): Cell {
@@ -115,7 +118,7 @@ function jobOf(
   };
 }
 
-/** A sentence when the server does not hold exactly what it was sent. */
+/** Resolves to a sentence when the server does not hold exactly the sent bytes. */
 export async function problemIn(
   contestant: Contestant,
   server: BenchServer,

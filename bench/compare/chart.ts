@@ -1,6 +1,6 @@
-// bench/compare/chart.ts: the figures as a picture: a Vega-Lite specification, which peers/chart.mjs draws.
+// bench/compare/chart.ts: turns the figures into a Vega-Lite specification, which peers/chart.mjs draws.
 //
-// Promises: pure. Medians only; the same loads for everybody; client and server apart.
+// Promises: pure. The chart shows only medians, the same loads for every server, and client and server separately.
 import { median, type Figures } from '../figures.ts';
 import { cellNamed, type CellName } from './cells.ts';
 
@@ -14,7 +14,7 @@ interface Bar {
   readonly client: number;
 }
 
-/** What the chart shows, and in which order: what everybody was measured with. */
+/** The loads of the chart, in order: the loads under which every server was measured. */
 const LOADS: readonly { readonly suffix: string; readonly title: string }[] = [
   { suffix: '64k-c16', title: '64 KiB, 16 connections' },
   { suffix: '8m-c1', title: '8 MiB, 1 connection' },
@@ -42,7 +42,7 @@ const OURS = '#1b6ca8';
 const THEIRS = '#b0b7bf';
 const CLIENT = '#e2c275';
 
-/** Null: nothing of it was measured. */
+/** Null: none of the chart's loads was measured. */
 export function chartOf(cells: ReadonlyMap<CellName, readonly Figures[]>, subtitle: string): object | null {
   const bars = [...cells].flatMap(([name, runs]) => barOf(name, runs));
   const loads = LOADS.filter(({ title }) => bars.some(({ load }) => load === title));

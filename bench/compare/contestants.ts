@@ -1,7 +1,7 @@
-// bench/compare/contestants.ts: the servers that are compared: how each is started, spoken to, and looked into afterwards.
+// bench/compare/contestants.ts: the compared servers: how to start each one, how to speak to it, and how to read what it stored.
 //
-// Promises: whatever is measured can be verified: `stored` is what a server holds of an upload, in order. A contestant that
-// cannot run here says why, in a sentence.
+// Promises: every measured upload can be verified: `stored` yields what a server holds of an upload, in order. A contestant that
+// cannot run here says why in a sentence.
 // Must not know: what is measured, and which figures are wanted.
 import { createReadStream, existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -13,9 +13,9 @@ export interface Contestant {
   readonly wire: WireName;
   start(): Promise<BenchServer>;
   readonly isOurs: boolean;
-  /** What it holds of the upload. Null: it keeps nothing. */
+  /** Reads the stored bytes of the upload. Null: the server keeps nothing. */
   readonly stored: ((server: BenchServer, sent: SentUpload) => AsyncIterable<Uint8Array>) | null;
-  /** A sentence when it cannot run on this machine. */
+  /** Says why the contestant cannot run on this machine. Absent: it can. */
   readonly absence?: string;
 }
 
@@ -35,7 +35,7 @@ export type ContestantName =
   | 'uploadx'
   | 'constant';
 
-/** Debian's; also where it is not in the PATH of everybody. */
+/** The path in Debian's package, which is not in the PATH of every user. */
 const NGINX = '/usr/sbin/nginx';
 
 export function ours(options: ProductOptions, wire: WireName): Contestant {
@@ -50,7 +50,7 @@ async function* contentOfOurs(server: BenchServer, { fileId }: SentUpload): Asyn
   yield* body;
 }
 
-/** @param pathsOf the files that hold the upload, in order, below the server's folder */
+/** @param pathsOf the files that hold the upload, in order, inside the server's folder */
 export function peer(
   name: string,
   wire: WireName,
@@ -72,7 +72,7 @@ function filePerChunk(folder: string): (sent: SentUpload) => string[] {
   return ({ fileId, chunks }) => Array.from({ length: chunks }, (_, n) => join(folder, `${fileId}-${n}`));
 }
 
-/** @param buffer its `client_body_buffer_size` */
+/** @param buffer the value of `client_body_buffer_size` */
 function nginx(buffer: string): Contestant {
   return {
     ...peer('nginx', 'raw-files', filePerChunk('files')),

@@ -1,21 +1,21 @@
-// bench/compare/cost.ts: what a request costs a running server, in CPU milliseconds, in windows that are measured in turn.
+// bench/compare/cost.ts: measures the cost of a request on a running server, in CPU milliseconds.
 //
-// Promises: two costs to be compared are sums over windows that alternate, so that a slow moment of the machine hits both;
-// a window in which any request was refused is an Error.
+// Promises: two costs are compared as sums over alternating windows, so that a slow moment of the machine hits both. A window
+// with a refused request is an Error.
 import type { Client } from '../sender/client.ts';
 import type { Job } from '../sender/job.ts';
 import type { BenchServer } from '../server.ts';
 
-/** A load of so many requests, however long it takes. */
+/** A load with a fixed number of requests, however long it takes. */
 export type Window = Pick<Job, 'label' | 'maxRequests'> &
   Partial<Pick<Job, 'firstIndex' | 'chunksPerUpload' | 'totalChunks'>>;
 
-/** Small: the cost is that of a chunk, not of its bytes. */
+/** Small, so that the cost of a chunk dominates the cost of its bytes. */
 const CHUNK_BYTES = 1024;
 const TOTAL_CHUNKS = 1_000_000;
 const PATIENCE_SECONDS = 600;
 
-/** @throws Error when any request of it was refused */
+/** @throws Error when any request of the window was refused */
 export async function send(server: BenchServer, client: Client, window: Window): Promise<void> {
   const result = await client.run({
     wire: 'form-fields-first',
@@ -32,7 +32,7 @@ export async function send(server: BenchServer, client: Client, window: Window):
   if (result.firstRefusal !== null) throw new Error(`${window.label}: ${result.firstRefusal}`);
 }
 
-/** Adds up what windows cost. */
+/** Adds up the costs of windows. */
 export class Cost {
   #cpuSeconds = 0;
   #requests = 0;

@@ -1,14 +1,14 @@
-// bench/compare/crc.ts: what a CRC-32 costs on this machine at this moment: our server counts one over every file byte and
-// has no switch for it, so its share is measured apart.
+// bench/compare/crc.ts: measures the present cost of a CRC-32 on this machine. Our server computes one over every file byte and
+// cannot switch it off, so its share is measured separately.
 //
-// Method: `zlib.crc32`, carried on over pieces of the size in which a body comes from a socket.
+// Method: `zlib.crc32`, continued over pieces of the size in which a body comes from a socket.
 import { crc32 } from 'node:zlib';
 import type { Scale } from './scale.ts';
 import type { SpecialName } from './goals.ts';
 
 const PIECE_BYTES = 64 * 1024;
 const GIB = 1024 ** 3;
-/** Larger than what a core keeps to itself, as the bytes of a body are. */
+/** Larger than the cache of one core, as the bytes of a body are. */
 const BUFFER = Buffer.alloc(8 * 1024 ** 2, 'xenonflare');
 
 export function measureCrc({ crcBytes }: Scale): Partial<Record<SpecialName, number>> {

@@ -1,12 +1,12 @@
-// bench/compare/goals.ts: what the server is meant to reach, and how far it does.
+// bench/compare/goals.ts: the goals of the server, and how far it reaches them.
 //
-// Promises: pure. A ratio is worked out within each run, where both sides were measured one after the other, and the
-// median of these ratios is what counts. What was not measured, or was measured failing, is neither reached nor missed.
+// Promises: pure. A ratio is computed within each run, in which both sides were measured one after the other; the median of
+// these ratios counts. A goal whose figures are missing or come from a failed measurement is neither reached nor missed.
 // Must not know: how anything is measured.
 import { median, type Figure, type Figures } from '../figures.ts';
 import type { CellName } from './cells.ts';
 
-/** What is measured beside cells, a figure for each run; what each is stands with the one who measures it. */
+/** The figures besides the cells, one for each run. The file that measures a figure explains it. */
 export type SpecialName =
   | 'crc32-cpu-per-gib'
   | 'chunk-cost-late-to-early'
@@ -35,7 +35,7 @@ export type GoalName =
   | 'large-file'
   | 'others';
 
-/** Everything measured, a value for each run. */
+/** All measured values, one for each run. */
 export interface Measured {
   readonly cells: ReadonlyMap<CellName, readonly Figures[]>;
   readonly specials: ReadonlyMap<SpecialName, readonly number[]>;
@@ -48,15 +48,15 @@ export interface Bound {
 
 export interface Goal {
   readonly name: GoalName;
-  /** What is measured, for a person. */
+  /** What is measured, for people. */
   readonly measure: string;
-  /** Null: shown only. */
+  /** Null: the value is shown, but there is no goal. */
   readonly bound: Bound | null;
   readonly unit: string;
-  /** What it is worked out of. */
+  /** The cells from which the value is computed. */
   readonly cells: readonly CellName[];
   readonly specials: readonly SpecialName[];
-  /** A value for each run; null where it is not known. */
+  /** One value for each run; null: unknown. */
   readonly values: (measured: Measured) => readonly (number | null)[];
 }
 
@@ -69,7 +69,7 @@ export interface Verdict {
   readonly least: number | null;
   readonly most: number | null;
   readonly runs: number;
-  /** Null: not measured, or there is no bound. */
+  /** Null: the value was not measured, or there is no bound. */
   readonly isReached: boolean | null;
 }
 
@@ -99,7 +99,7 @@ function isWithin(value: number, bound: Bound): boolean {
   return bound.kind === 'above' ? value > bound.value : value >= bound.value;
 }
 
-/** By run; null where a run failed. Empty: never measured. */
+/** One figure for each run; null: the run failed. Empty: the cell was never measured. */
 function figuresIn(measured: Measured, cell: CellName, figure: Figure): readonly (number | null)[] {
   return (measured.cells.get(cell) ?? []).map((run) => (run.errors > 0 ? null : run[figure]));
 }
@@ -124,7 +124,7 @@ interface Comparison {
   readonly bound: Bound | null;
 }
 
-/** The figure of one cell, as a multiple of the other's. */
+/** The figure of one cell divided by the figure of the other cell. */
 function ratio(of: Comparison, one: CellName, other: CellName): Goal {
   return {
     ...of,
@@ -136,7 +136,7 @@ function ratio(of: Comparison, one: CellName, other: CellName): Goal {
   };
 }
 
-/** As `ratio` of CPU seconds per GiB, without what a CRC-32 over the same bytes cost in the same run. */
+/** As `ratio` of CPU seconds per GiB, less the measured cost of a CRC-32 over the same bytes in the same run. */
 function ratioWithoutCrc(of: Omit<Comparison, 'figure'>, one: CellName, other: CellName): Goal {
   const figure = 'serverCpuSecondsPerGib';
   return {
@@ -201,7 +201,9 @@ const floor = CONNECTIONS.flatMap((n) =>
   }),
 );
 
-/** Its default is what people run; with a large buffer it shows what the machine can do, and that is no goal. */
+/**
+ * The goal compares with the default buffer, which people use. A large buffer shows what the machine can do, and has no goal.
+ */
 const nginx = (['nginx', 'nginx-tuned'] as const).flatMap((them) =>
   CONNECTIONS.map((n) =>
     ratio(
@@ -322,7 +324,7 @@ const status = CONNECTIONS.map((n) =>
   ),
 );
 
-/** No goals: who else there is, for the table and the chart. */
+/** Other servers, for the table and the chart; they have no goals. */
 const others = (['multer', 'formidable', 'pipe', 'same-work'] as const).flatMap((them) =>
   (['64k', '8m'] as const).map((size) =>
     ratio(

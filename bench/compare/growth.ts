@@ -1,8 +1,7 @@
-// bench/compare/growth.ts: whether a chunk costs the same however many its upload has already.
+// bench/compare/growth.ts: measures whether the cost of a chunk depends on the number of chunks that its upload has.
 //
-// Method: one upload is filled almost to its last chunk; then windows at its end and windows at the beginning of new
-// uploads are measured in turn, in the same process. Before that, as many chunks are sent as fill the journal, so that
-// both find it full.
+// Method: one upload is filled almost to its last chunk. Then windows at its end and windows at the beginning of new uploads are
+// measured in turn in the same process. Before that, enough chunks are sent to fill the journal, so that it is full for both.
 import type { Client } from '../sender/client.ts';
 import { startProduct } from '../server.ts';
 import { Cost, send } from './cost.ts';
@@ -10,7 +9,7 @@ import type { Scale } from './scale.ts';
 import type { SpecialName } from './goals.ts';
 
 const WINDOWS = 8;
-/** The first chunks create the upload and open its files: another cost. */
+/** Not measured: the first chunks create the upload and open its files, which has another cost. */
 const FIRST_CHUNKS = 10;
 
 export async function measureGrowth(

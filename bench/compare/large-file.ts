@@ -1,6 +1,6 @@
-// bench/compare/large-file.ts: the largest file there may be, chunk after chunk, and what its end costs.
+// bench/compare/large-file.ts: sends the largest possible file chunk by chunk, and measures the cost of its end.
 //
-// Promises: the entry's bytes, as the server hashes them, are what was sent.
+// Promises: the hash that the server computes over the entry is the hash of the sent bytes.
 import type { Client } from '../sender/client.ts';
 import type { SentUpload } from '../sender/job.ts';
 import { startProduct } from '../server.ts';
@@ -11,7 +11,7 @@ import type { SpecialName } from './goals.ts';
 
 const CHUNK_BYTES = 8 * 1024 ** 2;
 const PATIENCE_SECONDS = 600;
-/** What others use meanwhile must not make it too little. */
+/** A reserve, because other processes use memory at the same time. */
 const TOUCHED_TIMES = 1.4;
 const HEADERS = { 'X-API-Key': BENCH_KEY, 'Content-Type': 'application/json' };
 
@@ -43,10 +43,10 @@ export async function measureLargeFile(
   }
 }
 
-/** Milliseconds that it took. @throws Error when the entry is not what was sent */
+/** Resolves to the milliseconds of the finalise. @throws Error when the entry differs from the sent bytes */
 async function finalise(url: string, { fileId, bytes, sha256 }: SentUpload): Promise<number> {
   const body = JSON.stringify({ fileId, platforms: ['youtube'] });
-  // The first `fetch` of a process loads what it is made of: that is not the server's time.
+  // The first `fetch` of a process loads its own code. That time does not belong to the server.
   await (await fetch(`${url}/media/chunks?fileId=${fileId}`, { headers: HEADERS })).text();
   const begun = performance.now();
   const answer = await fetch(`${url}/media/videos`, { method: 'POST', headers: HEADERS, body });

@@ -1,6 +1,6 @@
-// bench/compare/memory.ts: how much memory many large chunks in parallel take, beyond the idle server, in either order.
+// bench/compare/memory.ts: measures the memory that many large parallel chunks take beyond the idle server, in both part orders.
 //
-// Method: idle is what is resident after one chunk of 8 MiB; the peak is forgotten there.
+// Method: the idle memory is the resident memory after one chunk of 8 MiB. The peak is reset at that point.
 import { forgetPeakRss, residentBytesOf } from '../proc.ts';
 import type { Client } from '../sender/client.ts';
 import type { Job } from '../sender/job.ts';

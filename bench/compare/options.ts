@@ -1,6 +1,6 @@
-// bench/compare/options.ts: what a person asked `npm run bench:peers` for.
+// bench/compare/options.ts: reads the command line of `npm run bench:peers`.
 //
-// Promises: what is not understood is an Error that names it.
+// Promises: an argument that is not understood causes an Error that names it.
 import { parseArgs } from 'node:util';
 import { GOAL_NAMES, type GoalName } from './goals.ts';
 import { inRepository } from '../root.ts';
@@ -10,7 +10,7 @@ export interface PeersOptions {
   readonly goals: readonly GoalName[];
   readonly runs: number;
   readonly scale: Scale;
-  /** Neither every goal nor the full scale: kept apart from what may be published. */
+  /** Whether the run has only some goals or a smaller scale. Such results are kept apart from publishable results. */
   readonly isPartial: boolean;
   readonly outFolder: string;
 }
@@ -25,7 +25,7 @@ export const USAGE = `Usage: npm run bench:peers -- [--runs N] [--only goal…] 
   --quick        one run of a few seconds each: does it work at all?
   --out FOLDER   where <date>.json, .md and .svg go [bench/results]; <date>-partial.… with --quick or --only`;
 
-/** Null: only the usage is wanted. @throws Error */
+/** Null: the usage text was asked for. @throws Error */
 export function readPeersOptions(argv: readonly string[]): PeersOptions | null {
   const { values, positionals } = parseArgs({
     args: [...argv],

@@ -1,16 +1,16 @@
-// bench/compare/plan.ts: which cells have to be measured for the goals asked for, and in which order.
+// bench/compare/plan.ts: chooses the cells for the given goals, and their order.
 //
-// Promises: pure. Cells of one load stand together, so that what is compared is measured within seconds of each other;
-// in each run another of them is first, so that none is always the one after the pause.
+// Promises: pure. Cells of one load stand together, so that compared cells are measured within seconds of each other. Each run
+// begins with another cell, so that no cell always comes after the pause.
 import type { CellName } from './cells.ts';
 import type { Goal, SpecialName } from './goals.ts';
 
-/** `8m-c16` of `ours-8m-c16`: what is compared has it in common. */
+/** The load `8m-c16` of `ours-8m-c16`, which compared cells have in common. */
 function loadOf(cell: CellName): string {
   return cell.split('-').slice(-2).join('-');
 }
 
-/** @param run the first is 1 */
+/** @param run the number of the run, from 1 */
 export function cellsInOrder(goals: readonly Goal[], run: number): CellName[] {
   const groups = new Map<string, CellName[]>();
   for (const cell of new Set(goals.flatMap(({ cells }) => cells))) {

@@ -1,7 +1,7 @@
-// bench/compare/report.ts: what came of `bench:peers`, as a page and as tables on a terminal.
+// bench/compare/report.ts: writes the results of `bench:peers` as a page and as tables for a terminal.
 //
-// Promises: pure. Every goal is in it, also those that were missed or not measured; conditions and method stand above the
-// figures.
+// Promises: pure. The report has every goal, including goals that were missed or not measured. Conditions and method come before
+// the figures.
 import { conditionLines, type Conditions } from '../conditions.ts';
 import { median, type Figure, type Figures } from '../figures.ts';
 import { markdownTable, tableOf } from '../table.ts';
@@ -16,8 +16,8 @@ export interface Report {
 }
 
 /**
- * What the page and the chart are made of, a line for each cell: medians of its runs. Of every goal its least and most are
- * kept, too.
+ * The data of the page and the chart: one line for each cell with the medians of its runs. Each goal also has its least and most
+ * value.
  */
 export function jsonOf({ conditions, method, verdicts, outcome }: Report): string {
   const { measured, problems, absences } = outcome;

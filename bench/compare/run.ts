@@ -1,7 +1,7 @@
 // bench/compare/run.ts: measures everything that the goals need, run after run.
 //
-// Promises: all cells and specials of a run are measured before the next run begins. What fails is said and goes on: its
-// figure is missing, the other goals are not lost.
+// Promises: all cells and other figures of a run are measured before the next run begins. A failure is reported and costs only
+// its own figure; the other goals are still measured.
 import { failedFigures, type Figures } from '../figures.ts';
 import { Client } from '../sender/client.ts';
 import { cellNamed, measureCell, type CellName } from './cells.ts';
@@ -20,14 +20,14 @@ export interface RunOptions {
   readonly goals: readonly Goal[];
   readonly runs: number;
   readonly scale: Scale;
-  /** Told of each step, and after each run. */
+  /** Called at each step. */
   readonly onStep: (text: string) => void;
   readonly onRun: (outcome: Outcome) => Promise<void>;
 }
 
 export interface Outcome {
   readonly measured: Measured;
-  /** Sentences: what failed, and what was left out. */
+  /** Sentences that say what failed and what was left out. */
   readonly problems: readonly string[];
   readonly absences: readonly string[];
 }

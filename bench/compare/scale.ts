@@ -1,21 +1,22 @@
-// bench/compare/scale.ts: how much is measured: in full, as the goals say, or quickly, to see that everything works.
+// bench/compare/scale.ts: the amounts to measure: the full amounts of the goals, or small amounts that only show that everything
+// works.
 import type { CellLimits } from './cells.ts';
 
 export interface Scale {
   readonly cells: CellLimits;
-  /** Chunks of the upload that grows. */
+  /** The chunks of the growing upload. */
   readonly uploadChunks: number;
-  /** More than the journal keeps: what comes after finds it full. */
+  /** More chunks than the journal keeps, so that the journal is full afterwards. */
   readonly warmUpChunks: number;
-  /** Uploads in the fuller of two data folders. */
+  /** The uploads in the fuller one of the two data folders. */
   readonly storedUploads: number;
-  /** Chunks of 64 MiB in parallel. */
+  /** The number of parallel chunks of 64 MiB. */
   readonly parallelChunks: number;
-  /** Chunks of 8 MiB of the largest file. */
+  /** The number of chunks of 8 MiB in the largest file. */
   readonly largeFileChunks: number;
-  /** Of memory, before each run: see touch.ts. */
+  /** The memory that is touched before each run (touch.ts). */
   readonly touchedBytes: number;
-  /** Over which a CRC-32 is timed. */
+  /** The bytes over which a CRC-32 is timed. */
   readonly crcBytes: number;
 }
 

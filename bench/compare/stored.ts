@@ -1,7 +1,7 @@
-// bench/compare/stored.ts: whether chunks and start-up cost the same however many uploads are stored already.
+// bench/compare/stored.ts: measures whether the cost of chunks and the start-up time depend on the number of stored uploads.
 //
-// Method: two servers, one on a folder with few stored uploads, one on a folder with many, are asked for the same, window
-// by window in turn. The folders are written with the product's own storage (dist/), each upload with one chunk.
+// Method: two servers, one on a folder with few stored uploads and one on a folder with many, get the same requests in
+// alternating windows. The folders are written with the product's own storage (dist/); each upload has one chunk.
 import { pathToFileURL } from 'node:url';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -22,7 +22,7 @@ const FEW = 10;
 const CHUNK = Buffer.alloc(1024, 'x');
 const TOGETHER = 32;
 
-/** What this file uses of dist/storage/disk.js, dist/uploads/place.js and dist/http/keys.js. */
+/** The parts of dist/ that this file uses. */
 interface StorageKey {
   readonly kind: 'uploads';
   readonly namespace: string;
@@ -50,7 +50,7 @@ interface Product {
   };
 }
 
-/** The two folders: made once, used by every run. */
+/** The two folders. They are made once and used by every run. */
 export class StoredFolders {
   readonly few: string;
   readonly many: string;
@@ -109,7 +109,7 @@ export async function measureStored(
   }
 }
 
-/** The cost with many, as a multiple of that with few. */
+/** The cost with many stored uploads divided by the cost with few. */
 async function compare(
   few: BenchServer,
   many: BenchServer,
@@ -135,7 +135,7 @@ async function warmUp(server: BenchServer, client: Client, chunks: number): Prom
 
 let labels = 0;
 
-/** The folders outlive a run: no upload may be there already. */
+/** The folders outlive a run, so each upload needs a name that no earlier run has used. */
 function unique(label: string): string {
   labels += 1;
   return `${label}-${labels}`;

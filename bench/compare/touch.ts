@@ -1,8 +1,8 @@
 // bench/compare/touch.ts: makes the machine's free memory real before anything is measured.
 //
-// A virtual machine gets a page of memory from its host when it first touches it, and may give it back when it is free for
-// a while (free page reporting). Writing to a file then costs up to three times as much, whoever writes: the first
-// server would pay for what the next finds ready. So as much memory as a load needs is touched and freed again.
+// A virtual machine gets a page of memory from its host on the first touch, and may return it when it has been free for a while
+// (free page reporting). Writing to a file then costs up to three times as much for any program: the first server would pay for
+// memory that the next server finds ready. So the memory that a load needs is touched and freed first.
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,7 +18,7 @@ for (let left = Number(process.argv[1]); left > 0; left -= block) {
 }
 `;
 
-/** In a process of its own, so that the memory is free again afterwards. */
+/** Touches the memory in a separate process, so that it is free again afterwards. */
 export function touchMemory(bytes: number): void {
   spawnSync(process.execPath, ['-e', TOUCH, String(bytes)], { stdio: 'ignore' });
 }
@@ -26,8 +26,9 @@ export function touchMemory(bytes: number): void {
 const BLOCK_BYTES = 1024 ** 2;
 
 /**
- * The same for the pages of a file of that size: the kernel takes them from other lists than a process's memory, so that the
- * end of a large file would still be the first to touch its pages (3.5 times as slow, measured by the free memory left).
+ * Does the same for the pages of a file of this size. The kernel takes file pages from other lists than process memory, so
+ * without this the end of a large file would still be the first to touch its pages (3.5 times as slow, measured by the free
+ * memory left).
  */
 export function touchFilePages(bytes: number): void {
   const folder = mkdtempSync(join(tmpdir(), 'xenonflare-mock-bench-'));

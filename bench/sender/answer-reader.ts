@@ -1,7 +1,7 @@
-// bench/sender/answer-reader.ts: reads the answers on a connection that never has more than one request in flight.
+// bench/sender/answer-reader.ts: reads the answers on a connection that has at most one request in flight.
 //
-// Promises: as little work as that allows; an answer is whole, or not there yet. It reads Content-Length, answers without
-// a body (204, 304) and chunked bodies; anything else is an Error, never a guess.
+// Promises: the reader does as little work as this allows. An answer is returned only when it is complete. It reads
+// Content-Length, answers without a body (204, 304) and chunked bodies; any other form is an Error, never a guess.
 // Must not know: sockets, what the answers mean.
 import type { Answer } from '../wires.ts';
 
@@ -14,7 +14,7 @@ const BODILESS = new Set([204, 304]);
 export class AnswerReader {
   #text = '';
 
-  /** The answer when its last byte has come, else null. @throws Error when it has none of the forms above */
+  /** The answer when its last byte has come, else null. @throws Error when the answer has none of the forms above */
   take(bytes: Buffer): Answer | null {
     this.#text += bytes.toString('latin1');
     const headEnd = this.#text.indexOf(HEAD_END);
@@ -28,7 +28,7 @@ export class AnswerReader {
     return { status, head, body };
   }
 
-  /** Null: it has not all come. */
+  /** Null: the body is incomplete. */
   #bodyOf(status: number, head: string, start: number): string | null {
     const [, length] = CONTENT_LENGTH.exec(head) ?? [];
     if (length !== undefined) {
@@ -38,7 +38,7 @@ export class AnswerReader {
     }
     if (BODILESS.has(status)) return '';
     if (!CHUNKED.test(head)) throw new Error(`an answer ${status} without a length`);
-    // With one request in flight nothing follows it: the last chunk is at the end, and it is all that has to be known.
+    // With one request in flight, nothing follows the answer, so it is enough to look for the last chunk at the end.
     return this.#text.endsWith(CHUNKED_END) ? this.#text.slice(start) : null;
   }
 }

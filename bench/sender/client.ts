@@ -1,6 +1,6 @@
-// bench/sender/client.ts: the sender's process as the bench sees it.
+// bench/sender/client.ts: controls the sender's process for the bench.
 //
-// Promises: one process for all jobs of a bench, the same for every server that is compared.
+// Promises: one process sends all loads of a bench to every compared server.
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,7 @@ export class Client {
   readonly #child: ChildProcess = fork(SENDER);
   readonly #gone = once(this.#child, 'exit');
 
-  /** The caller waits for each before the next. @throws Error when the load could not even begin */
+  /** The caller must wait for each job before the next. @throws Error when the load could not begin */
   async run(job: Job): Promise<JobResult> {
     const gone = this.#gone.then(() => ({ error: 'the sender ended' }));
     const came = once(this.#child, 'message').then(([reply]) => reply as Reply);

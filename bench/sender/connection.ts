@@ -1,13 +1,13 @@
 // bench/sender/connection.ts: one keep-alive connection that sends one request at a time, with as little work as Node allows.
 //
-// Promises: the payload is never copied, except where a copy is cheaper than a second buffer to the kernel; answers are
-// read into one buffer that is used again and again; no request is ever sent twice.
+// Promises: the payload is copied only when a copy is cheaper than a second buffer for the kernel. Answers are read into one
+// reused buffer. No request is sent twice.
 // Must not know: what the requests mean, when to stop.
 import { connect, type Socket } from 'node:net';
 import { AnswerReader } from './answer-reader.ts';
 import type { Answer } from '../wires.ts';
 
-/** Up to here, one buffer is cheaper than three. */
+/** Up to this size, copying into one buffer is cheaper than sending three buffers. */
 const COPIED_BYTES = 64 * 1024;
 const READ_BYTES = 16 * 1024;
 
@@ -30,7 +30,7 @@ export class Connection {
   static async open(url: string): Promise<Connection> {
     const { hostname, port } = new URL(url);
     return new Promise((resolve, reject) => {
-      // Read straight into a buffer of ours: no stream, no new buffer per answer.
+      // Reads directly into our own buffer: no stream, and no new buffer for each answer.
       const onread = {
         buffer: Buffer.allocUnsafe(READ_BYTES),
         callback: (length: number, buffer: Uint8Array) => {
@@ -47,7 +47,7 @@ export class Connection {
     });
   }
 
-  /** Calls one of the two once. A callback, not a promise: at 10,000 requests a second they are a cost of their own. */
+  /** Calls one of the two callbacks once. A promise would be a cost of its own at 10,000 requests a second. */
   send(pieces: Pieces, answered: (answer: Answer) => void, failed: (error: Error) => void): void {
     this.#answered = answered;
     this.#failed = failed;

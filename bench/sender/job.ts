@@ -1,4 +1,4 @@
-// bench/sender/job.ts: one load, as the sender's process is asked for it and answers it.
+// bench/sender/job.ts: the messages to and from the sender's process: one load and its result.
 import type { WireName } from '../wires.ts';
 
 export interface Job {
@@ -9,21 +9,21 @@ export interface Job {
   readonly totalChunks: number;
   /** The uploads are `<label>-0`, `<label>-1` …: one for each connection. */
   readonly label: string;
-  /** The first chunk to send, of every upload. Not 0: the earlier ones were sent before. */
+  /** The first chunk to send in every upload. If it is not 0, the earlier chunks were sent before. */
   readonly firstIndex: number;
-  /** After so many chunks a connection begins a new upload: `<label>-0.1`, … Null: never. */
+  /** After this many chunks, a connection begins a new upload: `<label>-0.1`, … Null: never. */
   readonly chunksPerUpload: number | null;
-  /** Whichever is first ends the load. */
+  /** The load ends at `seconds` or `maxRequests`, whichever comes first. */
   readonly seconds: number;
   readonly maxRequests: number;
-  /** Whether to say what the first upload's bytes must hash to: it costs time, after the load. */
+  /** Whether to compute the expected hash of the first upload. This takes time after the load. */
   readonly digest: boolean;
 }
 
 /** What a server must hold of one upload. */
 export interface SentUpload {
   readonly fileId: string;
-  /** What creating it was answered; empty for the wires that do not. */
+  /** The location from the answer that created the upload; empty for protocols without such a request. */
   readonly location: string;
   readonly chunks: number;
   readonly bytes: number;
@@ -31,17 +31,17 @@ export interface SentUpload {
 }
 
 export interface JobResult {
-  /** Answered as expected. */
+  /** The requests that were answered as expected. */
   readonly requests: number;
-  /** From the first byte sent to the last answer. */
+  /** The time from the first sent byte to the last answer. */
   readonly seconds: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** Of the request answered last. */
+  /** The time of the last answered request. */
   readonly lastMs: number;
-  /** User and system seconds of the sender's process during the load. */
+  /** The user and system seconds of the sender's process during the load. */
   readonly clientCpuSeconds: number;
-  /** Answered otherwise, or not at all: the load ends with the first. */
+  /** The requests with another answer or no answer. The first one ends the load. */
   readonly refused: number;
   readonly firstRefusal: string | null;
   /** The upload of the first connection; null when no digest was asked for. */

@@ -1,7 +1,7 @@
-// bench/sender/load.ts: one load of the lean sender: each has an upload of its own and sends chunk after chunk.
+// bench/sender/load.ts: runs one load. Each sender has its own upload and sends chunk after chunk.
 //
-// Promises: every request begun is answered before the load ends, so that the server's CPU time belongs to the requests
-// counted; the first answer that is not the expected one ends it. Chunks are never sent twice.
+// Promises: every begun request is answered before the load ends, so that the server's CPU time belongs to the counted requests.
+// The first unexpected answer ends the load. No chunk is sent twice.
 import { quantile } from '../figures.ts';
 import { Connection } from './connection.ts';
 import type { Payloads } from './payloads.ts';
@@ -46,7 +46,7 @@ export class LeanLoad {
     }
   }
 
-  /** Resolves when the upload of the sender can be sent to. */
+  /** Resolves when the sender's upload can receive chunks. */
   #begin(sender: Sender): Promise<void> {
     const { chunkBytes, totalChunks, firstIndex, url } = this.#job;
     sender.place = { fileId: sender.fileId, location: '', index: firstIndex, bytes: chunkBytes, totalChunks };
@@ -64,7 +64,7 @@ export class LeanLoad {
     });
   }
 
-  /** Resolves when this sender has nothing more to send and waits for nothing. */
+  /** Resolves when this sender has nothing more to send and no answer to wait for. */
   #drive(sender: Sender): Promise<void> {
     const { host } = new URL(this.#job.url);
     const isQuery = this.#job.wire === 'status';

@@ -1,12 +1,12 @@
-// bench/sender/payloads.ts: what chunks are made of: windows of one random buffer, each chunk its own.
+// bench/sender/payloads.ts: provides the bytes of chunks: each chunk is another window of one random buffer.
 //
-// Promises: random, so that no layer can make it smaller; chunk `index` is the same bytes whenever it is asked for, and
-// none like its neighbours, so that chunks stored in a wrong place are seen. No chunk is ever copied.
+// Promises: the bytes are random, so that no layer can compress them. Chunk `index` always has the same bytes, and they differ
+// from its neighbours, so that chunks in a wrong place are detected. No chunk is copied.
 import { createHash, randomFillSync } from 'node:crypto';
 
-/** How far the windows move before they come round again. */
+/** The distance over which the windows move before they repeat. */
 const TRAVEL_BYTES = 64 * 1024;
-/** Coprime to the travel: every neighbour is another window. */
+/** Coprime to the distance, so that every neighbour is another window. */
 const STEP_BYTES = 4093;
 
 export class Payloads {
@@ -24,7 +24,7 @@ export class Payloads {
     return this.#pool.subarray(from, from + this.#bytes);
   }
 
-  /** SHA-256 of chunks 0 to `count` - 1, one after the other. */
+  /** The SHA-256 of chunks 0 to `count` - 1, one after the other. */
   sha256(count: number): string {
     const hash = createHash('sha256');
     for (let index = 0; index < count; index += 1) hash.update(this.chunk(index));

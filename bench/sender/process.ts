@@ -1,7 +1,7 @@
-// bench/sender/process.ts: the client, a process of its own: it gets jobs and answers each with what came of it.
+// bench/sender/process.ts: the client as a separate process: it receives jobs and answers each with its result.
 //
-// Promises: one job at a time; the process stays, so that every job finds it as warm as the one before. It ends when its
-// parent does.
+// Promises: one job at a time. The process stays between jobs, so that each job finds compiled code. It ends when its parent
+// ends.
 import { Payloads, poolBytesFor, randomPool } from './payloads.ts';
 import { LeanLoad } from './load.ts';
 import type { Job } from './job.ts';

@@ -1,7 +1,8 @@
-// bench/sender/wrk.ts: status queries by wrk (C, Debian's package), where it is there: against a route that answers with a
-// constant, a client of Node's would be half of what is measured.
+// bench/sender/wrk.ts: sends status queries with wrk (C, Debian's package) when it is installed. Against a route with a constant
+// answer, a client in Node would cost half of the measured time.
 //
-// Promises: the answer is the one expected before and after the load; within it, every one is a 200. CPU time is wrk's.
+// Promises: the answer is the expected one before and after the load; during the load, every answer is a 200. The CPU time is
+// that of wrk.
 // Must not know: which server is asked.
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -19,7 +20,7 @@ export function hasWrk(): boolean {
   return existsSync(WRK);
 }
 
-/** @throws Error when it did not run */
+/** @throws Error when wrk did not run */
 export async function runWrk({ url, connections, seconds }: Job): Promise<JobResult> {
   const target = `${url}/media/chunks?fileId=${STATUS_UPLOAD.fileId}`;
   const whole = Math.max(1, Math.round(seconds));
@@ -32,7 +33,7 @@ export async function runWrk({ url, connections, seconds }: Job): Promise<JobRes
   return { ...readWrk(stdout), clientCpuSeconds, ...refusedBy(firstRefusal) };
 }
 
-/** What wrk's report says. @throws Error when it is another report than that of wrk 4 */
+/** Reads wrk's report. @throws Error when the report is not in the format of wrk 4 */
 export function readWrk(report: string): Pick<JobResult, 'requests' | 'seconds' | 'p50Ms' | 'p99Ms'> {
   const [, requests, took, unit = ''] = /(\d+) requests in ([\d.]+)(us|ms|s),/.exec(report) ?? [];
   if (requests === undefined) throw new Error(`wrk said something else: ${report.slice(0, 300)}`);
@@ -44,7 +45,7 @@ export function readWrk(report: string): Pick<JobResult, 'requests' | 'seconds' 
   };
 }
 
-/** Null: every answer was a 2xx and no connection broke. */
+/** Null: every answer was a 2xx, and no connection broke. */
 export function refusalIn(report: string): string | null {
   return /^\s*(Non-2xx or 3xx responses: \d+|Socket errors: .*)$/m.exec(report)?.[1] ?? null;
 }
@@ -68,7 +69,7 @@ async function problemAt(target: string): Promise<string | null> {
   return isRight ? null : `${answer.status} ${body.slice(0, 300)}`;
 }
 
-/** Of processes that this one started and that have ended: cutime and cstime, proc(5). 0 where there is no /proc. */
+/** The CPU seconds of ended child processes: cutime and cstime in proc(5). 0 without /proc. */
 function endedChildrenCpuSeconds(): number {
   if (process.platform !== 'linux') return 0;
   const stat = readFileSync('/proc/self/stat', 'utf8');
