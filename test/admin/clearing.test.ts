@@ -1,5 +1,5 @@
-// clearing.test.ts: what a reset and an import clear, on a disk of which single calls fail: what stays is told, and nothing is left
-// that promises what is gone (rule D5).
+// clearing.test.ts: what a reset and an import clear when single calls to the disk fail. What stays is reported, and nothing is
+// left that promises what is gone (rule D5).
 import type fs from 'node:fs';
 import type promises from 'node:fs/promises';
 import { describe, expect, it, vi } from 'vitest';
@@ -29,7 +29,7 @@ async function opened(dataDir?: string): Promise<{ server: TestServer; own: Doub
   return { server, own: new DoubleClient(server, 'k') };
 }
 
-/** Every call that is called so fails, as long as `work` goes on. What the server logs of it is expected. */
+/** Every call with this name fails while `work` runs. The errors that the server logs about it are expected. */
 async function failing<T>(
   server: TestServer,
   { only, code = 'EIO' }: { only: RegExp; code?: string },
@@ -96,7 +96,7 @@ describe('a reset', () => {
     expect(await left(own)).toEqual({ uploads: 1, media: 0 });
   });
 
-  /** Nothing of it is in memory. */
+  /** None of it is in memory. */
   async function entryMade(): Promise<{ server: TestServer; own: DoubleClient }> {
     const before = await opened();
     await before.own.chunk();

@@ -1,4 +1,4 @@
-// clock.test.ts: the clock over HTTP: frozen, set, advanced; whatever becomes due is done before it answers.
+// clock.test.ts: the clock over HTTP: frozen, set, advanced. Whatever becomes due is done before the request is answered.
 import { describe, expect, it } from 'vitest';
 import { openTestServer } from '../helpers/app.ts';
 import { DoubleClient, type Told } from '../helpers/double-client.ts';
@@ -200,7 +200,7 @@ describe('advancing settles before it answers', () => {
     expect(settled).toEqual({ uploadsExpired: 2, entriesChanged: 1, lateCommits: 1 });
     expect(await own.entry(body.data.id)).toMatchObject({ status: 'completed' });
     expect([await own.size('half'), await own.size('late')]).toEqual([null, 5]);
-    // Stored when it was due, half an hour after the start: its time is over.
+    // It was stored when it was due, half an hour after the start, so it has expired.
     expect((await advance(own, 1)).body.settled.uploadsExpired).toBe(1);
     expect(await own.size('late')).toBeNull();
   });

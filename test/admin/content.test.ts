@@ -1,4 +1,5 @@
-// content.test.ts: stored bytes and their validator: a part is only ever a part of what the client has already (RFC 9110 §13, §14).
+// content.test.ts: stored bytes and their validator. A client gets a part only of the content that it already has a part of (RFC
+// 9110 §13, §14).
 import { describe, expect, it } from 'vitest';
 import { ask, finalize, openTestServer, sendChunk, type Answer, type TestServer } from '../helpers/app.ts';
 import { namespaceOf } from '../helpers/disk.ts';
@@ -181,7 +182,7 @@ describe.each([
   ['disk', 'sequential'],
   ['disk', 'any'],
 ] as const)('a read, in %s, chunk order %s', (storage, chunkOrder) => {
-  /** Neither chunk is read whole, so that no CRC-32 can tell. */
+  /** Neither chunk is read completely, so no CRC-32 can be checked. */
   const PART = { start: 1, length: 18 };
 
   async function halfRead(): Promise<{

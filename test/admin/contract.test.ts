@@ -1,5 +1,5 @@
-// contract.test.ts: the plane serves what openapi-admin.yaml promises and nothing else, refuses alike on every route, and
-// what the document says of rules is what the rule language is.
+// contract.test.ts: the admin plane serves exactly what openapi-admin.yaml promises and refuses in the same way on every route;
+// what the document says about rules matches the rule language.
 import { readFileSync } from 'node:fs';
 import type { RouteOptions } from 'fastify';
 import { describe, expect, it } from 'vitest';
@@ -21,7 +21,7 @@ const { schemas } = contract.document.components;
 
 const EXAMPLES: Readonly<Record<string, string>> = { fileId: 'f', id: '0123456789abcdef01234567', seq: '1' };
 
-/** A route of this operation, with something in the place of its parameters. */
+/** A route of this operation, with values for its parameters. */
 function pathOf({ path }: Operation): string {
   return `/__admin${path.replaceAll(/\{(\w+)\}/g, (_, name: string) => EXAMPLES[name] ?? name)}`;
 }
@@ -76,7 +76,7 @@ describe('every route', () => {
         'admin_token_invalid',
       ]);
     }
-    // What every package has in it; a browser has no token to send when it opens a page.
+    // Every package contains them, so they are no secret; and a browser cannot send a token when it opens a page.
     for (const operation of guarded.filter(({ tags }) => tags.includes('Documents'))) {
       const { status } = await client.ask(operation.method, pathOf(operation));
       expect([operation.operationId, status]).toEqual([operation.operationId, 200]);
@@ -220,7 +220,7 @@ describe('every route', () => {
   });
 });
 
-/** A body that is good enough to get to the namespace. */
+/** A body that is good enough for the request to reach the namespace. */
 function bodyOf({ operationId }: Operation): unknown {
   if (operationId === 'replaceRules' || operationId === 'addRules') return [];
   return operationId === 'importState' ? { uploads: [] } : {};

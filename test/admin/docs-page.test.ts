@@ -1,5 +1,5 @@
-// docs-page.test.ts: what the page shows has everything of the contract, it needs nothing from elsewhere, and no text of the
-// contract gets out of its place. What a browser makes of it: test/browser/docs.browser.ts.
+// docs-page.test.ts: the page shows everything of the contract, needs nothing from other servers, and no text of the contract can
+// break its markup. test/browser/docs.browser.ts tests it in a browser.
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { shownDocument } from '../../src/admin/docs-document.ts';

@@ -1,4 +1,4 @@
-// events.test.ts: server-sent events: told as they happen, resumed without a miss, of the own namespace only.
+// events.test.ts: server-sent events: reported as they happen, resumed without a gap, for the client's own namespace only.
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
@@ -21,7 +21,7 @@ afterEach(() => {
   streams.clear();
 });
 
-/** Reads as the WHATWG has it: fields by line, an event ends with an empty one, its id stays until the next. */
+/** Reads events as the WHATWG standard says: one field a line, an empty line ends an event, an id stays until the next id. */
 class EventStream {
   readonly told: Told[] = [];
   lastId = '';
@@ -40,7 +40,7 @@ class EventStream {
       .on('error', () => undefined);
   }
 
-  /** @param hidden events that the test is not about: that exchanges begin, unless it says otherwise */
+  /** @param hidden events that the test ignores; by default the events that tell that an exchange begins */
   static async open(
     { url }: Pick<TestServer, 'url'>,
     {
@@ -245,7 +245,7 @@ describe('a stream', () => {
     let received = 0;
     lazy.on('error', () => undefined).on('data', (bytes: Buffer) => (received += bytes.length));
     await once(lazy, 'close');
-    // What the kernel's buffers took, and no more than was allowed to wait.
+    // No more events than fit into the kernel's buffers plus those that were allowed to wait.
     expect(received).toBeLessThan(count * 12_000 * 0.8);
   });
 

@@ -1,4 +1,4 @@
-// hints.test.ts: a failed verification, a wait that ran out, a rule that did not fire say why nothing fitted (behaviour §11).
+// hints.test.ts: a failed verification, a wait that ran out and a rule that did not fire say why nothing matched (behaviour §11).
 import { describe, expect, it } from 'vitest';
 import { createDouble } from '../../src/control/in-process.ts';
 import { openTestServer } from '../helpers/app.ts';
@@ -180,7 +180,7 @@ describe('of a rule that did not fire it is said (§11.9)', () => {
     const sender = await openConnection(server.port);
     await sender.write(bytes.subarray(0, bytes.indexOf('bytes!') + 2));
     const held = '1 exchange that it has is in flight and did not come to body:4 yet';
-    // Whether it has begun can only be seen by what is told of it.
+    // Only the events show whether it has begun.
     for (let seen: readonly string[] = []; seen[0] !== held;) seen = await ruleWait('held', { timeoutMs: 5 });
   });
 

@@ -26,7 +26,7 @@ interface Sending {
   readonly bytes: Buffer;
 }
 
-/** A chunk of which the last bytes are still to come, and of which the server has seen some. */
+/** A chunk whose last bytes are not sent yet; the server has received some of the others. */
 async function begin(server: TestServer, key = 'k'): Promise<Sending> {
   const { bytes } = chunkRequest({
     key,
@@ -78,7 +78,7 @@ describe('an exchange in flight (§9.7)', () => {
       operation: 'uploadChunk',
       method: 'POST',
       path: '/media/chunks',
-      // What stands in a body that was not read is not known.
+      // The server has not read the body, so it does not know what is in it.
       upload: held.phase === 'headers' ? null : { fileId: 'f', chunkIndex: 0, attempt: 1 },
       connection: { exchange: 1, reused: false },
       body: { fileBytes },
@@ -268,7 +268,7 @@ describe('an event (§9.8)', () => {
     await expect.poll(() => stream.leftOver).toContain('id: 0\n\n');
     const { connection, bytes } = await begin(server);
     await expect.poll(() => stream.leftOver).toContain('event: progress\n');
-    // An id of its own would be one that nobody can resume from.
+    // The event has no id of its own, because a client could not resume from such an id.
     expect(stream.leftOver).not.toMatch(/id: \d+\nevent: progress/);
     expect(stream.leftOver).toMatch(/id: 1\nevent: begun\n/);
     const [, data = ''] = /event: progress\ndata: (.*)\n/.exec(stream.leftOver) ?? [];

@@ -1,4 +1,4 @@
-// journal.test.ts: the journal over HTTP: what is on record of an exchange, at once and without secrets.
+// journal.test.ts: the journal over HTTP: what it records about an exchange, immediately and without secrets.
 import { describe, expect, it } from 'vitest';
 import { openServer } from '../../src/app.ts';
 import { resolveConfig } from '../../src/config/config.ts';
@@ -85,8 +85,8 @@ describe('an exchange', () => {
     );
     const waiting = await openConnection(server.port);
     await waiting.write(whole(parts));
-    await own.admin('GET health'); // By then it has come.
-    waiting.reset(); // Who leaves by FIN may still wait for the answer.
+    await own.admin('GET health'); // When this is answered, the chunk has arrived.
+    waiting.reset(); // It leaves by RST, because a client that leaves by FIN may still wait for the answer.
     await own.admin('POST requests/wait', { outcome: 'client-aborted', chunkIndex: 0 });
     holder.destroy();
     expect(

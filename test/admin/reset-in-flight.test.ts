@@ -1,4 +1,4 @@
-// reset-in-flight.test.ts: nothing from before a reset reaches what comes after it: no chunk, no entry, no exchange, no stall.
+// reset-in-flight.test.ts: nothing from before a reset affects what comes after it: no chunk, no entry, no exchange, no stall.
 import { describe, expect, it } from 'vitest';
 import { eventually, openTestServer, type TestServer } from '../helpers/app.ts';
 import { DoubleClient } from '../helpers/double-client.ts';
@@ -31,7 +31,7 @@ async function openWatched(): Promise<Watched> {
   return { ...server, begun: () => begun };
 }
 
-/** A chunk of which the last bytes are still to come. */
+/** A chunk whose last bytes are not sent yet. */
 async function begin(server: Watched, index: number, key = 'k'): Promise<Sending> {
   const before = server.begun();
   const { bytes } = chunkRequest({ key, fileId: 'f', index, total: 2, bytes: Buffer.alloc(200, 'x') });
@@ -44,7 +44,10 @@ async function begin(server: Watched, index: number, key = 'k'): Promise<Sending
   return { connection, rest: bytes.subarray(-20) };
 }
 
-/** A chunk that the fault holds, and a reset meanwhile. `sending` in an object: a bare promise would be awaited here. */
+/**
+ * A chunk that the fault holds, and a reset in the meantime. `sending` is in an object, because a bare promise would be awaited
+ * here.
+ */
 async function resetWhileHeld(fault: string) {
   const server = await openTestServer();
   const [own, test] = [new DoubleClient(server, 'k'), new DoubleClient(server, 'k')];

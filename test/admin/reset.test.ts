@@ -1,4 +1,4 @@
-// reset.test.ts: a reset forgets what it names, all of it by default, and nothing of anybody else.
+// reset.test.ts: a reset forgets what it names, by default everything, and nothing of other namespaces.
 import { describe, expect, it, vi } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import { eventually, openTestServer, wireOf, type TestServer } from '../helpers/app.ts';
@@ -9,7 +9,8 @@ import { openConnection, requestBytes } from '../helpers/raw.ts';
 
 /** What a namespace can hold, some of it. */
 async function fill(own: DoubleClient): Promise<void> {
-  await own.admin('PUT clock', { mode: 'frozen' }); // Now: back on the machine's clock, nothing must have expired.
+  // Freezes the clock at the present time: when the reset returns to the machine's clock, nothing may have expired.
+  await own.admin('PUT clock', { mode: 'frozen' });
   await own.chunk({ fileId: 'half', index: 0, total: 2 });
   await own.chunk({ fileId: 'done' });
   await own.finalize('done');
@@ -112,7 +113,7 @@ describe('a reset', () => {
     const { own } = await filled({ seed: 'seed' });
     const media = async (): Promise<object[]> => {
       const { body } = await own.admin<{ media: { createdAt: string; updatedAt: string }[] }>('GET media');
-      // The script freezes the clock at the time that it is.
+      // The script freezes the clock at the present time.
       return body.media.map(({ createdAt: _createdAt, updatedAt: _updatedAt, ...rest }) => rest);
     };
     const first = await media();
@@ -139,7 +140,7 @@ describe('a reset', () => {
 
   const LATE_BYTES = 300 * 1024;
 
-  /** Arms, sends, forgets: each time with more than a third of what the server may hold, or may spool in memory. */
+  /** Arms, sends, forgets. Each time it uses more than a third of what the server may hold, or may spool in memory. */
   async function commitNever(own: DoubleClient, forget: string, scope?: readonly string[]): Promise<void> {
     await own.admin('PUT clock', { mode: 'frozen' });
     await own.admin('POST rules', { id: 'late', match: { fileId: 'late' }, fault: 'late-commit:10m' });

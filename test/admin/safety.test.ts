@@ -1,5 +1,5 @@
-// safety.test.ts: the plane in staging: where it is, who may use it, which pages may, which rules it takes. What is served
-// where is tested in http/admin.test.ts, too; here it is what must not happen.
+// safety.test.ts: the admin plane in staging: where it listens, who may use it, which pages may use it, which rules it accepts.
+// http/admin.test.ts also tests what is served where; these tests say what must never happen.
 import { describe, expect, it } from 'vitest';
 import type { ConfigInput } from '../../src/config/options.ts';
 import { startServer } from '../../src/index.ts';

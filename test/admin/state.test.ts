@@ -1,4 +1,5 @@
-// state.test.ts: a namespace out as JSON and in again: the same answers to every client; ready-made states by name.
+// state.test.ts: a namespace is exported as JSON and imported again. Every client then gets the same answers. Fixtures are imported
+// by name.
 import { crc32 } from 'node:zlib';
 import { describe, expect, it, vi } from 'vitest';
 import type { ExportedState } from '../../src/control/state-export.ts';
@@ -40,7 +41,7 @@ async function direct(own: DoubleClient, content: string): Promise<Entry> {
   return answer.body.data;
 }
 
-/** Without what counts the requests of this very server. */
+/** Without the fields that count the requests of this server. */
 async function answersOf(
   own: DoubleClient,
   asked: readonly [method: string, target: string, json?: unknown][],
@@ -122,7 +123,7 @@ describe('an export with bytes, put in elsewhere', () => {
     },
   );
 
-  /** The answers to every chunk sent again, and to another in its place. */
+  /** The answers to every chunk that is sent again, and to a different chunk in its place. */
   async function resent(own: DoubleClient): Promise<unknown[]> {
     const answers: Told[] = [];
     for (const index of [0, 1, 2]) {

@@ -1,4 +1,4 @@
-// verify.test.ts: verification over HTTP: what passes, what fails and why, as JSON and as a text for a test's output.
+// verify.test.ts: verification over HTTP: what passes, what fails and why, as JSON and as text for the output of a test.
 import { describe, expect, it } from 'vitest';
 import { startServer } from '../../src/index.ts';
 import { eventually, openTestServer } from '../helpers/app.ts';
@@ -16,7 +16,7 @@ interface Failure {
 
 type Verdict = { readonly pass: boolean; readonly failures: readonly Failure[] } & Failure;
 
-/** Chunk 2 is lost after its commit; the uploader asks for the status and sends it once more. */
+/** Chunk 2 loses its answer after its commit; the uploader asks for the status and sends the chunk again. */
 async function resumed(): Promise<DoubleClient> {
   const own = new DoubleClient(await openTestServer(), 'k');
   await own.admin('POST rules', { id: 'lost', match: { chunkIndex: 2 }, fault: 'reset@pre-commit' });
@@ -151,13 +151,13 @@ describe('a verification', () => {
     await server.close();
     await sending;
     const { exchanges } = server.queries.find('*', {});
-    // The third is guilty, which was told; the second was sent while nobody had been told.
+    // The third one is guilty, because its client had been told. When the second one was sent, no client had been told.
     const never = { never: ['acknowledged chunk re-sent'], unfiredRules: false };
     expect(server.queries.verify('*', never)).toMatchObject({ actual: { count: 1 } });
     expect(exchanges.map(({ begun, endedAfter }) => [begun, endedAfter])).toContainEqual([3, 3]);
   });
 
-  /** All answers of chunks are lost, once each; then the client asks for the status, and goes back. */
+  /** Every chunk loses its answer once; then the client asks for the status and goes back. */
   async function goesBack(own: DoubleClient, order: readonly number[]): Promise<Told<Verdict>> {
     const match = { operation: 'uploadChunk' };
     await own.admin('POST rules', { match, fault: 'reset@post-commit', times: order.length });
@@ -204,7 +204,7 @@ describe('a verification', () => {
       await own.size();
       await lose();
       expect((await own.chunk({ index: 2, total: 3 })).status).toBe(409);
-      // Sent again twice, because the first one is cut: none of it was acknowledged.
+      // They are sent again twice because the first attempt is cut: none of it was acknowledged.
       await own.admin('POST rules', { match: { operation: 'uploadChunk' }, fault: 'reset@pre-commit' });
       for (let n = 0; n < 2; n += 1) await own.chunk({ index: 0, total: 3 });
       expect(await own.admin('POST verify', never)).toMatchObject({ status: 200 });

@@ -1,7 +1,7 @@
-// chromium.ts: the browser: the system's Chromium, driven by playwright-core, which downloads none.
+// chromium.ts: the browser: the Chromium of the system, driven by playwright-core, which does not download one.
 //
-// Promises: it is the one that CHROMIUM names, or else the first in PATH; where there is none the tests fail and say what
-// to do. It is ended with the test file that opened it.
+// Promises: it is the Chromium that CHROMIUM names, or else the first one in PATH. Without one the tests fail and say what to do.
+// It is ended together with the test file that opened it.
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { chromium, type Browser } from 'playwright-core';
@@ -33,11 +33,11 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** To be called at the top of a test file; the browser is there when its tests run. */
+/** Call this at the top of a test file; the browser is there when its tests run. */
 export function useBrowser(): () => Browser {
   const opened: Browser[] = [];
   beforeAll(async () => {
-    // Its sandbox does not work for root, who runs containers and many CI jobs.
+    // Chromium's sandbox does not work for root, and containers and many CI jobs run as root.
     const args = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
     opened.push(await chromium.launch({ executablePath: executablePath(), args }));
   });

@@ -1,5 +1,5 @@
-// cors.browser.ts: what a page of another origin can do and see, according to Chromium's own rules, and what Chromium does
-// that no script asked for.
+// cors.browser.ts: what a page of another origin can do and see under Chromium's own rules, and what Chromium does without a
+// script.
 import { describe, expect, it } from 'vitest';
 import { useBrowser } from './chromium.ts';
 import { useSite } from './site.ts';
@@ -99,13 +99,13 @@ describe('a page of another origin', () => {
     await stage.arm({ id: 'short', match: { fileId: 'f' }, fault: 'delay@pre-commit:3s' });
     await stage.arm({ id: 'long', match: { fileId: 'g' }, fault: 'stall@pre-commit' });
     const short = stage.ask('/media/chunks', { fields: CHUNK });
-    // Keeps the server from ending before the page asks once more.
+    // This keeps the server from ending before the page asks again.
     const long = stage.ask('/media/chunks', { fields: { ...CHUNK, fileId: 'g' } });
     await expect.poll(() => stage.hasFired('long'), PATIENCE).toBe(true);
     await expect.poll(() => stage.hasFired('short'), PATIENCE).toBe(true);
     stage.signal('SIGTERM');
     expect(await short).toMatchObject({ status: 200 });
-    // Goes by the connection that is free now. One that needed a preflight would get no further than that.
+    // It uses the connection that is free now. A request that needs a preflight would stop there.
     const seen = await stage.ask('/media/chunks', { fields: { ...CHUNK, chunkIndex: '1' } });
     expect([seen?.status, seen?.headers['retry-after']]).toEqual([503, '1']);
     expect(codeOf(seen)).toBe('shutting_down');
@@ -120,7 +120,7 @@ describe('a page of another origin', () => {
     for (const [path, asking] of [
       ['/__admin/uploads', {}],
       ['/__admin/reset', { method: 'POST', headers: json, body: '{}' }],
-      // What a browser sends without asking: no header of its own, a type that forms have.
+      // A browser sends these without a preflight: no own header, and a type that forms have.
       ['/__admin/reset', { method: 'POST', headers: { 'X-API-Key': '' }, body: '{}' }],
     ] as const) {
       expect(await stage.ask(path, asking)).toBeNull();

@@ -1,5 +1,5 @@
-// docs.browser.ts: the pages of the contracts in a browser, without a network: they show everything under their policy, and
-// what is tried out on them is sent with the key and the token that were typed.
+// docs.browser.ts: the pages of the contracts in a browser, without a network. They show everything under their content security
+// policy, and requests that are tried out there are sent with the key and the token that were typed.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ const browser = useBrowser();
 
 interface Opened {
   readonly page: Page;
-  /** What the browser complained of, and what was asked of others. */
+  /** The errors that the browser reported, and the requests to other servers. */
   readonly wrong: readonly string[];
 }
 
@@ -27,7 +27,7 @@ async function open(
   const page = await context.newPage();
   const wrong: string[] = [];
   page.on('console', (message) => {
-    // A refusal that was asked for is told there, too.
+    // A refusal that the test wants is reported there, too.
     if (message.type() === 'error' && !message.text().includes('status of 4')) wrong.push(message.text());
   });
   page.on('pageerror', (error) => wrong.push(error.message));
@@ -48,7 +48,7 @@ async function tryOut(page: Page, operationId: string): Promise<ReturnType<Page[
   return operation;
 }
 
-/** Types it under each of these names of the contract's ways to be let in. */
+/** Types it into the field of each of these security schemes of the contract. */
 async function authorize(page: Page, secrets: Readonly<Record<string, string>>): Promise<void> {
   await page.locator('.btn.authorize').click();
   for (const [name, secret] of Object.entries(secrets)) {

@@ -1,5 +1,5 @@
-// seeded-bytes.ts: the same bytes from the same seed, in the page, which uploads them, and in Node, which knows their digest.
-// Both sides run this file, so that megabytes need not be carried between them.
+// seeded-bytes.ts: makes the same bytes from the same seed, in the page, which uploads them, and in Node, which computes their
+// digest. Both sides run this file, so that megabytes need not be transferred between them.
 
 export function seededBytes(seed: number, length: number): Uint8Array<ArrayBuffer> {
   const words = new Uint32Array(Math.ceil(length / 4));

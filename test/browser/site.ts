@@ -1,6 +1,6 @@
-// site.ts: the web site whose page uploads: an origin of its own, so that everything it sends to the server is under CORS.
+// site.ts: the web site whose page uploads. It has its own origin, so CORS applies to everything that it sends to the server.
 //
-// Promises: page.js is bundled as an application would be, with the examples as they stand, and the libraries of this folder's
+// Promises: page.js is bundled as an application would bundle it, with the examples unchanged and the libraries of this folder's
 // package.json.
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
@@ -37,7 +37,7 @@ export function useSite(): () => string {
 }
 
 async function bundled(): Promise<string> {
-  // Fine Uploader has an eval for browsers without JSON.
+  // Fine Uploader contains an eval for browsers without JSON.
   const bundle = await rolldown({
     input: ENTRY,
     platform: 'browser',

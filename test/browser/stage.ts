@@ -1,7 +1,7 @@
-// stage.ts: one test's server, a process of its own with a data folder, and one page of the browser that uploads to it.
+// stage.ts: the server of one test, a process of its own with a data folder, and one page of the browser that uploads to it.
 //
-// Promises: nothing is shared between tests: server, folder and the page's connections are new, and gone after the test; a
-// page that logs an error of a script fails its test.
+// Promises: tests share nothing: server, folder and the page's connections are new, and are removed after the test. A page that
+// logs a script error fails its test.
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -124,7 +124,7 @@ export class Stage {
     expect(this.#scriptErrors, 'errors of scripts').toEqual([]);
   }
 
-  /** Null when all files are there, or else what the uploader says. */
+  /** Null when all files are uploaded, otherwise the message of the uploader. */
   upload(library: string, files: readonly SentFile[], options: UploadOptions = {}): Promise<string | null> {
     const all = { url: this.url, apiKey: KEY, ...options };
     return this.page.evaluate(([name, sent, given]) => globalThis.uploadPage.upload(name, sent, given), [
@@ -134,12 +134,12 @@ export class Stage {
     ] as const);
   }
 
-  /** The page is left while the server is kept from storing that chunk; another visit begins. */
+  /** Leaves the page while the server is kept from storing that chunk; then another visit begins. */
   async leaveInTheMiddle(library: string, file: SentFile, at: Leaving): Promise<void> {
     const id = `leave-${file.fileId}`;
     const match = { fileId: file.fileId, chunkIndex: at.chunkIndex };
     await this.arm({ id, match, fault: 'stall@body:64KiB' });
-    // The page that would say how it ended goes away.
+    // The page goes away, so it cannot report how it ended.
     const left = this.upload(library, [file], { chunkBytes: at.chunkBytes }).catch(() => null);
     await expect.poll(() => this.hasFired(id), { timeout: 20_000 }).toBe(true);
     await this.page.reload();
@@ -217,7 +217,7 @@ export class Stage {
     return response.status === 404 ? null : ((await response.json()) as UploadView);
   }
 
-  /** That every byte is stored, as it was in the browser. */
+  /** Checks that every byte is stored as it was in the browser. */
   async expectStored({ fileId, seed, bytes }: SentFile): Promise<void> {
     const sha256 = createHash('sha256').update(seededBytes(seed, bytes)).digest('hex');
     const upload = await this.uploadOf(fileId, '?digest=sha256');
@@ -226,7 +226,7 @@ export class Stage {
 
   async #admin(path: string, body?: object): Promise<unknown> {
     const response = await this.#ask(path, body);
-    // 409: a verification that failed has a verdict, too.
+    // 409: a verification that failed also has a verdict.
     if (!response.ok && response.status !== 409) throw new Error(`${path}: ${await response.text()}`);
     return response.json();
   }

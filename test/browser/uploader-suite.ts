@@ -1,7 +1,7 @@
-// uploader-suite.ts: what every uploader of examples/browser has to survive, in Chromium, against the server as people run
-// it: whatever breaks, the bytes that are stored are those of the file.
+// uploader-suite.ts: what every uploader of examples/browser must survive, in Chromium, against the server as people run it:
+// whatever breaks, the stored bytes are those of the file.
 //
-// The examples are what is tested, not copies of them.
+// The examples themselves are tested, not copies of them.
 import { describe, expect, it } from 'vitest';
 import { diceOf, SEED } from '../helpers/seed.ts';
 import { useBrowser } from './chromium.ts';
@@ -21,7 +21,9 @@ function newFile(fileId = 'holiday', bytes = FILE_BYTES): SentFile {
 }
 
 interface Traits {
-  /** It asks where to go on. The others must not: who takes a 200 for "it is there" would send nothing. */
+  /**
+   * True: it asks where to continue. The others must not ask: a library that takes any 200 for "it is there" would send nothing.
+   */
   readonly resumes?: boolean;
   /** What it can send four of at a time. */
   readonly four?: 'chunks' | 'files';
@@ -69,7 +71,7 @@ export function uploaderSuite(
       const stage = await open();
       await stage.arm({ id: 'lost', match: { chunkIndex: middle }, fault: 'reset@post-commit', times: 2 });
       await sendAll(stage, newFile());
-      // Chromium sends it again by itself, once; the third is the uploader's.
+      // Chromium itself sends the request again once; the third one comes from the uploader.
       const lost = { chunkIndex: middle, outcome: 'fault-reset' };
       await stage.verify({ expect: [{ match: lost, count: 2 }], sequence: [{ ...lost, attempt: 2 }] });
       expect((await stage.chunkExchanges()).map((one) => one.suspectedTransportReplay)).toEqual(
@@ -101,7 +103,7 @@ export function uploaderSuite(
       await expect.poll(() => stage.hasFired('freeze'), PATIENCE).toBe(true);
       await stage.killAndStartAgain();
       await sending;
-      // The second process is sent what the first did not acknowledge, and nothing else.
+      // The second process receives what the first did not acknowledge, and nothing else.
       expect(await sent(stage)).toEqual(inOrder(middle));
     });
 
@@ -109,7 +111,7 @@ export function uploaderSuite(
       const stage = await open();
       await stage.arm({ id: 'silence', match: { chunkIndex: middle }, fault: 'stall@body:64KiB' });
       await sendAll(stage, newFile(), { timeoutMs: 1_000 });
-      // Of a body that is not read, the end of the connection is noticed a little later.
+      // When the body is not read, the end of the connection is noticed a little later.
       await stage.waitFor({ ruleId: 'silence', outcome: 'client-aborted' });
       await stage.verify();
     });
@@ -147,7 +149,7 @@ export function uploaderSuite(
         await stage.arm({ id: 'hold', match: { chunkIndex: 0 }, fault: 'stall@pre-commit' });
         const file = newFile();
         const sending = sendAll(stage, file, { parallel: 4 });
-        // All others are stored while the first is not: out of order, that is.
+        // All others are stored while the first one is not, so they arrive out of order.
         await expect
           .poll(() => stage.uploadOf(file.fileId), PATIENCE)
           .toMatchObject({ currentSize: 0, receivedBytes: FILE_BYTES - CHUNK_BYTES });

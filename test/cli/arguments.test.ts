@@ -1,4 +1,4 @@
-// arguments.test.ts: flags > environment > config file > defaults (§8), and what cannot be used is named.
+// arguments.test.ts: flags > environment > config file > defaults (§8). A setting that cannot be used is named.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// data-folder.test.ts: a data folder that cannot be used, as who starts the command sees it (§8).
+// data-folder.test.ts: what a person sees on the command line when the data folder cannot be used (§8).
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

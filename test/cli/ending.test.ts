@@ -1,5 +1,5 @@
-// ending.test.ts: a process that is told to end does, in every state it may be in (D4). Real processes; what hangs is a
-// thread of theirs in a named pipe, as one does in a disk that does not answer.
+// ending.test.ts: a process that is told to end does end, in every state (D4). Real processes. A thread of the process hangs in a
+// named pipe, as it would hang in a disk that does not answer.
 import { openSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,9 +9,9 @@ import { makeFifo, someoneReads } from '../helpers/fifos.ts';
 import { beginProcess, startProcess, type ServerProcess } from '../helpers/process.ts';
 import { openConnection, requestBytes } from '../helpers/raw.ts';
 
-/** Of rule D4, beyond the grace. */
+/** The time that rule D4 allows after the grace. */
 const BEYOND_GRACE_MS = 2_000;
-/** Whatever else may delay a process on a busy machine. With it, still less than the grace that nobody set, 10 s. */
+/** Other delays of the process on a busy machine. With it the sum is still less than the default grace, 10 s. */
 const LENIENCE_MS = 7_000;
 
 type Told = Pick<ServerProcess, 'exited' | 'signal'>;
@@ -81,7 +81,7 @@ describe('told to end while a disk hangs (D4)', () => {
     const dataDir = await folderWithUpload();
     const ledger = await ledgerThatHangs(dataDir);
     const server = await startProcess(['--data-dir', dataDir, '--grace', grace]);
-    // The answer never comes: the process ends under it.
+    // The answer never comes: the process ends first.
     sendChunk(server, { fileId: 'f', index: 1, total: 2, key: 'k' }).catch(() => undefined);
     await someoneReads(ledger);
     return server;
@@ -142,7 +142,7 @@ describe('told to end while clients are there (D4)', () => {
 });
 
 describe('a defect', () => {
-  /** Nothing that the server does sends itself this signal. */
+  /** The server itself never sends this signal. */
   const DEFECT = `data:text/javascript,process.on('SIGWINCH', () => { throw new Error('a defect of the test') })`;
 
   it.each(['a pipe that is read', '/dev/full'])(

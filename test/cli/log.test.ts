@@ -1,4 +1,4 @@
-// log.test.ts: whatever becomes of stdout and stderr, the server goes on (D7). Real processes.
+// log.test.ts: the server continues whatever happens to stdout and stderr (D7). Real processes.
 import { closeSync, openSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { eventually, metric } from '../helpers/app.ts';
@@ -7,14 +7,14 @@ import { startProcess, type ServerProcess } from '../helpers/process.ts';
 import { openConnection, requestBytes } from '../helpers/raw.ts';
 
 const FLAGS = ['--storage', 'memory', '--log-level', 'info'];
-/** One line of the log has it, escaped: some 700 bytes. More lines than are kept for better times. */
+/** One line of the log contains it, escaped: about 700 bytes. There are more lines than the server keeps for later. */
 const FILE_ID = encodeURIComponent('"'.repeat(256));
 const REQUESTS = 2_400;
 const AT_A_TIME = 50;
-/** Far more than it takes; less than a grace, or a log that is waited for, would add. */
+/** Much longer than it takes; shorter than with a grace, or with a wait for the log. */
 const AT_ONCE_MS = 9_000;
 
-/** Pipelined: as many answers by `fetch` take seconds of processor time of the client, which is not what is tested. */
+/** The requests are pipelined: with `fetch` the client itself would need seconds of processor time. */
 async function askOften({ port }: ServerProcess): Promise<void> {
   const request = requestBytes(`GET /media/chunks?fileId=${FILE_ID}`);
   const requests = Buffer.concat(Array.from({ length: AT_A_TIME }, () => request));
@@ -68,7 +68,7 @@ describe('a log that cannot be written (D7)', () => {
       msg: 'log lines were dropped: standard error could not be written',
       droppedLines: expect.any(Number),
     });
-    // The line of the question for the metric may have been one of them.
+    // The line about the request for the metric may be one of them.
     expect(told?.droppedLines).toBeGreaterThanOrEqual(dropped);
     expect(told?.droppedLines).toBeLessThanOrEqual(dropped + 1);
     expect(logged.filter(({ msg }) => msg === 'request').length).toBeGreaterThanOrEqual(

@@ -1,4 +1,5 @@
-// parent.test.ts: with `--restart-after` a server that is killed comes back on its port, and one that ends by itself does not.
+// parent.test.ts: with `--restart-after`, a server that is killed comes back on its port, and a server that ends by itself does
+// not.
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { eventually, temporaryFolder } from '../helpers/app.ts';

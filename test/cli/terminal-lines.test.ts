@@ -1,4 +1,5 @@
-// terminal-lines.test.ts: the log as a person on a terminal reads it: a line a request, faults marked, nothing acted on.
+// terminal-lines.test.ts: the log on a terminal: one line for each request, faults are marked, and no control character reaches the
+// terminal.
 import { stripVTControlCharacters } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

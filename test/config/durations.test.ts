@@ -1,4 +1,4 @@
-// config/durations.test.ts: every duration works as it says, or is refused by its name (behaviour §7).
+// config/durations.test.ts: every duration setting works as documented, or is refused by its name (behaviour §7).
 import { connect } from 'node:net';
 import { once } from 'node:events';
 import fc from 'fast-check';

@@ -77,7 +77,7 @@ describe.each(documents)('$name', ({ document }) => {
       const names = target?.parameters?.map(({ name }) => name) ?? [];
       expect([path, target?.operationId], path).toEqual([path, node['operationId']]);
       expect(names, path).toEqual(expect.arrayContaining(Object.keys(Object(node['parameters']))));
-      // Its validation has a text there and nothing else: openapi-generator refuses the whole document otherwise.
+      // openapi-generator accepts only a text there, and otherwise refuses the whole document.
       expect(node, path).not.toHaveProperty('requestBody');
     }
   });

@@ -1,4 +1,4 @@
-// core/awake.test.ts: what counts as silence of others is only the time in which this process could have heard them.
+// core/awake.test.ts: only the time in which this process could have received something counts as silence of others.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AwakeTime, awakeMs, startTimeout } from '../../src/core/awake.ts';
 import { FAKEABLE } from '../helpers/faked-machine-time.ts';

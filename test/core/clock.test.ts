@@ -1,4 +1,4 @@
-// core/clock.test.ts: scheduled work is done at its time and in its order, or dropped, whatever happens to the clock meanwhile.
+// core/clock.test.ts: scheduled work is done at its time and in its order, or dropped, whatever happens to the clock.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Clocks, type DelayedWork } from '../../src/core/clock.ts';
 import { SteadyClock } from '../../src/core/steady-clock.ts';
@@ -22,7 +22,7 @@ beforeEach(() => {
 });
 afterEach(() => clocks.close());
 
-/** Says when it was done, or that it was dropped. */
+/** Notes when it was done, or that it was dropped. */
 function work(
   namespace: string,
   name: string,
@@ -40,7 +40,7 @@ function work(
   };
 }
 
-/** Work that is being done until it is told to end. */
+/** Work that lasts until it is told to end. */
 function slow(namespace: string, name: string): { work: DelayedWork; end: () => void } {
   let end = (): void => undefined;
   const ended = new Promise<boolean>((resolve) => {

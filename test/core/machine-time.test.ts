@@ -1,4 +1,4 @@
-// core/machine-time.test.ts: the server goes on while a test of its own process has stopped the time.
+// core/machine-time.test.ts: the server continues while a test in the same process has stopped the time.
 import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -11,7 +11,7 @@ const BUILT = new URL('../../dist/index.js', import.meta.url).href;
 
 afterEach(() => void vi.useRealTimers());
 
-/** `nextTick` vitest cannot fake: runners/jest.runners.ts has Jest, which can. */
+/** vitest cannot fake `nextTick`. Jest can: see runners/jest.runners.ts. */
 function stopTime(more: 'queueMicrotask'[] = []): void {
   vi.useFakeTimers({ toFake: [...FAKEABLE, ...more], now: Date.parse('2001-01-01T00:00:00Z') });
 }
@@ -50,7 +50,7 @@ describe('while a test has stopped the time', () => {
   it('a server starts and closes also where microtasks wait', async () => {
     const { startServer } = (await import(BUILT)) as typeof library;
     const early = await startServer();
-    stopTime(['queueMicrotask']); // Node's own fetch needs them: nothing can be asked meanwhile.
+    stopTime(['queueMicrotask']); // Node's own fetch needs them, so no request can be sent meanwhile.
     const late = await startServer();
     await Promise.all([early.close(), late.close()]);
     expect(vi.getTimerCount()).toBe(0);

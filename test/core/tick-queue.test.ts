@@ -1,4 +1,4 @@
-// core/tick-queue.test.ts: what is put off is done, once, in order, and soon.
+// core/tick-queue.test.ts: deferred work is done once, in order, and soon.
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { TickQueue } from '../../src/core/tick-queue.ts';

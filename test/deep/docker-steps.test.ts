@@ -1,5 +1,5 @@
-// test/deep/docker-steps.test.ts: the steps of the Dockerfile, done in an empty folder without Docker: what they leave, and that
-// the entry point runs as its user. It installs the package twice, as the image does.
+// test/deep/docker-steps.test.ts: the steps of the Dockerfile, done in an empty folder without Docker. It checks what they leave,
+// and that the entry point runs as its user. It installs the package twice, as the image does.
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
@@ -43,7 +43,7 @@ describe('its steps, done in an empty folder', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'xenonflare-mock-docker-'));
-    await chmod(folder, 0o755); // The other user has to get in.
+    await chmod(folder, 0o755); // The other user must be able to enter it.
     const context = join(folder, 'context');
     await mkdir(context);
     const names = await Promise.all(allowed.map((pattern) => namesIn(fileURLToPath(REPOSITORY), pattern)));
@@ -83,7 +83,7 @@ describe('its steps, done in an empty folder', () => {
       const { status } = await fetch(`${server.adminUrl}/ready`);
       expect(status).toBe(200);
       expect(await sendChunk(server.port)).toBe(200);
-      // Beyond loopback the plane is on its own port only.
+      // Beyond loopback the admin plane is only on its own port.
       expect((await fetch(`http://127.0.0.1:${server.port}/__admin/uploads`)).status).toBe(404);
       await run(process.execPath, healthCommand().slice(1), { ...user, env: server.environment });
     } finally {
@@ -98,7 +98,7 @@ describe('its steps, done in an empty folder', () => {
   });
 });
 
-/** As the person who runs the tests has it, without what `npm test` adds to it for its own project. */
+/** The environment of the person who runs the tests, without what `npm test` adds for this project. */
 function npmEnvironment(): NodeJS.ProcessEnv {
   const settings = /^npm_config_(registry|cache|userconfig|globalconfig|.*proxy|cafile|strict_ssl)$/i;
   const kept = Object.entries(process.env).filter(
@@ -111,13 +111,13 @@ interface Running {
   readonly child: ChildProcess;
   readonly port: string;
   readonly adminUrl: string;
-  /** As the health check gets it. */
+  /** Asks as the health check does. */
   readonly environment: NodeJS.ProcessEnv;
   readonly lines: readonly string[];
   readonly exited: Promise<unknown>;
 }
 
-/** The entry point, in the image's environment but for the ports, which are free ones. */
+/** The entry point, in the image's environment except for the ports, which are free ones. */
 async function start({ root, workdir, environment: ofImage }: BuiltStage): Promise<Running> {
   const [, ...command] = (execForm(onlyTextOf(last, 'ENTRYPOINT')) ?? []).map((part) => moved(part, root));
   const free = { XENONFLARE_MOCK_PORT: '0', XENONFLARE_MOCK_ADMIN_PORT: '0' };

@@ -21,7 +21,7 @@ vi.mock('node:fs/promises', async (original) => {
 const sample = budgetOf('FS_WALK_CASES', 36);
 const pairs = Math.ceil(sample / 2);
 
-/** A call that was counted may not come again: what a stream closes when its answer is over, say. */
+/** A call that was counted may not come again, for example when a stream closes after its answer has ended. */
 function tell(what: string, { cases, faults }: Walked): void {
   console.log(`${what}: ${cases} cases, ${faults} calls that failed`);
   expect(faults).toBeGreaterThan(cases / 2);

@@ -1,6 +1,6 @@
-// full-disks.test.ts: real filesystems, full of bytes or of inodes: every request that needs room is 507 and changes nothing, the
-// server starts and ends there, and all goes on when there is room (rule C16). Only root may mount them. And a process whose files may
-// not be longer (`ulimit -f`): the kernel takes a part of a write and refuses the rest.
+// full-disks.test.ts: real filesystems that are full of bytes or of inodes. Every request that needs room gets 507 and changes
+// nothing; the server can start and end there; and everything continues when there is room again (rule C16). Only root may mount
+// such filesystems. Also a process with a limit on file size (`ulimit -f`): the kernel writes a part and refuses the rest.
 import { execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -50,7 +50,7 @@ function mount(kind: (typeof KINDS)[number]): string {
   return path;
 }
 
-/** Takes all the room there is: of inodes, and of bytes unless only inodes are few. */
+/** Takes all the room: all inodes, and also all bytes unless only inodes are limited. */
 function fill(path: string, isOfInodes: boolean): void {
   mkdirSync(path, { recursive: true });
   const untilFull = (write: (n: number) => void): void => {
@@ -73,7 +73,7 @@ function direct(server: { url: string }): Promise<Answer> {
   return ask(server, '/media/videos', { method: 'POST', key: KEY, body });
 }
 
-/** A chunk with its bytes before its fields. */
+/** A chunk that has its bytes before its fields. */
 function fileFirst(server: { url: string }, chunk: { fileId: string; index?: number }): Promise<Answer> {
   const { fileId, index = 0 } = chunk;
   const { contentType, body } = formOf(
@@ -90,7 +90,7 @@ function admin(server: { url: string }, line: string, json: object): Promise<Ans
   return ask(server, `/__admin/${path}`, asked);
 }
 
-/** Into a namespace of its own: an import replaces what is there. */
+/** It uses its own namespace, because an import replaces what is there. */
 async function importIsRefused(server: { url: string }): Promise<void> {
   const put = await admin(server, 'PUT state', {
     uploads: [{ fileId: 'imported', totalChunks: 2, chunks: [{ index: 0, bytes: BYTES.length * 2 }] }],
@@ -150,7 +150,7 @@ describe.skipIf(!canMount)('a full disk (needs the right to mount one)', () => {
   });
 });
 
-/** Of a process that runs. Only Linux has it, and only root may raise it again. */
+/** Limits a process that is running. Only Linux can do this, and only root may raise the limit again. */
 function boundFiles(pid: number, bytes: number | 'unlimited'): void {
   execFileSync('prlimit', ['--pid', String(pid), `--fsize=${bytes}`]);
 }
@@ -163,7 +163,7 @@ describe.skipIf(!canMount)('files that may not be longer (needs the right to cha
     await sendAll(server, { fileId: 'whole', content: BYTES, key: KEY });
     const last = { fileId: 'begun', index: 1, total: 2, bytes: BYTES, key: KEY };
     for (let times = 0; times < 2; times += 1) {
-      // Of two chunks that lie in one file, the second is cut; half of a file that comes whole.
+      // Two chunks lie in one file: the second one is cut. A file that is sent whole is cut in half.
       boundFiles(server.pid, BYTES.length + 10_000);
       for (const request of [() => sendChunk(server, last), () => fileFirst(server, last)]) {
         const answer = await request();

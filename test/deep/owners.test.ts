@@ -23,7 +23,7 @@ describe.skipIf(namespaceRefusal !== null)(`in two pid namespaces (${namespaceRe
     const old = new DoubleClient({ url: first.url ?? '' });
     expect((await old.chunk({ total: 4, bytes: 'one,' })).status).toBe(200);
     first.signal('SIGSTOP');
-    // On the way while it is stopped: the first thing that it will do.
+    // It arrives while the server is stopped, so the server does this first when it continues.
     const late = old.chunk({ index: 1, total: 4, bytes: 'LATE' });
     const second = await startNamespaced('--data-dir', dataDir);
     const heir = new DoubleClient({ url: second.url ?? '' });
@@ -44,7 +44,7 @@ describe.skipIf(namespaceRefusal !== null)(`in two pid namespaces (${namespaceRe
     const first = await startNamespaced('--data-dir', dataDir);
     first.signal('SIGKILL');
     await first.exitCode;
-    // The kernel gives the number of a namespace that is gone to the next one, in which the holder can be looked up, and is dead.
+    // The kernel reuses the number of a namespace. In the new one the holder can be looked up, and is dead.
     const path = join(dataDir, 'lock');
     const holder = JSON.parse(await readFile(path, 'utf8')) as object;
     await writeFile(path, JSON.stringify({ ...holder, pidNamespace: 'pid:[1]' }));
@@ -85,10 +85,10 @@ it('a copy of a folder that is in use is another folder: its server starts, and 
     expect((await each.chunk({ index: 1, total: 2 })).status).toBe(200);
 });
 
-/** What the old owner was about to do when it was stopped, and how a request brings it there. */
+/** What the old owner was about to do when it was stopped, and the request that brings it there. */
 interface Stopped {
   readonly what: string;
-  /** As fs-stop.mjs has it. */
+  /** In the notation of fs-stop.mjs. */
   readonly before: string;
   readonly send: (old: DoubleClient) => Promise<{ readonly status: number }>;
 }
@@ -145,7 +145,7 @@ describe.skipIf(process.platform !== 'linux')(
   },
 );
 
-/** Its lock stays the file that it made, and says that it cannot be looked up from here. */
+/** Its lock stays the file that it made, and says that the holder cannot be looked up from here. */
 async function hideHolder(path: string): Promise<void> {
   const holder = JSON.parse(await readFile(path, 'utf8')) as object;
   await writeFile(path, JSON.stringify({ ...holder, boot: 'of-another-machine' }));

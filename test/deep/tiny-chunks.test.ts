@@ -1,4 +1,4 @@
 import { tinyChunks } from '../http/routes/tiny-chunks-suite.ts';
 
-// Beyond the 10,000 parts at which storages that keep one object a chunk come to their end.
+// Some storages keep one object for each chunk and end at 10,000 parts. This goes beyond that number.
 tinyChunks(10_001);

@@ -1,4 +1,4 @@
-// Every verdict against what truly was, at length: VERDICT_WORLDS random worlds.
+// Every verdict is compared with the truth, at length: VERDICT_WORLDS random worlds.
 import { budgetOf } from '../helpers/budget.ts';
 import { verdictsHold } from '../journal/verdicts-suite.ts';
 

@@ -1,11 +1,11 @@
 // docs/requirements.ts: the text of docs/requirements.md: each rule of docs/behaviour.md, and the tests whose titles cite it.
 //
-// A test cites a rule by the id in its title, or in the title of a group around it: `a gap is refused (C8)`. A citation of a
-// whole section (`§7`) belongs to the section alone. That a test proves its rule, its reader has to judge.
+// A test cites a rule by the id in its title, or in the title of a group around it: `a gap is refused (C8)`. A citation of a whole
+// section (`§7`) counts only for the section. Whether a test proves its rule is for the reader to judge.
 import { testTitlesIn } from '../helpers/test-titles.ts';
 import { citedIn, filesBelow, type Section } from './rules.ts';
 
-/** A longer cell is no line of a page any more. */
+/** A longer cell would make the table unreadable. */
 export const MOST_CHARACTERS = 120;
 
 export interface CitingTest {

@@ -1,7 +1,7 @@
 // docs/rules.ts: the rules of docs/behaviour.md, and where a text cites them.
 //
-// A rule is one item of a list: `- **C6** text`. A citation is the id of a rule (`C6`, `§7.2`), or the number of a whole
-// section (`§7`). Paragraphs of other documents are no citations: the name of the document stands before them.
+// A rule is one item of a list: `- **C6** text`. A citation is the id of a rule (`C6`, `§7.2`), or the number of a whole section
+// (`§7`). Sections of other documents are not citations: the name of the document stands before them.
 import { readdirSync, readFileSync } from 'node:fs';
 
 const ROOT = new URL('../../', import.meta.url);
@@ -42,7 +42,7 @@ export function citedIn(text: string): string[] {
   return [...text.replaceAll(FOREIGN, '').matchAll(CITATION)].map(([id]) => id);
 }
 
-/** True of `C6` and `§7.2`, and of `§7` for a section that there is. */
+/** True for `C6` and `§7.2`, and for `§7` if there is such a section. */
 export function isKnown(id: string, sections: readonly Section[]): boolean {
   return sections.some(
     ({ heading, rules }) => heading.startsWith(`${id} `) || rules.some((rule) => rule.id === id),

@@ -1,5 +1,5 @@
-// clients.generators.ts: clients that generators make of openapi.yaml, unchanged and with the generators' defaults, carry a
-// whole upload through: bytes, status, refusals, finalise, direct upload.
+// clients.generators.ts: clients that generators make from the unchanged openapi.yaml, with default options, do a whole upload:
+// bytes, status, refusals, finalise, direct upload.
 import { randomUUID } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,10 +11,10 @@ import type {} from './global-setup.ts';
 import { HOME, ROOT, run } from './toolbox.ts';
 
 const DOCUMENT = join(ROOT, 'openapi.yaml');
-/** More than 32 bits hold: the contract's own example of a limit. */
+/** A number that does not fit into 32 bits: the contract's own example of a limit. */
 const LARGE = 5 * 1024 ** 3;
 const FILE_ID = 'gen 1+é & 100%';
-/** Every byte there is, and lengths that are no multiple of anything. */
+/** Every possible byte, and lengths that are not multiples of anything. */
 const CHUNKS = [1024, 1531, 7].map((length) =>
   Buffer.from(Array.from({ length }, (_, at) => (at * 7) % 256)),
 );
@@ -32,7 +32,7 @@ async function filesIn(folder: string): Promise<string> {
   return folder;
 }
 
-/** What no small test can bring about: answers with numbers beyond 32 bits. */
+/** Answers with numbers beyond 32 bits, which a small test cannot cause. */
 function largeRules() {
   const status = { success: true, data: { exists: true, currentSize: LARGE, fileId: 'large' } };
   const refusal = {

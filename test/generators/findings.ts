@@ -1,4 +1,4 @@
-// findings.ts: what schemathesis reports and what is right all the same, each with its reason. Whatever is not listed fails the run.
+// findings.ts: what schemathesis reports although it is right, each with its reason. Any other finding fails the run.
 
 interface Finding {
   /** As the report names it: the check's code and the operation. */

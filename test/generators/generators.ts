@@ -1,5 +1,5 @@
-// generators.ts: the client generators that the contract is tried with: how each makes its client, with its defaults, and how
-// its use in uses/ is built and started.
+// generators.ts: the client generators that are tested with the contract: how each makes its client with its defaults, and how its
+// program in uses/ is built and started.
 //
 // Must not know: vitest, the server.
 import { copyFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
@@ -25,7 +25,7 @@ export interface Generator {
   readonly build: (document: string) => Promise<readonly [string, ...string[]]>;
 }
 
-/** Below the packages that the generated TypeScript imports, so that they are found. */
+/** It lies below the packages that the generated TypeScript imports, so that they are found. */
 const NPM_WORK = join(HOME, 'npm/work');
 
 async function newFolder(path: string): Promise<string> {
@@ -40,7 +40,7 @@ async function useOf(name: string, folder: string, as = name): Promise<string> {
   return path;
 }
 
-/** What the compiler of a client team is told: everything is checked, the generated files too. */
+/** The compiler options of a client team: everything is checked, including the generated files. */
 const TSCONFIG = {
   compilerOptions: {
     strict: true,
@@ -119,7 +119,7 @@ export const GENERATORS: readonly Generator[] = [
     tools: ['python'],
     build: async (document) => {
       const folder = await newFolder(join(HOME, 'work/openapi-python-client'));
-      // `--fail-on-warning`: it tells of what it leaves out, and goes on.
+      // `--fail-on-warning`: without it the generator only warns about what it leaves out.
       const argv = [
         'generate',
         '--path',

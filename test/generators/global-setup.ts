@@ -1,4 +1,4 @@
-// global-setup.ts: fetches what the generators need, and says a sentence for each that cannot be had.
+// global-setup.ts: fetches what the generators need, and prints a sentence for each one that cannot be fetched.
 import { mkdir } from 'node:fs/promises';
 import type { TestProject } from 'vitest/node';
 import { fetchTool, HOME, type Tool } from './toolbox.ts';
@@ -14,7 +14,7 @@ const TOOLS: readonly Tool[] = ['npm', 'python', 'openapi-generator', 'java', 'g
 
 export default async function setup(project: TestProject): Promise<void> {
   await mkdir(HOME, { recursive: true });
-  // Java's two wait for each other: Maven's repository takes one at a time.
+  // The two that use Java run one after the other, because Maven's repository can be used by only one process at a time.
   const maven = fetchTool('openapi-generator').then(
     async (first) => [first, await fetchTool('java')] as const,
   );

@@ -1,7 +1,7 @@
-// toolbox.ts: what the generators need, fetched at pinned versions into `.generators` of the project and nowhere else.
+// toolbox.ts: fetches what the generators need, at pinned versions, into `.generators` of the project and nowhere else.
 //
-// Promises: a tool that this machine does not have, or cannot fetch, is named with the reason; one that is there already at
-// this version is not fetched again.
+// Promises: a tool that this machine does not have, or cannot fetch, is named with the reason. A tool that is there already at this
+// version is not fetched again.
 // Must not know: vitest, which generator needs what.
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -21,14 +21,14 @@ export const NPM_BIN = join(HOME, 'npm/node_modules/.bin');
 export const GENERATOR_JAR = join(HOME, `openapi-generator/openapi-generator-cli-${OPENAPI_GENERATOR}.jar`);
 export const JAVA_LIBRARIES = join(HOME, 'java/libraries');
 
-/** Go keeps modules read-only unless it is told otherwise, and then the folder cannot be removed. */
+/** Go makes modules read-only by default, and then the folder cannot be removed. */
 export const GO_ENV = {
   GOPATH: join(HOME, 'go/path'),
   GOCACHE: join(HOME, 'go/cache'),
   GOFLAGS: '-modcacherw',
 };
 
-/** @throws Error with all that it said, when the command fails */
+/** @throws Error with all of its output, when the command fails */
 export async function run(
   command: string,
   argv: readonly string[],
@@ -52,7 +52,7 @@ export type Tool = 'npm' | 'python' | 'openapi-generator' | 'java' | 'go';
 interface Recipe {
   /** Commands that must be on the machine. */
   readonly commands: readonly [string, string][];
-  /** What it depends on: another text is another version. */
+  /** What it depends on. When this text changes, it is another version. */
   readonly version: () => Promise<string>;
   /** Fills the folder of its name in `.generators`. */
   readonly fetch: (folder: string) => Promise<unknown>;
@@ -125,7 +125,7 @@ const RECIPES: Readonly<Record<Tool, Recipe>> = {
 
 const MAVEN = ['-q', '-B', `-Dmaven.repo.local=${join(HOME, 'm2')}`];
 
-/** Null: it is there. Else what is missing, and why. */
+/** Null: it is there. Otherwise what is missing, and why. */
 export async function fetchTool(name: Tool): Promise<string | null> {
   const { commands, version, fetch } = RECIPES[name];
   for (const [command, probe] of commands) {

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-// A generator starts a JVM or compiles a client: seconds each, and minutes where its tools have to be fetched first.
+// A generator starts a JVM or compiles a client. That takes seconds, and minutes where its tools must be fetched first.
 export default defineConfig({
   test: {
     include: ['test/generators/*.generators.ts'],

@@ -1,4 +1,4 @@
-// admin.test.ts: what the admin plane shows, and to whom (behaviour §9, §11).
+// admin.test.ts: what the admin plane shows, and to which clients (behaviour §9, §11).
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
@@ -244,7 +244,7 @@ describe('an entry', () => {
 describe('content', () => {
   const CONTENT = Buffer.from(Array.from({ length: 1_000 }, (_, i) => i % 251));
 
-  /** Chunks of their own segments, so that a range can begin and end in any of them. */
+  /** Chunks in their own segments, so that a range can begin and end in any of them. */
   async function stored(kind: string): Promise<{ server: TestServer; path: string }> {
     const server = await openTestServer({ storage: 'disk', chunkOrder: 'any' });
     for (const index of [2, 0, 1, 3]) {
@@ -353,7 +353,7 @@ it('the contract is served as it is, and as a page', async () => {
   expect(page.text).toMatch(/^<!doctype html>/i);
 });
 
-/** This machine as others see it; loopback when it has no other address. */
+/** An address by which other machines reach this machine; loopback when it has no other address. */
 const OUTSIDE =
   Object.values(networkInterfaces())
     .flat()
@@ -427,7 +427,7 @@ describe('with --admin-token', () => {
   });
 });
 
-/** Each of them looks at, or changes, what lies in a namespace. */
+/** Each of them reads or changes what lies in a namespace. */
 const CALLS = [
   ['GET', 'uploads'],
   ['GET', 'uploads/f'],

@@ -1,5 +1,5 @@
-// acknowledged.test.ts: what overlapped an acknowledgement, or was noticed late, is innocent; what came after it is not. The rest of
-// what "acknowledged chunk re-sent" means is in verify.test.ts.
+// acknowledged.test.ts: an exchange that overlapped an acknowledgement, or was noticed late, is innocent; one that came after it is
+// not. verify.test.ts has the rest of what "acknowledged chunk re-sent" means.
 import { describe, expect, it } from 'vitest';
 import { acknowledgedResent } from '../../src/journal/acknowledged.ts';
 import type { Exchange, ExchangeDraft } from '../../src/journal/exchange.ts';
@@ -206,6 +206,6 @@ it('takes no longer where every chunk was sent again after a status that had les
   ]).flat();
   const begun = process.cpuUsage();
   expect(accused(...happened)).toEqual([]);
-  // Work, not time: what looks at each of the others again does many times as much.
+  // It measures work, not time: code that looks at each of the others again would do many times as much.
   expect(process.cpuUsage(begun).user / 1000).toBeLessThan(2_000);
 });

@@ -1,4 +1,4 @@
-// fifo.test.ts: the queue is what an array would be, only that taking from its front costs nothing.
+// fifo.test.ts: the queue behaves like an array, but taking from its front costs nothing.
 
 import fc from 'fast-check';
 import { expect, it } from 'vitest';

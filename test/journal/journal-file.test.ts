@@ -1,5 +1,5 @@
-// journal/journal-file.test.ts: the journal, and the rules with their counters, outlive the process (`--journal-file`): restarts, SIGKILL, a
-// rule that crashes it, a torn end, damage, and a disk that takes nothing.
+// journal/journal-file.test.ts: the journal, and the rules with their counters, survive the process (`--journal-file`): restarts,
+// SIGKILL, a rule that crashes it, a torn end, damage, and a disk that accepts nothing.
 import { appendFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { startServer, type TestDouble } from '../../src/index.ts';
@@ -160,7 +160,7 @@ describe('a journal with a file (§10.20)', () => {
   it('costs no exchange when it cannot be written, and is whole as soon as it can', async () => {
     const journalFile = await path();
     const server = await startServer({ journalFile, journalBytes: 6_000 });
-    await mkdir(`${journalFile}.new`); // Where it is written anew.
+    await mkdir(`${journalFile}.new`); // The server writes a new copy at this path.
     for (let count = 0; count < 20; count += 1) await status(server, `f${count}`);
     expect(server.journal.count()).toBeGreaterThan(0);
     await rm(`${journalFile}.new`, { recursive: true });

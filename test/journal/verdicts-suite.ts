@@ -1,8 +1,9 @@
-// verdicts-suite.ts: random overlapping, stalled, reset, cut and replayed exchanges of one upload, put on record as the server does
-// it, and every verdict on them held against an oracle that knows when each truly began, stored, was told and was over.
+// verdicts-suite.ts: random exchanges of one upload that overlap, stall, are reset, cut and replayed. They are recorded as the
+// server does it. Every verdict on them is compared with an oracle that knows when each exchange truly began, stored, was reported
+// and ended.
 //
-// The oracle is no second journal: it has a clock of its own, knows what had to make room, and looks at all pairs. Where the rule
-// (behaviour §11) leaves a case to either side, as an answer that overlapped what takes it back, it says nothing.
+// The oracle is not a second journal: it has its own clock, knows what had to make room, and looks at all pairs. Where the rule
+// (behaviour §11) permits both verdicts, as for an answer that overlapped a later report, the oracle says nothing.
 import { describe, expect, it } from 'vitest';
 import { parseRules } from '../../src/faults/rules.ts';
 import type { Claim } from '../../src/faults/rule-armed.ts';
@@ -56,7 +57,7 @@ class World {
   readonly rules = new RuleSet();
   readonly firedRules = new Set<string>();
   readonly facts: Fact[] = [];
-  /** Every exchange that was ever put on record, as it truly ended. */
+  /** Every exchange that was ever recorded, as it truly ended. */
   readonly all = new Map<number, Exchange>();
   readonly #dice: Dice;
   readonly #unread: Fact[] = [];
@@ -95,7 +96,7 @@ class World {
     else if (this.#dice.chance(0.2)) this.#lose();
   }
 
-  /** Everything that is under way comes to its end. */
+  /** Everything that is in progress ends. */
   finish(): void {
     while (this.#unread.length > 0) this.#answer();
     while (this.#open.length > 0) this.#end();
@@ -143,7 +144,7 @@ class World {
 
   #tellsStatus(fact: Fact): void {
     const exists = this.#stored > 0;
-    // Now and then as it was before the last chunk (`stale-status`): the client takes it for the truth.
+    // Sometimes it is the status before the last chunk (`stale-status`): the client takes it for the truth.
     const isStale = this.#stored > 1 && this.#dice.chance(0.15);
     const currentSize = (isStale ? this.#stored - 1 : this.#stored) * BYTES;
     fact.size = exists ? currentSize : -1;
@@ -185,7 +186,7 @@ class World {
       });
       this.#over(fact);
     } else if (fate === 'stall') {
-      // Noticed when the client leaves, which may be long after.
+      // It is noticed when the client leaves, which may be long after.
       this.#open.push(() => {
         this.#record(fact, {
           ...what,
@@ -257,7 +258,7 @@ function takesBack(fact: Fact, index: number): boolean {
   return fact.takesBack || (fact.size !== null && fact.size < (index + 1) * BYTES);
 }
 
-/** Guilty, innocent, or what the rule leaves to either side. */
+/** Guilty, innocent, or what the rule leaves open. */
 function judge(accused: Fact, facts: readonly Fact[], lives: number): 'guilty' | 'innocent' | 'either' {
   const { index, beganAt, hasStored, seq } = accused;
   if (index === null || hasStored || seq === null) return 'innocent';
@@ -297,7 +298,7 @@ export function verdictsHold(worlds: number): void {
     it(`every verdict is what truly was, in ${worlds} worlds (seed ${SEED}) (§11.10)`, () => {
       const tally: Tally = { guilty: 0, innocent: 0, either: 0, inconclusive: 0, passed: 0, failed: 0 };
       for (let world = 0; world < worlds; world += 1) playAndJudge(SEED + world, tally);
-      // Else it would hold whatever the verdicts were.
+      // Otherwise the test would pass whatever the verdicts are.
       expect(Math.min(...Object.values(tally)), JSON.stringify(tally)).toBeGreaterThan(0);
     });
   });
@@ -336,7 +337,7 @@ function verdictOf({ journal, rules }: World, json: object): Verdict {
   });
 }
 
-/** As `expect`, for what is looked at ten thousands of times. */
+/** Replaces `expect` for checks that run tens of thousands of times. */
 function must(isSo: boolean, seed: number, ...what: unknown[]): void {
   if (!isSo) throw new Error(`TEST_SEED=${seed}: ${what.map((one) => JSON.stringify(one)).join(' ')}`);
 }
@@ -357,7 +358,7 @@ function checkAcknowledged(world: World, { tally, seed }: Looking): void {
   }
 }
 
-/** A rule that truly never fired is named, and no other, whatever made room. */
+/** A rule that truly never fired is named, and no other rule, whatever made room. */
 function checkRules(world: World, { seed }: Looking): void {
   const verdict = verdictOf(world, {});
   const failures = verdict.pass ? [] : verdict.failures;

@@ -1,4 +1,4 @@
-// verify.test.ts: a verdict is right, and a failed one says what was expected, what was there and what came nearest.
+// verify.test.ts: a verdict is right, and a failed verdict says what was expected, what was found and what came nearest.
 
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
@@ -304,7 +304,7 @@ describe('never "acknowledged chunk re-sent"', () => {
     const exchanges = record(...drafts, again(7));
     const begun = process.cpuUsage();
     expect(failed(judge(never, exchanges))).toMatchObject({ actual: { seqs: [40_001] } });
-    // Work, not time: with each chunk compared with each other it is many times as much.
+    // It measures work, not time: comparing each chunk with each other would do many times as much.
     expect(process.cpuUsage(begun).user / 1000).toBeLessThan(2_000);
   });
 

@@ -1,4 +1,4 @@
-// project/security.test.ts: what SECURITY.md promises and no other test looks at.
+// project/security.test.ts: the promises of SECURITY.md that no other test checks.
 import { readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,12 +1,12 @@
-// Files of tests share processes (vitest.config.ts): a hook at the top of a helper would hold for the first file that imports
-// it, and for no other.
+// Test files share processes (vitest.config.ts): a hook at the top of a helper would work only for the first file that imports the
+// helper.
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { afterEachTest } from '../helpers/after-each-test.ts';
 
 const HERE = fileURLToPath(new URL('../', import.meta.url));
-/** Suites of their own, each file of which has a process of its own. */
+/** Suites of their own; each of their files has its own process. */
 const ISOLATED = /^(browser|deep|generators|proxies|senders)\//;
 const HOOK = /^(before|after)(Each|All)\(/m;
 

@@ -1,6 +1,6 @@
-// clients.ts: one request over HTTP/1.1 or HTTP/2, and in a few words what its sender met.
+// clients.ts: sends one request over HTTP/1.1 or HTTP/2, and says in a few words what its sender met.
 //
-// Promises: nothing is sent again; a request is over when its answer is whole, when it broke off, or when the signal says so.
+// Promises: nothing is sent again. A request is over when its answer is complete, when it broke off, or when the signal says so.
 import { Agent, request as plainRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import { connect, type ClientHttp2Session } from 'node:http2';
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
@@ -62,7 +62,7 @@ function http1Client({ url, ca }: Target): Client {
       }),
     sendHalf: (sending) =>
       new Promise((resolve, reject) => {
-        // This side is the one that breaks off.
+        // This side breaks off.
         const sent = begin(sending).on('error', reject);
         sent.write(firstHalf(sending), () => resolve(() => void sent.destroy()));
       }),

@@ -1,7 +1,7 @@
-// faults.proxies.ts: what becomes of each fault on its way through nginx, over HTTP/1.1 and over HTTP/2, and that the table of
-// docs/proxies.md says so.
+// faults.proxies.ts: what happens to each fault on its way through nginx, over HTTP/1.1 and HTTP/2. The table of docs/proxies.md
+// must say the same.
 //
-// An nginx that finds out that its server is down, or that a client left, is looked at here, too.
+// These tests also cover an nginx that finds out that its server is down, or that a client left.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { EFFECT_NAMES } from '../../src/faults/effects.ts';
 import { readFault } from '../../src/faults/fault.ts';
@@ -155,7 +155,7 @@ async function see(client: Client, { fault, step, bytes }: Row, expected: string
   const cell = cellOf(met);
   const outcomes = await eventually(
     () => double.journal.find({ operation: step }).map(({ outcome }) => outcome),
-    // What nginx refuses by itself never gets to the server. A stalled answer counts as one until its client has left.
+    // What nginx refuses by itself never reaches the server. A stalled answer counts as one until its client has left.
     (seen) =>
       cell.startsWith('413') || (seen.length > 0 && !(fault?.startsWith('stall') && seen[0] === 'answered')),
   );
@@ -264,7 +264,8 @@ describe('what a client meets, with nothing between, behind a stock nginx and be
       const reading = readFault(fault);
       return 'fault' in reading ? reading.fault.effect : `${fault} is no fault`;
     });
-    // It ends the process, and this one has the server: its connection breaks off as by `close` or `reset`, then the server is down.
+    // The fault ends the process, but here the server shares this process. So its connection breaks off as with `close` or `reset`,
+    // and then the server is down.
     expect([...new Set(effects), 'crash'].toSorted()).toEqual([...EFFECT_NAMES].toSorted());
     if (isUpdate) return;
     const names = [...ROWS.map(({ name }) => name), DOWN, LEAVES];
@@ -301,7 +302,7 @@ async function seenOfLeaving(front: Front, protocol: Protocol): Promise<string> 
       (lines) => lines > logged,
     );
   if (front !== 'stock') await double.journal.wait({ outcome: 'client-aborted' }, { timeoutMs: PATIENCE_MS });
-  // What comes later would be behind it.
+  // Anything that comes later would stand after it.
   const again = await clientFor(front, protocol).send(sendingOf('uploadChunk', key, LEAVING_BYTES));
   expect(again.status).toBe(200);
   const outcomes = double.journal.find({ operation: 'uploadChunk' }).map(({ outcome }) => outcome);

@@ -1,7 +1,8 @@
-// nginx.ts: one nginx of this machine in front of a server of this process, without rights, with files in a folder of its own.
+// nginx.ts: runs one nginx of this machine in front of a server of this process, without root rights, with its files in its own
+// folder.
 //
-// Promises: it listens on 127.0.0.1 alone, on ports that were free; it is ended by its pid, and its folder removed, whatever
-// the tests did. What is missing on this machine is said by name.
+// Promises: it listens only on 127.0.0.1, on ports that were free. It is ended by its pid, and its folder is removed, whatever the
+// tests did. What is missing on this machine is named.
 import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -37,7 +38,7 @@ export type Site = (port: number, tls: Tls) => string;
 export interface Nginx<Name extends string> {
   /** `https://localhost:…` of each site. */
   readonly urls: Readonly<Record<Name, string>>;
-  /** Who trusts it trusts the sites. */
+  /** A client that trusts this certificate trusts the sites. */
   readonly ca: Buffer;
   /** A line for each request that is over, as `$status $request_method $uri`. */
   accessLog(): Promise<string[]>;
@@ -76,7 +77,7 @@ export async function startNginx<Name extends string>(
           },
         };
       }
-      // Somebody else took a port meanwhile.
+      // Another process has taken a port in the meantime.
       if (start === STARTS || !failure.includes('Address already in use')) throw new Error(failure);
     }
   } catch (error) {
@@ -122,7 +123,7 @@ async function certificateIn(folder: string): Promise<Tls> {
   return tls;
 }
 
-/** Different ones, all of them held until all are known. */
+/** Different ports. All of them are held until all are known. */
 async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
   await Promise.all(servers.map((server) => once(server, 'listening')));
@@ -137,7 +138,7 @@ function launch(folder: string, isRoot: boolean): ChildProcess {
   return spawn(program, args, { stdio: 'ignore', ...user });
 }
 
-/** Null as soon as every port is served; what it logged, when it ended before that. */
+/** Null when every port is served. If nginx ended before that: what it logged. */
 async function startOf(
   nginx: ChildProcess,
   ports: readonly number[],

@@ -1,5 +1,5 @@
-// repeats.proxies.ts: who sends a request again that got no answer, where nginx stands between; and that nothing of the admin
-// plane comes through.
+// repeats.proxies.ts: which program repeats a request without an answer when nginx stands between; and that no request to the admin
+// plane gets through.
 import { execFile, spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// runner-suite.ts: the double in a test runner that client teams use: the example is run by its real runner and passes, and
-// it fails, saying what is missing, as soon as the fault that it is about does not happen.
+// runner-suite.ts: the double in a test runner that client teams use. The real runner runs the example, and it passes. As soon as
+// the fault of the example does not happen, it fails and says what is missing.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
@@ -36,7 +36,7 @@ interface Run {
 export async function runIn(folder: string, runner: Runner): Promise<Run> {
   if (!existsSync(join(ROOT, 'dist/index.js')))
     throw new Error('the examples use the built package: npm run build');
-  // A runner must not take itself for a part of the one that runs this.
+  // Without this the runner would take itself for a part of the runner that runs this suite.
   const own = Object.entries(process.env).filter(([name]) => !/^(VITEST|JEST|NODE_)/.test(name));
   const options = { cwd: folder, env: Object.fromEntries(own), timeout: TIMEOUT_MS };
   const given = await runner.arguments(folder);

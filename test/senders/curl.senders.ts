@@ -1,5 +1,5 @@
-// curl.senders.ts: what only curl does: it waits for `100 Continue`, speaks HTTP/1.0, repeats; and it is what people hold in
-// their hands when something is refused: it must show a sentence, and no error of its own.
+// curl.senders.ts: what only curl does: it waits for `100 Continue`, speaks HTTP/1.0, repeats. People use curl when something is
+// refused, so it must show a sentence of the server and no error of its own.
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import type { Writable } from 'node:stream';
@@ -131,7 +131,7 @@ describe('other versions of HTTP', () => {
     ['HTTP/1.0 closes', ['--http1.0'], 1],
     ['HTTP/1.0 with keep-alive goes on', ['--http1.0', '-H', 'Connection: keep-alive'], 0],
     ['HTTP/1.1 goes on', ['--http1.1'], 0],
-    // What Node reads behind a request with `Upgrade` in one packet is lost: its connection ends with its answer.
+    // Node loses what it reads in one packet after a request with `Upgrade`, so the connection ends with its answer.
     ['an offer of HTTP/2 is passed over', ['--http2'], 1],
   ] as const)('%s: two chunks, both stored', async ([, flags, connects], context) => {
     skipWithoutCurl(context);
@@ -310,7 +310,7 @@ it('every refusal is one line of JSON with a sentence, and no error of curl', as
     expect(shown.contentType, what).toBe('application/json; charset=utf-8');
     const { success, message } = JSON.parse(shown.text) as { success: boolean; message: string };
     expect(success, what).toBe(false);
-    // Words, the first thing to read, and nothing that a terminal would act on.
+    // A sentence, which stands first, and nothing that a terminal would act on.
     expect(message, what).toMatch(/^[^\p{Cc}]{20,300}$/u);
     expect(message.split(' ').length, what).toBeGreaterThan(4);
     expect(shown.text, what).toMatch(/^\{"success":false,"message":"/);
@@ -332,7 +332,7 @@ async function timedOut(key: string): Promise<void> {
 it('a body that goes silent is 408, which curl shows when its input goes on', async (context) => {
   skipWithoutCurl(context);
   const streamed = ['-X', 'POST', '-T', '.', '-H', 'Content-Type: multipart/form-data; boundary=b'];
-  // Until then curl hears nothing: it waits for its input alone.
+  // Until then curl receives nothing: it only waits for its input.
   const [shown] = await curlAll([...streamed, '--no-progress-meter', ...at('strict', KEY)], async (input) => {
     input.write('--b\r\n');
     await timedOut(KEY);

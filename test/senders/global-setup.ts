@@ -1,5 +1,5 @@
-// global-setup.ts: what all sender tests share: two server processes from dist/, the examples beside the packages that they
-// import, the Go programs, built once, and a sentence for every sender that this machine does not have.
+// global-setup.ts: what all sender tests share: two server processes from dist/, the examples beside the packages that they import,
+// the Go programs, built once, and a sentence for every sender that this machine does not have.
 //
 // Promises: both servers are ended by their pid and their folders removed, however the tests went.
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
@@ -20,14 +20,14 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** Every key is good. */
     readonly openUrl: string;
-    /** Two keys are good, and nothing is large: it refuses. */
+    /** Two keys are good, and the limits are small, so this server refuses. */
     readonly strictUrl: string;
     /** For whatever a test writes. The programs written in Go are there, and examples/senders as `examples`. */
     readonly folder: string;
   }
 }
 
-/** A thousand chunks come, and no power cut. */
+/** A thousand chunks come, and no power failure is tested. */
 const OPEN = ['--durability', 'none'];
 const STRICT = [
   '--api-keys',

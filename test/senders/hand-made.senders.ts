@@ -1,5 +1,5 @@
-// hand-made.senders.ts: forms to the letter, sent by Python's http.client: as senders write them that no machine of ours has, and
-// as none should.
+// hand-made.senders.ts: forms written by hand, sent by Python's http.client: as senders write them that this machine does not have,
+// and as no sender should write them.
 import { randomUUID } from 'node:crypto';
 import { expect, inject, it } from 'vitest';
 import {

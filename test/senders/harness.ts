@@ -1,7 +1,7 @@
-// harness.ts: runs the examples and the drivers against the servers of this run, and asks those what they stored.
+// harness.ts: runs the examples and the drivers against the servers of this run, and asks the servers what they stored.
 //
-// Promises: a sender that this machine lacks skips its test with a sentence; what was stored is read back through the admin
-// plane and compared by a SHA-256 that is counted here.
+// Promises: a sender that this machine lacks skips its test with a sentence. What was stored is read back through the admin plane
+// and compared by a SHA-256 that is computed here.
 import { execFile } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';

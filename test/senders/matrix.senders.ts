@@ -1,5 +1,5 @@
-// matrix.senders.ts: what each sender can put on the wire, and what becomes of it: the bytes that were sent, to the last one, or
-// the refusal that is documented, which the sender can read.
+// matrix.senders.ts: what each sender can send, and what the result is: all bytes that were sent, or the documented refusal, which
+// the sender can read.
 import { randomUUID } from 'node:crypto';
 import { describe, expect, inject, it } from 'vitest';
 import {
@@ -145,7 +145,7 @@ describe.each(SENDERS)('$name', (sender) => {
     const exchanges = await exchangesOf(key);
     for (const { sending, outcome, stored, what } of sent) {
       expect([outcome.status, stored], what).toEqual([200, sha256(BYTES)]);
-      // Whoever is given no name may make one up.
+      // A sender that is given no name may make one up.
       if (sending.filename === null || sending.filename === '') continue;
       const { body } = exchanges.find(({ upload }) => upload?.fileId === fileIdIn(sending)) ?? {};
       const onRecord = body?.parts.find(({ name }) => name === 'file')?.filename;
@@ -161,7 +161,7 @@ describe.each(SENDERS)('$name', (sender) => {
       [LINE_FEED, LINE_END].map((filename) => chunkSending(key, { path, mode, filename })),
     );
     for (const { sending, outcome, code, stored, what } of await send(sender, sendings)) {
-      // A whole line end makes one header into two, and the first of them still has the part's name.
+      // A whole line end splits one header into two, and the first of them still has the name of the part.
       const isStored = escapesLines(sender, sending.mode) || sending.filename === LINE_END;
       if (isStored) expect([outcome.status, stored], what).toEqual([200, sha256(BYTES)]);
       else {

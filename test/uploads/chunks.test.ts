@@ -55,7 +55,7 @@ describe('chunks in order', () => {
   it('are synced before their record is, and their record before they are acknowledged (C2, D1)', async () => {
     const memory = createMemoryStorage();
     const steps: string[] = [];
-    /** Told when it begins and when it ends, long after: whoever does not wait for it is seen in between. */
+    /** It reports when it begins and when it ends, which is much later. Code that does not wait for it is seen in between. */
     const slowly = async <T>(step: string, work: () => Promise<T>): Promise<T> => {
       steps.push(step);
       const result = await work();
@@ -175,7 +175,7 @@ describe('chunks in order', () => {
     const service = openService(
       {},
       withBytes(memory, {
-        // Like a disk that is full: the start of the write is there.
+        // As on a full disk: the start of the write is there.
         write: async (place, at, buffers) => {
           await memory.bytes.write(place, at, isFull ? [Buffer.from('x')] : buffers);
           if (isFull) noRoom();

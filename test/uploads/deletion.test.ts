@@ -1,4 +1,4 @@
-// deletion.test.ts: an upload is deleted, whoever is sending to it meanwhile.
+// deletion.test.ts: an upload is deleted while other requests send to it.
 import { describe, expect, it } from 'vitest';
 import { createMemoryStorage } from '../../src/storage/memory/memory-storage.ts';
 import type { StorageKey } from '../../src/uploads/ports.ts';
@@ -27,7 +27,7 @@ describe('deleting an upload', () => {
       const remove = async (place: StorageKey): Promise<void> => {
         if (!isBreaking) return memory[what].remove(place);
         isBreaking = false;
-        await settled(); // So that others come meanwhile.
+        await settled(); // So that other requests come meanwhile.
         throw new Error('the disk broke');
       };
       const broken = what === 'bytes' ? withBytes(memory, { remove }) : withLedgers(memory, { remove });
@@ -188,7 +188,7 @@ describe('deleting an upload', () => {
     const code = await codeOf(finish(service, lease, { bytes: Buffer.from('whole chunk') }));
     await lease.end();
     expect(await removing).toBe(true);
-    // Either the deletion took the second one along, or the second one began a new upload after it.
+    // Either the deletion also removed the second one, or the second one began a new upload after it.
     expect(['accepted', 'chunk_superseded']).toContain(code);
     const state = await service.uploads.inspect(REF);
     expect(state?.receivedBytes ?? 0).toBe(code === 'accepted' ? 11 : 0);

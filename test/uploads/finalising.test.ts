@@ -136,7 +136,7 @@ describe('finalising', () => {
 });
 
 describe('a crash while finalising', () => {
-  /** From this call on the process that uses the storage does nothing any more. */
+  /** From this call on, the process that uses the storage does nothing any more. */
   function breakingAt(
     call: 'append' | 'move' | 'create',
     memory: Storage,
@@ -146,7 +146,7 @@ describe('a crash while finalising', () => {
     const mortal = <T extends object>(target: T, isFatal: (name: string, place?: StorageKey) => boolean): T =>
       new Proxy(target, {
         get(object, key) {
-          if (!(key in object)) return undefined; // `then`: it is no promise.
+          if (!(key in object)) return undefined; // `then` must be missing, because the object is not a promise.
           const method = Reflect.get(object, key, object) as (...args: unknown[]) => unknown;
           return async (...args: unknown[]) => {
             isDead ||= isArmed && isFatal(String(key), args[0] as StorageKey);
@@ -238,7 +238,7 @@ describe('a crash while finalising', () => {
 describe('an entry that cannot be made (C16)', () => {
   const isMedia = ({ kind }: StorageKey): boolean => kind === 'media';
 
-  /** A storage that does not do what it is told not to. */
+  /** A storage that refuses the chosen calls. */
   function failing(): { storage: Storage; fails: Set<'move' | 'home' | 'create' | 'remove' | 'revoke'> } {
     const memory = createMemoryStorage();
     const fails = new Set<'move' | 'home' | 'create' | 'remove' | 'revoke'>();

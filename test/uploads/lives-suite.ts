@@ -1,6 +1,6 @@
-// The upload service against an oracle of a few lines: random lives of a few uploads, in both chunk orders, with chunks in
-// flight side by side, broken off, sent again, changed; with restarts that leave what a crash leaves; with time.
-// After every step the service must say, and hold, exactly what the oracle does.
+// Compares the upload service with a small oracle: random lives of a few uploads, in both chunk orders, with chunks that are in
+// flight together, broken off, sent again, changed; with restarts that leave what a crash leaves; with passing time. After every
+// step the service must report and hold exactly what the oracle does.
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import type { ChunkLease } from '../../src/uploads/chunk-lease.ts';
@@ -24,7 +24,7 @@ const FILES = ['a', 'b'];
 const MAX_BYTES = 60;
 const STEPS = 60;
 
-/** What an upload is, in the simplest words there are. */
+/** What an upload is, as simply as possible. */
 class Oracle {
   readonly chunks = new Map<number, string>();
   /** Null: there is no such upload. */
@@ -116,7 +116,7 @@ class Life {
       );
       bytes += receivedBytes;
     }
-    // Nothing else is stored but the entries of uploads that are forgotten.
+    // Nothing else is stored except the entries of uploads that are forgotten.
     if (this.#flights.length === 0) expect(await this.#service.storage.bytes.usage()).toBe(bytes);
   }
 
@@ -140,7 +140,7 @@ class Life {
     const fileId = this.#dice.pick(FILES);
     const known = this.#known(fileId);
     const { index, total } = this.#aim(known);
-    // Who waits for another is the business of uploads.test.ts: here it would wait for a later step.
+    // uploads.test.ts tests requests that wait for each other. Here they would wait for a later step.
     if (this.#flights.some((flight) => flight.fileId === fileId && flight.index === index)) return 'busy';
     const isSpooled = this.#dice.chance(0.25);
     const seen = await leaseChunk(this.#service, { fileId, index, total, isSpooled }).catch(codeOf);
@@ -186,7 +186,7 @@ class Life {
     const flight = this.#pickFlight();
     if (flight === null) return 'none in flight';
     this.#flights.splice(this.#flights.indexOf(flight), 1);
-    // A re-sent chunk is mostly the same.
+    // A chunk that is sent again mostly has the same bytes.
     if (flight.compared !== null && this.#dice.chance(0.7)) flight.sent = flight.compared;
     const seen = await this.#store(flight);
     const expected = this.#expectedStore(flight);
@@ -274,7 +274,7 @@ class Life {
       if (!isBusy && clock.ms >= touchedAt + TTL_MS) this.#forget(fileId);
     }
     if (this.#dice.chance(0.5)) await uploads.collect((error) => expect.unreachable(String(error)));
-    // What stays only because it is busy must not expire at a later look.
+    // What stays only because it is busy must not expire at a later check.
     for (const [fileId, known] of this.#oracles) {
       if (clock.ms < known.touchedAt + TTL_MS) continue;
       for (const flight of this.#flights.filter((one) => one.fileId === fileId)) {

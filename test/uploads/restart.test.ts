@@ -25,7 +25,7 @@ import {
   settled,
 } from './service-steps.ts';
 
-/** Removes the bytes of an upload only when everything else has come to its end. */
+/** Removes the bytes of an upload only when everything else has ended. */
 function withSlowRemoval(storage: Storage): Storage {
   return withBytes(storage, {
     remove: async (place) => {
@@ -36,7 +36,7 @@ function withSlowRemoval(storage: Storage): Storage {
 }
 
 describe('a record of which nobody knows whether it is stored', () => {
-  /** The first append after `arm` is stored, and says that it may not be. */
+  /** The first append after `arm` is stored, but reports that it may not be. */
   function doubtful(): { storage: Storage; arm: () => void } {
     const memory = createMemoryStorage();
     let isArmed = false;

@@ -1,5 +1,5 @@
-// service-steps.ts: what the tests of the upload service have in common: the upload `f` of Alice, storages that fail or wait where a
-// test says, and a service that starts again over what another left.
+// service-steps.ts: what the tests of the upload service share: the upload `f` of Alice, storages that fail or wait where a test
+// says so, and a service that starts again over what another one left.
 import { AppError } from '../../src/core/errors.ts';
 import type { ChunkWriter } from '../../src/uploads/chunk-writer.ts';
 import type { ChunkLease } from '../../src/uploads/chunk-lease.ts';
@@ -32,7 +32,7 @@ export function withLedgers(storage: Storage, replaced: Partial<Ledgers>): Stora
   return { ...storage, ledgers: changed(storage.ledgers, replaced) };
 }
 
-/** Another process over what this one has left behind. */
+/** Another process over what this one has left. */
 export function restarted(service: Service, options: Parameters<typeof openService>[0] = {}): Service {
   return openService({ clock: service.clock, ...options }, service.storage);
 }
@@ -42,7 +42,7 @@ export async function recordTypes({ storage }: Service, fileId = 'f'): Promise<u
   return opened?.records.map((record) => record['type']) ?? [];
 }
 
-/** Lets everything that does not wait for time or for somebody else come to its end. */
+/** Waits until all work is done that does not wait for time or for another request. */
 export async function settled(): Promise<void> {
   for (let i = 0; i < 20; i += 1) await new Promise(setImmediate);
 }

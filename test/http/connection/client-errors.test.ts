@@ -1,4 +1,4 @@
-// http/connection/client-errors.test.ts: what is not HTTP, and what stands around it on its connection.
+// http/connection/client-errors.test.ts: bytes that are not HTTP, and the requests around them on the same connection.
 import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { eventually, openTestServer, wireOf } from '../../helpers/app.ts';
@@ -96,7 +96,7 @@ it('a refused client that does not leave holds no connection open', async () => 
     () => sockets.every(({ readableEnded }) => readableEnded),
     (areRefused) => areRefused,
   );
-  // Of each the client's side alone is left; the server's is gone.
+  // For each connection only the client's side is left; the server's side is gone.
   await eventually(held, (now) => now.descriptors <= before.descriptors + sockets.length);
   for (const socket of sockets) socket.destroy();
   await released(before);

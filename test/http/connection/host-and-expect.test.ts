@@ -1,4 +1,4 @@
-// http/connection/host-and-expect.test.ts: what Node would answer by itself is answered like everything else.
+// http/connection/host-and-expect.test.ts: requests that Node would answer by itself are answered like all others.
 import { describe, expect, it } from 'vitest';
 import { loadContract } from '../../../src/contract/contract.ts';
 import { errorSchema } from '../../../src/contract/bodies.ts';

@@ -1,4 +1,4 @@
-// http/forms/chunk-form.test.ts: what of a form is kept when the memory it came in is given back.
+// http/forms/chunk-form.test.ts: what is kept of a form after the memory of its bytes has been given back.
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../../src/core/errors.ts';
 import { ChunkForm } from '../../../src/http/forms/chunk-form.ts';
@@ -13,7 +13,7 @@ const CHUNK = {
   bytes: Buffer.from('bytes of the file'),
 };
 
-/** Each batch is freed, as a network buffer is, as soon as the form has said what it wants of it. */
+/** Each batch is freed, like a network buffer, as soon as the form has said what it needs of it. */
 function readInBatches(batches: readonly Buffer[]): ChunkForm {
   const form = new ChunkForm(1_000);
   const reader = new MultipartReader(BOUNDARY, LIMITS, form);

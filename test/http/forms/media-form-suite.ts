@@ -1,8 +1,9 @@
-// media-form-suite.ts: forms as the media routes read them, by @fastify/multipart, against the reader of the chunk path.
+// media-form-suite.ts: compares forms as the media routes read them, with @fastify/multipart, with the reader of the chunk path.
 //
-// Promises: of every generated body, whole or damaged and however it is cut into pieces, both have the same parts with the same
-// bytes, or the media form is refused; what the chunk path's reader refuses is refused here, too. So nothing that is broken, or
-// that the library would pass over, looks like a whole form. Which readable forms are refused all the same: REFUSED_READINGS.
+// Promises: for every generated body, whole or damaged and however it is cut into pieces, both readers find the same parts with the
+// same bytes, or the media form is refused. What the chunk path's reader refuses is refused here, too. So a broken form, or one
+// that the library would skip over, never looks like a whole form. REFUSED_READINGS lists the readable forms that are refused all
+// the same.
 import { Readable } from 'node:stream';
 import multipart from '@fastify/multipart';
 import fc from 'fast-check';
@@ -37,7 +38,7 @@ import {
   type Reading,
 } from './multipart-fuzz-suite.ts';
 
-/** We read them on the chunk path; Busboy loses a part of them, so that a media form is refused. */
+/** The chunk path reads these. Busboy loses a part of them, so a media form is refused. */
 const REFUSED_READINGS: readonly string[] = [
   'padding after a delimiter is no part of the headers',
   'a part whose empty line is also the CRLF of the next delimiter is empty',
@@ -90,12 +91,17 @@ function addRoute(app: FastifyInstance, limitsNow: () => Form['limits']): void {
   });
 }
 
-/** The library keeps no line ends of folded lines and nothing behind a line that is no header: it is measured without them. */
+/**
+ * The library drops the line ends of folded lines and everything after a line that is not a header. It is compared without them.
+ */
 function isMeasuredShort({ body, limits }: Form): boolean {
   return limits === SMALL && /\r\n[ \t]|\r\n[^:]*\r\n/.test(body);
 }
 
-/** A bare CR or LF in a folded line makes all of it no header to us; to the library, the lines before that one are. */
+/**
+ * A bare CR or LF in a folded line: for the chunk path's reader the whole line is not a header; for the library, the lines before
+ * it are one.
+ */
 function withGuesses(theirs: readonly Part[], ours: readonly Part[], form: Form): readonly Part[] {
   const { segments } = anatomyOf(form);
   return theirs.map(({ bytes, ...names }, i) => {
@@ -132,7 +138,7 @@ export function mediaFormsAsChunkForms(runs: number): void {
         { seed: SEED, numRuns: runs },
       );
       console.info('media-form:', seen);
-      // A reader that refuses everything would pass, too.
+      // A reader that refuses everything would also pass without this.
       expect(seen.same).toBeGreaterThan(runs / 3);
       expect(seen['refused here only']).toBeLessThan(runs / 4);
     },

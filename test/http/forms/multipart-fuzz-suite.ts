@@ -1,10 +1,11 @@
-// http/forms/multipart-fuzz-suite.ts: our reader of forms against @fastify/busboy, on bodies that nobody would write by hand (C3, C11).
+// http/forms/multipart-fuzz-suite.ts: compares this project's reader of forms with @fastify/busboy, on bodies that nobody would
+// write by hand (C3, C11).
 //
-// Promises: for every generated body, whole or damaged, and however it is cut into pieces, both find the same parts with
-// the same bytes, or both refuse. Where we differ on purpose, a rule of KNOWN_REFUSALS or KNOWN_READINGS says when, why and
-// what we do instead; a rule is itself tested, by an example. Beside that, what needs no second opinion: every way of
-// cutting gives the same result, bytes are slices of what came, offsets are true, and little is held between pieces.
-// The bodies are those of the seed TEST_SEED; fast-check shrinks what fails.
+// Promises: for every generated body, whole or damaged and however it is cut into pieces, both readers find the same parts with the
+// same bytes, or both refuse. Where they differ on purpose, a rule of KNOWN_REFUSALS or KNOWN_READINGS says when, why and what this
+// project's reader does instead; an example tests each rule. Some properties need no second reader: every way of cutting gives the
+// same result, bytes are slices of the input, offsets are true, and little is held between pieces.
+// The bodies come from the seed TEST_SEED; fast-check shrinks a failing body.
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Busboy } from '@fastify/busboy';
@@ -32,7 +33,7 @@ export type Reading = readonly Part[] | 'refused';
 
 /** Bodies are written as strings of bytes here: one character is one byte. */
 export function bytesOf(text: string): Buffer {
-  // A memory of its own, so that a slice can be told from a copy.
+  // It has its own memory, so that a slice can be distinguished from a copy.
   const bytes = Buffer.alloc(text.length);
   bytes.write(text, 'latin1');
   return bytes;
@@ -82,7 +83,7 @@ export function read(form: Form, cuts: readonly number[]): Reading {
   try {
     for (const piece of piecesOf(body, cuts)) {
       reader.push(piece);
-      piece.fill('-'); // Its memory is no longer the reader's.
+      piece.fill('-'); // This memory does not belong to the reader any more.
       pushed += piece.length;
       if (heldOfPart() >= seamBytes / 2) throw new Error('more is held than could be a delimiter');
     }
@@ -118,7 +119,7 @@ export function cutsEvery(bytes: number, { body }: Pick<Form, 'body'>): number[]
 async function throughBusboy({ body, contentType }: Form, cuts: readonly number[]): Promise<Reading> {
   const parts: { name: string | null; filename: string | undefined; bytes: string }[] = [];
   let outcome: 'open' | 'finished' | 'refused' = 'open';
-  // No high-water mark is ever reached: nothing waits for a reader.
+  // The high-water mark is never reached, so nothing waits for a reader.
   const highWaterMark = 2 ** 30;
   const parser = new Busboy({
     headers: { 'content-type': contentType },
@@ -167,7 +168,7 @@ interface PartText {
   readonly padding: string;
   /** Header lines with the lines that continue them. */
   readonly headers: readonly string[];
-  /** Null: the delimiter follows where the empty line after the headers should have a CRLF of its own. */
+  /** Null: the delimiter follows at the place where the empty line after the headers should have its own CRLF. */
   readonly content: string | null;
   readonly isNamed: boolean;
 }
@@ -191,7 +192,7 @@ function segmentOf({ padding, headers, content }: PartText): string {
 export const unfold = (header: string): string => header.replaceAll(/\r\n(?=[ \t])/g, '');
 const isDisposition = (header: string): boolean => /^content-disposition:/i.test(header);
 
-/** Changes what the first Content-Disposition says: the one that counts. */
+/** Changes the first Content-Disposition, which is the one that counts. */
 function withDisposition(text: PartText, change: (value: string) => string): PartText {
   const at = text.headers.findIndex(isDisposition);
   const header = text.headers[at];
@@ -208,7 +209,7 @@ function withDisposition(text: PartText, change: (value: string) => string): Par
 const PARAMETER = String.raw`;[ \t]*(?:([^\s;"=]+)[ \t]*(?:=[ \t]*("(?:[^"\\]|\\.)*"|[^\s;"]*)[ \t]*)?)?`;
 const DISPOSITION = new RegExp(String.raw`^[ \t]*[^\s;"=]+[ \t]*(?:${PARAMETER})*$`, 's');
 
-/** Without a value it is none to us, nor to Busboy. */
+/** Without a value it is not a parameter, for either reader. */
 type Parameter = readonly [name: string, value: string | undefined];
 
 /** `change` gets the parameters in their order, and says which stay and how. */
@@ -250,13 +251,13 @@ const inAnySegment =
   ({ segments }, limits) =>
     segments.some((segment) => isBroken(segment, limits));
 
-/** With the CRLF before them. -1: the next delimiter comes before their end. Null: the delimiter's own line is broken. */
+/** With the CRLF before them. -1: the next delimiter comes before their end. Null: the line of the delimiter itself is broken. */
 function headBytes(segment: string): number | null {
   const [padding] = /^[ \t]{0,64}(?=\r\n|$)/.exec(segment) ?? [];
   return padding === undefined ? null : `${segment.slice(padding.length)}\r\n`.indexOf('\r\n\r\n');
 }
 
-/** We refuse the form; Busboy does not, or not always. */
+/** This project's reader refuses the form; Busboy does not, or not always. */
 export const KNOWN_REFUSALS: readonly RefusalRule[] = [
   {
     name: 'a delimiter line that ends in a bare LF or CR',
@@ -330,7 +331,10 @@ export const KNOWN_REFUSALS: readonly RefusalRule[] = [
 interface ReadingRule {
   readonly name: string;
   readonly because: string;
-  /** The same part in words that Busboy understands as we do. The part itself: the rule does not apply. */
+  /**
+   * The same part in a notation that both readers understand in the same way. If the part itself is returned, the rule does not
+   * apply.
+   */
   readonly rewrite: (part: PartText) => PartText;
   /** With the boundary `b`. */
   readonly example: string;
@@ -341,7 +345,7 @@ interface ReadingRule {
 /** A name that we neither need nor share with Busboy. */
 const UNSHARED = { name: '?', filename: undefined };
 
-/** Both read the form, each in its way. In this order each rule sees what those before have left. */
+/** Both read the form, but differently. The rules are applied in this order: each sees what those before it have left. */
 export const KNOWN_READINGS: readonly ReadingRule[] = [
   {
     name: 'padding after a delimiter is no part of the headers',
@@ -640,12 +644,12 @@ export function isSame(one: Reading, other: Reading): boolean {
   );
 }
 
-/** `expect` for what is expected very often: it alone would cost more than both readers. */
+/** Replaces `expect` for checks that run very often: `expect` alone would cost more than both readers. */
 function expectSame(actual: Reading, expected: Reading, what: () => string): void {
   if (!isSame(actual, expected)) expect(actual, what()).toEqual(expected);
 }
 
-/** The form in words that Busboy understands as we do. */
+/** The form in a notation that both readers understand in the same way. */
 function translated({ preamble, segments, closing }: Anatomy, D: string) {
   const parts = segments.map((segment) => {
     const original = partText(segment);
@@ -673,7 +677,7 @@ function expectGuess({ name, filename }: Part, { headers }: PartText): void {
   }
 }
 
-/** Busboy must say of the form what we do, but for the rules. */
+/** Apart from the rules, Busboy must report the same form. */
 async function compare(form: Form, cuts: readonly number[], ours: Reading): Promise<void> {
   const anatomy = anatomyOf(form);
   const shown = (): string => JSON.stringify(form);
@@ -751,7 +755,7 @@ export function comparedWithBusboy(runs: number): void {
           { seed: SEED, numRuns: runs },
         );
         console.info('multipart-fuzz:', Object.fromEntries([...seen].toSorted(([, a], [, b]) => b - a)));
-        // A rule that nothing meets is not tested, and a fuzz of rules alone tests little.
+        // A rule that no body meets is not tested; and if all bodies met rules, little else would be tested.
         if (runs < 100_000) return;
         for (const { name } of [...KNOWN_REFUSALS, ...KNOWN_READINGS])
           expect(seen.get(name), name).toBeGreaterThan(20);
@@ -868,7 +872,7 @@ export function knownDifferences(): void {
         readers.forEach((reader) => reader.push(bytesOf(head + 'x'.repeat(MEBIBYTE) + tail)));
       const before = arrayBufferBytes();
       feed();
-      // What is garbage may be freed somewhat later, and the last piece may still lie on the stack.
+      // Garbage may be freed somewhat later, and the last piece may still be on the stack.
       await expect.poll(() => arrayBufferBytes() - before).toBeLessThan(4 * MEBIBYTE);
       expect(readers).toHaveLength(32);
     });

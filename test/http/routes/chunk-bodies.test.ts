@@ -1,4 +1,4 @@
-// routes/chunk-bodies.test.ts: what comes as the body of a chunk and is no form, or a broken one (C11).
+// routes/chunk-bodies.test.ts: bodies of chunks that are not a form, or a broken one (C11).
 import { expect, it } from 'vitest';
 import type { ConfigInput } from '../../../src/config/options.ts';
 import { ask, metric, openTestServer, sizeOf } from '../../helpers/app.ts';

@@ -268,7 +268,7 @@ describe('requests sent behind one another without waiting for the answers (RFC 
     );
     await connection.closed();
     expect(await status(server, 'after')).toMatchObject({ body: { data: { exists: false } } });
-    // Nor is there anything of it: neither a record nor an attempt.
+    // It is not recorded at all, and it is not counted as an attempt.
     const { exchanges } = server.journal?.find('public') ?? { exchanges: [] };
     expect(exchanges.map(({ upload }) => upload?.fileId)).toEqual(['f', 'after']);
     expect(exchanges.map(({ operation }) => operation)).toEqual(['uploadChunk', 'getUploadStatus']);
@@ -487,7 +487,7 @@ it.each([
     const linesOfIt = (): number => server.log.filter(({ reqId }) => reqId === 'left').length;
     await eventually(linesOfIt, (lines) => lines > 0);
     const { text } = await ask(server, '/__admin/metrics');
-    // Whether the answer was handed over before the connection was found to have ended is the machine's affair.
+    // Whether the answer was handed over before the connection was found to have ended depends on the machine.
     expect(text).toMatch(/_total\{operation="uploadChunk"[^}]*\} 1/);
     expect(linesOfIt()).toBe(1);
   },

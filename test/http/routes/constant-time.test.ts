@@ -1,7 +1,7 @@
-// http/routes/constant-time.test.ts: how long a comparison of secrets takes says nothing of them (rule K4).
+// http/routes/constant-time.test.ts: the time that a comparison of secrets takes reveals nothing about them (rule K4).
 //
-// Not by a clock, which tells more of the machine: every secret is compared, as a digest of always the same length, by
-// the function that is made for it.
+// The test does not use a clock, which mostly measures the machine. Every secret is compared as a digest of fixed length, by the
+// function that is made for this.
 import { timingSafeEqual } from 'node:crypto';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { isSameSecret, Keys } from '../../../src/http/routes/keys.ts';
@@ -36,7 +36,7 @@ describe('secrets', () => {
       try {
         keys.caller({ 'x-api-key': key });
       } catch {
-        // Refused: the comparisons are what is looked at.
+        // The request is refused; only the comparisons are examined.
       }
       const each = [DIGEST_BYTES, DIGEST_BYTES];
       expect(comparedLengths()).toEqual(key === '' ? [] : [each, each, each]);

@@ -118,7 +118,8 @@ describe('pages of other origins (CORS)', () => {
       const unknown = await ask(server, `${prefix}/nope`, { method: 'OPTIONS' });
       expect([unknown.status, unknown.body.error]).toEqual([404, 'not_found']);
     }
-    // A page asks before it sends a key to a mistyped path. Told no, it could not read that there is no such path.
+    // A page sends a preflight before it sends a key to a mistyped path. If the preflight were refused, the page could not read
+    // that there is no such path.
     expect((await ask(server, '/nope', preflight)).status).toBe(204);
   });
 });

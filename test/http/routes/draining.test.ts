@@ -25,7 +25,7 @@ describe('a server that drains (D4)', () => {
     ['listProfiles', 'GET /profiles', {}],
   ];
 
-  /** A chunk whose last bytes are still to come: the server waits for it. */
+  /** A chunk whose last bytes are not sent yet: the server waits for it. */
   async function begin(
     server: TestServer,
     fileId: string,

@@ -1,4 +1,4 @@
-// http/routes/file-ids.test.ts: whatever a client calls its file, it stays a name and never becomes a path (C4).
+// http/routes/file-ids.test.ts: whatever a client calls its file, the fileId stays a name and never becomes a path (C4).
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -54,7 +54,7 @@ async function send(server: TestServer, fileId: string | Buffer): Promise<Awaite
   return ask(server, '/media/chunks', { method: 'POST', headers: { 'content-type': contentType }, body });
 }
 
-/** Only names of ours: hashes, ids, namespaces. */
+/** Only names that the server makes: hashes, ids, namespaces. */
 const OUR_NAMES =
   /^(lock|format|reserve\/\d*|spool\/|(ledgers|bytes)\/((uploads|media)\/((public|ns_[0-9a-f]{16})\/([0-9a-f]{2}\/([0-9a-f]{24,40}(\.log|\/(main|c\d+)?))?)?)?)?)$/;
 
@@ -95,7 +95,7 @@ it('each of them is an upload of its own, shown by the admin plane under its nam
   expect(listed.uploads.map(({ fileId }) => fileId)).toEqual(HOSTILE.map(([, fileId]) => fileId));
   const connection = await openConnection(server.port);
   for (const [name, fileId] of HOSTILE) {
-    // By hand: a URL library would resolve the dots.
+    // The request is written by hand, because a URL library would resolve the dots.
     const path = `/__admin/uploads/${encodeURIComponent(fileId).replaceAll('.', '%2E')}`;
     await connection.write(requestBytes(`GET ${path}`));
     const answer = await connection.answer();

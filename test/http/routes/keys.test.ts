@@ -1,4 +1,4 @@
-// http/routes/keys.test.ts: whose request it is, and who sees what (K1-K5).
+// http/routes/keys.test.ts: whose request it is, and which client sees what (K1-K5).
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

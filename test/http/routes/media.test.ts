@@ -319,7 +319,7 @@ it('with a seed, an entry that a crash kept from being made keeps its id for its
   await sendAll(before, { fileId: 'first', content: Buffer.from('first') });
   const { body: made } = await finalize(before, 'first');
   await before.close();
-  // As a process leaves it that is killed after the upload's record, before the entry's.
+  // This is how a process leaves it that is killed after it wrote the upload's record and before it wrote the entry's.
   await rm(join(before.dataDir, 'ledgers', 'media'), { recursive: true });
   const server = await openTestServer({ ...settings, dataDir: before.dataDir });
   await sendAll(server, { fileId: 'second', content: Buffer.from('second') });
@@ -338,7 +338,7 @@ it('with a seed, bytes that a crash left where an entry was removed are in the w
   await sendAll(before, { fileId: 'first', content: Buffer.from('first') });
   await finalize(before, 'first');
   await before.close();
-  // As a process leaves it that is killed while it removes the entry and its upload: ledgers go first.
+  // This is how a process leaves it that is killed while it removes the entry and its upload: ledgers are removed first.
   await rm(join(before.dataDir, 'ledgers'), { recursive: true });
   const server = await openTestServer({ ...settings, dataDir: before.dataDir });
   await sendAll(server, { fileId: 'second', content: Buffer.from('second') });
@@ -738,7 +738,7 @@ describe('the life of an entry (§5)', () => {
       },
       (status) => status === 'completed',
     );
-    // A poll may come too late for one in between; none comes back.
+    // A poll may come too late for a state in between, but no state comes back.
     expect(['pending', 'processing', 'completed'].filter((status) => seen.includes(status))).toEqual(seen);
     const done = await read(server, body.data.id);
     expect(done).toMatchObject({
@@ -779,7 +779,7 @@ describe('the life of an entry (§5)', () => {
     await before.close();
     const times = { pendingTime: '10s', processingTime: '20s' };
     const server = await openTestServer({ storage: 'disk', dataDir: before.dataDir, ...times });
-    // A clock is not stored: the new server is told what time it was.
+    // A clock is not stored, so the new server is told the time.
     await ask(server, '/__admin/clock', {
       method: 'PUT',
       key: 'k',

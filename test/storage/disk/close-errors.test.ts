@@ -1,4 +1,5 @@
-// A file that cannot be closed, as on a network filesystem, which writes then: who relies on what was written is told (rules C3, D1).
+// A file that cannot be closed, as on a network filesystem that writes only then: the code that relies on the write is told (rules
+// C3, D1).
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +19,7 @@ vi.mock('node:fs', async (load) => {
   const close = (fd: number, done: (error: Error | null) => void): void => {
     const failure = system.nextClose;
     system.nextClose = null;
-    // Closed it is, whatever the system says.
+    // It is closed, whatever the system reports.
     real.close(fd, (error) => system.closeEnds(() => done(failure ?? error)));
   };
   return { ...real, close };
@@ -63,7 +64,7 @@ async function openBytes(durability: Durability): Promise<DiskBytes> {
 const write = (bytes: DiskBytes, place: StorageKey, offset = 0): Promise<void> =>
   bytes.write(place, { segment: 'main', offset }, [Buffer.from('some bytes')]);
 
-/** Its file is closed to make room, and the system says that it could not be written. */
+/** Its file is closed to make room, and the system reports that it could not be written. */
 async function closeFailing(bytes: DiskBytes): Promise<void> {
   system.nextClose = NO_ROOM;
   await write(bytes, other);

@@ -1,4 +1,5 @@
-// storage/disk/file-writes.test.ts: all bytes are written, whatever the kernel takes at a time, and a slow disk holds up nobody else.
+// storage/disk/file-writes.test.ts: all bytes are written, however few the kernel takes at a time, and a slow disk delays no other
+// request.
 import fs from 'node:fs';
 import { mkdtemp, open, readFile, rm, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,7 +13,7 @@ vi.mock('../../../src/core/machine-time.ts', async (original) => {
   return { ...real, monotonicMs: vi.fn(real.monotonicMs) };
 });
 
-/** What the kernel is made to do, and which way each write went. */
+/** What the kernel is made to do, and which way each write took. */
 const kernel = vi.hoisted(() => ({ takes: Number.POSITIVE_INFINITY, ways: [] as string[] }));
 
 vi.mock('node:fs', async (original) => {

@@ -1,5 +1,5 @@
-// Every call of the storage that takes a descriptor is done again when there was none (rule D8). Those of a request are walked by
-// fs-walk.test.ts; here are the ways that few requests go.
+// Every call of the storage that needs a descriptor is repeated when there was none (rule D8). fs-walk.test.ts tests the calls of
+// requests; these tests cover the rarer ways.
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,10 +28,10 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const path = (name: string): string => join(folder, name);
 
-/** What a process without a descriptor cannot do. The system says EMFILE of nothing else. */
+/** Calls that a process without a descriptor cannot make. The system reports EMFILE for no other call. */
 const TAKES_ONE = /^(open|opendir|readdir|readFile|writeFile|copyFile|truncate|rm) /;
 
-/** Does it once for each of its calls, of which that one finds no descriptor; gives back how many took one. */
+/** Runs it once for each of its calls; that call finds no descriptor. Returns how many calls needed one. */
 async function withEachRefused(
   prepare: () => Promise<unknown>,
   work: () => Promise<void>,

@@ -27,7 +27,7 @@ vi.mock(
 
 const LOCK_MODULE = new URL('../../../dist/storage/disk/folder-lock.js', import.meta.url).href;
 
-/** A reason to wait is an event; this is when it has failed to come. */
+/** The tests wait for events. An event that has not come after this time has failed to come. */
 const PATIENCE = { timeout: 60_000, interval: 20 };
 const isLinux = process.platform === 'linux';
 
@@ -43,7 +43,9 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** Heartbeats of a tenth of a second, and patience to match: what is told by stillness is told in a third of a second. */
+/**
+ * Heartbeats of a tenth of a second, and short time-outs to match: a lock that does not move is recognised in a third of a second.
+ */
 const times = { beatMs: 40, takeoverAfterMs: 300, namelessMs: 60, lookMs: 20 };
 
 async function lock(options: LockOptions = {}): Promise<FolderLock> {
@@ -74,7 +76,7 @@ const here = {
   boot: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).trim(),
   pidNamespace: await readlink('/proc/self/ns/pid').catch(() => ''),
 };
-/** Where nobody can be looked up from here. */
+/** A place where no process can be looked up from here. */
 const elsewhere = { host: 'another-machine', boot: 'another-boot', pidNamespace: 'pid:[1]' };
 const LEFT_SINCE = '2020-01-02T03:04:05.678Z';
 
@@ -264,7 +266,7 @@ describe('the lock of a living holder is not taken over', () => {
   it.each([0, -3_600_000, 3_600_000])(
     'when it moves, and the clock that moves it is %i ms apart (D3)',
     async (apartMs) => {
-      // A pid that is nobody’s here: where it was given, it is somebody’s.
+      // This pid belongs to no process here; where it was given, it belongs to one.
       await leaveLock({ ...elsewhere, pid: await deadPid() });
       await setTouched(Date.now() + apartMs);
       const beat = setInterval(() => void setTouched(Date.now() + apartMs), times.beatMs);
@@ -302,9 +304,9 @@ describe('the lock of a living holder is not taken over', () => {
   });
 });
 
-/** A process that ended, and whose parent has not asked for how. */
+/** A process that has ended, but whose parent has not asked how. */
 async function startZombie(): Promise<{ pid: number; end(): Promise<unknown> }> {
-  // It ends when its parent has become something that asks for nobody.
+  // It ends when its parent has become a program that asks for no children.
   const script = '( until grep -q sleep /proc/$$/comm; do :; done ) & echo $!; exec sleep 60';
   const parent = spawn('sh', ['-c', script], {
     stdio: ['ignore', 'pipe', 'inherit'],

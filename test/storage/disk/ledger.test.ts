@@ -57,7 +57,7 @@ async function expectDamage(why: string): Promise<AppError> {
   return error;
 }
 
-/** A line that ended before its newline was never acknowledged: with it go all the records appended with it. */
+/** A line without its newline was never acknowledged. All records that were appended together with it are dropped. */
 function recordsIn(lines: number): number {
   return lines === 0 ? 0 : lines + 1;
 }
@@ -73,7 +73,7 @@ describe('a ledger that was cut short', () => {
       const expected = lines === 0 ? null : RECORDS.slice(0, recordsIn(lines));
       expect(records, `cut at ${length}`).toEqual(expected);
       if (lines > 0) expect(tornBytes, `cut at ${length}`).toBe(length - kept);
-      // Once more, as the next start would: clean now, and the same.
+      // It is opened again, as at the next start: now it is clean and has the same records.
       expect(await openOnce(), `cut at ${length}, second time`).toEqual({ records: expected, tornBytes: 0 });
     }
   });

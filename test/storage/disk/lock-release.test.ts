@@ -1,4 +1,4 @@
-// A lock that cannot be given back, since the disk fails: the process that had it does not hold it against itself (rule D3).
+// A lock that cannot be released because the disk fails: the process that held it can take it again (rule D3).
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// A data folder whose owner went silent and was taken over, and who goes on with what it had begun (rule D3). The old owner here is
-// the worst that there can be: a storage that looks at no lock at all.
+// The owner of a data folder became silent, another process took the folder over, and the old owner continues with what it had
+// begun (rule D3). The old owner here is the worst possible one: a storage that looks at no lock at all.
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -59,7 +59,7 @@ async function leaveLock(facts: object = {}): Promise<void> {
   );
 }
 
-/** What the old owner has in its hands. */
+/** What the old owner is working on. */
 async function oldOwner(): Promise<{ ledgers: DiskLedgers; bytes: DiskBytes }> {
   const notes = { onCloseError: ignore, onCopied: ignore, onSkipped: ignore };
   const ledgers = new DiskLedgers(join(folder, 'ledgers'), 'fsync', notes);
@@ -189,7 +189,7 @@ describe('a ledger of an owner whose end nobody saw', () => {
     await heir.takeOver?.();
     await old.append([{ n: 'old' }]);
     expect(await recordsOf(of)).toEqual([{ n: 1 }]);
-    expect((await opened(of)).takeOver).toBeDefined(); // Of its segments the old owner may still have some open.
+    expect((await opened(of)).takeOver).toBeDefined(); // The old owner may still have some of its segments open.
   });
 
   it('is one without the record that is revoked', async () => {
@@ -285,7 +285,7 @@ async function first(of: Storage): Promise<{ modifiedAt: number }> {
   throw new Error('there is none');
 }
 
-/** Where a pid of this machine is looked up. */
+/** A place where the pids of this machine can be looked up. */
 async function here(): Promise<object> {
   await open();
   const { boot, pidNamespace } = JSON.parse(await readFile(join(folder, 'lock'), 'utf8')) as Record<

@@ -1,6 +1,6 @@
-// storage/disk/sync.test.ts: what is on the disk when a call of the storage resolves, not only with the kernel (rule D1).
+// storage/disk/sync.test.ts: what is on the disk, and not only in the kernel, when a call of the storage resolves (rule D1).
 //
-// Every sync is seen on its way to the kernel, by the path that it is for. Linux: there a descriptor tells its path.
+// Every sync is observed on its way to the kernel, with its path. Only on Linux: there a descriptor tells its path.
 import { fstatSync, readdirSync, readlinkSync } from 'node:fs';
 import type fs from 'node:fs';
 import type promises from 'node:fs/promises';
@@ -205,7 +205,7 @@ describe.runIf(process.platform === 'linux').each(['fsync', 'none'] as const)(
       await storage.ledgers.remove(place());
       await storage.bytes.remove(place());
       await storage.tidy();
-      // But for that of the data folder, where `bytes` and `ledgers` are.
+      // Except the sync of the data folder itself, which contains `bytes` and `ledgers`.
       expect(await made()).toEqual(first.filter((path) => path !== '.'));
       expect(first.length).toBe(durability === 'fsync' ? 11 : 0);
     });
