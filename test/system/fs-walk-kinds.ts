@@ -166,7 +166,7 @@ export const KINDS: readonly Kind[] = [
     errors: FOLDER_ERRORS,
     sizes: [HALF, BYTES.length],
     // It leaves the namespace empty, or reports that it could not.
-    refusedSizes: (text) => (text.includes('may still be there') ? [HALF, null, BYTES.length] : [null]),
+    refusedSizes: (text) => (text.includes('may remain') ? [HALF, null, BYTES.length] : [null]),
     entries: 1,
     isCollected: true,
   },

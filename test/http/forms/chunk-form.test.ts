@@ -30,7 +30,7 @@ function readInBatches(batches: readonly Buffer[]): ChunkForm {
 describe('a form whose memory is freed as it is read', () => {
   const { body } = formOf(chunkParts(CHUNK));
   const { fileId, chunkIndex, totalChunks } = CHUNK;
-  const expected = { fileId, claim: { chunkIndex, totalChunks } };
+  const expected = { fileId, chunk: { chunkIndex, totalChunks } };
 
   it('says the same wherever it is cut', () => {
     for (let cut = 0; cut <= body.length; cut += 1) {
