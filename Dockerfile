@@ -1,12 +1,13 @@
 # The server in a container, for staging: docker run -p 4310:4310 -v media:/data <image> [flags]
 #
-# Promises (test/project/docker.test.ts): runs without root and writes nowhere but in /data, so the root filesystem may be
-# read-only; SIGTERM drains it; the admin plane is reached from inside the container only.
+# Promises (test/project/docker.test.ts): the server runs without root and writes only to /data, so the root filesystem may be
+# read-only. SIGTERM drains it. The admin plane can be reached only from inside the container.
 
 FROM node:24-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
-# Without scripts: `prepare` would build, and the sources come later, so that this layer outlives their changes.
+# No scripts: `prepare` would build, but the sources are not copied yet. They are copied later, so that their changes do not
+# invalidate this layer.
 RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts
 COPY openapi*.yaml tsconfig.json tsconfig.build.json rolldown.config.js ./
 COPY src ./src
@@ -18,13 +19,13 @@ COPY package.json package-lock.json ./
 RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts
 COPY openapi*.yaml ./
 COPY --from=build /app/dist ./dist
-# A volume mounted here for the first time takes this owner. 1000 is the image's user `node`, as a number so that
-# Kubernetes can see that it is not root.
+# A new volume that is mounted here gets this owner. 1000 is the image's user `node`. It is a number so that Kubernetes can see that
+# it is not root.
 RUN mkdir /data && chown 1000:1000 /data
 USER 1000:1000
 VOLUME /data
 
-# The grace, and two seconds for closing, fit into the ten that `docker stop` waits.
+# `docker stop` waits ten seconds. The grace and two seconds for closing must fit into them.
 ENV NODE_ENV=production \
     XENONFLARE_MOCK_HOST=0.0.0.0 \
     XENONFLARE_MOCK_PORT=4310 \
@@ -33,9 +34,9 @@ ENV NODE_ENV=production \
     XENONFLARE_MOCK_GRACE=7s
 EXPOSE 4310
 
-# While the server drains, `ready` is 503 and the container unhealthy.
+# While the server drains, `ready` answers 503 and the container is unhealthy.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.XENONFLARE_MOCK_ADMIN_PORT}/__admin/ready`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 
-# No shell in between: the process gets SIGTERM itself. Arguments of `docker run` are flags.
+# There is no shell in between, so the process itself gets SIGTERM. Arguments of `docker run` are flags of the server.
 ENTRYPOINT ["node", "/app/dist/cli/launch.cjs"]

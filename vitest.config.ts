@@ -1,15 +1,15 @@
 // vitest.config.ts: what `npm test` runs, and which of its files share a process.
 //
-// A process that starts reads our modules and its libraries one by one and compiles what they make: a second of processor
-// time for each file of tests that opens a server, which was a third of the whole run. So files share processes, one after the
-// other, with what the modules of src/ and test/helpers/ hold in memory, as the uploads of one server do.
+// A process that starts must load and compile the modules and libraries of the server. That takes a second of processor time for
+// each test file that opens a server, which was a third of the whole run. So test files share processes and run in them one after
+// the other. They also share what the modules of src/ and test/helpers/ hold in memory.
 //
-// Alone, in a process of its own, stays
-// - a file that puts a module or the timers in another's place (`vi.mock`, `vi.useFakeTimers`): what was imported before would
-//   have the real one, and what comes after the false one. These are found by what stands in them;
+// These files run alone, in a process of their own:
+// - a file that replaces a module or the timers (`vi.mock`, `vi.useFakeTimers`). Modules imported before would still use the real
+//   one, and files that run later would get the replacement. Such files are found by their text;
 // - a file that measures what its own process holds in memory: MEASURES_ITSELF.
-// A helper that has something to do after each test tells it in test/helpers/after-each-test.ts.
-// To see that none depends on another: `npx vitest run --project shared --sequence.shuffle`.
+// A helper that must do something after each test registers it with test/helpers/after-each-test.ts.
+// To check that no file depends on another: `npx vitest run --project shared --sequence.shuffle`.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { configDefaults, defineConfig } from 'vitest/config';
@@ -17,7 +17,7 @@ import { configDefaults, defineConfig } from 'vitest/config';
 const REPLACES = /\bvi\.(mock|useFakeTimers|stubEnv)\(/;
 const MEASURES_ITSELF = ['chunk-table', 'endurance', 'multipart-fuzz'].map((name) => `${name}.test.ts`);
 
-// What takes minutes: `npm run test:deep`, vitest.deep.config.ts.
+// Tests that take minutes run by `npm run test:deep`: see vitest.deep.config.ts.
 const files = readdirSync('test', { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.test.ts') && !name.startsWith('deep') && !name.includes('node_modules'))
   .map((name) => join('test', name));
@@ -29,7 +29,7 @@ const exclude = [...configDefaults.exclude, 'test/deep/**', ...alone];
 
 const ofEach = {
   setupFiles: ['test/helpers/after-each-test.ts'],
-  // What waits, waits for an event. These only end a test that has hung, on a machine that is busy with other things, too.
+  // Tests wait for events. These limits only end a test that hangs; they are long because the machine may be busy.
   testTimeout: 300_000,
   hookTimeout: 300_000,
   expect: { poll: { timeout: 60_000 } },

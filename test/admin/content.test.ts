@@ -1,5 +1,5 @@
-// content.test.ts: stored bytes and their validator. A client gets a part only of the content that it already has a part of (RFC
-// 9110 §13, §14).
+// content.test.ts: stored bytes and their validator (RFC 9110 §13, §14). A client gets a part only of the content that it already has a
+// part of.
 import { describe, expect, it } from 'vitest';
 import { ask, finalize, openTestServer, sendChunk, type Answer, type TestServer } from '../helpers/app.ts';
 import { namespaceOf } from '../helpers/disk.ts';
