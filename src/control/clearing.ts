@@ -5,7 +5,7 @@
 // the entry anew.
 // Must not know: HTTP.
 import { AppError, InDoubt, isDamage } from '../core/errors.ts';
-import { PUBLIC_NAMESPACE } from '../core/namespace.ts';
+import { ALL_NAMESPACES, PUBLIC_NAMESPACE } from '../core/namespace.ts';
 import type { Entry } from '../media/entry.ts';
 import type { Media } from '../media/media.ts';
 import type { StorageKey } from '../uploads/ports.ts';
@@ -19,9 +19,6 @@ export interface ClearingOptions {
 }
 
 type MadeOf = Pick<UploadState, 'finalization'>;
-
-/** The name that stands for all namespaces. */
-const EVERYBODY = '*';
 
 export class Clearing {
   readonly #options: ClearingOptions;
@@ -87,7 +84,7 @@ export class Clearing {
   async #damagedEntries(namespace: string, damaged: readonly StorageKey[], work: Work): Promise<void> {
     const { uploads, media } = this.#options;
     const makers = new Map<string, UploadRef>();
-    const holders = namespace === EVERYBODY ? [EVERYBODY] : new Set([namespace, PUBLIC_NAMESPACE]);
+    const holders = namespace === ALL_NAMESPACES ? [ALL_NAMESPACES] : new Set([namespace, PUBLIC_NAMESPACE]);
     const refuseUnreadable = (error: AppError): void => {
       if (isUnreadable(error)) throw error;
     };

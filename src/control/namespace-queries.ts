@@ -1,7 +1,7 @@
 // control/namespace-queries.ts: shows uploads and entries as their ledgers record them, for people and for tests (behaviour §9,
 // §11). The admin routes and the in-process API share these queries.
 //
-// Promises: a namespace is a name or `*`. Only `removeUpload` changes anything. Damaged bytes are never passed on (rule D5).
+// Promises: a namespace is a name or `*`. Only `removeUpload` changes anything. A damaged chunk is never passed on whole (rule D5).
 // Must not know: HTTP, how chunks come in.
 import { ALL_NAMESPACES } from '../core/namespace.ts';
 import { AppError, invalidFields } from '../core/errors.ts';

@@ -49,7 +49,7 @@ export class LiveExchanges {
     const all = this.#of(namespace);
     if (scopes.includes('journal')) for (const exchange of all) exchange.forget();
     const ended = all.filter((exchange) => isEnded(exchange, scopes));
-    await Promise.all(ended.map((exchange) => exchange.refuse(resetMeanwhile())));
+    await Promise.all(ended.map((exchange) => exchange.refuse(resetMeanwhile(scopes))));
   }
 
   #of(namespace: string): LiveExchange[] {
@@ -68,9 +68,10 @@ function isEnded(exchange: LiveExchange, scopes: readonly string[]): boolean {
   );
 }
 
-function resetMeanwhile(): AppError {
-  const message =
-    'the namespace of this key was reset during this request; nothing of this request remains, start the upload again';
+function resetMeanwhile(scopes: readonly string[]): AppError {
+  const message = scopes.includes('uploads')
+    ? 'the namespace of this key was reset during this request; nothing of this request remains, start the upload again'
+    : `a reset of ${scopes.join(', ')} ended this request; ask for the status of its upload, and go on from there`;
   return new AppError('chunk_superseded', message);
 }
 

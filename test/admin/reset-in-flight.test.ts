@@ -48,13 +48,13 @@ async function begin(server: Watched, index: number, key = 'k'): Promise<Sending
  * A chunk that the fault holds, and a reset in the meantime. `sending` is in an object, because a bare promise would be awaited
  * here.
  */
-async function resetWhileHeld(fault: string) {
+async function resetWhileHeld(fault: string, body: object = {}) {
   const server = await openTestServer();
   const [own, test] = [new DoubleClient(server, 'k'), new DoubleClient(server, 'k')];
   await test.admin('POST rules', { id: 'held', match: { operation: 'uploadChunk' }, fault });
   const sending = own.chunk({ total: 2 });
   await test.admin('POST rules/held/wait', {});
-  await test.admin('POST reset');
+  await test.admin('POST reset', body);
   return { sending, test };
 }
 
@@ -110,6 +110,18 @@ describe('a request that a rule holds (§9.12)', () => {
     expect((await test.admin('POST requests/count', { operation: 'uploadChunk' })).body).toEqual({
       count: 0,
     });
+  });
+
+  it.each([
+    ['stall@pre-commit', null],
+    ['stall@post-commit', 5],
+  ] as const)('%s, is told to ask for the status when only the rules are reset: its upload stays', async (fault, size) => {
+    const { sending, test } = await resetWhileHeld(fault, { scope: ['rules'] });
+    const { body } = (await sending) as { body: { message?: string } };
+    expect(body.message).toBe(
+      'a reset of rules ended this request; ask for the status of its upload, and go on from there',
+    );
+    expect(await test.size()).toBe(size);
   });
 
   it.each(['stall@response:5', 'delay@response:10m'])('%s, is ended', async (fault) => {
