@@ -1,8 +1,8 @@
-// uploads/chunk-lease.ts: who may store a chunk.
+// uploads/chunk-lease.ts: decides which request may store a chunk.
 //
-// Promises: identical chunks in flight cost one write, and each of their senders gets an answer; a holder that goes
-// silent gives way after `takeoverAfterMs`, so a dead socket never blocks a resume for longer (rule C12).
-// Must not know: HTTP, how uploads are opened and closed.
+// Promises: identical chunks in flight cost one write, and the sender of each gets an answer. A holder that stays silent for
+// `takeoverAfterMs` loses the lease, so a dead socket never delays a resume for longer (rule C12).
+// It does not know how uploads are opened and closed.
 import { startTimeout } from '../core/awake.ts';
 import type { ChunkRecord } from './chunk-table.ts';
 import { ChunkWriter } from './chunk-writer.ts';
@@ -22,29 +22,32 @@ import {
   type Receipt,
 } from './upload.ts';
 
-/** A chunk that is stored already: its bytes are only compared, never written (rules C6, C7). */
+/** A chunk that is stored already. Its bytes are compared and never written (rules C6, C7). */
 export interface ChunkComparison {
   readonly kind: 'compare';
-  /** Bytes of the stored chunk: one byte more, and the rest need not be read to know that it is another. */
+  /** Number of bytes of the stored chunk. A sender of more bytes sends another chunk, and the rest need not be read. */
   readonly bytes: number;
   /** @throws AppError `chunk_conflict` */
   finish(sent: ChunkDigest): Receipt;
 }
 
-/** The right to store one chunk, or to compare one that is stored: what a request may do with its bytes. `end` is called once, whatever happened, and never rejects. */
+/**
+ * The right of one request to store one chunk, or to compare its bytes with a stored chunk. The caller calls `end` once, also
+ * after an error. `end` never rejects.
+ */
 export interface ChunkLease {
   readonly work: ChunkWriter | ChunkComparison;
   end(): Promise<void>;
 }
 
 export interface LeaseOptions {
-  /** Aborted when the client has gone; looked at only where there is something to wait for. */
+  /** Aborted when the client has gone. It is read only where the request has to wait. */
   readonly signal: AbortSignal;
-  /** The bytes are in a spool already. */
+  /** The bytes are already in a spool. */
   readonly isSpooled: boolean;
-  /** Milliseconds for which the client has sent nothing although it could. */
+  /** How long the client has sent nothing although it could have, in milliseconds. */
   readonly silentMs: () => number;
-  /** When it came, where that is not now on the namespace's clock. */
+  /** The time of the chunk, when this is not the present time on the clock of the namespace. */
   readonly now?: () => number;
 }
 
@@ -64,7 +67,10 @@ interface Asked {
   readonly release: () => void;
 }
 
-/** @throws AppError the refusals of `decideChunk`, `too_many_open_uploads`; the abort reason of the signal */
+/**
+ * @throws AppError the refusals of `decideChunk`, `too_many_open_uploads`
+ * @throws the abort reason of the signal
+ */
 export async function leaseChunk(
   asked: Asked,
   options: LeaseOptions,
@@ -81,7 +87,7 @@ export async function leaseChunk(
   }
 }
 
-/** Null: another request is sending this very chunk. */
+/** Null when another request is sending the same chunk. */
 function tryLease(asked: Asked, options: LeaseOptions, rules: ChunkRules): ChunkLease | null {
   const { upload, chunk, fileId, release } = asked;
   const { chunkOrder: order, maxFileBytes: maxBytes, clock, unfinished } = rules;
@@ -90,7 +96,7 @@ function tryLease(asked: Asked, options: LeaseOptions, rules: ChunkRules): Chunk
     return { work: comparison(upload, chunk, decision.stored), end: () => Promise.resolve(release()) };
   if (upload.writers.has(chunk.chunkIndex)) return null;
   if (upload.state === null) unfinished.begin(upload.place);
-  // Not all of the options: a signal that is asked for has to be made.
+  // `options.signal` is not read here: reading it would create the signal.
   const { isSpooled, silentMs, now = () => clock.now(upload.place.namespace) } = options;
   const writer = new ChunkWriter(upload, chunk, { order, maxBytes, fileId, now, isSpooled, silentMs });
   return { work: writer, end: () => endWriter(asked, writer, rules) };
@@ -98,7 +104,7 @@ function tryLease(asked: Asked, options: LeaseOptions, rules: ChunkRules): Chunk
 
 async function endWriter(asked: Asked, writer: ChunkWriter, rules: ChunkRules): Promise<void> {
   const { upload, release } = asked;
-  await writer.abort(); // Does nothing after a commit.
+  await writer.abort(); // This does nothing after a commit.
   if (upload.state === null && upload.writers.size === 0) rules.unfinished.remove(upload.place);
   if (writer.receipt?.completed === true) rules.onCompleted(upload.place);
   release();
@@ -113,7 +119,8 @@ function comparison(upload: OpenUpload, chunk: ChunkRef, stored: ChunkRecord): C
       refuseEmpty(chunk, sent.bytes);
       upload.refuseSpoilt();
       const { state } = upload;
-      // Another state is that of an upload that was begun anew meanwhile: its chunks are not those that were compared.
+      // A different state means that the upload was deleted and begun anew. The bytes were compared with a chunk of the old
+      // upload.
       if (state === null || state !== compared) throw deletedMeanwhile(chunk);
       compareResent(stored, sent);
       return receiptOf(state, chunk.chunkIndex);
@@ -121,7 +128,7 @@ function comparison(upload: OpenUpload, chunk: ChunkRef, stored: ChunkRecord): C
   };
 }
 
-/** Resolves when the holder has ended: by itself, or because it was silent for too long and had to. */
+/** Resolves when the holder has ended: either it finished, or it was silent for too long and gave way. */
 async function holderEnds(
   holder: ChunkInTransit,
   takeoverAfterMs: number,

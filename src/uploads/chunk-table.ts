@@ -1,11 +1,14 @@
-// uploads/chunk-table.ts: the chunks of one upload, in columns.
+// uploads/chunk-table.ts: the chunks of one upload, stored in columns.
 //
-// Promises: adding and finding a chunk cost the same at the 10th and at the 1,000,000th chunk, and a chunk
-// costs about 40 bytes, whatever its index: a lone chunk 999,999 allocates no room for those before it.
-// Must not know: the rules of uploads. It keeps what it is given.
+// Promises: adding and finding a chunk cost the same at the 10th and at the 1,000,000th chunk. A chunk costs about 40 bytes,
+// whatever its index: a single chunk 999,999 allocates no room for the chunks before it.
+// The table does not know the rules of uploads. It keeps the records that it is given.
 import type { Extent } from './ports.ts';
 
-/** One stored chunk. `at`: epoch milliseconds on the namespace's clock. `segment` as in ports.ts. As a type: no interface is a ledger's record. */
+/**
+ * One stored chunk. `at`: epoch milliseconds on the clock of the namespace. `segment`: see ports.ts. This is a type alias
+ * because an interface is not assignable to the record of a ledger.
+ */
 export type ChunkRecord = {
   readonly index: number;
   readonly segment: string;
@@ -18,7 +21,7 @@ export type ChunkRecord = {
 /** The segment that a sequential upload fills from its start. */
 export const MAIN_SEGMENT = 'main';
 
-/** The segment of a chunk that could not go to the main one. The name is ours: safe in a path. */
+/** The segment of a chunk that could not be added to the main segment. The server makes the name, so it is safe in a path. */
 export function ownSegment(index: number): string {
   return `c${index}`;
 }
@@ -28,7 +31,7 @@ const MAX_RUNS = 100;
 
 export class ChunkTable {
   #count = 0;
-  /** Chunks 0..prefix-1 arrived in this order: their row is their index and needs no look-up. */
+  /** Chunks 0..prefix-1 were added in this order. The row of each is its index, so they need no look-up. */
   #prefix = 0;
   readonly #rowOf = new Map<number, number>();
   #index = new Float64Array(FIRST_CAPACITY);
@@ -66,7 +69,7 @@ export class ChunkTable {
     return row === undefined ? undefined : this.#record(row);
   }
 
-  /** In the order of their index. */
+  /** In order of the index. */
   *[Symbol.iterator](): IterableIterator<ChunkRecord> {
     for (let row = 0; row < this.#prefix; row += 1) yield this.#record(row);
     const others = [...this.#rowOf.keys()].toSorted((a, b) => a - b);
@@ -76,7 +79,7 @@ export class ChunkTable {
     }
   }
 
-  /** The first and the last index of each run of chunks, in order; the first MAX_RUNS of them. */
+  /** The first and the last index of each run of chunks, in order. At most MAX_RUNS runs are returned. */
   runs(): (readonly [number, number])[] {
     const runs: [number, number][] = this.#prefix > 0 ? [[0, this.#prefix - 1]] : [];
     let left = this.#count - this.#prefix;
@@ -91,7 +94,9 @@ export class ChunkTable {
     return runs;
   }
 
-  /** Where chunks 0..end-1 lie, those present: neighbours that touch are one extent, so a sequential upload has one. */
+  /**
+   * Where the stored chunks of 0..end-1 lie. Neighbours that touch become one extent, so a sequential upload has one extent.
+   */
   extents(end = Number.POSITIVE_INFINITY): Extent[] {
     const extents: { segment: string; offset: number; bytes: number }[] = [];
     for (const chunk of this) {

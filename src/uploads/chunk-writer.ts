@@ -1,9 +1,9 @@
-// uploads/chunk-writer.ts: one request's way of one new chunk into the storage.
+// uploads/chunk-writer.ts: writes one new chunk of one request to the storage.
 //
-// Promises: until `commit` resolves the upload is as if the chunk had never come (C3); after it the chunk is as
-// durable as the mode says (D1). A writer that went silent can be superseded by a newer request (C12); from then
-// on it can only end.
-// Must not know: multipart, HTTP, how requests wait for a lease (chunk-lease.ts).
+// Promises: until `commit` resolves, the upload is as if the chunk had never been sent (C3). Afterwards the chunk is as durable
+// as the mode promises (D1). A newer request can supersede a writer whose client is silent (C12). A superseded writer can only
+// end.
+// It does not know how requests wait for a lease (chunk-lease.ts).
 import { AppError } from '../core/errors.ts';
 import { MAIN_SEGMENT, ownSegment } from './chunk-table.ts';
 import type { ChunkInTransit, OpenUpload } from './open-upload.ts';
@@ -24,11 +24,11 @@ import {
 interface WriterRules {
   readonly order: ChunkOrder;
   readonly maxBytes: number;
-  /** The upload's own name as the client gave it, for the ledger's first record. */
+  /** The name that the client gave to the upload. The first record of the ledger contains it. */
   readonly fileId: string;
-  /** Milliseconds since 1970 on the namespace's clock. */
+  /** Epoch milliseconds on the clock of the namespace. */
   readonly now: () => number;
-  /** The bytes lie in a spool already and will become a segment of their own. */
+  /** The bytes are already in a spool, which will become a segment of its own. */
   readonly isSpooled: boolean;
   readonly silentMs: () => number;
 }
@@ -38,11 +38,11 @@ const NOTHING_STORED = { receivedBytes: 0, nextIndex: 0, currentSize: 0 };
 
 export class ChunkWriter implements ChunkInTransit {
   readonly kind = 'write';
-  /** Resolves when this writer has committed or given up, and never rejects. */
+  /** Resolves when this writer has committed or given up. Never rejects. */
   readonly ended: Promise<void>;
   /** Null until the chunk is stored. */
   receipt: Receipt | null = null;
-  /** Where the stored chunk begins in the content; null while that is open, or beyond a gap. */
+  /** Where the stored chunk begins in the content. Null until it is stored, and for a chunk beyond a gap. */
   contentOffset: number | null = null;
   readonly #upload: OpenUpload;
   readonly #chunk: ChunkRef;
@@ -50,11 +50,11 @@ export class ChunkWriter implements ChunkInTransit {
   readonly #segment: string;
   readonly #start: number;
   #written = 0;
-  /** There may be bytes to cut off: also after a write that failed half way. */
+  /** There may be bytes to cut off. True also after a write that failed half way. */
   #isDirty = false;
   #phase: 'receiving' | 'committing' | 'ended' = 'receiving';
   #supersededBy: AppError | null = null;
-  /** The last bytes that were handed to the storage. */
+  /** The last call that handed bytes to the storage. */
   #storing: Promise<unknown> = NOTHING_STORING;
   #onSuperseded: (error: AppError) => void = () => undefined;
   #resolveEnded: () => void = () => undefined;
@@ -72,12 +72,12 @@ export class ChunkWriter implements ChunkInTransit {
     upload.writers.set(chunk.chunkIndex, this);
   }
 
-  /** Bytes the file may still grow by before it is over the limit (C13). */
+  /** How many more bytes this writer may write before the file is over the limit (C13). */
   get room(): number {
     return this.#rules.maxBytes - (this.#upload.state?.receivedBytes ?? 0) - this.#written;
   }
 
-  /** The refusal of a file that would have more than its room (C13). */
+  /** The refusal when the bytes exceed `room` (C13). */
   tooLarge(): AppError {
     return tooLarge(this.#upload.state, this.#rules.maxBytes);
   }
@@ -91,7 +91,7 @@ export class ChunkWriter implements ChunkInTransit {
   }
 
   async written(): Promise<void> {
-    await this.#storing.catch(() => undefined); // Whoever wrote them is told.
+    await this.#storing.catch(() => undefined); // The caller of the write gets the error.
   }
 
   onSuperseded(listener: (error: AppError) => void): void {
@@ -123,7 +123,7 @@ export class ChunkWriter implements ChunkInTransit {
   }
 
   /**
-   * The next bytes of the chunk, in order. The caller awaits each call before the next.
+   * Writes the next bytes of the chunk, in order. The caller awaits each call before the next.
    * @throws AppError `upload_too_large`, `insufficient_storage`, `chunk_superseded`, and the refusals of `decideChunk`
    */
   async write(buffers: readonly Buffer[]): Promise<void> {
@@ -141,8 +141,9 @@ export class ChunkWriter implements ChunkInTransit {
   }
 
   /**
-   * Stores the chunk. All its bytes were written, or lie in `spooled`, which becomes a segment by a move.
-   * @throws AppError the refusals of `write`, `empty_chunk`, and those of `decideChunk` for what happened meanwhile
+   * Stores the chunk. All its bytes were written before, or they are in `spooled`, which becomes a segment by a move.
+   * @throws AppError the refusals of `write`, `empty_chunk`, and the refusals of `decideChunk` when the upload has changed
+   * since
    */
   async commit(digest: ChunkDigest, spooled?: Spool): Promise<Receipt> {
     this.#refuseSuperseded();
@@ -180,12 +181,12 @@ export class ChunkWriter implements ChunkInTransit {
     const first: UploadEvent = { type: 'started', format: 1, fileId: this.#rules.fileId, totalChunks, at };
     const stored = await this.#upload.store(state === null ? [first, event] : [event]);
     this.contentOffset = chunkIndex === nextIndex ? currentSize : null;
-    // The end of the main segment moved: the next writer must start behind this chunk.
+    // The end of the main segment has moved. The next writer must start behind this chunk.
     this.#end();
     return receiptOf(stored, chunkIndex);
   }
 
-  /** Ends a writer that did not commit: its bytes are cut off. Never rejects, does nothing after a commit. */
+  /** Ends a writer that did not commit, and cuts its bytes off. Never rejects. Does nothing after a commit. */
   async abort(): Promise<void> {
     if (this.#phase === 'ended') return;
     this.#phase = 'committing';
@@ -193,7 +194,8 @@ export class ChunkWriter implements ChunkInTransit {
       await this.#cutOff();
       this.#end();
     });
-    // It is spoilt: its ledger may speak of these bytes. Whoever reads it anew cuts off what does not count.
+    // When this fails, the upload is spoilt: its ledger may contain these bytes. The next request reads the upload anew, and
+    // opening cuts off the bytes that do not count.
     await ended.catch(() => this.#end());
   }
 
@@ -203,7 +205,8 @@ export class ChunkWriter implements ChunkInTransit {
       if (state === null && writers.size === 1) await storage.bytes.remove(place);
       else if (this.#isDirty) await storage.bytes.truncate(place, this.#segment, this.#start);
     } catch {
-      // Bytes beyond the ledger do not exist (D2): the next writer starts at the same place, and opening cuts them.
+      // Bytes beyond the ledger do not exist (D2). The next writer starts at the same offset, and the next opening cuts the
+      // bytes off.
     }
   }
 
@@ -215,7 +218,7 @@ export class ChunkWriter implements ChunkInTransit {
     this.#resolveEnded();
   }
 
-  /** Chunks of one upload can come in parallel: what was right when the body began may be wrong now. */
+  /** Chunks of one upload can arrive in parallel, so a decision made when the body began may be wrong now. */
   #refuseOvertaken(): void {
     const decision = decideChunk(this.#upload.state, this.#chunk, this.#rules.order);
     if (decision.kind === 'compare') throw new Error(`chunk ${this.#chunk.chunkIndex} had two writers`);

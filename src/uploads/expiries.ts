@@ -1,7 +1,7 @@
-// uploads/expiries.ts: how many uploads expire while something is being done.
+// uploads/expiries.ts: counts how many uploads expire during a piece of work.
 //
-// Promises: each is counted once, whoever touched it first and so expired it: a sweep, a request, a late commit.
-// Must not know: when an upload expires, what is being done.
+// Promises: each expired upload is counted once, whether a sweep, a request or a late commit touched it first and so expired
+// it.
 import { ALL_NAMESPACES } from '../core/namespace.ts';
 
 interface Count {
@@ -12,13 +12,16 @@ interface Count {
 export class Expiries {
   readonly #counts = new Set<Count>();
 
-  /** An upload of this namespace has expired, and is gone. */
+  /** An upload of this namespace has expired and has been erased. */
   add(namespace: string): void {
     for (const count of this.#counts)
       if (count.namespace === ALL_NAMESPACES || count.namespace === namespace) count.expired += 1;
   }
 
-  /** What `work` resolves to, and how many uploads of a namespace, or of all (`*`), expired meanwhile. */
+  /**
+   * Does `work`. Resolves to its result and to the number of uploads of the namespace, or of all namespaces (`*`), that expired
+   * meanwhile.
+   */
   async during<T>(namespace: string, work: () => Promise<T>): Promise<{ result: T; expired: number }> {
     const count: Count = { namespace, expired: 0 };
     this.#counts.add(count);

@@ -1,34 +1,35 @@
-// uploads/finalized.ts: how a finalise is asked for, and what is handed over of a finalised upload.
+// uploads/finalized.ts: the request of a finalise, and the data that the maker of the entry gets.
 //
-// Must not know: what is made of it.
+// It does not know what is made of that data.
 import type { Caller } from '../core/namespace.ts';
 import { ContentSums } from '../integrity/content-sums.ts';
 import type { Extent, StorageKey } from './ports.ts';
 import type { Finalization, UploadState } from './upload.ts';
 
-/** A finalised upload, for the media service to make the entry of. */
+/** A finalised upload, from which the media service makes the entry. */
 export interface FinalizedContent {
   readonly finalization: Finalization;
   readonly place: StorageKey;
   readonly extents: readonly Extent[];
   readonly bytes: number;
-  /** The CRC-32s that are on record of it. Called once, if at all: an upload can have a million chunks. */
+  /** The CRC-32s that are on record for the content. Called at most once, because an upload can have a million chunks. */
   readonly sums: () => ContentSums;
 }
 
 /**
- * Makes the entry of a finalised upload unless it is there: the bytes are the entry's when this resolves to null. To an error: the
- * entry could not be made for this reason, it is certain that there is none, and the bytes are where they were. Rejects when
- * neither is known; but never with `upload_damaged`: by that one knows an upload that cannot be opened.
+ * Makes the entry of a finalised upload unless it exists.
+ * Resolves to null when the entry exists and owns the bytes. Resolves to an error when the entry could not be made: then it is
+ * certain that there is no entry, and that the bytes are where they were. Rejects when neither is certain. The rejection is
+ * never `upload_damaged`: that code means that the upload itself cannot be opened.
  * @param finalized `isNew`: nobody can have made the entry before
  */
 export type MakeEntry = (finalized: FinalizedContent & { readonly isNew: boolean }) => Promise<Error | null>;
 
-/** Of an upload, finalised or not. */
+/** The content of an upload, finalised or not. */
 export type UploadContent = Omit<FinalizedContent, 'bytes' | 'finalization' | 'sums'> &
   Pick<UploadState, 'finalization' | 'currentSize'> & {
     readonly sums: ContentSums;
-    /** Differs when the upload was deleted and begun anew: when its first chunk was stored. */
+    /** When the first chunk was stored. It differs when the upload was deleted and begun anew. */
     readonly life: string;
   };
 
@@ -41,11 +42,11 @@ export interface FinalizeRequest {
   /** Equal for two requests if and only if they ask for the same entry. */
   readonly fingerprint: string;
   readonly spec: Finalization['spec'];
-  /** A last look at the content. What it throws is the refusal, and nothing has changed. */
+  /** A last check of the content. When it throws, its error is the refusal, and nothing has changed. */
   readonly check: (content: Pick<UploadContent, 'place' | 'extents' | 'sums'>) => Promise<void>;
-  /** Of an entry that existed before, and is put back. */
+  /** Given when an entry that existed before is put back. */
   readonly earlier?: { readonly mediaId?: string | undefined; readonly at?: number | undefined };
-  /** How its entry is made, where that is not the usual way. */
+  /** Makes the entry in place of the usual `makeEntry`. */
   readonly make?: MakeEntry;
 }
 
@@ -64,7 +65,7 @@ export function handOver(
   return { finalization, place, extents: chunks.extents(), bytes: receivedBytes, sums };
 }
 
-/** @param part up to the first gap, or all chunks that are there */
+/** @param part `gapless`: the chunks up to the first gap. `all`: all stored chunks */
 export function contentIn(place: StorageKey, state: UploadState, part: 'gapless' | 'all'): UploadContent {
   const { finalization, chunks, nextIndex, currentSize } = state;
   const [end, count] = part === 'all' ? [undefined, chunks.count] : [nextIndex, nextIndex];

@@ -1,33 +1,33 @@
-// uploads/open-upload.ts: one upload while somebody works on it: its folded state, its ledger, who writes which chunk.
+// uploads/open-upload.ts: one upload while requests work on it: its folded state, its ledger, and the writer of each chunk.
 //
-// Promises: what `store` resolved with is in the ledger and in the state, in this order (rule D1); records of
-// one upload are decided and appended one at a time; a chunk has at most one writer (rule C12).
-// Must not know: HTTP, other uploads, when this one is opened or forgotten (open-uploads.ts).
+// Promises: when `store` resolves, the records are in the ledger and in the state, in this order (rule D1). The records of one
+// upload are decided and appended one at a time. A chunk has at most one writer (rule C12).
+// It does not know other uploads, or when this one is opened or forgotten (open-uploads.ts).
 import { AppError, InDoubt } from '../core/errors.ts';
 import { SerialQueue } from '../core/keyed-queue.ts';
 import type { Bytes, Ledger, Ledgers, StorageKey } from './ports.ts';
 import { evolve, withoutFinalization, type UploadEvent, type UploadState } from './upload.ts';
 import { MAIN_SEGMENT } from './chunk-table.ts';
 
-/** A chunk on its way into the storage, as the requests see it that wait for it or end it. */
+/** A chunk on its way into the storage, as other requests see it that wait for it or end it. */
 export interface ChunkInTransit {
-  /** Resolves when it is stored or given up, and never rejects. */
+  /** Resolves when the chunk is stored or given up. Never rejects. */
   readonly ended: Promise<void>;
-  /** All of its bytes have come, and its record is being stored: from here on it ends by itself. */
+  /** All bytes of the chunk have arrived, and its record is being stored. It can no longer be ended from outside. */
   readonly isCommitting: boolean;
-  /** Milliseconds for which the client sent nothing. 0 while it commits. */
+  /** How long the client has sent nothing, in milliseconds. 0 while the chunk commits. */
   silentMs(): number;
-  /** Resolves when none of its bytes is on the way to the storage any more, and never rejects. */
+  /** Resolves when no byte of the chunk is on its way to the storage any more. Never rejects. */
   written(): Promise<void>;
-  /** A newer request wants the place of a silent one (C12). False: too late, the commit has begun. */
+  /** Ends a silent chunk in favour of a newer request (C12). False: too late, because the commit has begun. */
   giveWay(): boolean;
-  /** Its upload is being deleted. One whose commit has begun ends by itself. */
+  /** Ends the chunk because its upload is being deleted. A chunk whose commit has begun is not ended. */
   refuseDeleted(): void;
-  /** Nothing of its upload can be relied on. Resolves when none of its bytes comes any more. */
+  /** Ends the chunk because the state of its upload is not known. Resolves when no byte of the chunk is written any more. */
   letGo(reason: AppError): Promise<void>;
 }
 
-/** A storage as uploads see it. */
+/** The storage as uploads use it. */
 export interface UploadStorage {
   readonly ledgers: Ledgers<UploadEvent>;
   readonly bytes: Bytes;
@@ -38,7 +38,7 @@ export class OpenUpload {
   readonly storage: UploadStorage;
   /** Null until the first chunk is stored: an upload without a chunk does not exist (rule C3). */
   state: UploadState | null = null;
-  /** Requests in flight. The collector and the cache leave an upload alone while there are any (rule C15). */
+  /** Number of requests in flight. The collector and the cache leave an upload alone while there are any (rule C15). */
   users = 0;
   /** By chunk index: the request whose bytes are on their way to the storage. */
   readonly writers = new Map<number, ChunkInTransit>();
@@ -46,13 +46,13 @@ export class OpenUpload {
   #mainIsTaken = false;
   readonly #queue = new SerialQueue();
   /**
-   * Set when an erasure failed, or a record can be stored or not: nobody knows what is stored until it is read again, as another
-   * OpenUpload. Nothing is written or cut for this one any more.
+   * Set when an erasure failed, or when it is not known whether a record is stored. The upload must then be read again, as
+   * another OpenUpload. Through this OpenUpload nothing is written or cut any more.
    */
   #spoilt: AppError | null = null;
   readonly #onSpoilt: (upload: OpenUpload) => void;
 
-  /** @param onSpoilt told once, when nobody may rely on this one any more: `letGo` is to be called */
+  /** @param onSpoilt called once, when nobody may rely on this OpenUpload any more. The callee has to call `letGo` */
   constructor(
     place: StorageKey,
     storage: UploadStorage,
@@ -67,14 +67,14 @@ export class OpenUpload {
     return this.#spoilt !== null;
   }
 
-  /** @throws AppError when what is known of this upload is not to be relied on */
+  /** @throws AppError when this upload is spoilt */
   refuseSpoilt(): void {
     if (this.#spoilt !== null) throw this.#spoilt;
   }
 
   /**
-   * The stored records, in order: what the storage's `open` gave. What lies in the future counts as `now`: the date was set back
-   * while no server ran, and nothing must be kept for all that time.
+   * Takes the stored records, in order, as the `open` of the storage gave them. A time in the future counts as `now`: the date
+   * of the machine was set back while no server ran. Otherwise the upload would be kept for all that time.
    */
   restore(ledger: Ledger<UploadEvent>, events: readonly UploadEvent[], now: number): void {
     this.#ledger = ledger;
@@ -83,14 +83,17 @@ export class OpenUpload {
   }
 
   /**
-   * One at a time: nothing else of this upload is decided or appended while `work` runs.
-   * @throws AppError, and does nothing, when it is spoilt
+   * Does `work` when the work before it has ended. Nothing else of this upload is decided or appended meanwhile.
+   * @throws AppError when the upload is spoilt; then `work` is not done
    */
   queued<T>(work: () => Promise<T>): Promise<T> {
     return this.#queue.run(() => (this.#spoilt === null ? work() : Promise.reject(this.#spoilt)));
   }
 
-  /** Appends, then folds. Called in its queue. When it rejects, the state is as before; with `InDoubt` it is spoilt. */
+  /**
+   * Appends the records, then folds them. Called in the queue of the upload. When it rejects, the state is as before. With
+   * `InDoubt` the upload is spoilt.
+   */
   async store(events: readonly UploadEvent[]): Promise<UploadState> {
     await this.#spoiltByDoubt(async () => {
       if (this.#ledger === null) this.#ledger = await this.storage.ledgers.create(this.place, events);
@@ -101,7 +104,10 @@ export class OpenUpload {
     return this.state;
   }
 
-  /** That it is finalised does not count: no entry came of it. Called in its queue. When it rejects, it is spoilt. */
+  /**
+   * Undoes the finalisation, because no entry came of it. Called in the queue of the upload. When it rejects, the upload is
+   * spoilt.
+   */
   async revokeFinalization(): Promise<void> {
     const { state } = this;
     if (state === null || state.finalization === null) return;
@@ -124,7 +130,7 @@ export class OpenUpload {
     this.#onSpoilt(this);
   }
 
-  /** Of one that is spoilt: resolves when no byte of a writer is on its way any more, and every file is closed. */
+  /** Called when the upload is spoilt. Resolves when no byte of a writer is on its way any more, and every file is closed. */
   async letGo(): Promise<void> {
     const reason = this.#spoilt ?? new AppError('internal_error', 'the upload has to be read again');
     await Promise.all([...this.writers.values()].map((writer) => writer.letGo(reason)));
@@ -132,14 +138,14 @@ export class OpenUpload {
   }
 
   /**
-   * An earlier owner of the place may still write behind the end of the main segment: whatever comes gets a segment of its own.
-   * Without a chunk in it the main segment is not there, or is made anew.
+   * Makes every new chunk a segment of its own, because an earlier owner of the place may still write behind the end of the
+   * main segment. This is not needed when the main segment holds no chunk: then it does not exist, or is made anew.
    */
   leaveMain(): void {
     if (this.committedBytes(MAIN_SEGMENT) > 0) this.#mainIsTaken = true;
   }
 
-  /** Reserves the end of the main segment for one writer. False: another writes there. */
+  /** Reserves the end of the main segment for one writer. False: another writer has it. */
   takeMain(): boolean {
     if (this.#mainIsTaken) return false;
     this.#mainIsTaken = true;
@@ -150,21 +156,24 @@ export class OpenUpload {
     this.#mainIsTaken = false;
   }
 
-  /** Cuts what the ledger does not know of, and names what it knows of and is not there (D2). */
+  /** Cuts off bytes that are not in the ledger. Names segments that are in the ledger and not in the storage (D2). */
   reconcile(): Promise<{ readonly strayBytes: number; readonly missing: readonly string[] }> {
     return this.storage.bytes.reconcile(this.place, this.state?.chunks.extents() ?? []);
   }
 
-  /** Whom a deletion ends. Of an upload that does not exist yet, a chunk that is still being received comes after it. */
+  /**
+   * The writers that a deletion ends. When the upload does not exist yet, a chunk that is still being received counts as sent
+   * after the deletion, and is left alone.
+   */
   writersToDelete(): readonly ChunkInTransit[] {
     const all = [...this.writers.values()];
     return this.state === null ? all.filter(({ isCommitting }) => isCommitting) : all;
   }
 
   /**
-   * Called, in its queue, when it is whole. A chunk that is still in flight was begun for another totalChunks, and is refused with
-   * its next bytes: what came of it must not become the entry's, and its last ones must not come when the others are moved
-   * away, or they would make the place anew.
+   * Called in the queue of the upload, when the upload has all its chunks. A chunk that is still in flight was begun for
+   * another totalChunks, and its next write is refused. Its bytes must not become part of the entry. Its last bytes must be
+   * written before the other bytes are moved away: otherwise they would make the place anew.
    */
   async cutOffWriters(): Promise<void> {
     if (this.writers.size === 0) return;
@@ -173,9 +182,9 @@ export class OpenUpload {
   }
 
   /**
-   * Ledger and bytes are gone; the fileId is free again. Called in its queue, with no writer. When it rejects, an upload that existed is
-   * spoilt.
-   * @param onGone told when it does not exist any more, whatever becomes of its bytes
+   * Removes the ledger and the bytes. The fileId is then free again. Called in the queue of the upload, when there is no
+   * writer. When it rejects, an upload that existed is spoilt.
+   * @param onGone called when the upload no longer exists, also when its bytes cannot be removed
    */
   async erase(onGone: () => void = () => undefined): Promise<void> {
     try {
@@ -207,7 +216,7 @@ export class OpenUpload {
     }
   }
 
-  /** Bytes that a segment must hold for the ledger to be true. The rest of it is not part of the upload. */
+  /** Number of bytes that a segment must hold according to the ledger. Bytes behind them are not part of the upload. */
   committedBytes(segment: string): number {
     return segment === MAIN_SEGMENT ? (this.state?.mainBytes ?? 0) : 0;
   }

@@ -1,9 +1,9 @@
-// uploads/open-uploads.ts: which uploads are open right now, and how one is opened, expired and forgotten.
+// uploads/open-uploads.ts: which uploads are open, and how an upload is opened, expired and closed.
 //
-// Promises: an upload is read when it is first touched, never at start-up (D2); requests for one upload share one
-// OpenUpload; idle ones are closed beyond `maxIdle`, so memory and descriptors do not grow with the number of
-// uploads; an expired one is erased before anybody sees it (C15).
-// Must not know: chunks, HTTP.
+// Promises: an upload is read when it is first used, never at start-up (D2). Requests for one upload share one OpenUpload. When
+// more than `maxIdle` uploads are open, idle ones are closed, so memory and descriptors do not grow with the number of uploads.
+// An expired upload is erased before any request sees it (C15).
+// It does not know chunks.
 import { damage } from '../core/errors.ts';
 import { KeyedQueue } from '../core/keyed-queue.ts';
 import { handOver, type MakeEntry } from './finalized.ts';
@@ -15,11 +15,11 @@ import { isExpired, type UploadState } from './upload.ts';
 
 export interface Repair {
   readonly place: StorageKey;
-  /** Empty: not even its first chunk was stored. */
+  /** Empty when not even the first chunk was stored. */
   readonly fileId: string;
-  /** Bytes of ledger that were a write which never finished. */
+  /** Bytes that were cut off the ledger: a write that never finished. */
   readonly tornLedgerBytes: number;
-  /** Bytes beyond what the ledger speaks of. */
+  /** Stored bytes that are not in the ledger. */
   readonly strayBytes: number;
 }
 
@@ -27,35 +27,41 @@ export interface OpenUploadsOptions {
   readonly storage: Storage;
   readonly clock: Clock;
   readonly uploadTtlMs: number;
-  /** Open uploads kept for the next request when nobody uses them. */
+  /** How many open uploads are kept for the next request when nobody uses them. */
   readonly maxIdle: number;
   /** An unfinished upload was read from the storage. */
   readonly onOpened: (place: StorageKey) => void;
   readonly onRepair: (repair: Repair) => void;
   readonly onExpired: (place: StorageKey, state: UploadState) => void;
-  /** An upload is about to be erased. If it could not be, and is unfinished when it is read again, `onOpened` is told. */
+  /**
+   * An upload is about to be erased. If the erasure fails, and the upload is unfinished when it is read again, `onOpened` is
+   * called.
+   */
   readonly onErasing: (place: StorageKey) => void;
-  /** A file could not be closed: nothing is lost (every record is stored before it counts), but it wants a look. */
+  /**
+   * A file could not be closed. Nothing is lost, because every record is stored before it counts, but somebody should look at
+   * the disk.
+   */
   readonly onCloseError: (error: unknown) => void;
   readonly makeEntry: MakeEntry;
 }
 
 interface Opening {
   readonly whenOpen: Promise<OpenUpload>;
-  /** Null while it is being read. */
+  /** Null while the upload is being read. */
   upload: OpenUpload | null;
 }
 
 export class OpenUploads {
   readonly #options: OpenUploadsOptions;
   readonly #storage: UploadStorage;
-  /** In order of last use: the first is the one idle for longest. */
+  /** In order of last use. The first one is idle for longest. */
   readonly #open = new Map<string, Opening>();
-  /** An upload is not opened before its files are closed, or gone. */
+  /** An upload is opened again only after its files are closed or removed. */
   readonly #queue = new KeyedQueue();
   /** Uploads that cannot be opened and are being erased. */
   readonly #erasing = new Set<string>();
-  /** Expired uploads that are being erased: who comes meanwhile waits, and finds none. */
+  /** Expired uploads that are being erased. A request for one of them waits, and then finds no upload. */
   readonly #expiring = new Map<OpenUpload, Promise<void>>();
 
   constructor(options: OpenUploadsOptions) {
@@ -65,7 +71,7 @@ export class OpenUploads {
   }
 
   /**
-   * Runs `work` with the upload open. Its `state` is null when there is none.
+   * Runs `work` with the upload open. The `state` is null when there is no such upload.
    * @throws AppError `upload_damaged` when the stored upload fails its checks
    */
   async use<T>(place: StorageKey, work: (upload: OpenUpload) => Promise<T>): Promise<T> {
@@ -77,7 +83,7 @@ export class OpenUploads {
     }
   }
 
-  /** As `use`, for work that outlives a call. Each `acquire` is followed by one `release`. */
+  /** Opens the upload for work that outlasts one call. The caller calls `release` once for each `acquire`. */
   async acquire(place: StorageKey): Promise<OpenUpload> {
     const key = keyOf(place);
     const opening = this.#open.get(key) ?? this.#load(place, key);
@@ -85,7 +91,7 @@ export class OpenUploads {
     this.#open.set(key, opening);
     if (opening.upload === null) {
       opening.upload = await opening.whenOpen;
-      // Between the await and here the cache may have closed it: whoever is first counts again.
+      // The cache may have closed the upload during the await. Then it has to be opened again.
       if (this.#open.get(key) !== opening) return this.acquire(place);
     }
     const { upload } = opening;
@@ -102,9 +108,9 @@ export class OpenUploads {
   }
 
   /**
-   * Erases an upload that cannot be opened. Whoever comes meanwhile waits and finds none: a chunk that began between the removal
-   * of the ledger and that of the bytes would lose its own. False, and nothing is done: somebody has it open, opens it or erases
-   * it right now.
+   * Erases an upload that cannot be opened. A request for it waits and then finds no upload: otherwise a chunk that began
+   * between the removal of the ledger and the removal of the bytes would lose its own bytes.
+   * @returns false, and nothing is done, when the upload is open, being opened or being erased
    */
   async eraseUnopened(place: StorageKey): Promise<boolean> {
     const key = keyOf(place);
@@ -118,18 +124,21 @@ export class OpenUploads {
     return true;
   }
 
-  /** Erases an upload that exists. Called in its queue. When it rejects, whoever comes next reads anew what is stored. */
+  /**
+   * Erases an upload that exists. Called in the queue of the upload. When it rejects, the next request reads the stored upload
+   * anew.
+   */
   async erase(upload: OpenUpload, onGone?: () => void): Promise<void> {
     this.#options.onErasing(upload.place);
     await upload.erase(onGone);
   }
 
   /**
-   * The entry that it became, if it did, is there, whatever a crash left half done; or it is not finalised: an entry that cannot be
-   * made does not count, and it is as before. Called in its queue.
-   * @param isNew it was finalised just now
-   * @returns why the entry could not be made; null when it is there, or none was asked for
-   * @throws what leaves it open: it is finalised then, and the entry is made, or refused, the next time
+   * Makes the entry of a finalised upload if a crash prevented it. When the entry cannot be made, the finalisation is undone
+   * and the upload is as before. Called in the queue of the upload.
+   * @param isNew the upload was finalised just now
+   * @returns why the entry could not be made; null when the entry exists or the upload is not finalised
+   * @throws an error when it is not known whether the entry exists: the upload stays finalised, and the next call tries again
    */
   async ensureEntry(
     upload: OpenUpload,
@@ -145,7 +154,7 @@ export class OpenUploads {
     return refused;
   }
 
-  /** Whether this upload is open and exists: to know so costs nothing. False: it has to be opened to know. */
+  /** Whether this upload is open and exists. This costs nothing. False: the upload has to be opened to know. */
   isKnown(place: StorageKey): boolean {
     const upload = this.#open.get(keyOf(place))?.upload;
     return upload !== undefined && upload !== null && upload.state !== null && !this.#isDue(upload);
@@ -168,7 +177,8 @@ export class OpenUploads {
 
   #load(place: StorageKey, key: string): Opening {
     const whenOpen = this.#queue.run(key, () => this.#read(place));
-    whenOpen.catch(() => this.#open.delete(key)); // The next request tries again and gets the same clear error.
+    // The next request tries again. It gets the same clear error if the cause remains.
+    whenOpen.catch(() => this.#open.delete(key));
     return { whenOpen, upload: null };
   }
 
@@ -188,13 +198,13 @@ export class OpenUploads {
     return upload;
   }
 
-  /** Cuts what the ledger does not know of; refuses what it knows of and is not there (D2). */
+  /** Cuts off bytes that are not in the ledger. Refuses the upload when bytes in the ledger are missing (D2). */
   async #reconcile(upload: OpenUpload, opened: OpenedLedger | null): Promise<number> {
     if (opened?.takeOver !== undefined) {
       await opened.takeOver();
       upload.leaveMain();
     }
-    if (upload.state !== null && upload.state.finalization !== null) return 0; // The bytes are the entry's now.
+    if (upload.state !== null && upload.state.finalization !== null) return 0; // The bytes belong to the entry now.
     const { strayBytes, missing } = await upload.reconcile();
     if (missing.length === 0) return strayBytes;
     throw damage(
@@ -225,17 +235,17 @@ export class OpenUploads {
     let excess = this.#open.size - this.#options.maxIdle;
     for (const { upload } of this.#open.values()) {
       if (excess <= 0) return;
-      excess -= 1; // One in use, or being read, counts, too: its own release comes back here.
+      excess -= 1; // Uploads in use or being read count, too. Each release of one comes back here.
       if (upload !== null && upload.users === 0) this.#forget(upload);
     }
   }
 
-  /** Nobody uses it any more. */
+  /** Closes an upload that nobody uses any more. */
   #forget(upload: OpenUpload): void {
     this.#dropped(upload, () => upload.closeFiles());
   }
 
-  /** Nobody may rely on it any more: whoever comes next reads anew what is stored, once nothing is written there for this one. */
+  /** Closes a spoilt upload. The next request reads the stored upload anew, after the last write through this one has ended. */
   #abandon(upload: OpenUpload): void {
     this.#dropped(upload, () => upload.letGo());
   }

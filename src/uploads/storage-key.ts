@@ -1,14 +1,14 @@
-// uploads/storage-key.ts: the place of the upload of a fileId.
+// uploads/storage-key.ts: computes the place of an upload from its fileId.
 //
-// Promises: the place is made of a hash: no client string ever becomes part of a path (rule C4), whatever it holds.
+// Promises: the name of the place is a hash, so no string from a client ever becomes part of a path (rule C4).
 import { hash } from 'node:crypto';
 import { FifoMap } from 'toad-cache';
 import type { StorageKey } from './ports.ts';
 
-/** 160 bits of SHA-256: two fileIds never meet. */
+/** 160 bits of SHA-256. Two fileIds never get the same name in practice. */
 const NAME_DIGITS = 40;
 
-/** Names of fileIds that were asked for of late: an upload asks for its own with every chunk. */
+/** Number of names that are remembered: an upload needs its name with every chunk. */
 const MAX_NAMES = 1_000;
 const names = new FifoMap<string>(MAX_NAMES);
 

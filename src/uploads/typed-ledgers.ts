@@ -1,12 +1,11 @@
-// uploads/typed-ledgers.ts: a storage's ledgers as those of one service: of its own records, and of no others.
+// uploads/typed-ledgers.ts: the ledgers of a storage, limited to the record types of one service.
 //
-// Promises: what `open` gives was looked at, record by record. One that is not of the kind is damage (rule D2): its checksum is
-// right, so it was written, by another version or by somebody else, and what it says nobody here can know.
-// Must not know: what the records say.
+// Promises: `open` checks each record. A record of an unknown kind is damage (rule D2): its checksum is right, so another
+// version or another program wrote it, and its meaning is not known.
 import { damage } from '../core/errors.ts';
 import type { LedgerRecord, Ledgers, OpenedLedger, StorageKey } from './ports.ts';
 
-/** @param number of the record in its ledger, from 0 on */
+/** @param number position of the record in its ledger, from 0 */
 export type IsRecord<R extends LedgerRecord> = (record: LedgerRecord, number: number) => record is R;
 
 export function typedLedgers<R extends LedgerRecord>(ledgers: Ledgers, isRecord: IsRecord<R>): Ledgers<R> {

@@ -1,7 +1,7 @@
-// uploads/unfinished.ts: how many uploads each namespace has begun and not finished, and how many it may have.
+// uploads/unfinished.ts: counts the unfinished uploads of each namespace and limits their number.
 //
-// Promises: counts what this process has seen: uploads of an earlier run count from their first touch on, because
-// start-up reads none (rule D2).
+// Promises: it counts the uploads that this process has seen. An upload of an earlier run counts from its first use, because a
+// start reads no upload (rule D2).
 import { AppError } from '../core/errors.ts';
 import type { StorageKey } from './ports.ts';
 
@@ -33,7 +33,7 @@ export class Unfinished {
     this.add(place);
   }
 
-  /** An upload that exists already: it counts, and is never refused. */
+  /** Counts an upload that exists already. It is never refused. */
   add(place: StorageKey): void {
     const names = this.#names.get(place.namespace) ?? new Set();
     this.#names.set(place.namespace, names.add(place.name));

@@ -1,6 +1,6 @@
-// uploads/upload-records.ts: what stands in the ledger of an upload: the shapes of `UploadEvent`. Pure.
+// uploads/upload-records.ts: the shapes of the records in the ledger of an upload (`UploadEvent`). Pure.
 //
-// Must not know: what the records mean (upload.ts), who reads or writes the ledger.
+// It does not know what the records mean (upload.ts), or who reads or writes the ledger.
 import { isCount, isNumber, isObject, isOneOf, isShape, isText } from '../core/shape.ts';
 import type { Ledgers } from './ports.ts';
 import { typedLedgers, type IsRecord } from './typed-ledgers.ts';
@@ -35,7 +35,7 @@ const isFinalized = isShape<Of<'finalized'>>(
     spec: isObject,
     at: isNumber,
   },
-  { entryAt: isNumber }, // Earlier versions did not record it.
+  { entryAt: isNumber }, // Earlier versions did not record this field.
 );
 
 const isUploadEvent: IsRecord<UploadEvent> = (record, number): record is UploadEvent =>

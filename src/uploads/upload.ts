@@ -1,8 +1,9 @@
-// uploads/upload.ts: one upload as a fold of its ledger: `decide…` says what may happen, `evolve` what it means.
+// uploads/upload.ts: one upload as a fold of its ledger. The `decide…` functions say what may happen. `evolve` applies what
+// happened.
 //
-// Promises: pure and without a clock, a disk or HTTP; the same records give the same state (rules C1-C16, F4, F6).
-// `evolve` changes the state it is given and returns it: a copy per chunk would cost more as an upload grows.
-// Must not know: who asks, where bytes lie, how an answer looks on the wire.
+// Promises: it is pure and uses no clock, disk or HTTP. The same records give the same state (rules C1-C16, F4, F6). `evolve`
+// changes the state that it is given and returns it: a copy per chunk would cost more as the upload grows.
+// It does not know who asks, where bytes lie, or how an answer looks on the wire.
 import { AppError } from '../core/errors.ts';
 import { hex32 } from '../core/hex32.ts';
 import { ChunkTable, MAIN_SEGMENT, type ChunkRecord } from './chunk-table.ts';
@@ -24,16 +25,19 @@ export type UploadEvent =
   | ({ readonly type: 'chunk' } & ChunkRecord)
   | ({ readonly type: 'finalized' } & Finalization);
 
-/** That the upload became an entry, and everything needed to make that entry once more after a crash (rule F6). */
+/** Records that the upload became an entry, with everything that is needed to make the entry again after a crash (rule F6). */
 export type Finalization = {
   readonly mediaId: string;
-  /** The namespace of the key that finalised: with a keyless upload it differs from the upload's own. */
+  /** The namespace of the key that finalised. It differs from the namespace of the upload when the upload was keyless. */
   readonly namespace: string;
   /** Equal for two requests if and only if they ask for the same entry. */
   readonly fingerprint: string;
   readonly spec: Readonly<Record<string, unknown>>;
   readonly at: number;
-  /** The same instant on the clock of `namespace`, by which the entry lives; `at` is on the upload's own. */
+  /**
+   * The time of the finalise on the clock of `namespace`, which the entry uses. `at` is the same instant on the clock of the
+   * upload.
+   */
   readonly entryAt?: number;
 };
 
@@ -41,18 +45,18 @@ export interface UploadState {
   readonly fileId: string;
   readonly totalChunks: number;
   readonly chunks: ChunkTable;
-  /** The first chunk that is not there: the next one in sequential order. */
+  /** The first missing chunk, which is the next one in sequential order. */
   nextIndex: number;
   /** Bytes of chunks 0..nextIndex-1 (rule C2). */
   currentSize: number;
-  /** Bytes of all chunks, those beyond a gap included. */
+  /** Bytes of all chunks, including those beyond a gap. */
   receivedBytes: number;
-  /** Bytes of the main segment that the ledger speaks of. */
+  /** Bytes of the main segment that are in the ledger. */
   mainBytes: number;
-  /** The chunk that made the set whole. Its answer says `completed: true`, also when it is re-sent (rule C6). */
+  /** The chunk that completed the set. Its answer says `completed: true`, also when the chunk is sent again (rule C6). */
   completedBy: number | null;
   finalization: Finalization | null;
-  /** Epoch milliseconds of the last record: the upload expires a time-to-live after it (rule C15). */
+  /** Epoch milliseconds of the last record. The upload expires one time-to-live later (rule C15). */
   lastActivityAt: number;
 }
 
@@ -66,7 +70,7 @@ export interface ChunkDigest {
   readonly crc32: number;
 }
 
-/** What the answer to a stored chunk says (rule C5). */
+/** The content of the answer to a stored chunk (rule C5). */
 export interface Receipt {
   readonly completed: boolean;
   readonly chunkIndex: number;
@@ -82,8 +86,8 @@ export function evolve(state: UploadState | null, event: UploadEvent): UploadSta
 }
 
 /**
- * The opposite of `evolve` for the last record, which says that it is finalised: that was refused, and nothing of it counts. The
- * record before it is of the chunk that made it whole.
+ * Undoes `evolve` for the last record, when that record is a refused finalisation. The record before it belongs to the chunk
+ * that completed the upload.
  */
 export function withoutFinalization(state: UploadState): UploadState {
   const last = state.completedBy === null ? undefined : state.chunks.get(state.completedBy);
@@ -119,7 +123,7 @@ function addChunk(state: UploadState, chunk: ChunkRecord): void {
   if (state.chunks.count === state.totalChunks) state.completedBy = chunk.index;
 }
 
-/** Chunks beyond a gap count as soon as it closes. */
+/** Counts the chunks beyond a gap as soon as the gap closes. */
 function passWhatWaits(state: UploadState): void {
   while (state.chunks.count > state.nextIndex) {
     const next = state.chunks.get(state.nextIndex);
@@ -130,7 +134,8 @@ function passWhatWaits(state: UploadState): void {
 }
 
 /**
- * May this chunk be sent now? `write`: it is new. `compare`: it is stored, the bytes must be the same (C6, C7).
+ * Decides whether this chunk may be sent now. `write`: the chunk is new. `compare`: the chunk is stored, and the bytes must be
+ * the same (C6, C7).
  * @throws AppError `total_chunks_mismatch` (C9), `chunk_out_of_order` (C8)
  */
 export function decideChunk(
@@ -165,7 +170,7 @@ function refuseGap(chunk: ChunkRef, expectedChunkIndex: number, currentSize: num
   );
 }
 
-/** @throws AppError `empty_chunk`: only an empty file, chunk 0 of 1, has no bytes (C14) */
+/** @throws AppError `empty_chunk`: only the single chunk of an empty file (chunk 0 of 1) may have no bytes (C14) */
 export function refuseEmpty(chunk: ChunkRef, bytes: number): void {
   if (bytes > 0 || chunk.totalChunks === 1) return;
   throw new AppError(
@@ -174,7 +179,10 @@ export function refuseEmpty(chunk: ChunkRef, bytes: number): void {
   );
 }
 
-/** The file that would come of it is larger than a file may be (C13). @param state null while the upload is not known */
+/**
+ * The refusal when the file would become larger than a file may be (C13).
+ * @param state null while the upload is not known
+ */
 export function tooLarge(state: UploadState | null, maxBytes: number): AppError {
   const limit = `the file would be larger than ${maxBytes} bytes, the limit of one upload`;
   if (state === null) return new AppError('upload_too_large', limit, { maxBytes, currentSize: 0 });
@@ -183,7 +191,7 @@ export function tooLarge(state: UploadState | null, maxBytes: number): AppError 
   return new AppError('upload_too_large', message, { maxBytes, currentSize });
 }
 
-/** @throws AppError `chunk_conflict` when the re-sent bytes are others (C7) */
+/** @throws AppError `chunk_conflict` when the bytes differ from the stored ones (C7) */
 export function compareResent(stored: ChunkRecord, sent: ChunkDigest): void {
   if (stored.bytes === sent.bytes && stored.crc32 === sent.crc32) return;
   throw new AppError(
@@ -194,7 +202,7 @@ export function compareResent(stored: ChunkRecord, sent: ChunkDigest): void {
   );
 }
 
-/** The answer to a chunk, the same each time it is sent (C5, C6). */
+/** The answer to a chunk. It is the same each time the chunk is sent (C5, C6). */
 export function receiptOf(state: UploadState, chunkIndex: number): Receipt {
   return { completed: state.completedBy === chunkIndex, chunkIndex };
 }
@@ -213,7 +221,7 @@ export function deletedMeanwhile({ chunkIndex }: ChunkRef): AppError {
 }
 
 /**
- * May this upload become the entry asked for? `existing`: it did already, by the same request (F6).
+ * Decides whether this upload may become the requested entry. `existing`: the same request finalised it before (F6).
  * @throws AppError `upload_incomplete` (F4), `already_finalized` (F6)
  */
 export function decideFinalize(
@@ -231,14 +239,14 @@ export function decideFinalize(
         expectedChunkIndex: nextIndex,
         currentSize,
         totalChunks,
-        // In sequence it would say nothing new.
+        // In sequential order this would add no information.
         ...(asked.order === 'any' && { received: state.chunks.runs() }),
       },
     );
   }
   const isOwn = finalization.namespace === asked.namespace;
   if (isOwn && finalization.fingerprint === asked.fingerprint) return { kind: 'existing', finalization };
-  // A keyless upload can be finalised by any key; the entry then belongs to that key alone (K4).
+  // Any key can finalise a keyless upload. The entry then belongs to that key alone (K4).
   throw new AppError(
     'already_finalized',
     isOwn
@@ -248,7 +256,7 @@ export function decideFinalize(
   );
 }
 
-/** @param ageOf how long ago an instant was, on the namespace's clock */
+/** @param ageOf the age of an instant on the clock of the namespace, in milliseconds */
 export function isExpired(state: UploadState, ageOf: (at: number) => number, uploadTtlMs: number): boolean {
   return ageOf(state.lastActivityAt) >= uploadTtlMs;
 }

@@ -1,8 +1,8 @@
-// uploads/uploads.ts: the uploads of all namespaces as a service: status, chunks, finalise, expiry.
+// uploads/uploads.ts: the service for the uploads of all namespaces: status, chunks, finalise, expiry.
 //
-// Promises: the rules C1-C16, F4 and F6 of the behaviour page, whatever runs at the same time; one namespace never
-// sees another's uploads (K4).
-// Must not know: HTTP, where bytes lie, what a media entry is (it hands over a place and its extents).
+// Promises: the rules C1-C16, F4 and F6 hold, whatever runs at the same time. One namespace never sees the uploads of another
+// (K4).
+// It does not know where bytes lie, or what an entry is: it hands over a place and its extents.
 import { ALL_NAMESPACES } from '../core/namespace.ts';
 import { isDamage, nullIfDamaged } from '../core/errors.ts';
 import { wallMs } from '../core/machine-time.ts';
@@ -38,15 +38,15 @@ export interface UploadsOptions extends Omit<OpenUploadsOptions, 'onOpened' | 'o
   readonly ids: Ids;
   readonly chunkOrder: ChunkOrder;
   readonly maxFileBytes: number;
-  /** A writer silent for longer gives way to a newer request for its chunk (rule C12). */
+  /** A writer whose client is silent for longer gives way to a newer request for its chunk (rule C12). */
   readonly takeoverAfterMs: number;
   readonly maxOpenUploads: number;
   readonly onCompleted: (place: StorageKey) => void;
-  /** Told before it is gone: it may be there once more when it could not be erased. */
+  /** Called before the upload is erased. The upload exists again if the erasure fails. */
   readonly onErased: (place: StorageKey) => void;
 }
 
-/** Null: there is none, or it is just being begun. */
+/** Whether the caller means this upload. Null: there is no upload, or it has no stored chunk yet. */
 type IsMeant = (state: UploadState | null) => boolean;
 
 export class Uploads {
@@ -69,20 +69,20 @@ export class Uploads {
     });
   }
 
-  /** Rules C1, C2. Without side effects but one: an expired upload is gone. */
+  /** Rules C1, C2. It has one side effect: an expired upload is erased. */
   async status(ref: UploadRef): Promise<UploadStatus> {
     const state = await this.inspect(ref);
     return { exists: state !== null, currentSize: state?.currentSize ?? 0 };
   }
 
-  /** The whole state, for the admin plane. Not to be changed or kept. */
+  /** The whole state, for the admin plane. The caller must neither change it nor keep it. */
   async inspect(ref: UploadRef): Promise<UploadState | null> {
     return this.#open.use(await this.#locate(ref), (upload) => Promise.resolve(upload.state));
   }
 
   /**
-   * Asks for the lease of a chunk: waits while another request is sending the same one, takes over from a silent one.
-   * @param wait aborted when the client has gone: it waits no longer
+   * Takes the lease of a chunk. Waits while another request sends the same chunk. Takes the lease from a silent request.
+   * @param wait aborted when the client has gone; then it waits no longer
    * @throws AppError the refusals of `decideChunk`; `too_many_open_uploads`; the abort reason of `wait`
    */
   async leaseChunk(ref: UploadRef, chunk: ChunkRef, wait: LeaseOptions): Promise<ChunkLease> {
@@ -97,8 +97,8 @@ export class Uploads {
   }
 
   /**
-   * Turns a complete upload into an entry, exactly once (rules F4, F6). The entry is there when this resolves; when it rejects since
-   * there was no room, the upload is as before (C16).
+   * Turns a complete upload into an entry, exactly once (rules F4, F6). When this resolves, the entry exists. When it rejects
+   * because there was no room, the upload is as before (C16).
    * @throws AppError `upload_not_found`, `upload_incomplete`, `already_finalized`, `insufficient_storage`
    */
   async finalize(ref: UploadRef, asked: FinalizeRequest): Promise<FinalizedUpload> {
@@ -108,7 +108,7 @@ export class Uploads {
       upload.queued(async () => {
         const { state, place } = upload;
         if (state === null) throw uploadNotFound(ref.fileId);
-        await this.#open.ensureEntry(upload); // What a refusal or an answer names is there.
+        await this.#open.ensureEntry(upload); // So the entry exists that a refusal or an answer names.
         const { chunkOrder: order } = this.#options;
         const decision = decideFinalize(state, { fingerprint, namespace, order });
         if (decision.kind === 'existing')
@@ -121,7 +121,7 @@ export class Uploads {
         await upload.cutOffWriters();
         const stored = await upload.store([{ type: 'finalized', ...finalization }]);
         this.#unfinished.remove(place);
-        // The entry's bytes are moved away: nothing of them may be kept open here.
+        // The bytes are moved to the entry, so no file may stay open here.
         await upload.storage.bytes.release(place);
         const refused = await this.#open.ensureEntry(upload, true, asked.make);
         if (refused !== null) throw refused;
@@ -130,7 +130,10 @@ export class Uploads {
     );
   }
 
-  /** Where its bytes lie, up to the first gap or all; the entry that it became is there then, whatever a crash left half done. */
+  /**
+   * Where the bytes of the upload lie: up to the first gap, or all. If the upload is finalised, its entry exists afterwards,
+   * even if a crash interrupted the finalise.
+   */
   async content(ref: UploadRef, part: 'gapless' | 'all' = 'gapless'): Promise<UploadContent | null> {
     return this.#open.use(await this.#locate(ref), (upload) =>
       upload.queued(async () => {
@@ -143,14 +146,16 @@ export class Uploads {
   }
 
   /**
-   * Forgets an upload, its bytes included; an entry made of it stays. False: there was none that is meant.
-   * @param isMeant it may have been deleted, and begun anew, since the caller looked: asked before any chunk is ended for it
+   * Removes an upload and its bytes. An entry that was made of it stays.
+   * @param isMeant called before any chunk is ended, because the upload may have been deleted and begun anew since the caller
+   * looked
+   * @returns false when there is no such upload, or `isMeant` says no
    */
   async remove(ref: UploadRef, isMeant: IsMeant = () => true): Promise<boolean> {
     return this.removeAt(await this.#locate(ref), isMeant);
   }
 
-  /** As `remove`, of one that is known by its place only: a damaged one is listed by it. */
+  /** Does the same for an upload of which only the place is known. A damaged upload is listed by its place. */
   async removeAt(place: StorageKey, isMeant: IsMeant = () => true): Promise<boolean> {
     for (;;) {
       const upload = await this.#open.acquire(place).catch(nullIfDamaged);
@@ -175,7 +180,7 @@ export class Uploads {
     }
   }
 
-  /** False: there is none. Null: a writer came meanwhile, and what it writes must not lose its beginning. */
+  /** False: there is no upload. Null: a writer came meanwhile, and the beginning of its chunk must not be removed. */
   async #eraseUnwritten(upload: OpenUpload): Promise<boolean | null> {
     if (upload.writers.size > 0) return null;
     if (upload.state === null) return false;
@@ -185,8 +190,9 @@ export class Uploads {
   }
 
   /**
-   * Every upload of a namespace, or of all (`*`). Reads each one: for the admin plane, not for the chunk path.
-   * @param onDamaged is told of those that fail their checks, and of what could not be listed (place: null)
+   * Every upload of a namespace, or of all namespaces (`*`). It reads each upload, so it is for the admin plane and not for the
+   * path of a chunk.
+   * @param onDamaged called for uploads that fail their checks, and for paths that could not be listed (place: null)
    */
   async *list(
     namespace: string,
@@ -208,14 +214,14 @@ export class Uploads {
     return ledgers.list('uploads', namespace === ALL_NAMESPACES ? undefined : namespace, onSkipped);
   }
 
-  /** Uploads begun and not yet finalised, as far as this process has seen them. */
+  /** Number of uploads that are begun and not finalised, as far as this process has seen them. */
   get unfinishedCount(): number {
     return this.#unfinished.count;
   }
 
   /**
-   * Erases what has expired, and bytes that no ledger speaks of (rule C15). Touching an upload expires it, so only
-   * those that nobody touched for a time-to-live are opened at all.
+   * Erases expired uploads, and bytes without a ledger (rule C15). Opening an upload expires it, so only uploads that nobody
+   * used for a time-to-live are opened.
    */
   async collect(onError: (error: unknown, place: StorageKey) => void): Promise<void> {
     const { storage, uploadTtlMs, clock } = this.#options;
@@ -234,10 +240,10 @@ export class Uploads {
     }
   }
 
-  /** Erases what has expired on this namespace's clock. Reads every upload of it. */
+  /** Erases the uploads that have expired on the clock of this namespace. Reads every upload of the namespace. */
   async expire(namespace: string): Promise<void> {
     for await (const { place } of this.#placesOf(namespace)) {
-      // Touching an upload expires it.
+      // Opening an upload expires it.
       await this.#open.use(place, () => Promise.resolve()).catch(nullIfDamaged);
     }
   }
@@ -253,12 +259,15 @@ export class Uploads {
     });
   }
 
-  /** The upload's place: in the own namespace, or in the fallback when only that one has it (rule K3). */
+  /**
+   * The place of the upload: in the namespace of the caller, or in the fallback namespace when the upload exists only there
+   * (rule K3).
+   */
   async #locate({ caller, fileId }: UploadRef): Promise<StorageKey> {
     const own = placeOf(caller.namespace, fileId);
     if (caller.fallback === null || caller.fallback === caller.namespace) return own;
     if (this.#open.isKnown(own)) return own;
-    // A damaged one is there: whoever opens it is told.
+    // A damaged upload exists. The request that opens it gets the error.
     const exists = (place: StorageKey): Promise<boolean> =>
       this.#open
         .use(place, ({ state }) => Promise.resolve(state !== null))
