@@ -1,11 +1,11 @@
-// media/accounts.ts: the fixtures: connected accounts (`channels`) and posting profiles, with their look-ups.
+// media/accounts.ts: the fixtures: connected accounts (`channels`) and posting profiles, and the functions that look them up.
 //
-// Promises: items have exactly the documented keys (§1.3, §5.4) and any other key is refused, so that a
-// misspelt fixture is found at start-up and not in a test that passes for the wrong reason; every account
-// that a profile names exists; a refusal names the file and the JSON path.
-// Format: `{ "channels": { "<platform>": [account…] }, "profiles": [profile…] }`; a platform left out is
-// served as an empty array (assumed), `profiles` left out as none.
-// Must not know: where a fixture file is read from, HTTP.
+// Promises: items have exactly the documented keys (§1.3, §5.4). Any other key is refused, so that a misspelt fixture is found
+// at start-up and does not make a test pass for the wrong reason. Every account that a profile names exists. A refusal names
+// the file and the JSON path.
+// Format: `{ "channels": { "<platform>": [account…] }, "profiles": [profile…] }`. An absent platform is served as an empty
+// array (assumed). Absent `profiles` mean that there are none.
+// It does not know where a fixture file is read from.
 
 import { z } from 'zod';
 import { PLATFORMS, type Platform } from './platforms.ts';
@@ -24,8 +24,8 @@ export const channelsSchema = z.strictObject({
   pinterest: z.array(userAccount),
 });
 
-// How the real API shows a platform that a profile lacks is unknown: absent, null and "" all mean it here, and
-// are served as the fixture has them. The default fixture leaves the key out (assumed).
+// It is unknown how the real API shows a platform that a profile lacks. Here an absent key, null and "" all mean that it lacks
+// the platform, and they are served as the fixture has them. The default fixture omits the key (assumed).
 const profileAccount = z.string().nullable().exactOptional();
 
 export const profileSchema = z.strictObject({
@@ -75,7 +75,7 @@ const fixturesSchema = z
     }
   });
 
-/** Throws an Error, whose message is meant for the person who wrote the file, with every problem in it. */
+/** @throws Error whose message lists every problem, for the person who wrote the file */
 export function parseFixtures(json: unknown, source: string): Fixtures {
   const result = fixturesSchema.safeParse(json);
   if (result.success) return result.data;
@@ -83,7 +83,7 @@ export function parseFixtures(json: unknown, source: string): Fixtures {
   throw new Error(`${source} is not a valid fixtures file: ${problems.join('; ')}`);
 }
 
-/** Whether the native id (`channelId`, `accountId`; not the internal `id`) is a connected account of the platform. */
+/** Whether the native id (`channelId` or `accountId`, not the internal `id`) is a connected account of the platform. */
 export function hasAccount(fixtures: Fixtures, platform: Platform, nativeId: string): boolean {
   return nativeIds(fixtures.channels, platform).includes(nativeId);
 }
@@ -92,7 +92,7 @@ export function findProfile(fixtures: Fixtures, id: string): Profile | undefined
   return fixtures.profiles.find((profile) => profile.id === id);
 }
 
-/** The platforms on which the profile has an account, in the documents' order. */
+/** The platforms on which the profile has an account, in the order of the documents. */
 export function profilePlatforms(profile: Profile): readonly Platform[] {
   return PLATFORMS.filter((platform) => accountOf(profile, platform) !== '');
 }
@@ -112,7 +112,7 @@ interface Inconsistency {
   readonly message: string;
 }
 
-/** What each value alone cannot show: ids given twice, accounts that do not exist, two default profiles. */
+/** Problems that no single value shows: repeated ids, accounts that do not exist, two default profiles. */
 function inconsistencies(fixtures: Fixtures): readonly Inconsistency[] {
   const { channels, profiles } = fixtures;
   const twiceAccounts = PLATFORMS.flatMap((platform) =>
@@ -141,7 +141,7 @@ function inconsistencies(fixtures: Fixtures): readonly Inconsistency[] {
   return [...twiceAccounts, ...twiceProfiles, ...dangling, ...twiceDefault];
 }
 
-/** Indexes of the items that came before. */
+/** Indexes of the ids that are equal to an earlier id. */
 function repeated(ids: readonly string[]): readonly number[] {
   return ids.flatMap((id, index) => (ids.indexOf(id) < index ? [index] : []));
 }
@@ -162,7 +162,7 @@ const user = (id: string, accountId: string, username: string) => ({
   thumbnail: thumbnail(username),
 });
 
-/** What is served without a fixture file: constant, so that tests may write its ids down. */
+/** The fixtures without a fixture file. They never change, so tests may contain their ids. */
 export const DEFAULT_FIXTURES: Fixtures = {
   channels: {
     youtube: [

@@ -1,6 +1,4 @@
-// media/content-check.ts: whether stored bytes are of a kind that the endpoint takes, by how they begin (rule F8).
-//
-// Must not know: how the bytes came, HTTP.
+// media/content-check.ts: checks by the first bytes whether stored content is of a kind that the endpoint takes (rule F8).
 import type { ContentSums } from '../integrity/content-sums.ts';
 import type { StoredContent } from '../integrity/stored-content.ts';
 import type { VerifiedReader } from '../integrity/verified-reader.ts';
@@ -18,7 +16,7 @@ export async function checkStored(
   await checkContent(type, await headOf(reader, content));
 }
 
-/** The first bytes; a chunk that is whole in them is held against its CRC-32 (rule D5). */
+/** The first bytes. When they contain a whole chunk, its CRC-32 is checked (rule D5). */
 async function headOf(reader: VerifiedReader, content: SniffedContent): Promise<Buffer> {
   const { bytes } = content.sums;
   const whole = { ...content, bytes, currentSize: bytes, life: '' };

@@ -1,22 +1,20 @@
-// media/direct-upload.ts: the bytes of a file that comes in one request, until they are an entry's (rule F8).
-//
-// Must not know: what becomes of them.
+// media/direct-upload.ts: stores the bytes of a file that comes in one request, until they become an entry (rule F8).
 import { crc32 } from 'node:zlib';
 import { ContentSums, type SummedChunk } from '../integrity/content-sums.ts';
 import type { Bytes, Extent, StorageKey } from '../uploads/ports.ts';
 
 const SEGMENT = 'main';
-/** Of so many bytes each there is one CRC-32 on record: who reads a part of the file has that part checked. */
+/** One CRC-32 is recorded per this number of bytes. A reader of a part of the file checks that part with them. */
 const SUMMED_BYTES = 8 * 1024 * 1024;
 
-/** Bytes of a direct upload on their way. Without `createDirect` they are to be discarded. */
+/** The bytes of a direct upload on their way. The caller passes it to `createDirect`, or discards it. */
 export class DirectUpload {
   readonly place: StorageKey;
   readonly #bytes: Bytes;
   readonly onEnd: () => void;
   #written = 0;
   readonly #sums: SummedChunk[] = [];
-  /** Of what is not in one of them yet. */
+  /** The bytes after the last recorded CRC-32. */
   #last = { bytes: 0, crc32: 0 };
 
   constructor(bytes: Bytes, place: StorageKey, onEnd: () => void) {
@@ -29,7 +27,7 @@ export class DirectUpload {
     return this.#written;
   }
 
-  /** Of what was written. */
+  /** The CRC-32s of the bytes written so far. */
   get sums(): ContentSums {
     const index = this.#sums.length;
     const all = this.#last.bytes > 0 ? [...this.#sums, { index, ...this.#last }] : this.#sums;
@@ -37,7 +35,8 @@ export class DirectUpload {
   }
 
   async write(buffers: readonly Buffer[]): Promise<void> {
-    for (const buffer of buffers) this.#sum(buffer); // First: afterwards the buffers are the caller's again.
+    // Before the write, because afterwards the caller may use the buffers again.
+    for (const buffer of buffers) this.#sum(buffer);
     await this.#bytes.write(this.place, { segment: SEGMENT, offset: this.#written }, buffers);
     for (const buffer of buffers) this.#written += buffer.length;
   }
@@ -61,7 +60,7 @@ export class DirectUpload {
     return [{ segment: SEGMENT, offset: 0, bytes: this.#written }];
   }
 
-  /** Never rejects: what could not be removed is the collector's now (rule C15), and the request has its own answer. */
+  /** Never rejects. The collector removes what could not be removed here (rule C15). The request has its own answer. */
   async discard(): Promise<void> {
     await this.#bytes.remove(this.place).catch(() => undefined);
     this.onEnd();

@@ -1,6 +1,4 @@
-// media/entry-fingerprint.ts: when two finalises are the same (rule F6).
-//
-// Must not know: what becomes of a second one.
+// media/entry-fingerprint.ts: decides by a hash whether two finalises are the same (rule F6).
 import { createHash } from 'node:crypto';
 import { parseExactly } from '../core/exact-json.ts';
 import type { Fixtures } from './accounts.ts';
@@ -16,9 +14,10 @@ import { isObject } from '../core/shape.ts';
 import { PLATFORMS, isPlatform, readFlatSettings, readNestedSettings, type MediaType } from './platforms.ts';
 
 /**
- * A hash of what was asked for, for rule F6: two requests with the same one are the same finalise. The order of platforms and of
- * object keys does not count, nor how a value that is the same is written; all else does, also what the entry does not show: digits
- * that JavaScript cannot hold, settings of platforms that were not chosen or that are overruled.
+ * A hash of the request for rule F6. Two requests with the same hash are the same finalise. The order of platforms and of
+ * object keys does not change the hash, and neither does another notation of the same value. Everything else changes the hash,
+ * also what the entry does not show: digits that JavaScript cannot hold, and settings that are overruled or belong to platforms
+ * that were not chosen.
  */
 export function requestFingerprint(fields: EntryFields, type: MediaType, fixtures: Fixtures): string {
   const exact = Object.entries(fields).map(([name, value]) => [name, exactValue(name, value)] as const);
@@ -29,7 +28,7 @@ export function requestFingerprint(fields: EntryFields, type: MediaType, fixture
   return createHash('sha256').update(JSON.stringify(asked, sortedKeys)).digest('hex');
 }
 
-/** Settings are JSON: of a form their text is. */
+/** Settings are JSON. A form sends them as text, which is parsed here without a loss of digits. */
 function exactValue(name: string, value: unknown): unknown {
   if (!isPlatform(name) || typeof value !== 'string') return value;
   try {
@@ -39,7 +38,9 @@ function exactValue(name: string, value: unknown): unknown {
   }
 }
 
-/** What two requests can differ in whose entries are the same. Null: nothing of the kind was sent. */
+/**
+ * The values that can differ between two requests although their entries are the same. Null when the request has no such value.
+ */
 function unseenIn(reading: Reading, { platforms }: EntrySpec): Readonly<Record<string, unknown>> | null {
   const settings = PLATFORMS.map((platform) => {
     const flat = readFlatSettings(platform, reading.get).settings;
@@ -63,9 +64,11 @@ function isEmpty(value: unknown): boolean {
   return !isObject(value) || Object.values(value).every((inner) => isObject(inner) && isEmpty(inner));
 }
 
-/** A JSON.stringify replacer. Settings have a bounded depth (form-values.ts `cleanCopy`), so it cannot overflow. */
+/**
+ * A replacer for JSON.stringify. The depth of settings is bounded (form-values.ts `cleanCopy`), so the stack cannot overflow.
+ */
 function sortedKeys(_key: string, value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  // Names are unique, so the comparison never meets two equal ones. Numeric keys come first whatever the order.
+  // Keys are unique, so no two are equal. JavaScript puts numeric keys first in any case.
   return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }

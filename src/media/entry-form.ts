@@ -1,9 +1,9 @@
-// media/entry-form.ts: what a client asked for when it creates an entry: raw fields → EntrySpec, or a 400.
+// media/entry-form.ts: turns the fields of a request for an entry into an EntrySpec, or refuses them with 400.
 //
-// Promises: every bad field is named in one answer (rule F3); the same request gives the same spec whether it
-// came as a form, as JSON, nested or under the older flat keys; a spec is plain JSON and survives a ledger.
-// Fields that are not ours are ignored; a field that is null counts as not given (assumed).
-// Must not know: the file's bytes, whether `file` was sent (rule F2 is the service's), time, HTTP.
+// Promises: one answer names every bad field (rule F3). The same request gives the same spec, whether it came as a form or as
+// JSON, nested or under the older flat keys. A spec is plain JSON and can be stored in a ledger. Unknown fields are ignored. A
+// field that is null counts as absent (assumed).
+// It does not know the bytes of the file, or whether `file` was sent (the service checks rule F2).
 
 import { invalidFields, type FieldProblem } from '../core/errors.ts';
 import { findProfile, hasAccount, profilePlatforms, type Fixtures } from './accounts.ts';
@@ -26,7 +26,7 @@ import {
   type SettingsReading,
 } from './platforms.ts';
 
-/** Top-level fields: strings from a form; arrays, objects and booleans too from a JSON body. */
+/** Top-level fields. A form sends strings. A JSON body also sends arrays, objects and booleans. */
 export type EntryFields = Readonly<Record<string, unknown>>;
 
 export interface EntrySpec {
@@ -34,15 +34,15 @@ export interface EntrySpec {
   readonly fileId?: string;
   readonly title?: string;
   readonly description?: string;
-  /** Each once: first those named, in the client's order, then those that only the profile brings in. */
+  /** Without repetitions: first the platforms that the client named, in its order, then those that only the profile adds. */
   readonly platforms: readonly Platform[];
-  /** Epoch milliseconds, as sent: an instant in the past is kept and means now (rule F3, assumed). */
+  /** Epoch milliseconds, as sent. An instant in the past is kept and means now (rule F3, assumed). */
   readonly scheduledAt?: number;
   readonly isDraft: boolean;
   readonly profileId?: string;
-  /** One object per chosen platform, `{}` when nothing was set. */
+  /** One object per chosen platform. It is `{}` when nothing was set. */
   readonly settings: Readonly<Partial<Record<Platform, PlatformSettings>>>;
-  /** The fields that made it, as the client sent them. Absent: made before they were kept. */
+  /** The fields from which the spec was made, as the client sent them. Absent in specs of earlier versions. */
   readonly fields?: EntryFields;
 }
 
@@ -53,9 +53,9 @@ export function isEntryField(name: string): boolean {
   return FIELDS.includes(name) || isSettingsField(name);
 }
 
-/** Deeper than settings may be (platforms.ts): what was taken is never cut. */
+/** Greater than the allowed depth of settings (platforms.ts), so accepted settings are never cut. */
 const MAX_SENT_DEPTH = 64;
-/** How many wrong values one message lists. */
+/** The most wrong values that one message lists. */
 const MAX_NAMED = 10;
 
 export interface Reading {
@@ -65,7 +65,7 @@ export interface Reading {
   readonly get: (field: string) => unknown;
 }
 
-/** Throws AppError `invalid_request` naming every bad field. */
+/** @throws AppError `invalid_request` naming every bad field */
 export function parseEntryRequest(fields: EntryFields, type: MediaType, fixtures: Fixtures): EntrySpec {
   const reading = readingOf(fields, type, fixtures);
   const spec = readSpec(reading);
@@ -79,14 +79,15 @@ export function readingOf(fields: EntryFields, type: MediaType, fixtures: Fixtur
   return { type, fixtures, problems: [], get };
 }
 
-/** What an entry keeps of them as they were sent: ours only, what others add may be anything. */
+/** The fields that an entry keeps as they were sent. Unknown fields are left out, because they can contain anything. */
 export function sentFields(fields: EntryFields): EntryFields {
   const own = Object.entries(fields).filter(([name]) => isEntryField(name) && name !== 'fileId');
-  if (Object.hasOwn(fields, 'fileId')) own.unshift(['fileId', fields['fileId']]); // Wherever it stood: an import adds it.
+  // Always first, because an import adds it: so its position in the request does not matter.
+  if (Object.hasOwn(fields, 'fileId')) own.unshift(['fileId', fields['fileId']]);
   return Object.fromEntries(own.map(([name, value]) => [name, cleanCopy(value, MAX_SENT_DEPTH) ?? null]));
 }
 
-/** Whatever is wrong with it is among the reading's problems. */
+/** Adds every problem of the request to `reading.problems`. */
 export function readSpec(reading: Reading): EntrySpec {
   const fileId = readFileId(reading);
   const title = readText(reading, 'title', MAX_TITLE_LENGTH);
@@ -120,12 +121,12 @@ function readText(reading: Reading, field: string, maxLength: number): string | 
   return refuse(reading, field, `must have at most ${maxLength} characters; got ${describeValue(value)}`);
 }
 
-/** The limits of rule C4, so that no upload's id is refused here and none is accepted that cannot exist. */
+/** Applies the limits of rule C4, so that the id of every possible upload is accepted, and no other id. */
 function readFileId(reading: Reading): string | undefined {
   const value = reading.get('fileId');
   if (value === undefined) return undefined;
-  // Counted in code points, the longest reading of "characters": a shorter one could refuse a stored upload. Half a
-  // surrogate pair, which JSON can spell, would become U+FFFD on the way and name another file.
+  // The length is counted in code points, the most generous meaning of "characters": a smaller limit could refuse a stored
+  // upload. JSON can contain half a surrogate pair. It would become U+FFFD on the way and name another file, so it is refused.
   const valid = typeof value === 'string' && /^[^\p{Cc}\p{Cs}]{1,256}$/u.test(value);
   return valid
     ? value
@@ -156,12 +157,12 @@ function readScheduledAt(reading: Reading): number | undefined {
   );
 }
 
-/** The platforms named plus those of the profile (how the two combine is cut off in the pages: assumed). */
+/** The named platforms and those of the profile. The pages do not say how the two combine (assumed). */
 function readTargets(reading: Reading, profileId: string | undefined): readonly Platform[] {
   const named = readPlatforms(reading);
   const fromProfile = profileId === undefined ? [] : readProfile(reading, profileId);
   const targets = [...new Set([...named, ...fromProfile])];
-  // A refused field may have been meant to name them: saying that none are named would mislead.
+  // A refused field may have named the platforms. To say that none are named would mislead the client.
   const refused = reading.problems.some(({ field }) => field === 'platforms' || field === 'profileId');
   if (targets.length > 0 || refused) return targets;
   if (profileId === undefined) {
@@ -199,7 +200,10 @@ export function readPlatforms(reading: Reading): readonly Platform[] {
   return names.filter((name) => isPlatform(name));
 }
 
-/** A profile's platforms that do not take this type are left out silently: a profile is made once, for both (assumed). */
+/**
+ * The platforms of the profile that take this media type. The others are left out without an error, because one profile serves
+ * both types (assumed).
+ */
 function readProfile(reading: Reading, profileId: string): readonly Platform[] {
   const profile = findProfile(reading.fixtures, profileId);
   if (profile === undefined) {
@@ -215,15 +219,15 @@ function unknownProfile(profileId: string): string {
 }
 
 /**
- * Settings of platforms that were not chosen are checked all the same and then dropped: a form that sends all its
- * fields every time works, and a mistake in it shows at once and not on the day the platform is chosen (assumed).
+ * Settings of platforms that were not chosen are checked and then dropped. So a form may send all its fields every time, and a
+ * mistake is reported at once, and not later when the platform is chosen (assumed).
  */
 function readAllSettings(reading: Reading, chosen: readonly Platform[]): EntrySpec['settings'] {
   const all = PLATFORMS.map((platform) => [platform, readSettings(reading, platform)] as const);
   return Object.fromEntries(all.filter(([platform]) => chosen.includes(platform)));
 }
 
-/** Nested wins over flat, key by key (assumed); what loses is checked too. */
+/** A nested key wins over the flat key of the same setting (assumed). The value of the flat key is checked, too. */
 function readSettings(reading: Reading, platform: Platform): PlatformSettings {
   const flat = readFlatSettings(platform, reading.get);
   const nested = readNestedSettings(platform, reading.get(platform));
@@ -251,8 +255,8 @@ function checkAccounts(reading: Reading, platform: Platform, { settings, fieldOf
 }
 
 /**
- * A `profileId` inside a platform's settings (the vendor’s pages disagree on its place; assumed): it selects the account of
- * that platform only, so the profile must have one, and it brings in no platform.
+ * Checks a `profileId` inside the settings of a platform. It selects the account of that platform only, so the profile must
+ * have an account there. It adds no platform. The pages of the vendor disagree on the place of this field (assumed).
  */
 function checkNestedProfile(
   reading: Reading,
@@ -269,7 +273,7 @@ function checkNestedProfile(
   }
 }
 
-/** Values that the settings' own check refuses already need no second problem. */
+/** Other values were refused by the check of the settings and need no second problem. */
 function isFilled(value: unknown): value is string {
   return typeof value === 'string' && value !== '';
 }

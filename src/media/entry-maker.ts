@@ -1,9 +1,10 @@
-// media/entry-maker.ts: the one way in which an entry comes to be: its bytes are moved to its place, then its ledger is made.
+// media/entry-maker.ts: makes every entry: it moves the bytes to the place of the entry, then makes the ledger.
 //
-// Promises: an entry exists if and only if its ledger does, and its bytes are there before. One that cannot be made is undone: no
-// ledger, and the bytes where they came from (rule C16). What the disk does not let us undo is remembered and undone before anybody
-// looks for that entry again; a process that ends before leaves what a crash would have left, which is mended when it is wanted.
-// Must not know: what is in an entry. The caller is in the queue of the place.
+// Promises: an entry exists if and only if its ledger exists, and its bytes are at its place before that. When an entry cannot
+// be made, the work is undone: there is no ledger, and the bytes are back where they came from (rule C16). When the disk does
+// not allow this, the maker remembers the place and undoes the work before the entry is looked up again. When the process ends
+// before that, it leaves what a crash would leave. That is mended when the entry is used.
+// It does not know the content of an entry. The caller runs in the queue of the place.
 import { FifoMap } from 'toad-cache';
 import type { ContentSums } from '../integrity/content-sums.ts';
 import { inDoubt } from '../core/errors.ts';
@@ -12,7 +13,9 @@ import type { EntrySpec } from './entry-form.ts';
 import type { PublishFailure } from './entry.ts';
 import type { EntryRecord } from './stored-entry.ts';
 
-/** Bytes and intent from which an entry is made. `from`: where the bytes are, unless a crash came after they were moved. */
+/**
+ * The bytes and the request from which an entry is made. `from`: where the bytes are, unless they were moved before a crash.
+ */
 export interface EntrySource {
   readonly mediaId: string;
   readonly namespace: string;
@@ -21,11 +24,11 @@ export interface EntrySource {
   readonly bytes: number;
   readonly extents: readonly Extent[];
   readonly from: StorageKey;
-  /** Those that are on record of the bytes (rule D5). Asked for when the entry is made. */
+  /** The CRC-32s that are on record for the bytes (rule D5). Called when the entry is made. */
   readonly sums?: () => ContentSums;
-  /** Nobody can have made it before. */
+  /** True when nobody can have made the entry before. */
   readonly isNew?: boolean;
-  /** Of an entry that existed before, and is put back. */
+  /** Given when an entry that existed before is put back. */
   readonly failures?: readonly PublishFailure[];
 }
 
@@ -36,10 +39,10 @@ interface Refused extends Origin {
   readonly reason: Error;
 }
 
-/** Of 1 KB each. The oldest is forgotten. */
+/** The number of places that are remembered, 1 KB each. Beyond it, the oldest is forgotten. */
 const MAX_REFUSED = 1_000;
 
-/** A storage as entries see it. */
+/** The storage as entries use it. */
 export interface EntryStorage {
   readonly ledgers: Ledgers<EntryRecord>;
   readonly bytes: Bytes;
@@ -55,21 +58,21 @@ export class EntryMaker {
     this.#onCloseError = onCloseError;
   }
 
-  /** Of entries that are still to be undone. */
+  /** The places of entries that are still to be undone. */
   get refusedPlaces(): readonly StorageKey[] {
     return [...this.#refused.items.values()].map(({ value }) => value.place);
   }
 
   /**
-   * The caller guarantees that there is no such entry.
-   * @returns why it could not be made, and was undone; null when it is there
-   * @throws InDoubt when it could not be undone either
+   * Makes the entry. The caller guarantees that it does not exist.
+   * @returns why the entry could not be made, after the work was undone; null when the entry exists
+   * @throws InDoubt when the work could not be undone either
    */
   async make(place: StorageKey, origin: Origin, records: readonly EntryRecord[]): Promise<Error | null> {
     try {
       await this.#bringHome(place, origin);
       const ledger = await this.#storage.ledgers.create(place, records);
-      // From here on it exists: nothing that fails changes that.
+      // The entry exists from here on. A failure of the next calls does not change that.
       await ledger.close().catch(this.#onCloseError);
       await this.#storage.bytes.release(place).catch(this.#onCloseError);
       return null;
@@ -79,8 +82,8 @@ export class EntryMaker {
   }
 
   /**
-   * Undoes an earlier making that is still to be undone.
-   * @returns why it was refused; null when there was nothing to undo
+   * Undoes an entry that could not be made, if this is still to be done.
+   * @returns why the entry was refused; null when there was nothing to undo
    */
   async undo(place: StorageKey): Promise<Error | null> {
     const refused = this.#refused.get(keyOf(place));
@@ -89,7 +92,7 @@ export class EntryMaker {
     return refused.reason;
   }
 
-  /** The entry and its bytes are removed. */
+  /** Called when the entry and its bytes are removed. */
   forget(place: StorageKey): void {
     this.#refused.delete(keyOf(place));
   }
@@ -105,27 +108,32 @@ export class EntryMaker {
     return refused.reason;
   }
 
-  /** There is no such entry, and the bytes are where they came from, when it resolves. To be called again until it does. */
+  /**
+   * When this resolves, the entry does not exist and the bytes are where they came from. The caller repeats it until it
+   * resolves.
+   */
   async #undo({ place, from, extents, reason }: Refused): Promise<void> {
     const { bytes, ledgers } = this.#storage;
     await ledgers.remove(place);
     if (!(await bytes.move(place, from))) {
-      // Both places hold bytes. Those at the entry's are nobody's, unless the others were being removed, after they were copied.
+      // Both places hold bytes. The bytes at `place` belong to nobody, with one exception: they are the only whole copy when a
+      // move by copy was interrupted while it removed the source. Then bytes at `from` are missing.
       const { missing } = await bytes.reconcile(from, extents);
       if (missing.length > 0) {
-        this.#refused.delete(keyOf(place)); // It is finished instead, the next time it is wanted.
+        this.#refused.delete(keyOf(place)); // Instead, the next use of the entry finishes it.
         throw reason;
       }
     }
     this.#refused.delete(keyOf(place));
   }
 
-  /** The bytes are at the entry's own place afterwards. No ledger speaks of that place yet. */
+  /** Moves the bytes to the place of the entry. The caller guarantees that this place has no ledger. */
   async #bringHome(place: StorageKey, { from, extents }: Origin): Promise<void> {
     const { bytes } = this.#storage;
     if (await bytes.move(from, place)) return;
-    // Both places hold bytes. Those at the entry's are nobody's: a crash came between the removal of an entry's ledger and that
-    // of its bytes, and the entry's id is given again by a seed. Nothing is removed unless the others are all there.
+    // Both places hold bytes. The bytes at the place of the entry belong to nobody: a crash came after the removal of an
+    // entry's ledger and before the removal of its bytes, and a seed gave the same id again. They are removed only if all bytes
+    // of `from` are there.
     const { missing } = await bytes.reconcile(from, extents);
     if (missing.length > 0)
       throw new Error(`bytes of entry ${place.name} are missing (${missing.join(', ')})`);

@@ -1,10 +1,10 @@
-// media/entry-source.ts: what the entry of a finalised upload is made of.
+// media/entry-source.ts: turns a finalised upload into the source of an entry.
 import { damage } from '../core/errors.ts';
 import type { FinalizedContent } from '../uploads/finalized.ts';
 import type { EntrySource } from './entry-maker.ts';
 import { isEntrySpec } from './stored-entry.ts';
 
-/** @throws AppError `upload_damaged`: what the upload was finalised with is no entry */
+/** @throws AppError `upload_damaged` when the record of the finalise does not describe an entry */
 export function sourceOf({
   finalization,
   place,

@@ -1,9 +1,9 @@
-// media/entry.ts: the pure life cycle of a media entry (behaviour §5) and how it looks at an instant.
+// media/entry.ts: the life cycle of a media entry (behaviour §5), and how an entry looks at an instant. Pure.
 //
-// Promises: everything is computed from the stored entry, `now` and the delays; nothing happens in the
-// background, so a frozen or advanced clock shows the same as waiting. Ids and urls of a publication are
-// made from the entry's id: the same after every restart. What the pages do not say is marked (assumed).
-// Must not know: a clock, storage, HTTP, the bytes of the file, the rules that make a platform fail.
+// Promises: everything is computed from the stored entry, `now` and the delays. Nothing happens in the background, so a frozen
+// or advanced clock shows the same as waiting. Ids and urls of a publication are made from the id of the entry, so they are the
+// same after every restart. What the pages do not say is marked (assumed).
+// It does not know a clock, the bytes of the file, or the rules that make a platform fail.
 
 import { createHash } from 'node:crypto';
 import type { EntrySpec } from './entry-form.ts';
@@ -15,7 +15,7 @@ export type EntryStatus = (typeof ENTRY_STATUSES)[number];
 export const PLATFORM_STATUSES = ['published', 'failed', 'processing', 'pending', 'idle', 'manual'] as const;
 export type PlatformStatus = (typeof PLATFORM_STATUSES)[number];
 
-/** The wire has no documented place for the reason: it is for our own admin view. */
+/** A platform that fails. The answer has no documented field for the reason, so only the admin view shows it. */
 export interface PublishFailure {
   readonly platform: Platform;
   readonly reason?: string;
@@ -28,11 +28,11 @@ export interface Entry {
   /** Epoch milliseconds. */
   readonly createdAt: number;
   readonly bytes: number;
-  /** Platforms that will be `failed`, or are, once processing ends. At most one per platform. */
+  /** The platforms that are `failed`, or will be `failed` when processing ends. At most one failure per platform. */
   readonly failures: readonly PublishFailure[];
 }
 
-// Type aliases, not interfaces: only those are assignable to a ledger's record.
+// These are type aliases because an interface is not assignable to the record of a ledger.
 export type EntryCreated = {
   readonly type: 'entry-created';
   readonly at: number;
@@ -40,7 +40,7 @@ export type EntryCreated = {
   readonly namespace: string;
   readonly spec: EntrySpec;
   readonly bytes: number;
-  /** Failures known from the start; with delays of 0 the entry is settled at once and takes none later. */
+  /** Failures that are known from the start. With delays of 0 the entry is settled at once and takes no failure later. */
   readonly failures?: readonly PublishFailure[];
 };
 export type PublishFailed = {
@@ -53,7 +53,7 @@ export type EntryEvent = EntryCreated | PublishFailed;
 
 export type EntryCommand = { readonly type: 'fail-publish' } & PublishFailure;
 
-/** How long an entry stays `pending`, then `processing`. */
+/** How long an entry stays `pending`, and then `processing`. */
 export interface EntryTiming {
   readonly pendingTimeMs: number;
   readonly processingTimeMs: number;
@@ -73,30 +73,30 @@ export interface PlatformView {
   readonly url?: string;
 }
 
-/** `data` of the status answer (§5.2). A platform that was not chosen has no key (assumed). */
+/** The `data` of the status answer (§5.2). A platform that was not chosen has no key (assumed). */
 export interface EntryView extends Readonly<Partial<Record<Platform, PlatformView>>> {
   readonly id: string;
-  /** The form's own `title`, null when none was sent (assumed). */
+  /** The `title` field of the request; null when it was not sent (assumed). */
   readonly title: string | null;
   readonly status: EntryStatus;
   readonly platforms: readonly Platform[];
-  /** As sent, also for a draft and for an instant in the past; null when none was sent (assumed). */
+  /** As sent, also for a draft and for an instant in the past. Null when it was not sent (assumed). */
   readonly scheduledAt: string | null;
   readonly createdAt: string;
-  /** The last transition that time brought, so it moves without any call (assumed). */
+  /** The time of the last transition. Time alone moves it, without any call (assumed). */
   readonly updatedAt: string;
 }
 
-/** The event that carries the command out, or null when there is nothing (left) that could fail. */
+/** The event that carries out the command; null when there is nothing left that could fail. */
 export function decide(entry: Entry, command: EntryCommand, { now, timing }: Moment): EntryEvent | null {
   const { platform, reason } = command;
   const chosen = entry.spec.platforms.includes(platform);
-  // What was seen published stays published: a later failure would be a transition that no real platform makes.
+  // A published platform stays published, because no real platform goes from published to failed.
   if (!chosen || hasFailed(entry, platform) || isSettled(entry, now, timing)) return null;
   return { type: 'publish-failed', at: now, platform, ...(reason !== undefined && { reason }) };
 }
 
-/** Throws when the events are not those of one entry: `entry-created` first, and only there. */
+/** @throws Error when the events do not belong to one entry: `entry-created` must be the first event and only the first */
 export function evolve(entry: Entry | null, event: EntryEvent): Entry {
   if (event.type === 'entry-created') {
     if (entry !== null) throw new Error(`entry ${entry.id} is created twice in its ledger`);
@@ -109,7 +109,7 @@ export function evolve(entry: Entry | null, event: EntryEvent): Entry {
   return { ...entry, failures: [...entry.failures, { platform, ...(reason !== undefined && { reason }) }] };
 }
 
-/** The entry exactly as the wire shows it at `now` (epoch milliseconds). */
+/** The entry as an answer shows it at `now` (epoch milliseconds). */
 export function viewEntry(entry: Entry, now: number, timing: EntryTiming): EntryView {
   const { id, spec, createdAt } = entry;
   const { phase, since } = phaseAt(entry, now, timing);
@@ -129,13 +129,13 @@ export function viewEntry(entry: Entry, now: number, timing: EntryTiming): Entry
   };
 }
 
-/** The next instant after `now` at which the view changes by itself, null when there is none. */
+/** The next instant after `now` at which the view changes by itself; null when there is none. */
 export function nextTransitionAt(entry: Entry, now: number, timing: EntryTiming): number | null {
   const moment = notBefore(entry, now);
   return phasesOf(entry, timing).find(({ since }) => since > moment)?.since ?? null;
 }
 
-/** Whether time alone changes nothing any more: completed, failed, or a draft. */
+/** Whether time alone changes nothing any more: the entry is completed, failed or a draft. */
 export function isSettled(entry: Entry, now: number, timing: EntryTiming): boolean {
   return nextTransitionAt(entry, now, timing) === null;
 }
@@ -146,7 +146,7 @@ interface PhaseSince {
   readonly since: number;
 }
 
-/** The phases in order of time. One with a delay of 0 begins together with the next and is never seen. */
+/** The phases in order of time. A phase with a delay of 0 begins together with the next one and is never seen. */
 function phasesOf(
   { spec, createdAt }: Entry,
   { pendingTimeMs, processingTimeMs }: EntryTiming,
@@ -163,11 +163,11 @@ function phasesOf(
 
 function phaseAt(entry: Entry, now: number, timing: EntryTiming): PhaseSince {
   const moment = notBefore(entry, now);
-  // The first phase begins at createdAt, which `notBefore` guarantees to be reached.
+  // The first phase begins at createdAt. `notBefore` guarantees that `moment` is not earlier.
   return phasesOf(entry, timing).reduce((latest, next) => (next.since <= moment ? next : latest));
 }
 
-/** A clock can be set back to before the entry was made: the entry is then as it was when new. */
+/** A clock can be set back to before the entry was made. The entry then looks as it did when it was new. */
 function notBefore(entry: Entry, now: number): number {
   return Math.max(now, entry.createdAt);
 }
@@ -176,12 +176,15 @@ function hasFailed(entry: Entry, platform: Platform): boolean {
   return entry.failures.some((failure) => failure.platform === platform);
 }
 
-/** What the settled entry is as a whole: one failed platform is enough (partial success is undocumented: assumed). */
+/** The status of the settled entry. It is failed when one platform failed (partial success is undocumented: assumed). */
 function outcomeOf(entry: Entry): EntryStatus {
   return entry.spec.platforms.some((platform) => hasFailed(entry, platform)) ? 'failed' : 'completed';
 }
 
-/** While `scheduled` a platform is `pending` (assumed). A failure wins over `manual`: a rule asked for it. */
+/**
+ * While the entry is `scheduled`, its platforms are `pending` (assumed). A failure wins over `manual`, because a rule asked for
+ * it.
+ */
 function viewPlatform(entry: Entry, platform: Platform, phase: Phase): PlatformView {
   if (phase === 'draft') return { status: 'idle' };
   if (phase === 'scheduled') return { status: 'pending' };
@@ -191,7 +194,7 @@ function viewPlatform(entry: Entry, platform: Platform, phase: Phase): PlatformV
   return { status: 'published', ...PUBLICATIONS[platform](entry) };
 }
 
-/** What each platform calls its own id (as the vendor documents it) and urls of the kind it uses; the ids are made up. */
+/** The id field of each platform, as the vendor documents it, and urls in the form of that platform. The ids are made up. */
 const PUBLICATIONS: Readonly<Record<Platform, (entry: Entry) => Omit<PlatformView, 'status'>>> = {
   youtube: (entry) => {
     const videoId = letters(entry, 'youtube');
@@ -221,7 +224,7 @@ function digest(entry: Entry, platform: Platform): Buffer {
   return createHash('sha256').update(`${platform}:${entry.id}`).digest();
 }
 
-/** 11 characters of the URL-safe alphabet. */
+/** 11 characters of the URL-safe alphabet, made from the id of the entry. */
 function letters(entry: Entry, platform: Platform): string {
   return digest(entry, platform).toString('base64url').slice(0, 11);
 }

@@ -1,7 +1,7 @@
-// media/finalize.ts: how an upload becomes an entry: of a request, of a state that is put back, and of what a crash left half done.
+// media/finalize.ts: makes an entry of an upload: for a request, for a state that is put back, and after a crash.
 //
-// Promises: the entry is there when `finalizeUpload` resolves, once, however often it is asked for (rule F6).
-// Must not know: HTTP, how uploads and entries are stored.
+// Promises: when `finalizeUpload` resolves, the entry exists. It is made once, however often it is asked for (rule F6).
+// It does not know how uploads and entries are stored.
 import { nullIfDamaged } from '../core/errors.ts';
 import type {
   FinalizedContent,
@@ -22,13 +22,13 @@ export interface Finalizing {
 
 export interface AskedEntry extends Pick<FinalizeRequest, 'fingerprint' | 'check'> {
   readonly spec: EntrySpec;
-  /** Of an entry that existed before, and is put back. */
+  /** Given when an entry that existed before is put back. */
   readonly earlier?: FinalizeRequest['earlier'] & { readonly failures: readonly PublishFailure[] };
 }
 
 export interface MadeEntry {
   readonly entry: Entry;
-  /** False: it was made by the same request before. */
+  /** False: the same request made the entry before. */
   readonly isNew: boolean;
 }
 
@@ -49,8 +49,8 @@ export async function finalizeUpload(
 }
 
 /**
- * What uploads make of one that is finalised. A damaged entry has its bytes: its ledger comes after them. What is wrong with it is
- * its own affair (D2).
+ * The `makeEntry` of the uploads. A damaged entry counts as made: it owns the bytes, because its ledger was made after they
+ * were moved. Whoever reads the entry gets the damage (D2).
  */
 export function entryMaking(
   media: Pick<Media, 'tryEnsure'>,

@@ -1,15 +1,18 @@
-// media/form-values.ts: reads the loose values that forms and JSON bodies carry: JSON text, ISO 8601 instants.
+// media/form-values.ts: reads the values that forms and JSON bodies carry: JSON text, ISO 8601 instants.
 //
-// Promises: nothing here throws on text or on what JSON can hold; what cannot be read is undefined, and the caller names the
-// field. A copied object has no `__proto__` key at any level and a bounded depth, so that later merging,
-// stringifying and hashing of it are harmless.
-// Must not know: which fields exist or what they mean.
+// Promises: nothing here throws, whatever the text or the JSON value. An unreadable value gives undefined, and the caller names
+// the field. A copied object has a bounded depth and no `__proto__` key at any level, so it is safe to merge, stringify and
+// hash it.
+// It does not know which fields exist or what they mean.
 
 import { isObject } from '../core/shape.ts';
 
 const MAX_SHOWN_CHARACTERS = 60;
 
-/** A short description for an error message. Structures are only named: printing a deep one could overflow the stack. */
+/**
+ * A short description for an error message. For a structure it gives only the kind: printing a deep one could overflow the
+ * stack.
+ */
 export function describeValue(value: unknown): string {
   if (typeof value === 'string') {
     const shown = JSON.stringify(value.slice(0, MAX_SHOWN_CHARACTERS));
@@ -20,13 +23,16 @@ export function describeValue(value: unknown): string {
   return value === undefined ? 'nothing' : JSON.stringify(value);
 }
 
-/** Counts code points, as `maxLength` of the contract does; only a text that may be within is taken apart. */
+/**
+ * Whether the text has at most so many code points, as `maxLength` of the contract counts. Only a text that may be short enough
+ * is split.
+ */
 export function isWithin(text: string, maxCharacters: number): boolean {
   if (text.length <= maxCharacters) return true;
   return text.length <= 2 * maxCharacters && Array.from(text).length <= maxCharacters;
 }
 
-/** A form sends JSON as text, a JSON body sends the value itself: both give the value; broken text gives undefined. */
+/** The value of a field. A form sends JSON as text, a JSON body sends the value itself. Broken text gives undefined. */
 export function jsonValue(value: unknown): unknown {
   if (typeof value !== 'string') return value;
   try {
@@ -36,14 +42,17 @@ export function jsonValue(value: unknown): unknown {
   }
 }
 
-/** A copy without `__proto__` keys (they would survive into `Object.assign`), or undefined when nested deeper than `maxDepth`. */
+/**
+ * A copy without `__proto__` keys, which would survive `Object.assign`. Undefined when the value is nested deeper than
+ * `maxDepth`.
+ */
 export function cleanCopy(value: unknown, maxDepth: number): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (maxDepth === 0) return undefined;
   const entries = Object.entries(value)
     .filter(([key]) => key !== '__proto__')
     .map(([key, item]) => [key, cleanCopy(item, maxDepth - 1)] as const);
-  // JSON has no undefined: one here can only come from the depth limit, and makes the whole copy undefined.
+  // JSON has no undefined. So an undefined item means that the value is too deep, and the whole copy is undefined.
   if (entries.some(([, item]) => item === undefined)) return undefined;
   return Array.isArray(value) ? entries.map(([, item]) => item) : Object.fromEntries(entries);
 }
@@ -51,14 +60,14 @@ export function cleanCopy(value: unknown, maxDepth: number): unknown {
 const INSTANT =
   /^(\d{4}-\d{2}-\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d+))?)?(?:Z|([+-])(\d{2})(?::?(\d{2}))?)?)?$/i;
 
-// An offset can carry an instant out of the four-digit years, where no answer could show it as it came.
+// An offset can move an instant out of the years 0000-9999. No answer could show it as it was sent.
 const FIRST_INSTANT = Date.parse('0000-01-01T00:00:00.000Z');
 const LAST_INSTANT = Date.parse('9999-12-31T23:59:59.999Z');
 
 /**
- * ISO 8601 date, or date and time with `Z`, an offset (`+02:00`, `+0200`, `+02`) or none, as epoch milliseconds
- * (finer fractions are cut). Without an offset, and for a bare date, UTC is meant (assumed: the pages say only
- * "ISO 8601"). Undefined when it is none of these or names a day or time that does not exist.
+ * Reads an ISO 8601 date, or date and time with `Z`, an offset (`+02:00`, `+0200`, `+02`) or none. Gives epoch milliseconds;
+ * finer fractions are cut. A bare date and a time without an offset mean UTC (assumed: the pages say only "ISO 8601"). Gives
+ * undefined for any other text, and for a day or time that does not exist.
  */
 export function parseInstant(text: string): number | undefined {
   const match = INSTANT.exec(text);
@@ -69,14 +78,14 @@ export function parseInstant(text: string): number | undefined {
   return instant >= FIRST_INSTANT && instant <= LAST_INSTANT ? instant : undefined;
 }
 
-/** NaN, which no comparison lets through, for a day or a time that does not exist. */
+/** NaN for a day or a time that does not exist. No comparison with NaN is true. */
 function utcOf(iso: string): number {
   const epochMs = Date.parse(iso);
-  // Date.parse rolls 30 February over to 2 March, and takes 24:00; the round trip refuses both.
+  // Date.parse reads 30 February as 2 March, and accepts 24:00. Comparing the text with the result refuses both.
   return !Number.isNaN(epochMs) && new Date(epochMs).toISOString() === iso ? epochMs : Number.NaN;
 }
 
-/** NaN for an offset that no clock has. */
+/** NaN for an offset that no time zone has. */
 function offsetOf([sign, hours = '00', minutes = '00']: readonly (string | undefined)[]): number {
   if (Number(hours) > 23 || Number(minutes) > 59) return Number.NaN;
   return (sign === '-' ? -60_000 : 60_000) * (Number(hours) * 60 + Number(minutes));

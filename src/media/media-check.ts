@@ -1,12 +1,10 @@
-// media/media-check.ts: is this file of a kind that the endpoint takes? (rule F8; the image kinds are assumed)
-//
-// Must not know: where the bytes come from, HTTP.
+// media/media-check.ts: checks whether a file is of a kind that the endpoint takes (rule F8; the image kinds are assumed).
 import { AppError } from '../core/errors.ts';
 import type { MediaType } from './platforms.ts';
 
 export type MediaCheck = 'name' | 'content' | 'off';
 
-/** Enough for every kind below; what the library itself reads at most from a stream. */
+/** Enough for every kind below. The library itself reads at most this much of a stream. */
 export const SNIFF_BYTES = 4_100;
 
 const EXTENSIONS: Readonly<Record<MediaType, readonly string[]>> = {
@@ -14,7 +12,7 @@ const EXTENSIONS: Readonly<Record<MediaType, readonly string[]>> = {
   image: ['jpg', 'jpeg', 'png', 'webp', 'gif'],
 };
 
-/** As the library names them: it has a name of its own for each flavour of the ISO container. */
+/** The names that the library uses. It has a separate name for each flavour of the ISO container. */
 const KINDS: Readonly<Record<MediaType, readonly string[]>> = {
   video: ['mp4', 'mov', 'm4v', 'qt'],
   image: ['jpg', 'png', 'webp', 'gif'],
@@ -32,12 +30,18 @@ export function checkName(type: MediaType, filename: string): void {
 
 let library: Promise<typeof import('file-type')> | null = null;
 
-/** To be done before a server is ready (D8), if it looks at contents: every other start would wait for nothing. */
+/**
+ * Loads the library before a server is ready (D8). Called only when the server checks contents, because loading delays the
+ * start.
+ */
 export async function loadContentCheck(): Promise<void> {
   await (library ??= import('file-type'));
 }
 
-/** @param head the first bytes of the content, up to SNIFF_BYTES. @throws AppError `unsupported_media` */
+/**
+ * @param head the first bytes of the content, up to SNIFF_BYTES
+ * @throws AppError `unsupported_media`
+ */
 export async function checkContent(type: MediaType, head: Buffer): Promise<void> {
   const { fileTypeFromBuffer } = await (library ??= import('file-type'));
   const found = await fileTypeFromBuffer(head);

@@ -1,9 +1,8 @@
-// media/media.ts: the media entries of all namespaces as a service: made from an upload or from direct bytes, read, listed.
+// media/media.ts: the service for the media entries of all namespaces: makes, reads and lists them.
 //
-// Promises: an entry exists if and only if its ledger does, and then its bytes are at its own place, moved there and
-// never copied (rule F7); making the entry of a finalised upload again does nothing (F6). One that is refused is not there, and the
-// bytes are where they came from (C16). One namespace never sees another's entries (K4).
-// Must not know: HTTP, uploads (it is handed a place and extents), why a platform fails.
+// Promises: an entry exists if and only if its ledger exists, and then its bytes were moved to its own place (rule F7). To make
+// the same entry again does nothing (F6). A refused entry does not exist, and its bytes are where they came from (C16). One
+// namespace never sees the entries of another (K4). It does not know uploads, or why a platform fails.
 import { ALL_NAMESPACES } from '../core/namespace.ts';
 import { randomBytes } from 'node:crypto';
 import { LruMap } from 'toad-cache';
@@ -44,15 +43,15 @@ export interface MediaOptions {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly timing: EntryTiming;
-  /** @param from where its bytes were before */
+  /** @param from where the bytes of the entry were before */
   readonly onCreated: (entry: Entry, from: StorageKey) => void;
   readonly onErased: (place: StorageKey) => void;
-  /** A file could not be closed: nothing is lost, but it wants a look. */
+  /** A file could not be closed. Nothing is lost, but somebody should look at the disk. */
   readonly onCloseError: (error: unknown) => void;
 }
 
 const MAX_CACHED = 1_000;
-/** Ids are made by us, but come back from clients: nothing else ever reaches the storage. */
+/** The form of the ids that the server makes. Clients send ids, and no other string reaches the storage. */
 const ID_SHAPE = /^[0-9a-f]{24}$/;
 
 export class Media {
@@ -60,9 +59,9 @@ export class Media {
   readonly #storage: EntryStorage;
   /** In order of last use. */
   readonly #cache = new LruMap<StoredEntry>(MAX_CACHED);
-  /** By entry: half of a record must not be read, it would be taken for one that was never finished, and cut off. */
+  /** Per entry. No ledger is read while a record is written: half a record would be cut off as a write that never finished. */
   readonly #queue = new KeyedQueue();
-  /** Names of direct uploads on their way. */
+  /** Names of direct uploads whose bytes are on their way. */
   readonly #direct = new Set<string>();
   readonly #maker: EntryMaker;
 
@@ -74,8 +73,8 @@ export class Media {
   }
 
   /**
-   * The entry of this source: made if it is not there, whatever a crash left half done.
-   * @throws InDoubt when that failed and could not be undone yet; after every other error nothing has changed
+   * Gives the entry of this source. Makes it when it does not exist, also after a crash that interrupted the making.
+   * @throws InDoubt when the making failed and could not be undone yet; after every other error nothing has changed
    */
   async ensure(source: EntrySource): Promise<Entry> {
     const made = await this.#made(source);
@@ -83,13 +82,13 @@ export class Media {
     return made;
   }
 
-  /** As `ensure`. Resolves to why it is certain that there is no such entry and that the bytes are where they were; or to null. */
+  /** As `ensure`, but resolves to null or to the error. With an error there is no entry, and the bytes are where they were. */
   async tryEnsure(source: EntrySource): Promise<Error | null> {
     const made = await this.#made(source);
     return made instanceof Error ? made : null;
   }
 
-  /** An id can be put back into several namespaces. */
+  /** The queue key contains the namespace, because one id can be put back into several namespaces. */
   #made(source: EntrySource): Promise<Entry | Error> {
     return this.#queue.run(keyOf(source.namespace, source.mediaId), () => this.#make(source));
   }
@@ -103,7 +102,7 @@ export class Media {
       : this.#queue.run(key, () => this.#lookUp(namespace, id));
   }
 
-  /** In its queue, unless it is in the cache. */
+  /** Called in the queue of the entry, unless the entry is in the cache. */
   async #lookUp(namespace: string, id: string): Promise<StoredEntry | null> {
     const key = keyOf(namespace, id);
     await this.#maker.undo(placeOf(namespace, id));
@@ -113,8 +112,8 @@ export class Media {
   }
 
   /**
-   * Every entry of a namespace, or of all (`*`). A damaged one does not take the others with it (rule D2).
-   * @param onDamaged is told of those, and of what could not be listed (place: null)
+   * Every entry of a namespace, or of all namespaces (`*`). A damaged entry does not end the list (rule D2).
+   * @param onDamaged called for damaged entries, and for paths that could not be listed (place: null)
    */
   async *list(namespace: string, onDamaged: OnSkipped = () => undefined): AsyncIterable<StoredEntry> {
     const only = namespace === ALL_NAMESPACES ? undefined : namespace;
@@ -129,18 +128,18 @@ export class Media {
     }
   }
 
-  /** The entry as it is now on its namespace's clock (behaviour §5). */
+  /** The entry as it is now on the clock of its namespace (behaviour §5). */
   view(entry: Entry): EntryView {
     return viewEntry(entry, this.#options.clock.now(entry.namespace), this.#options.timing);
   }
 
-  /** The bytes, held against their CRC-32s. @throws AppError `upload_damaged`, before the last byte of what is damaged (rule D5) */
+  /** The bytes, checked. @throws AppError `upload_damaged` before the last byte of a damaged part is given out (rule D5) */
   content(stored: StoredEntry, range?: ByteRange): AsyncIterable<Buffer> {
     const { namespace, id } = stored.entry;
     return this.#options.reader.read(() => this.contentOf(namespace, id), range, contentOf(stored));
   }
 
-  /** Where the content of an entry is now. @throws AppError `media_not_found`, `upload_damaged` */
+  /** Where the content of an entry lies now. @throws AppError `media_not_found`, `upload_damaged` */
   async contentOf(namespace: string, id: string): Promise<StoredContent> {
     const stored = await this.find(namespace, id);
     if (stored !== null) return contentOf(stored);
@@ -148,8 +147,8 @@ export class Media {
   }
 
   /**
-   * Begins a direct upload (rule F8): its bytes stream to a place of their own. An id it gets with its entry: with a seed, ids
-   * would depend on uploads that failed, and one could be given twice that only bytes on their way know of.
+   * Begins a direct upload (rule F8). Its bytes are written to a place of their own. The id is given when the entry is made. If
+   * it were given here, then with a seed the later ids would depend on uploads that failed, and one id could be given twice.
    */
   openDirect(namespace: string): DirectUpload {
     const name = randomBytes(12).toString('hex');
@@ -157,7 +156,7 @@ export class Media {
     return new DirectUpload(this.#storage.bytes, placeOf(namespace, name), () => this.#direct.delete(name));
   }
 
-  /** The bytes of a direct upload become an entry. @param earlier of an entry that existed before, and is put back */
+  /** Makes an entry of the bytes of a direct upload. @param earlier given when an entry that existed before is put back */
   async createDirect(
     direct: DirectUpload,
     spec: EntrySpec,
@@ -178,7 +177,7 @@ export class Media {
     return entry;
   }
 
-  /** Forgets an entry and its bytes. */
+  /** Removes an entry and its bytes. */
   remove(namespace: string, id: string): Promise<void> {
     const place = placeOf(namespace, id);
     const key = keyOf(namespace, id);
@@ -191,7 +190,7 @@ export class Media {
     });
   }
 
-  /** The entry's platform will end `failed` (behaviour §10). False: it is settled, or was not chosen. */
+  /** Makes the platform end as `failed` (behaviour §10). False: the entry is settled, or the platform was not chosen. */
   failPublish(namespace: string, id: string, failure: PublishFailure): Promise<boolean> {
     return this.#queue.run(keyOf(namespace, id), () => this.#failPublish(namespace, id, failure));
   }
@@ -205,7 +204,7 @@ export class Media {
       const moment = { now: clock.now(namespace), timing };
       const event = stored && decide(stored.entry, { type: 'fail-publish', ...failure }, moment);
       if (stored === null || event === null) return false;
-      this.#cache.delete(keyOf(namespace, id)); // Unless it is known that it is stored it is read again.
+      this.#cache.delete(keyOf(namespace, id)); // The entry is read again unless it is known that the record is stored.
       await opened.ledger.append([event]);
       this.#cache.set(keyOf(namespace, id), { ...stored, entry: evolve(stored.entry, event) });
       return true;
@@ -214,7 +213,7 @@ export class Media {
     }
   }
 
-  /** Entries by status, now. Reads every one that is not in memory: for metrics, not for a request's path. */
+  /** Number of entries per status, now. Reads every entry that is not in memory: too slow for the path of a request. */
   async countByStatus(): Promise<Map<string, number>> {
     const counts = new Map<string, number>();
     const count = (status: string): unknown => counts.set(status, (counts.get(status) ?? 0) + 1);
@@ -224,15 +223,15 @@ export class Media {
   }
 
   /**
-   * Removes bytes that never became an entry: of a direct upload whose process died (rule C15).
-   * @param onError is told of one whose bytes could not be removed; the others are
+   * Removes bytes that never became an entry: those of a direct upload whose process died (rule C15).
+   * @param onError called for each place whose bytes could not be removed; the other places are still collected
    */
   async collect(olderThanMs: number, onError: (error: unknown, place: StorageKey) => void): Promise<void> {
     const { bytes } = this.#storage;
     await this.close();
     for await (const { place, modifiedAt } of bytes.list('media')) {
       if (wallMs() < modifiedAt + olderThanMs || this.#direct.has(place.name)) continue;
-      // In its queue: of an entry that is being made the bytes come before the ledger.
+      // In the queue of the entry, because an entry that is being made has bytes before it has a ledger.
       const key = keyOf(place.namespace, place.name);
       const removed = this.#queue.run(key, () => this.#removeUnknown(place));
       await removed.catch((error: unknown) => onError(error, place));
@@ -241,12 +240,13 @@ export class Media {
 
   async #removeUnknown(place: StorageKey): Promise<void> {
     const { bytes, ledgers } = this.#storage;
-    const opened = await ledgers.open(place).catch(() => undefined); // Damaged: somebody has to look at it.
+    // A damaged ledger gives undefined, and its bytes stay: a person has to look at it.
+    const opened = await ledgers.open(place).catch(() => undefined);
     if (opened === null) await bytes.remove(place);
     else await opened?.ledger.close();
   }
 
-  /** An error: why there is no such entry. */
+  /** Resolves to an error when the entry does not exist, with the reason. */
   async #make(source: EntrySource): Promise<Entry | Error> {
     const place = placeOf(source.namespace, source.mediaId);
     const refused = await this.#maker.undo(place);
@@ -274,11 +274,11 @@ export class Media {
     return stored.entry;
   }
 
-  /** What could not be undone is tried once more: the next process would take it for an entry. */
+  /** Tries again to undo the entries that could not be undone. Otherwise the next process would take them for entries. */
   async close(): Promise<void> {
     for (const place of this.#maker.refusedPlaces) {
       const undone = this.#queue.run(keyOf(place.namespace, place.name), () => this.#maker.undo(place));
-      await undone.catch(() => undefined); // It stays remembered.
+      await undone.catch(() => undefined); // The place stays remembered.
     }
   }
 

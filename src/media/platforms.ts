@@ -1,9 +1,9 @@
-// media/platforms.ts: the platforms, which media each takes, and the settings each knows (rule F3).
+// media/platforms.ts: the platforms, the media types that each takes, and the settings that each knows (rule F3).
 //
-// Promises: settings come out nested, whether they were sent nested or under the flat keys of the older
-// pages; a known key has a checked value, an unknown key is kept as sent, a null known key is not there at
-// all (assumed); every problem names the field as the client wrote it.
-// Must not know: accounts and profiles (accounts.ts), the rest of the form (entry-form.ts), HTTP.
+// Promises: settings come out nested, whether they were sent nested or under the flat keys of the older pages. The value of a
+// known key is checked. An unknown key is kept as sent. A known key that is null is left out (assumed). Every problem names the
+// field as the client wrote it.
+// It does not know accounts and profiles (accounts.ts), or the rest of the form (entry-form.ts).
 
 import { z } from 'zod';
 import type { FieldProblem } from '../core/errors.ts';
@@ -15,7 +15,7 @@ export type Platform = (typeof PLATFORMS)[number];
 
 export type MediaType = 'video' | 'image';
 
-/** The image pages list every platform but YouTube; sending it there is a 400 (rule F3, assumed). */
+/** The image pages list every platform but YouTube. An image for YouTube is a 400 (rule F3, assumed). */
 const TAKERS: Readonly<Record<MediaType, readonly Platform[]>> = {
   video: PLATFORMS,
   image: PLATFORMS.filter((platform) => platform !== 'youtube'),
@@ -30,10 +30,10 @@ export const ACCOUNT_KEY: Readonly<Record<Platform, 'channels' | 'accounts'>> = 
   pinterest: 'accounts',
 };
 
-/** Nested settings of one platform: known keys checked, unknown keys as sent, plain JSON all through. */
+/** Nested settings of one platform: known keys are checked, unknown keys are as sent. All values are plain JSON. */
 export type PlatformSettings = Readonly<Record<string, unknown>>;
 
-// Limits are assumed and generous: the pages give none. They bound what an entry can make the server keep.
+// The limits are assumed and generous, because the pages give none. They bound the memory and disk that one entry can take.
 export const MAX_TITLE_LENGTH = 1_000;
 export const MAX_TEXT_LENGTH = 10_000;
 export const MAX_ID_LENGTH = 256;
@@ -54,16 +54,16 @@ const id = z
   .refine((value) => isWithin(value, MAX_ID_LENGTH), {
     error: `must have at most ${MAX_ID_LENGTH} characters`,
   });
-// The length comes first: a list of a million wrong ids is one problem and not a million.
+// The length is checked first, so that a list of a million wrong ids gives one problem and not a million.
 const ids = z
   .array(z.unknown(), { error: 'must be an array of account ids' })
   .max(MAX_ACCOUNTS, { error: `must have at most ${MAX_ACCOUNTS} ids` })
   .pipe(z.array(id))
   .optional();
 
-// Assumed for all five: a `profileId` inside the settings (the vendor’s pages disagree on its place), and an
-// `autoPublish` also where no page shows one (linkedin, pinterest). The life cycle gives `autoPublish: false`
-// a meaning, so a misspelt value must be refused and not pass for "publish".
+// Two keys are assumed for all five platforms: `profileId`, because the pages of the vendor disagree on its place, and
+// `autoPublish`, which no page shows for linkedin and pinterest. `autoPublish: false` changes the life cycle, so a misspelt
+// value must be refused and must not mean "publish".
 const common = { autoPublish: flag, profileId: id.optional() };
 
 const SETTINGS_SCHEMAS = {
@@ -95,7 +95,7 @@ interface FlatKey {
 
 const flat = (key: string, flatKey: string, kind: FlatKind = 'text'): FlatKey => ({ key, flatKey, kind });
 
-/** The flat keys of the older pages. None is documented for LinkedIn and Pinterest, so none is invented. */
+/** The flat keys of the older pages. For LinkedIn and Pinterest no flat key is documented, so there is none here. */
 const FLAT_KEYS: Readonly<Record<Platform, readonly FlatKey[]>> = {
   youtube: [
     flat('title', 'youtubeTitle'),
@@ -124,7 +124,7 @@ export function isPlatform(value: unknown): value is Platform {
   return PLATFORMS.some((platform) => platform === value);
 }
 
-/** Whether a form's field of this name holds settings of a platform, nested or under a flat key. */
+/** Whether a form field of this name holds settings of a platform, nested or under a flat key. */
 export function isSettingsField(name: string): boolean {
   return (
     isPlatform(name) || Object.values(FLAT_KEYS).some((keys) => keys.some(({ flatKey }) => flatKey === name))
@@ -136,17 +136,17 @@ export function platformsTaking(type: MediaType): readonly Platform[] {
 }
 
 /**
- * What one way of writing settings gave. `settings` holds the values even where `problems` refuses them, so
- * that a later check (account ids) can still name its own bad fields in the same answer (rule F3).
+ * The result of reading one notation of the settings. `settings` also holds the values that `problems` refuses. So a later
+ * check (account ids) can add its own bad fields to the same answer (rule F3).
  */
 export interface SettingsReading {
   readonly settings: PlatformSettings;
   readonly problems: readonly FieldProblem[];
-  /** The client's own name for a nested key: `youtube.channels` or `selectedYoutubeChannels`. */
+  /** The name that the client used for a nested key: `youtube.channels` or `selectedYoutubeChannels`. */
   readonly fieldOf: (key: string) => string;
 }
 
-/** Reads `youtube={"title": …}`: `value` is JSON text of a form, an object of a JSON body, or not there. */
+/** Reads `youtube={"title": …}`. `value` is JSON text from a form, an object from a JSON body, or undefined. */
 export function readNestedSettings(platform: Platform, value: unknown): SettingsReading {
   const fieldOf = (key: string): string => `${platform}.${key}`;
   const refuse = (message: string): SettingsReading => ({
@@ -163,7 +163,7 @@ export function readNestedSettings(platform: Platform, value: unknown): Settings
   return check(platform, copy, fieldOf);
 }
 
-/** Reads `youtubeTitle=…` and its peers through `get`, which gives a top-level field or undefined. */
+/** Reads `youtubeTitle=…` and the other flat keys. `get` gives a top-level field or undefined. */
 export function readFlatSettings(platform: Platform, get: (field: string) => unknown): SettingsReading {
   const keys = FLAT_KEYS[platform];
   const source = Object.fromEntries(
@@ -173,7 +173,10 @@ export function readFlatSettings(platform: Platform, get: (field: string) => unk
   return check(platform, source, (key) => names.get(key) ?? key);
 }
 
-/** A value that does not convert is left as it is: the schema then refuses it, naming what was sent. */
+/**
+ * Converts the text of a form. A text that cannot be converted stays as it is, and the schema refuses it with the text that was
+ * sent.
+ */
 function fromForm(value: unknown, kind: FlatKind): unknown {
   if (typeof value !== 'string') return value;
   if (kind === 'flag' && (value === 'true' || value === 'false')) return value === 'true';

@@ -1,6 +1,4 @@
-// media/stored-entry.ts: what an entry's ledger holds: how it came to be, and where its content lies. Pure.
-//
-// Must not know: who reads or writes the ledger.
+// media/stored-entry.ts: the content of an entry's ledger: how the entry was made, and where its content lies. Pure.
 import { isCount, isFlag, isListOf, isNumber, isObject, isOneOf, isShape, isText } from '../core/shape.ts';
 import { ContentSums, type RecordedSums } from '../integrity/content-sums.ts';
 import type { StoredContent } from '../integrity/stored-content.ts';
@@ -10,7 +8,9 @@ import { evolve, type Entry, type EntryCreated, type PublishFailed, type Publish
 import type { EntrySpec } from './entry-form.ts';
 import { PLATFORMS } from './platforms.ts';
 
-/** Where an entry's content lies, and the CRC-32s of it. The second record of its ledger. Earlier versions recorded no CRC-32s. */
+/**
+ * Where the content of an entry lies, and its CRC-32s. The second record of the ledger. Earlier versions recorded no CRC-32s.
+ */
 type ContentRecord = {
   readonly type: 'content';
   readonly extents: readonly Extent[];
@@ -20,17 +20,17 @@ type ContentRecord = {
 /** The records of an entry's ledger. The first is always `entry-created`. */
 export type EntryRecord = EntryCreated | PublishFailed | ContentRecord;
 
-/** An entry as its ledger has it. */
+/** An entry as its ledger describes it. */
 export interface StoredEntry {
   readonly entry: Entry;
   readonly extents: readonly Extent[];
-  /** Null: none are on record. */
+  /** Null when no CRC-32s are on record. */
   readonly sums: ContentSums | null;
 }
 
 const isPlatform = isOneOf(...PLATFORMS);
 
-/** What is kept of a request, here and where an upload is finalised. */
+/** The shape of a spec, as it is stored in the ledgers of entries and of finalised uploads. */
 export const isEntrySpec = isShape<EntrySpec>(
   {
     type: isOneOf('video', 'image'),
@@ -109,7 +109,7 @@ function sumsOf({ sums }: ContentRecord): ContentSums | null {
 export function contentOf({ entry, extents, sums }: StoredEntry): StoredContent {
   const { namespace, id, bytes, createdAt } = entry;
   const place = placeOf(namespace, id);
-  // With a seed an id can come again, after a reset.
+  // With a seed the same id can be given again after a reset.
   return { place, extents, bytes, currentSize: bytes, sums, life: String(createdAt) };
 }
 
