@@ -38,9 +38,7 @@ function exactValue(name: string, value: unknown): unknown {
   }
 }
 
-/**
- * The values that can differ between two requests although their entries are the same. Null when the request has no such value.
- */
+/** The values that can differ between two requests although their entries are the same. Null when the request has no such value. */
 function unseenIn(reading: Reading, { platforms }: EntrySpec): Readonly<Record<string, unknown>> | null {
   const settings = PLATFORMS.map((platform) => {
     const flat = readFlatSettings(platform, reading.get).settings;
@@ -64,9 +62,7 @@ function isEmpty(value: unknown): boolean {
   return !isObject(value) || Object.values(value).every((inner) => isObject(inner) && isEmpty(inner));
 }
 
-/**
- * A replacer for JSON.stringify. The depth of settings is bounded (form-values.ts `cleanCopy`), so the stack cannot overflow.
- */
+/** A replacer for JSON.stringify. The depth of settings is bounded (form-values.ts `cleanCopy`), so the stack cannot overflow. */
 function sortedKeys(_key: string, value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   // Keys are unique, so no two are equal. JavaScript puts numeric keys first in any case.

@@ -13,9 +13,7 @@ import type { EntrySpec } from './entry-form.ts';
 import type { PublishFailure } from './entry.ts';
 import type { EntryRecord } from './stored-entry.ts';
 
-/**
- * The bytes and the request from which an entry is made. `from`: where the bytes are, unless they were moved before a crash.
- */
+/** The bytes and the request from which an entry is made. `from`: where the bytes are, unless they were moved before a crash. */
 export interface EntrySource {
   readonly mediaId: string;
   readonly namespace: string;

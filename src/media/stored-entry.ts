@@ -8,9 +8,7 @@ import { evolve, type Entry, type EntryCreated, type PublishFailed, type Publish
 import type { EntrySpec } from './entry-form.ts';
 import { PLATFORMS } from './platforms.ts';
 
-/**
- * Where the content of an entry lies, and its CRC-32s. The second record of the ledger. Earlier versions recorded no CRC-32s.
- */
+/** Where the content of an entry lies, and its CRC-32s. The second record of the ledger. Earlier versions recorded no CRC-32s. */
 type ContentRecord = {
   readonly type: 'content';
   readonly extents: readonly Extent[];

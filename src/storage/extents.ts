@@ -1,4 +1,4 @@
-// storage/extents.ts: what extents say: the part of a content that a range asks for, how long segments have to be. Pure.
+// storage/extents.ts: computes from extents which parts hold a range of a content, and how long each segment must be. Pure.
 import type { Extent } from '../uploads/ports.ts';
 
 export function sliceExtents(

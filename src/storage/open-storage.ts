@@ -1,6 +1,4 @@
-// storage/open-storage.ts: the storage that the settings ask for, and what the log is told of it.
-//
-// Must not know: what is stored.
+// storage/open-storage.ts: opens the storage that the settings ask for, and writes its events to the log.
 import type { Logger } from 'pino';
 import { FifoMap } from 'toad-cache';
 import type { Config } from '../config/config.ts';
@@ -42,7 +40,10 @@ export async function openStorage({ config, logger }: StorageOptions): Promise<S
   return { ...storage, bytes: withQuota(storage.bytes, { maxBytes, maxBytesPerNamespace }) };
 }
 
-/** Told of each path once: a folder is listed again and again. Of more than a few thousand some are told of once more. */
+/**
+ * Reports each path once, because folders are listed again and again. Only a few thousand paths are remembered; beyond that, a
+ * path can be reported again.
+ */
 function onceEach(tell: ReportSkipped): ReportSkipped {
   const told = new FifoMap<true>(MAX_TOLD_PATHS);
   return (path, problem) => {
@@ -52,7 +53,7 @@ function onceEach(tell: ReportSkipped): ReportSkipped {
   };
 }
 
-/** A file that could not be closed: nothing is lost by it, but it wants a look. */
+/** Called for a file that could not be closed. Nothing is lost, but somebody should look at the disk. */
 export function noteOn(logger: Logger): (error: unknown) => void {
   return (err) => logger.warn({ err }, 'a file could not be closed');
 }

@@ -1,12 +1,12 @@
-// storage/quota.ts: a Bytes port that holds at most so many bytes, in all and of each namespace (rule C16), over any other.
+// storage/quota.ts: wraps any Bytes port and limits how many bytes it holds, in total and per namespace (rule C16).
 //
-// Promises: a write that would go over a quota is refused before a byte of it is stored, and space that was freed counts
-// again. What is stored is measured when a quota is first needed, not at start-up (D2). Bytes of a spool, whose owner is
-// not known yet, count for all; they count for a namespace from the moment it adopts them.
+// Promises: a write that would exceed a quota is refused before any byte of it is stored. Freed space can be used again. The
+// stored bytes are measured when a quota is first needed, and not at start-up (D2). Bytes of a spool, whose owner is not known
+// yet, count for the total. They count for a namespace from the moment it adopts them.
 import { AppError } from '../core/errors.ts';
 import type { Bytes, StorageKey, Spool } from '../uploads/ports.ts';
 
-/** Bytes. Undefined: no limit of this kind. */
+/** In bytes. Undefined means no limit of this kind. */
 export interface QuotaLimits {
   readonly maxBytes?: number | undefined;
   readonly maxBytesPerNamespace?: number | undefined;
@@ -31,7 +31,7 @@ export function withQuota(bytes: Bytes, limits: QuotaLimits): Bytes {
     reconcile: (place, extents) => quotas.freeing([place], bytes.reconcile(place, extents)),
     sizes: (place, only) => bytes.sizes(place, only),
     sync: (place, segment) => bytes.sync(place, segment),
-    // The fallback's upload becomes the caller's entry (K3): the bytes are of another namespace then.
+    // An upload of the fallback namespace becomes an entry of the caller (K3), so the bytes then belong to another namespace.
     move: (from, to) => quotas.moving(from, to, bytes.move(from, to)),
     release: (place) => bytes.release(place),
     read: (place, extents, range) => bytes.read(place, extents, range),
@@ -40,7 +40,7 @@ export function withQuota(bytes: Bytes, limits: QuotaLimits): Bytes {
   };
 }
 
-/** More namespaces than that are not remembered: of one that was forgotten it is measured anew what it has. */
+/** Number of namespaces that are remembered. The bytes of a forgotten namespace are measured again. */
 const MAX_NAMESPACES = 10_000;
 
 class Quotas {
@@ -58,14 +58,14 @@ class Quotas {
         : new Quota(maxBytes, { measure: () => bytes.usage(), refusal: () => noRoom(maxBytes) });
   }
 
-  /** Does `work` if there is room for so many bytes of the namespace. @throws AppError `insufficient_storage` */
+  /** Does `work` if there is room for `length` bytes of the namespace. @throws AppError `insufficient_storage` */
   taking({ namespace }: StorageKey, length: number, work: () => Promise<void>): Promise<void> {
     return this.#maxPerNamespace === undefined
       ? work()
       : this.#ofNamespace(namespace, this.#maxPerNamespace).taking(length, work);
   }
 
-  /** Does `work` if there is room for so many bytes in all. @throws AppError `insufficient_storage` */
+  /** Does `work` if there is room for `length` bytes in total. @throws AppError `insufficient_storage` */
   takingOfAll(length: number, work: () => Promise<void>): Promise<void> {
     return this.#ofAll === null ? work() : this.#ofAll.taking(length, work);
   }
@@ -109,7 +109,7 @@ class Quotas {
 }
 
 interface Measure {
-  /** Bytes that are stored now. */
+  /** Resolves to the number of bytes that are stored now. */
   readonly measure: () => Promise<number>;
   readonly refusal: () => AppError;
 }
@@ -117,14 +117,14 @@ interface Measure {
 class Quota {
   readonly #maxBytes: number;
   readonly #measured: Measure;
-  /** Never less than what is stored: freed bytes only count again when it is measured anew. */
+  /** At least the number of stored bytes. Freed bytes are subtracted only by the next measurement. */
   #used = Number.POSITIVE_INFINITY;
-  /** Reserved, and the write has not ended. */
+  /** Bytes that are reserved and whose write has not ended. */
   #pending = 0;
-  /** Bytes that the running measurement may or may not see: pending when it began, or reserved since. */
+  /** Bytes that the running measurement may count or not: pending when it began, or reserved since. */
   #unsure = 0;
   #mustMeasure = true;
-  /** How often bytes came that nobody reserved. */
+  /** How often bytes were added without a reservation. */
   #gains = 0;
   #measuring: Promise<void> | null = null;
 
@@ -133,15 +133,15 @@ class Quota {
     this.#measured = measured;
   }
 
-  /** Nobody is writing: what it knows can be measured anew at any time. */
+  /** Nobody is writing, so this quota can be forgotten and measured again at any time. */
   get isIdle(): boolean {
     return this.#pending === 0 && this.#measuring === null;
   }
 
-  /** Does `work` if there is room for so many bytes. @throws AppError `insufficient_storage`, and what `work` throws */
+  /** Does `work` if there is room for `length` bytes. @throws AppError `insufficient_storage`, and what `work` throws */
   async taking(length: number, work: () => Promise<void>): Promise<void> {
     const isOver = (): boolean => this.#used + length > this.#maxBytes;
-    // Twice: what it waits for first may have been under way when something was freed.
+    // Two attempts, because the first may join a measurement that began before some bytes were freed.
     for (let times = 0; times < 2 && isOver() && this.#canLearn; times += 1) await this.#measure();
     if (isOver()) throw this.#measured.refusal();
     this.#used += length;
@@ -150,21 +150,21 @@ class Quota {
     try {
       await work();
     } catch (error) {
-      this.#mustMeasure = true; // How much of it was stored is not known.
+      this.#mustMeasure = true; // It is not known how many of the bytes were stored.
       throw error;
     } finally {
       this.#pending -= length;
     }
   }
 
-  /** More may be stored than it knows of: nothing fits before that is measured. */
+  /** More bytes may be stored than are counted here. Nothing fits before they are measured. */
   hasGained(): void {
     this.#mustMeasure = true;
     this.#gains += 1;
     this.#used = Number.POSITIVE_INFINITY;
   }
 
-  /** Some of what is stored may be gone. */
+  /** Some of the stored bytes may be gone. */
   hasFreed(): void {
     this.#mustMeasure = true;
   }
@@ -181,7 +181,8 @@ class Quota {
   }
 
   async #measureNow(): Promise<void> {
-    this.#mustMeasure = false; // Before the walk: what is freed during it may be missed and wants another.
+    // Before the measurement, which may miss bytes that are freed while it runs. They then need another measurement.
+    this.#mustMeasure = false;
     try {
       for (let gains = -1; gains !== this.#gains;) {
         gains = this.#gains;
@@ -192,7 +193,7 @@ class Quota {
       this.#mustMeasure = true;
       throw error;
     }
-    if (this.#unsure > 0) this.#mustMeasure = true; // Counted twice, some of it: measured again for the next one.
+    if (this.#unsure > 0) this.#mustMeasure = true; // Some bytes may be counted twice, so the next request measures again.
   }
 }
 

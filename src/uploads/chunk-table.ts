@@ -94,9 +94,7 @@ export class ChunkTable {
     return runs;
   }
 
-  /**
-   * Where the stored chunks of 0..end-1 lie. Neighbours that touch become one extent, so a sequential upload has one extent.
-   */
+  /** Where the stored chunks of 0..end-1 lie. Neighbours that touch become one extent, so a sequential upload has one extent. */
   extents(end = Number.POSITIVE_INFINITY): Extent[] {
     const extents: { segment: string; offset: number; bytes: number }[] = [];
     for (const chunk of this) {

@@ -1,8 +1,9 @@
 // storage/disk/bytes.ts: the Bytes port on a local disk: a folder per place, a file per segment.
 //
-// Promises: bytes are written where they stay (no copy, ever: rules F7, C10); every move is a rename inside one
-// filesystem; with `fsync`, data and names are on the disk when `sync` or `move` resolves (D1).
-// Must not know: what the bytes are. Which of them count is the ledger's word.
+// Promises: bytes are written where they stay and are not copied (rules F7, C10). Every move is a rename inside one filesystem;
+// only an overlay that cannot rename needs a copy (layered-move.ts). With `fsync`, data and names are on the disk when `sync`
+// or `move` resolves (D1).
+// It does not know which bytes count. The ledger says that.
 import { fdatasync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -34,9 +35,9 @@ const fdatasyncFd = promisify(fdatasync);
 const KINDS: readonly StorageKey['kind'][] = ['uploads', 'media'];
 
 export interface DiskBytesOptions {
-  /** Holds the places. */
+  /** The folder that holds the places. */
   readonly root: string;
-  /** Holds the spools: on the same filesystem as `root`, or adopting one could not be a move. */
+  /** The folder that holds the spools. It must be on the filesystem of `root`: otherwise a spool could not be adopted by a move. */
   readonly spoolRoot: string;
   readonly durability: Durability;
   readonly maxOpenFiles: number;
@@ -47,7 +48,7 @@ export class DiskBytes implements Bytes {
   readonly #options: DiskBytesOptions;
   readonly #files: OpenFiles;
   readonly #writes = new FileWrites();
-  /** Segments made and not synced yet: their names must be, too. */
+  /** Paths of segments that are made and not synced yet. Their names must be synced, too. */
   readonly #unsyncedNames = new Set<string>();
   readonly #folders: DiskFolders;
   readonly #paths = new WeakMap<StorageKey, string>();
@@ -59,10 +60,10 @@ export class DiskBytes implements Bytes {
     this.#folders = new DiskFolders(dirname(options.root), options.durability);
   }
 
-  /** Empties the spool folder: what an earlier process left there belongs to nobody. */
+  /** Empties the spool folder. What an earlier process left there belongs to nobody. */
   async start(): Promise<void> {
     const { spoolRoot } = this.#options;
-    // Emptied, not made anew: on a full disk there may be no room for another.
+    // The folder is emptied and not made anew, because on a full disk there may be no room for a new one.
     await makeFolders(spoolRoot);
     for await (const { name } of entriesOf(spoolRoot))
       await rm(join(spoolRoot, name), { recursive: true, force: true });
@@ -144,7 +145,8 @@ export class DiskBytes implements Bytes {
     await this.#files.close(path).catch(this.#options.notes.onCloseError);
     await rm(path, { force: true });
     this.#files.forget(path);
-    this.#unsyncedNames.delete(path); // Not before: what could not be removed is written again, and its name is not durable yet.
+    // Only after the removal. If the removal fails, the segment is written again, and its name is not durable yet.
+    this.#unsyncedNames.delete(path);
   }
 
   async move(from: StorageKey, to: StorageKey): Promise<boolean> {
@@ -157,13 +159,14 @@ export class DiskBytes implements Bytes {
     if (!(await this.#folders.putInto(dirname(target), move))) return false;
     this.#folders.forget(source);
     if (this.#options.durability === 'none') return true;
-    // Also when it was moved before: by a process, perhaps, that did not live to sync it. The old name goes with the new one
-    // or stays, and then it is nobody's: a ledger says that the bytes are an entry's.
+    // This is done also when the bytes were moved before, because the process that moved them may have died before the sync.
+    // The old name is removed by the same sync, or stays and belongs to nobody: a ledger says that the bytes belong to an
+    // entry.
     await syncFolder(dirname(target));
     return true;
   }
 
-  /** False, and nothing is done: the target holds something. An empty folder is replaced. */
+  /** Resolves to false, and nothing is done, when the target holds something. An empty target folder is replaced. */
   async #moved(source: string, target: string): Promise<boolean> {
     const byCopy = async (): Promise<boolean> => {
       const aside = join(this.#options.spoolRoot, `move-${basename(target)}`);
@@ -191,7 +194,7 @@ export class DiskBytes implements Bytes {
     this.#folders.forget(folder);
   }
 
-  /** A file that says on closing that something is wrong is closed all the same, and what counts of it was synced before. */
+  /** When the close of a file fails, the file is closed all the same. The bytes that count were synced before. */
   async release(place: StorageKey): Promise<void> {
     await this.#files.closeFolder(this.#folder(place)).catch(this.#options.notes.onCloseError);
   }
@@ -232,7 +235,7 @@ export class DiskBytes implements Bytes {
     return `${this.#folder(place)}/${segment}`;
   }
 
-  /** Of an open upload it is asked for several times a chunk. */
+  /** Cheap, because an open upload asks for it several times per chunk. */
   #folder(place: StorageKey): string {
     const known = this.#paths.get(place) ?? placePath(this.#options.root, place);
     this.#paths.set(place, known);

@@ -1,30 +1,33 @@
-// storage/disk/descriptors.ts: the process's descriptors: how many of them caches may keep, and what is done when they run out
+// storage/disk/descriptors.ts: how many descriptors of the process the caches may keep, and what is done when none is left
 // (rule D8).
 //
-// Promises: caches, sockets and what is opened in passing fit the limit together. When there is none left, whoever holds files
-// that nobody uses closes them, and the file is opened after all; if not even then, the error is the caller's, and passes.
-// Must not know: which files they are.
+// Promises: caches, sockets and files that are opened for one call fit the limit together. When no descriptor is left, the
+// caches close the files that nobody uses, and the file is opened again. If this fails, too, the caller gets the error. The
+// error is temporary.
 import { readFileSync } from 'node:fs';
 import { systemErrorKind } from '../../core/system-errors.ts';
 
-/** Where nothing tells the limit, and where it is high. */
+/** The most files per cache when the limit is high or unknown. */
 const MAX_CACHED = 512;
 const MIN_CACHED = 4;
-/** What Node and the server need by themselves, and what is open for the length of a call. */
+/** Descriptors that Node and the server need for themselves, and for files that are open during one call. */
 const RESERVED = 48;
 
-/** `limits`: what `/proc/self/limits` says. `Infinity`: as many as one likes, or nobody knows. */
+/**
+ * The limit of descriptors. `limits`: the text of `/proc/self/limits`. Infinity: there is no limit, or the text does not tell
+ * it.
+ */
 export function descriptorLimitIn(limits: string): number {
   const [, soft] = /^Max open files\s+(\d+|unlimited)/m.exec(limits) ?? [];
   return soft === undefined || soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft);
 }
 
-/** Of ledgers, and as many of segments: a quarter each of what is left, the other half is for connections. */
+/** How many ledgers may stay open, and as many segments. Each gets a quarter of what is left. The other half is for connections. */
 export function cachedFilesWithin(limit: number): number {
   return Math.min(Math.max(Math.floor((limit - RESERVED) / 4), MIN_CACHED), MAX_CACHED);
 }
 
-/** How many ledgers, and how many segments, may be kept open. Node has raised the limit as far as it may be when this is asked. */
+/** As `cachedFilesWithin`, for this process. Node has raised the limit as far as it is allowed before this is called. */
 export function maxCachedFiles(): number {
   return cachedFilesWithin(descriptorLimit());
 }
@@ -33,23 +36,23 @@ function descriptorLimit(): number {
   try {
     return descriptorLimitIn(readFileSync('/proc/self/limits', 'utf8'));
   } catch {
-    return Number.POSITIVE_INFINITY; // No Linux: the system says nothing, and its limits are higher.
+    return Number.POSITIVE_INFINITY; // There is no /proc, so this is not Linux. The limits of other systems are higher.
   }
 }
 
-/** Closes what it holds open and nobody uses. Never rejects. */
+/** Closes the open files that nobody uses. Never rejects. */
 export type Relief = () => Promise<void>;
 
-/** Of all servers of this process: they share its descriptors. */
+/** The reliefs of all servers of this process, because they share its descriptors. */
 const reliefs = new Set<Relief>();
 
-/** @returns takes it back */
+/** @returns a function that removes the relief */
 export function onNoDescriptors(relief: Relief): () => void {
   reliefs.add(relief);
   return () => void reliefs.delete(relief);
 }
 
-/** Opens a file, once more when there was no descriptor and some could be freed. */
+/** Opens a file. When there was no descriptor and some could be freed, tries once more. */
 export async function opening<T>(open: () => Promise<T>): Promise<T> {
   try {
     return await open();

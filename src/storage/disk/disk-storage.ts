@@ -1,7 +1,8 @@
 // storage/disk/disk-storage.ts: opens a data folder as a Storage: lock, format, ledgers, bytes.
 //
-// Promises: opening costs the same whatever is stored (rule D2); the folder is this process's alone until `close` (D3). A folder
-// that was begun can be opened again, whenever the process or the power went (D1), and also when the disk is full (C16).
+// Promises: opening costs the same, however much is stored (rule D2). Until `close`, the folder belongs to this process alone
+// (D3). A folder whose first start was interrupted by the end of the process or of the power can be opened again (D1), also
+// when the disk is full (C16).
 import { rename, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Storage } from '../../uploads/ports.ts';
@@ -18,7 +19,7 @@ import { bytesWithRefusals, ledgersWithRefusals } from './refusals.ts';
 import { keepReserve, withReserve } from './reserve.ts';
 import { folderAdvice, isAbsent, systemErrorKind } from '../../core/system-errors.ts';
 
-/** Written into the folder: another layout gets another number, so that an old server never misreads a new folder. */
+/** The text of the file `format`. Another layout gets another number, so that an old server never misreads a new folder. */
 const FORMAT = 'xenonflare-mock data folder, format 1\n';
 
 export type DiskOptions = DiskNotes & LockOptions;
@@ -29,7 +30,7 @@ const NO_NOTES: DiskNotes = {
   onSkipped: () => undefined,
 };
 
-/** The folder cannot be used. The message names the setting, and says what to do (§8). */
+/** The folder cannot be used. The message names the setting and says what to do (§8). */
 class DataFolderUnusable extends Error {
   override readonly name = 'DataFolderUnusable';
 }
@@ -40,7 +41,7 @@ export async function openDiskStorage(
   durability: Durability,
   options: DiskOptions = NO_NOTES,
 ): Promise<Storage> {
-  // A relative path would be lost with the folder the process was started in.
+  // A relative path would change its meaning if the process changed its working folder.
   const dataDir = resolve(folder);
   try {
     return await openFolder(dataDir, durability, options);
@@ -51,7 +52,7 @@ export async function openDiskStorage(
 }
 
 async function openFolder(dataDir: string, durability: Durability, options: DiskOptions): Promise<Storage> {
-  // What clients upload is nobody else's on this machine. A folder that is there keeps its mode.
+  // Other users of this machine must not read what clients upload. A folder that exists keeps its mode.
   const firstMade = await makeFolders(dataDir, { mode: 0o700 });
   if (!(await stat(dataDir)).isDirectory())
     throw new DataFolderUnusable(`--data-dir ${dataDir} is not a folder; take another`);
@@ -68,7 +69,8 @@ async function openFolder(dataDir: string, durability: Durability, options: Disk
       isSafe ? findParts(dataDir) : renameParts(dataDir, durability),
     );
     isSafe = true;
-    guard.assertWritable(); // What was found by these names is ours: another owner would give them others.
+    // The names that were just found are valid only if the lock is still ours: another owner would have renamed the parts.
+    guard.assertWritable();
     const above = dirname(firstMade ?? dataDir);
     if (!(await hasFormat(dataDir))) await beginFolder(dataDir, new DiskFolders(above, durability));
     const bytes = new DiskBytes({
@@ -113,7 +115,7 @@ function losing(): { lost: Promise<void>; lose: () => void } {
   return { lost, lose };
 }
 
-/** False: nobody has begun to use the folder. @throws DataFolderUnusable when it is of another format */
+/** False: the folder was never used. @throws DataFolderUnusable when the folder has another format */
 async function hasFormat(dataDir: string): Promise<boolean> {
   const found = await readText(join(dataDir, 'format')).catch((error: unknown) => {
     if (isAbsent(error)) return null;
@@ -127,12 +129,12 @@ async function hasFormat(dataDir: string): Promise<boolean> {
 }
 
 /**
- * The format comes last, and whole or not at all: with half of one the folder could never be opened again. Without one it is begun
- * again, and nothing is lost.
+ * Writes the file `format` last and with a rename, so that it is whole or absent. With half of it the folder could never be
+ * opened again. Without it, the next start begins the folder again, and nothing is lost.
  */
 async function beginFolder(dataDir: string, folders: DiskFolders): Promise<void> {
   await folders.syncNames(dataDir).catch((error: unknown) => {
-    // A folder above that is not ours to read: then the data folder is not of our making either.
+    // We may not read a folder above. Then we did not make the data folder, and its name needs no sync.
     if (systemErrorKind(error) !== 'not-ours') throw error;
   });
   const path = join(dataDir, 'format');

@@ -1,25 +1,25 @@
-// storage/disk/file-writes.ts: bytes into a file, at a position, in the way that costs least.
+// storage/disk/file-writes.ts: writes bytes to a position of a file, in the cheapest way.
 //
-// A write ends in the page cache: doing it here takes less than handing it to another thread and being woken at its end
-// (bench/README.md has the figures). So batches are written at once. What is longer goes to the thread pool, and so does
-// everything for a while after a write was slow: a kernel that holds up who dirties memory faster than the disk takes it
-// must not hold up every other request.
+// A write ends in the page cache. A direct call takes less time than to hand the write to another thread and to be woken at its
+// end (figures: bench/README.md). So a batch is written directly. A longer write goes to the thread pool. After a slow write,
+// every write goes there for a while: a kernel may delay a writer that fills memory faster than the disk can take it, and this
+// must not delay every other request.
 //
-// Promises: all bytes are written when it resolves; the buffers are the caller's again.
-// Must not know: which file, what is in it, when it is synced.
+// Promises: when a write resolves, all its bytes are written, and the caller may use the buffers again.
+// It does not know when the file is synced.
 import { write, writeSync, writev, writevSync } from 'node:fs';
 import { monotonicMs } from '../../core/machine-time.ts';
 
-/** A batch of a body is shorter (http/connection/body-feed.ts). Longer ones are worth a thread. */
+/** A batch of a body is shorter (http/connection/body-feed.ts). Longer writes are worth the cost of a thread. */
 const MAX_DIRECT_BYTES = 4 * 1024 * 1024;
 const SLOW_MS = 8;
 const PATIENCE_MS = 1_000;
 
 export class FileWrites {
-  /** Until then no write is done here. */
+  /** Until this time, all writes go to the thread pool. */
   #threadedUntil = 0;
 
-  /** @throws the error of write(2), after which some of the bytes may be in the file */
+  /** @throws the error of write(2). Some of the bytes may then be in the file */
   async all(fd: number, buffers: readonly Buffer[], position: number): Promise<void> {
     let rest = buffers;
     let at = position;
@@ -30,7 +30,7 @@ export class FileWrites {
     }
   }
 
-  /** What one call writes: the kernel may take less than it is given. */
+  /** The number of bytes that one call wrote. The kernel may write fewer than it is given. */
   #some(fd: number, buffers: readonly Buffer[], position: number): number | Promise<number> {
     const startedAt = monotonicMs();
     if (startedAt < this.#threadedUntil || !isShort(buffers)) return writeByThread(fd, buffers, position);
@@ -54,7 +54,10 @@ function writeHere(fd: number, buffers: readonly Buffer[], position: number): nu
     : writevSync(fd, buffers, position);
 }
 
-/** By hand: the promise of `fs.promises` costs about twice as much, and while the disk is slow this runs once for each batch. */
+/**
+ * The callback function is wrapped here, because `fs.promises` costs about twice as much. While the disk is slow, this runs
+ * once per batch.
+ */
 function writeByThread(fd: number, buffers: readonly Buffer[], position: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const done = (error: Error | null, written: number): void => (error ? reject(error) : resolve(written));
@@ -64,7 +67,7 @@ function writeByThread(fd: number, buffers: readonly Buffer[], position: number)
   });
 }
 
-/** What is left after a write of `count` bytes. */
+/** The buffers without their first `count` bytes. */
 function dropBytes(buffers: readonly Buffer[], count: number): readonly Buffer[] {
   let skip = count;
   for (let i = 0; i < buffers.length; i += 1) {

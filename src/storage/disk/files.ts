@@ -1,8 +1,6 @@
-// storage/disk/files.ts: the calls of node:fs/promises that take a descriptor, also for as long as they run.
+// storage/disk/files.ts: the functions of node:fs/promises that use a descriptor, at least while they run.
 //
-// Promises: where there is none left, each is done once more when what nobody uses was closed (descriptors.ts). The modules of the
-// storage take these calls from here and nowhere else, so that none is forgotten (rule D8).
-// Must not know: what the files are.
+// Promises: when no descriptor is left, each call is tried once more after unused files were closed (descriptors.ts, rule D8).
 import type { Dir, RmOptions } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { opening } from './descriptors.ts';
@@ -39,7 +37,7 @@ export function truncate(path: string, bytes: number): Promise<void> {
   return opening(() => fs.truncate(path, bytes));
 }
 
-/** Of a folder it lists what is in it. */
+/** It needs a descriptor because it lists the contents of a folder. */
 export function rm(path: string, options: RmOptions): Promise<void> {
   return opening(() => fs.rm(path, options));
 }

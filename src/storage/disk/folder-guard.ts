@@ -1,17 +1,17 @@
-// storage/disk/folder-guard.ts: whether the data folder is there and still ours (rules D3, D6).
+// storage/disk/folder-guard.ts: checks whether the data folder exists and is still ours (rules D3, D6).
 //
-// The lock is a lease. Once a beat its holder touches it and looks whether the file at its path is the one that it made. Before
-// anything is stored, the last look must be younger than the lease; before anything is acknowledged, it is looked again. So of a
-// holder that was stopped for minutes (SIGSTOP, `docker pause`) and goes on, no answer says that something was stored after
-// another took over. Time is the machine's monotonic time, which goes on while a process is stopped. It stands still while the whole
-// machine sleeps; the look before the answer does not depend on time.
+// Once a beat, the holder touches the lock and checks that the file at its path is the file that it made. Before anything is
+// stored, the last check must be younger than LEASE_MS. Before anything is acknowledged, the guard checks again. So a holder
+// that was stopped for minutes (SIGSTOP, `docker pause`) acknowledges nothing after another process took over. Time is the
+// monotonic time of the machine, which goes on while a process is stopped. It stands still while the whole machine sleeps, but
+// the check before an acknowledgement does not depend on time.
 //
-// What a guard cannot do: a holder that is stopped between the look and a call, for longer than a take-over takes, does make that call
-// when it goes on. Nobody is told that it is stored, nothing comes after it, and the new owner has seen to it that it meets nothing
-// of its own (parts.ts).
+// What a guard cannot do: a holder may be stopped between the check and a system call, for longer than a take-over takes. When
+// it goes on, it does make that call. Nobody is told that the data is stored, and the holder does nothing after this call. The
+// new owner has renamed its folders, so the call changes none of its data (parts.ts).
 //
-// Promises: what is wrong is told once, and once when it is over. Whose lock was replaced by another's has lost for ever.
-// Must not know: what is stored in the folder.
+// Promises: each trouble is reported once, and its end once. A process whose lock was replaced by another process has lost the
+// folder for good.
 import { fstatSync, readFileSync, statSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { AppError, InDoubt } from '../../core/errors.ts';
@@ -21,16 +21,16 @@ import { fileIdOf, parseHolder } from './lock-holder.ts';
 import type { LockTimes } from './lock-watch.ts';
 import { isReadOnly, systemErrorKind } from '../../core/system-errors.ts';
 
-/** A look this young is as good as a new one: no request comes and is stored in less. */
+/** A check this young counts as new: no request arrives and is stored in less time. */
 const FRESH_MS = 1;
-/** Before work is begun, a look this young will do: there is another one before its end. It is all the lease that there is. */
+/** Before work begins, a check this young is enough, because the guard checks again before the work ends. */
 const LEASE_MS = 2;
 
 export interface GuardEvents {
   /** The folder cannot be used. It may come back. */
   readonly onTrouble?: (message: string) => void;
   readonly onRecovered?: (message: string) => void;
-  /** Another process owns the folder: nothing is stored by this one any more. */
+  /** Another process owns the folder. This process stores nothing any more. */
   readonly onLost?: (message: string) => void;
 }
 
@@ -41,7 +41,7 @@ export interface GuardOptions extends GuardEvents {
 
 interface Trouble {
   readonly message: string;
-  /** Reading is as good as ever. */
+  /** Stored data can still be read. */
   readonly isReadable: boolean;
   readonly isLost: boolean;
 }
@@ -82,11 +82,11 @@ export class FolderGuard implements Availability {
     return this.#trouble?.isLost === true;
   }
 
-  /** Begins to touch and to look, once a beat. @param alongside is done at every beat, too; never rejects */
+  /** Begins to touch and to check the lock once a beat. @param alongside called at every beat, and never rejects */
   start(alongside: () => Promise<void>): void {
     let isBeating = false;
     const beat = (): void => {
-      // A touch that hangs with its disk must not keep us from looking.
+      // A touch that hangs with its disk must not stop the checks.
       if (isBeating) return this.look();
       isBeating = true;
       this.#beating = this.beat()
@@ -97,7 +97,7 @@ export class FolderGuard implements Availability {
     beat();
   }
 
-  /** Resolves when the lock is not touched any more. */
+  /** Resolves when the lock is no longer touched. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     await this.#beating;
@@ -105,14 +105,15 @@ export class FolderGuard implements Availability {
   }
 
   async beat(): Promise<void> {
-    // Never the same twice, whatever the clock says. By the descriptor: wherever the folder is, this file is its lock.
+    // The time must change at every touch, whatever the clock says. The descriptor is used and not the path: wherever the
+    // folder was moved, this file is its lock.
     this.#touchedAt = Math.max(wallMs(), this.#touchedAt + 1);
     const at = this.#touchedAt / 1_000;
     try {
       await this.#file.handle.utimes(at, at);
       this.#isReadOnly = false;
     } catch (error) {
-      // Other errors say nothing about the folder that the look would not find.
+      // `look` finds every other problem of the folder by itself.
       if (isReadOnly(error)) this.#isReadOnly = true;
     }
     this.look();
@@ -128,29 +129,29 @@ export class FolderGuard implements Availability {
     return this.#trouble?.isReadable === true ? null : refusal;
   }
 
-  /** To be called before something is stored. @throws AppError `storage_unavailable` */
+  /** The caller calls this before it stores something. @throws AppError `storage_unavailable` */
   assertWritable(): void {
     throwIfAny(this.writeRefusal());
   }
 
-  /** To be called before something is read. @throws AppError `storage_unavailable` */
+  /** The caller calls this before it reads something. @throws AppError `storage_unavailable` */
   assertReadable(): void {
     throwIfAny(this.readRefusal());
   }
 
-  /** To be called between the last write and the acknowledgement. @throws AppError `storage_unavailable` */
+  /** The caller calls this after the last write and before the acknowledgement. @throws AppError `storage_unavailable` */
   confirm(): void {
     if (this.#now() - this.#lookedAtMs >= FRESH_MS) this.look();
     throwIfAny(this.#refusal());
   }
 
-  /** As `confirm`, of what was looked for in the folder and not found: it may be the folder that is not there. */
+  /** As `confirm`, after something was not found in the folder: perhaps the whole folder is gone. */
   confirmReadable(): void {
     if (this.#now() - this.#lookedAtMs >= FRESH_MS) this.look();
     if (this.#trouble?.isReadable === false) throwIfAny(this.#refusal());
   }
 
-  /** What a failure means: the refusal, when it failed because of the folder; else the error as it was. */
+  /** The refusal, when the error was caused by the folder. Otherwise the error itself. */
   explain(error: unknown): unknown {
     const cause = error instanceof AppError ? error.cause : error;
     if (!['gone', 'not-ours', 'broken'].includes(systemErrorKind(cause) ?? '')) return error;
@@ -196,7 +197,7 @@ export class FolderGuard implements Availability {
 
   #isOurs(fileId: string): boolean {
     if (fileId === this.#fileId) return true;
-    // Some filesystems number a file anew; the open one with it.
+    // Some filesystems give a file a new number. The open file then has the new number, too.
     if (fileIdOf(fstatSync(this.#file.handle.fd)) !== fileId) return false;
     this.#fileId = fileId;
     return true;

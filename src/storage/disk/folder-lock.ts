@@ -1,13 +1,15 @@
-// storage/disk/folder-lock.ts: one process owns a data folder (rule D3): how it becomes the owner, and how it ceases to be.
+// storage/disk/folder-lock.ts: makes one process the owner of a data folder, and ends its ownership (rule D3).
 //
-// The file `lock` names its holder (lock-holder.ts), who touches it once a beat. A holder of this boot and pid namespace is looked
-// up: when its process is gone, its lock is taken over at once. Any other is alive if and only if its lock moves; when it does not
-// for longer than a lease (lock-watch.ts), the lock is taken over, and who held it stores nothing more (folder-guard.ts). That its
-// end was not seen is passed on (`followsUnseen`), until the folder is safe from what it may still do (parts.ts).
+// The file `lock` names its holder (lock-holder.ts), who touches it once a beat. If the holder has our boot and pid namespace,
+// its process is looked up, and the lock of a dead process is taken over at once. Any other holder is alive if and only if its
+// lock moves. When the lock does not move for `takeoverAfterMs` (lock-watch.ts), it is taken over, and its old holder stores
+// nothing more (folder-guard.ts). `followsUnseen` records that nobody saw the end of the old holder, until the folder is safe
+// from its last calls (parts.ts).
 //
-// Of several starters one wins and the others say who holds the folder: the file appears whole (it is a second name of one that was
-// written before), and to replace a dead holder's needs the right to that holder: a file `lock.after-<token>`, had in the same way.
-// A starter that was stopped half-way may put another's lock in place of its own: the winner is whose file is there in the end.
+// When several processes start, one wins and the others are told who holds the folder. The lock appears whole, because it is a
+// hard link to a file that was written before. To replace the lock of a dead holder, a starter first needs the file
+// `lock.after-<token>`, which it gets in the same way. A starter that was stopped half-way may replace the lock of another. The
+// winner is the process whose file is at the path in the end.
 import { randomUUID } from 'node:crypto';
 import { link, rename, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -29,9 +31,9 @@ import { LOCK_TIMES, LockWatch, type LockTimes } from './lock-watch.ts';
 import { isAbsent, isTaken } from '../../core/system-errors.ts';
 
 export interface LockOptions extends GuardEvents {
-  /** How long a holder that cannot be looked up is watched before the start gives up. */
+  /** How long the start watches a holder that cannot be looked up, before it gives up. In milliseconds. */
   readonly waitMs?: number;
-  /** Is told once, when watching begins. */
+  /** Called once, when the watching begins. */
   readonly onWait?: (message: string) => void;
   readonly times?: LockTimes;
   readonly onCloseError?: (error: unknown) => void;
@@ -39,19 +41,19 @@ export interface LockOptions extends GuardEvents {
 
 export interface FolderLock {
   readonly guard: FolderGuard;
-  /** The end of a holder before was not seen: it may go on, with a call that it had begun (parts.ts). */
+  /** Nobody saw the end of an earlier holder. It may still finish a call that it had begun (parts.ts). */
   readonly followsUnseen: boolean;
   /** Removes the lock. */
   release(): Promise<void>;
-  /** As `release`, with the lock left for the next holder, who is to know whom it follows. */
+  /** Ends the ownership as `release` does, and leaves the lock, so that the next holder knows whom it follows. */
   leave(): Promise<void>;
 }
 
 const DEFAULT_WAIT_MS = 30_000;
 
 /**
- * Tokens of locks that this process gave back, or never really had, of which something may be left on the disk. Their holder is this
- * process, which lives: without this, whoever starts again in here would be told that it uses the folder itself.
+ * Tokens of locks that this process gave back or never held, and that may still be on the disk. They name this process, which
+ * is alive. Without this set, a new start in this process would find that the process itself uses the folder.
  */
 const givenUp = new Set<string>();
 
@@ -65,7 +67,8 @@ export async function lockFolder(folder: string, options: LockOptions = {}): Pro
   guard.start(async () => {
     if (hasLeft) hasLeft = await starter.sweep();
   });
-  const stop = (): Promise<void> => guard.stop().catch(options.onCloseError); // Closed all the same; its content counts no more.
+  // The file is closed even if this fails. Its content does not count any more.
+  const stop = (): Promise<void> => guard.stop().catch(options.onCloseError);
   return {
     guard,
     followsUnseen: starter.followsUnseen,
@@ -112,10 +115,10 @@ class Starter {
   readonly token = randomUUID();
   readonly #times: LockTimes;
   readonly #watch: LockWatch;
-  /** Of the file that is, or is to be, the lock. */
+  /** The id of the file that is, or will be, the lock. */
   #fileId = '';
   #followsUnseen = false;
-  /** What that file says of it. */
+  /** The value of `followsUnseen` in that file. */
   #saysUnseen = false;
 
   constructor(path: string, times: LockTimes) {
@@ -128,7 +131,7 @@ class Starter {
     return this.#followsUnseen;
   }
 
-  /** Our lock, where it is left, is a dead holder's. */
+  /** From here on this process treats its own lock as the lock of a dead holder. */
   giveUp(): void {
     givenUp.add(this.token);
   }
@@ -139,14 +142,14 @@ class Starter {
       return await this.#attempt();
     } catch (error) {
       if (error instanceof FolderInUse || error instanceof Undecided) throw error;
-      // What failed may have been the last step, with our lock in its place.
+      // Our lock may be in place, if the last step failed.
       this.giveUp();
       if (!this.#followsUnseen) await this.giveBack(this.#fileId);
       throw error;
     }
   }
 
-  /** Removes our lock, if it is there. Never rejects. @returns why it could not be removed; null: it is gone, or another's */
+  /** Removes our lock, if it is there. Never rejects. @returns why it could not be removed; null: it is gone, or not ours */
   async giveBack(fileId: string): Promise<unknown> {
     try {
       const current = await readLock(this.path);
@@ -176,8 +179,8 @@ class Starter {
   }
 
   /**
-   * Removes what starters left that were killed. What cannot be read or removed keeps nobody from starting.
-   * @returns whether something is left of which it is not known yet whether somebody is at it
+   * Removes the files of starters that were killed. A file that cannot be read or removed does not stop the start.
+   * @returns whether a file is left whose owner may still be alive
    */
   async sweep(): Promise<boolean> {
     let hasLeft = false;
@@ -199,25 +202,25 @@ class Starter {
     return true;
   }
 
-  /** Our file is at `path`, too. False: it does not say whom it follows, and has to be written anew. @throws FolderInUse; Undecided */
+  /** Puts our file at `path`. False: it lacks `followsUnseen`, and must be written again. @throws FolderInUse; Undecided */
   async #putInPlace(own: string, path: string): Promise<boolean> {
     for (;;) {
       if (await this.#isLinked(own, path)) return true;
       const found = await readLock(path);
-      if (found === null) continue; // Released meanwhile.
-      if (found.holder?.token === this.token) return true; // Put there by another starter, which was stopped half-way.
+      if (found === null) continue; // The lock was released meanwhile.
+      if (found.holder?.token === this.token) return true; // Another starter, which was stopped half-way, put our file there.
       this.#refuseUnlessDead(found);
       if (this.#followsUnseen && !this.#saysUnseen) return false;
       if (await this.#isReplaced(own, path, found)) return true;
     }
   }
 
-  /** False: `path` is taken. */
+  /** Links our file to `path`. False: `path` is taken. */
   async #isLinked(own: string, path: string): Promise<boolean> {
     try {
       await link(own, path).catch(async (error: unknown) => {
         if (isTaken(error) || isAbsent(error)) throw error;
-        // A filesystem without second names. Here the file is not whole at once, and names nobody for a moment.
+        // This filesystem has no hard links. Here the file is not whole at once, and names nobody for a moment.
         this.#fileId = await this.#write(path);
       });
       return true;
@@ -227,7 +230,7 @@ class Starter {
     }
   }
 
-  /** False: another starter was faster. @throws FolderInUse when it is at it right now */
+  /** Replaces the lock of a dead holder. False: another starter was faster. @throws FolderInUse when another is doing so now */
   async #isReplaced(own: string, path: string, dead: FoundLock): Promise<boolean> {
     const right = `${path}.after-${dead.holder?.token ?? 'nobody'}`;
     if (!(await this.#putInPlace(own, right))) return false;
@@ -236,14 +239,15 @@ class Starter {
       await rm(right, { force: true });
       return false;
     }
-    // Takes the lock and gives back the right in one step. Without the right: it was stopped for so long that it lost it.
+    // One rename takes the lock and gives up the `after` file. If that file is gone, we were stopped for so long that another
+    // took it.
     return rename(right, path).then(
       () => true,
       (error: unknown) => (isAbsent(error) ? false : Promise.reject(error as Error)),
     );
   }
 
-  /** Null: what is in place is not ours. */
+  /** Opens the lock. Null: the file at the path is not ours. */
   async #opened(): Promise<OwnFile | null> {
     const handle = await open(this.path, 'r').catch((error: unknown) => {
       if (isAbsent(error)) return null;

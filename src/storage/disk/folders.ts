@@ -1,12 +1,12 @@
-// storage/disk/folders.ts: the folders of a disk storage, made, and made durable.
+// storage/disk/folders.ts: makes the folders of a disk storage, makes them durable, and removes empty ones.
 //
-// A folder is on the disk when its name is in the folder above, and that one's in the one above it. That it is there
-// proves nothing: an earlier process may have made it and not lived to sync it, or another request is about to.
+// A folder is on the disk when its name is durable in its parent folder, and the same holds for each folder above. A folder
+// that exists may still not be durable: an earlier process may have made it and died before the sync, or another request may be
+// about to sync it.
 //
-// Promises: with `fsync`, what `syncNames` resolved for survives a power loss (rule D1), whoever made it. Each folder costs its syncs
-// once, and who asks meanwhile waits for the same ones. The memory that this takes is bounded. No folder is removed that somebody
-// relies on, and none before it is durable that it is empty.
-// Must not know: what is in the folders.
+// Promises: with `fsync`, the names for which `syncNames` resolved survive a power loss (rule D1), whoever made them. Each
+// folder is synced once, and requests that ask meanwhile wait for the same sync. The memory for this is bounded. No folder is
+// removed while a request relies on it, or before it is durable that it is empty.
 import { rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { FifoMap } from 'toad-cache';
@@ -19,20 +19,20 @@ const NOTHING_TO_DO = Promise.resolve();
 export class DiskFolders {
   readonly #root: string;
   readonly #durability: Durability;
-  /** By name: resolves when it is durable, and so are those of the folders above. */
+  /** By path: resolves when the name of the folder, and the names of all folders above, are durable. */
   readonly #synced = new FifoMap<Promise<void>>(MAX_KNOWN);
-  /** By folder: how many rely on it, or on one below. */
+  /** By folder: how many calls of `holding` rely on it, or on a folder below it. */
   readonly #holds = new Map<string, number>();
 
-  /** @param root is durable, or not ours to care for. It is never made: who removed it took everything with it */
+  /** @param root a folder that is durable, or not ours. It is never made: whoever removed it also removed everything in it */
   constructor(root: string, durability: Durability) {
     this.#root = root;
     this.#durability = durability;
   }
 
   /**
-   * Does `work`; meanwhile `tidy` removes neither the folder nor one above. To be used around whatever needs it to be there, or
-   * syncs it: of a folder that went in between, nothing may be remembered.
+   * Does `work`. Meanwhile `tidy` removes neither this folder nor a folder above it. The caller wraps everything that needs the
+   * folder or syncs it. Otherwise it could be remembered as synced after it was removed.
    */
   async holding<T>(path: string, work: () => Promise<T>): Promise<T> {
     this.#count(path, 1);
@@ -43,7 +43,7 @@ export class DiskFolders {
     }
   }
 
-  /** Makes the folder, durably, and does `put`, which makes an entry of it. */
+  /** Makes the folder durably, then calls `put`, which makes an entry in the folder. */
   putInto<T>(path: string, put: () => Promise<T>): Promise<T> {
     return this.holding(path, async () => {
       await makeFolders(path, { root: this.#root });
@@ -52,34 +52,34 @@ export class DiskFolders {
     });
   }
 
-  /** Makes the folder, durably. */
+  /** Makes the folder durably. */
   ensure(path: string): Promise<void> {
     return this.putInto(path, () => NOTHING_TO_DO);
   }
 
-  /** The folder is there. Its name, and the names of those above, are durable when this resolves. */
+  /** The caller guarantees that the folder exists. When this resolves, its name and the names of all folders above are durable. */
   syncNames(path: string): Promise<void> {
     return path === this.#root ? NOTHING_TO_DO : this.#once(path, dirname(path));
   }
 
-  /** As `syncNames`, for the names in the folder, too, that an earlier process left there. */
+  /** As `syncNames`, and also for the names in the folder that an earlier process left there. */
   syncFound(path: string): Promise<void> {
     return this.#once(foundIn(path), path);
   }
 
-  /** What is in it could not be synced: whoever finds a name there, or none, has to sync it once more. */
+  /** A sync of the folder failed. The next reader of its names has to sync it again. */
   forgetFound(path: string): void {
     this.#synced.delete(foundIn(path));
   }
 
-  /** The folder is gone: one that will be made in its place is another. */
+  /** The folder is gone. A new folder at this path must be synced again. */
   forget(path: string): void {
     this.#synced.delete(path);
   }
 
   /**
-   * Removes the empty folders of `depth` levels below `path`: keys come and go without end, and each would leave its own.
-   * @throws an error of one that could not be removed, when it has been through all of them
+   * Removes the empty folders on `depth` levels below `path`. Without this, each new key would leave its folders for ever.
+   * @throws the first error of a folder that could not be removed, after all folders were tried
    */
   async tidy(path: string, depth: number): Promise<void> {
     const failed: unknown[] = [];
@@ -87,7 +87,7 @@ export class DiskFolders {
     if (failed.length > 0) throw failed[0];
   }
 
-  /** Removes the empty folders in it. Whether nothing is left. */
+  /** Removes the empty folders in this folder. Resolves to whether the folder is now empty. */
   async #emptyOut(path: string, depth: number, failed: unknown[]): Promise<boolean> {
     let isEmpty = true;
     for await (const entry of entriesOf(path)) {
@@ -99,7 +99,7 @@ export class DiskFolders {
     return isEmpty;
   }
 
-  /** Whether it is gone. */
+  /** Resolves to whether the folder is gone. */
   async #removeIfEmpty(path: string, depth: number, failed: unknown[]): Promise<boolean> {
     try {
       return (await this.#emptyOut(path, depth, failed)) && (await this.#removeEmpty(path));
@@ -110,12 +110,13 @@ export class DiskFolders {
   }
 
   async #removeEmpty(path: string): Promise<boolean> {
-    // What was removed from it last may be of a process that did not live to sync that: without the folder nobody could any more.
+    // An earlier process may have removed an entry of this folder and died before the sync. After the folder is removed, nobody
+    // could sync that.
     if (this.#durability === 'fsync') await syncFolder(path);
     return this.#remove(path);
   }
 
-  /** At once, so that whoever comes from here on finds it gone, or kept it. */
+  /** Synchronous, so that every later call either finds the folder gone, or holds it. */
   #remove(path: string): boolean {
     if (this.#holds.has(path)) return false;
     try {
@@ -128,7 +129,7 @@ export class DiskFolders {
     return true;
   }
 
-  /** Of the folder and those above, up to the root. */
+  /** Changes the counts of the folder and of all folders above, up to the root. */
   #count(path: string, change: number): void {
     for (let folder = path; folder !== this.#root && folder !== dirname(folder); folder = dirname(folder)) {
       const holds = (this.#holds.get(folder) ?? 0) + change;
@@ -148,7 +149,7 @@ export class DiskFolders {
   }
 }
 
-/** Under which it is remembered that the names in a folder are durable. */
+/** The key under which it is remembered that the names in a folder are durable. */
 function foundIn(path: string): string {
   return join(path, 'found');
 }

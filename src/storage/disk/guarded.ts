@@ -1,8 +1,9 @@
-// storage/disk/guarded.ts: the ports of a disk storage, for as long as its folder is there and ours (rules D3, D6).
+// storage/disk/guarded.ts: wraps the ports of a disk storage: they work while the folder exists and is ours (rules D3, D6).
 //
-// Promises: nothing is written without a look at the lock within the lease; whatever a port resolves for was still ours at its end;
-// what fails because the folder is not there says so, and is not taken for an upload that does not exist or is damaged.
-// Must not know: where anything is. A ledger's appends confirm themselves (disk-ledger.ts): they must be undone when they are refused.
+// Promises: before each write, the last check of the lock is younger than LEASE_MS (folder-guard.ts). When a port resolves, the
+// folder was still ours at the end of the call. An error that is caused by a missing folder says so, and is not reported as a
+// missing or damaged upload.
+// The appends of a ledger are confirmed in ledger-file.ts, because a refused append must also be undone.
 import type { Bytes, Ledger, Ledgers, OpenedLedger, Spool } from '../../uploads/ports.ts';
 import type { FolderGuard } from './folder-guard.ts';
 
@@ -39,7 +40,8 @@ function guardedOpened(opened: OpenedLedger, guard: FolderGuard): OpenedLedger {
 function guardedLedger(ledger: Ledger, guard: FolderGuard): Ledger {
   return {
     append: (records) => writing(guard, () => ledger.append(records)),
-    revoke: () => ledger.revoke(), // Also of a folder that is gone: it may come back. Of a lost one the file itself refuses it.
+    // Allowed also when the folder is gone, because it may come back. When the folder is lost, the ledger file refuses.
+    revoke: () => ledger.revoke(),
     close: () => ledger.close(),
   };
 }
@@ -88,7 +90,7 @@ function innerOf(spool: Spool): Spool {
   return spool instanceof GuardedSpool ? spool.inner : spool;
 }
 
-/** What is not acknowledged by itself, or confirms itself. */
+/** For calls that are not acknowledged by themselves, or that confirm themselves. */
 async function writing<T>(guard: FolderGuard, work: () => Promise<T>): Promise<T> {
   guard.assertWritable();
   try {
@@ -98,7 +100,7 @@ async function writing<T>(guard: FolderGuard, work: () => Promise<T>): Promise<T
   }
 }
 
-/** What counts when it resolves. */
+/** For calls whose result counts as soon as they resolve. */
 async function changing<T>(guard: FolderGuard, work: () => Promise<T>): Promise<T> {
   const result = await writing(guard, work);
   guard.confirm();
@@ -114,7 +116,7 @@ async function reading<T>(guard: FolderGuard, work: () => Promise<T>): Promise<T
   }
 }
 
-/** What is found, or not, in a folder that is there. */
+/** For calls that may find nothing: the folder must then exist. */
 async function readingSurely<T>(guard: FolderGuard, work: () => Promise<T>): Promise<T> {
   const result = await reading(guard, work);
   guard.confirmReadable();

@@ -1,11 +1,11 @@
-// storage/disk/layered-move.ts: a folder of files moved where the filesystem cannot rename it: an overlay, a lower layer of which holds it.
+// storage/disk/layered-move.ts: moves a folder of files by copying, where the filesystem cannot rename it: a folder in a lower
+// layer of an overlay.
 //
-// The files are copied to a folder aside, which is renamed to the target as a whole. In it lies a mark with the name of the source
-// until the source is removed: so a move that was broken off is told from two folders that have nothing to do with each other.
+// The files are copied to a folder aside, which is then renamed to the target as a whole. Until the source is removed, the copy
+// contains a mark with the name of the source. The mark tells an interrupted move from two unrelated folders.
 //
-// Promises: at the target there is everything or nothing, whenever the process or the power goes (rule F7); with `fsync` it is durable
-// before anything of the source is removed.
-// Must not know: what is in the files.
+// Promises: the target holds everything or nothing, even if the process or the power ends at any moment (rule F7). With
+// `fsync`, the target is durable before the source is removed.
 import { mkdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { syncFolder, type Durability } from './paths.ts';
@@ -17,7 +17,7 @@ const MARK = 'copied-from';
 interface MoveByCopy {
   readonly source: string;
   readonly target: string;
-  /** On the same filesystem, and nobody else's. */
+  /** A folder for the copy: on the filesystem of the target, and used by no other call. */
   readonly aside: string;
   readonly durability: Durability;
 }
@@ -31,7 +31,7 @@ export async function isMovedByCopy(source: string, target: string): Promise<boo
   return mark === source;
 }
 
-/** False, and nothing is done: the target holds something else. */
+/** Resolves to false, and nothing is done, when the target holds something else. */
 export async function moveByCopy(move: MoveByCopy): Promise<boolean> {
   const { source, target, durability } = move;
   if (!(await isMovedByCopy(source, target)) && !(await isCopied(move))) return false;
@@ -52,7 +52,7 @@ async function isCopied({ source, target, aside, durability }: MoveByCopy): Prom
     await rename(aside, target);
     return true;
   } catch (error) {
-    // It would take the room that is missing. What cannot be removed goes with the next start.
+    // A half copy would take the room that is missing. If it cannot be removed, the next start removes it.
     await rm(aside, { recursive: true, force: true }).catch(() => undefined);
     if (isTaken(error)) return false;
     throw error;

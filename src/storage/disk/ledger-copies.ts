@@ -1,10 +1,11 @@
-// storage/disk/ledger-copies.ts: ledgers of an owner whose end nobody saw: each becomes another file before it is written to (parts.ts).
+// storage/disk/ledger-copies.ts: copies a ledger of an earlier owner whose end nobody saw, before anything is added to it
+// (parts.ts).
 //
-// The copy says in a line of its own whose it is, so that it is made once. What the old owner still writes, to the file that it has
-// open, is in no folder any more.
+// The copy contains a line that names its owner, so each ledger is copied once. The old owner may still write to the file that
+// it has open. That file is then in no folder any more.
 //
-// Promises: at the path of a ledger there is the old file or the whole new one, whenever the process or the power goes (D1).
-// Must not know: what the records are.
+// Promises: the path of a ledger holds the whole old file or the whole new one, even if the process or the power ends at any
+// moment (D1).
 import { fdatasync } from 'node:fs';
 import { rename, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,9 +19,9 @@ import type { LedgerRecord } from '../../uploads/ports.ts';
 const fdatasyncFd = promisify(fdatasync);
 
 export interface CopiesOptions {
-  /** As in parts.ts: a ledger with a lower one is of an earlier owner. */
+  /** The number of the parts (parts.ts). A ledger with a lower number belongs to an earlier owner. */
   readonly number: number;
-  /** Holds what is not finished; on the same filesystem as the ledgers, and emptied at the next start. */
+  /** A folder for unfinished copies: on the filesystem of the ledgers, and emptied at the next start. */
   readonly aside: string;
 }
 
@@ -45,12 +46,15 @@ export class LedgerCopies {
     return this.#options.number;
   }
 
-  /** What a new ledger begins with. */
+  /** The records with which a new ledger begins. */
   get firstRecords(): readonly LedgerRecord[] {
     return this.number === 0 ? [] : [ownerRecord(this.number)];
   }
 
-  /** Another file is at `path`: what was in `file` up to `end`, and whose it is. Its name is still to be synced. */
+  /**
+   * Puts another file at `path`, with the content of `file` up to `end` and the number of its owner. The caller still has to
+   * sync its name.
+   */
   async copy(path: string, file: FileHandle, end: LedgerEnd): Promise<CopiedLedger> {
     this.#copies += 1;
     const aside = join(this.#options.aside, `ledger-${this.#copies}`);
@@ -59,14 +63,14 @@ export class LedgerCopies {
     const copy = await open(aside, 'wx+');
     try {
       await this.#writes.all(copy.fd, [content, line], 0);
-      // That it was copied is no activity: the collector goes by this time.
+      // The copy keeps the times of the file: it is not an activity of the upload, and the collector uses this time.
       const { atime, mtime } = await file.stat();
       await copy.utimes(atime, mtime);
       if (this.#durability === 'fsync') await fdatasyncFd(copy.fd);
       await rename(aside, path);
     } catch (error) {
       await copy.close().catch(() => undefined);
-      await rm(aside, { force: true }).catch(() => undefined); // It goes with the next start.
+      await rm(aside, { force: true }).catch(() => undefined); // If this fails, the next start removes the file.
       throw error;
     }
     const bytes = end.bytes + line.length;
@@ -74,7 +78,7 @@ export class LedgerCopies {
   }
 }
 
-/** @throws Error when the old owner has cut it meanwhile: whoever opens it again reads what is there */
+/** @throws Error when the old owner has cut the file meanwhile; the next open reads the new content */
 async function firstBytes(file: FileHandle, bytes: number): Promise<Buffer> {
   const content = Buffer.alloc(bytes);
   for (let at = 0; at < bytes;) {

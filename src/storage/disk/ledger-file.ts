@@ -1,8 +1,9 @@
 // storage/disk/ledger-file.ts: one open ledger on a disk.
 //
-// Promises: an append is whole or not at all, and with `fsync` it is durable (D1). What was refused is cut off again, durably; when
-// even that fails the ledger takes nothing more, and the refusal says so (InDoubt): whoever opens it next cuts it off first.
-// Must not know: where the file lies, how a new one is made.
+// Promises: an append is stored whole or not at all, and with `fsync` it is durable (D1). A refused append is durably cut off.
+// When even that fails, the ledger refuses every later append, and the error is InDoubt. The next `open` then cuts the line off
+// first.
+// It does not know how a new ledger is made.
 import { fdatasync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
@@ -16,11 +17,11 @@ import { asDoubt, asLost, asRefusal } from '../../core/system-errors.ts';
 
 const fdatasyncFd = promisify(fdatasync);
 
-/** Who may write here: the one process that the folder belongs to (rule D3). */
+/** Tells whether this process may write here. The folder belongs to one process (rule D3). */
 export interface LedgerOwner {
-  /** Another process has the folder: whatever is there is its own. */
+  /** Another process owns the folder. The files in it belong to that process. */
   readonly isLost: boolean;
-  /** @throws AppError `storage_unavailable` when what was just written is not to be relied on (rule D6) */
+  /** @throws AppError `storage_unavailable` when the last write must not be relied on (rule D6) */
   confirm(): void;
 }
 
@@ -29,16 +30,16 @@ export interface LedgerFileOptions {
   readonly durability: Durability;
   readonly writes: FileWrites;
   readonly onCloseError: (error: unknown) => void;
-  /** Is told how much of the ledger counts when what is beyond could not be cut off. */
+  /** Called when the end of the ledger could not be cut off. `bytes`: the length of the part that counts. */
   readonly onStuck: (bytes: number) => void;
-  /** Of one that an earlier owner may still be writing to. */
+  /** Given when an earlier owner may still be writing to this ledger. */
   readonly copying?: LedgerCopying | undefined;
 }
 
 export interface LedgerCopying {
-  /** Another file is at the ledger's path when it resolves: what was in this one up to `end`, and a line more. */
+  /** Puts another file at the path of the ledger: the content of this file up to `end`, and one more line. */
   copy(file: FileHandle, end: LedgerEnd): Promise<CopiedLedger>;
-  /** That it is another file is durable. */
+  /** Makes it durable that the path holds another file. */
   sync(): Promise<void>;
 }
 
@@ -47,7 +48,7 @@ export class LedgerFile implements Ledger {
   readonly #options: LedgerFileOptions;
   #end: LedgerEnd;
   #broken: InDoubt | null = null;
-  /** Null: it is ours alone. */
+  /** Null when no earlier owner can write to this file. */
   #copying: LedgerCopying | null;
 
   constructor(file: FileHandle, end: LedgerEnd, options: LedgerFileOptions) {
@@ -57,7 +58,7 @@ export class LedgerFile implements Ledger {
     this.#copying = options.copying ?? null;
   }
 
-  /** Nothing that an earlier owner writes to it counts any more when this resolves. When it rejects, what counts is as before. */
+  /** When this resolves, later writes of an earlier owner to this ledger do not count. When it rejects, the ledger is as before. */
   async takeOver(): Promise<void> {
     await this.#takeOver(this.#end);
   }
@@ -111,7 +112,7 @@ export class LedgerFile implements Ledger {
     }
   }
 
-  /** Never rejects: what counts was synced before, and the file is closed whatever the system says. */
+  /** Never rejects. The records that count were synced before, and the system closes the file even when it reports an error. */
   async close(): Promise<void> {
     await this.#file.close().catch(this.#options.onCloseError);
   }
@@ -120,9 +121,9 @@ export class LedgerFile implements Ledger {
     if (this.#options.durability === 'fsync') await fdatasyncFd(this.#file.fd);
   }
 
-  /** Durably: or a loss of power would bring back what was refused. @throws InDoubt */
+  /** Cuts the file durably: otherwise a power loss could bring the refused records back. @throws InDoubt */
   async #cutTo(bytes: number, cause?: unknown): Promise<void> {
-    if (this.#options.owner.isLost) throw (this.#broken = asLost()); // The new owner may have appended behind it.
+    if (this.#options.owner.isLost) throw (this.#broken = asLost()); // The new owner may have appended lines behind this one.
     try {
       await this.#file.truncate(bytes);
       await this.#sync();

@@ -1,20 +1,20 @@
-// storage/disk/ledger-lines.ts: the text of a ledger: what an append writes, and what is made of it when it is read again.
+// storage/disk/ledger-lines.ts: the text of a ledger: how an append is written and how it is read again.
 //
 // A line is valid if and only if it is `<crc> <number> <json>\n` where
 //   (1) <crc> is the CRC-32 of everything after it up to the newline, in 8 hexadecimal digits,
-//   (2) <number> is one more than the line before (the first is 1), and
-//   (3) <json> is what one append stored: a JSON object, or an array of them when it stored several.
+//   (2) <number> is one more than the number of the line before (the first is 1), and
+//   (3) <json> is what one append stored: a JSON object, or an array of objects when it stored several.
 //
-// An append is one line, so that one that never finished takes all of its records with it. The first line that is not
-// valid ends the ledger. Is it the last one, and cut short or with whole sectors of NUL bytes, it is a write that the
-// process or the machine did not live to finish: it is dropped and reported as torn. Anything else is damage: somebody
-// was told that those records are stored. Opening refuses, the file stays as it is, and every other ledger goes on
-// (rule D2; tests: storage/disk-ledger.test.ts).
+// An append is one line, so an unfinished append loses all of its records. The first line that is not valid ends the ledger. It
+// is a torn line if it is the last line, and if it is cut short or has whole sectors of NUL bytes: then the process or the
+// machine ended before the write did. A torn line is dropped and reported. Any other invalid line is damage, because a client
+// was told that its records are stored. Opening is then refused, the file stays as it is, and every other ledger goes on (rule
+// D2; tests: storage/disk/ledger.test.ts).
 //
-// A record of the ledger's own says to which owner of the folder it belongs (ledger-copies.ts). Nobody else is told of it.
+// One record is the ledger's own: it names the owner of the folder to which the ledger belongs (ledger-copies.ts). It is not
+// returned to the caller.
 //
-// Promises: what was appended is read back, or it is said what is wrong; nothing is read that was not appended.
-// Must not know: files.
+// Promises: reading returns what was appended, or says what is wrong. It returns nothing that was not appended.
 import { crc32 } from 'node:zlib';
 import { damage, type AppError } from '../../core/errors.ts';
 import { hex32 } from '../../core/hex32.ts';
@@ -23,7 +23,7 @@ import type { LedgerRecord, StorageKey } from '../../uploads/ports.ts';
 const OWNER = 'ledger-owner';
 const CRC_DIGITS = 8;
 const NEWLINE = 0x0a;
-/** What a disk writes whole or not at all. */
+/** The unit that a disk writes whole or not at all. */
 const SECTOR_BYTES = 512;
 
 export function encodeLine(number: number, records: readonly LedgerRecord[]): string {
@@ -31,7 +31,7 @@ export function encodeLine(number: number, records: readonly LedgerRecord[]): st
   return `${hex32(crc32(rest))} ${rest}\n`;
 }
 
-/** @param number as in parts.ts */
+/** @param number the number of the parts (parts.ts) */
 export function ownerRecord(number: number): LedgerRecord {
   return { type: OWNER, number };
 }
@@ -40,17 +40,17 @@ export function ownerRecord(number: number): LedgerRecord {
 export interface LedgerEnd {
   readonly bytes: number;
   readonly lines: number;
-  /** The byte at which its last line begins. */
+  /** The offset of the last line, in bytes. */
   readonly lastLineAt: number;
 }
 
 export interface LedgerLines {
   readonly records: LedgerRecord[];
-  /** Of what is valid. */
+  /** The end of the valid lines. */
   readonly end: LedgerEnd;
-  /** The number of whose it is; 0 when nothing is said. */
+  /** The number of the owner; 0 when no record names it. */
   readonly owner: number;
-  /** It was another's before. */
+  /** The ledger belonged to another owner before. */
   readonly isInherited: boolean;
 }
 
@@ -87,22 +87,25 @@ function decodeLine(line: Buffer, number: number): LedgerRecord[] | null {
   if (line.toString('latin1', 0, CRC_DIGITS + 1) !== `${hex32(crc32(rest))} `) return null;
   const text = rest.toString();
   const prefix = `${number} `;
-  // With a right checksum these are the bytes that were written: what fails below is not damage but a defect.
+  // The checksum is right, so these are the bytes that were written. An error below is a defect of the program and not damage.
   return text.startsWith(prefix)
     ? [JSON.parse(text.slice(prefix.length)) as LedgerRecord | LedgerRecord[]].flat()
     : null;
 }
 
-/** What begins at `start` was being written: it is cut short, or has a hole where the size was stored before the data. */
+/**
+ * Whether the line at `start` is an unfinished write: it is cut short, or has a hole because its size was stored before its
+ * data.
+ */
 function isTorn(content: Buffer, start: number, number: number): boolean {
   const newline = content.indexOf(NEWLINE, start);
   if (newline !== -1) return newline === content.length - 1 && hasHole(content, start);
-  // A line that is whole, with another byte for its newline, was not cut short: that byte was changed.
+  // A line that is whole but for its newline was not cut short. A byte was changed, and this is damage.
   const isWhole = decodeLine(content.subarray(start, -1), number) !== null;
   return !isWhole || content.at(-1) === 0;
 }
 
-/** A power loss can take whole sectors of a write; a NUL byte anywhere else was not left by one. */
+/** Whether whole sectors are NUL. A power loss can cause that. It does not cause single NUL bytes elsewhere. */
 function hasHole(content: Buffer, start: number): boolean {
   const from = content.indexOf(0, start);
   if (from === -1) return false;

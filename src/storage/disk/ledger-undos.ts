@@ -1,12 +1,12 @@
-// storage/disk/ledger-undos.ts: appends that failed and could not be undone: what of their ledgers counts, until the disk works again.
+// storage/disk/ledger-undos.ts: remembers failed appends that could not be undone, and undoes them when the disk works again.
 //
-// A line of which the sync failed, and which could not be cut off either, may be on the disk or not. Its record was refused, so it
-// must not be read as one that counts; and if the process ends before it could be cut off it does count, as any whole line does:
-// that is why no byte that it speaks of is removed meanwhile (errors.ts, InDoubt).
+// When the sync of a line failed, and the line could not be cut off either, nobody knows whether the line is on the disk. Its
+// record was refused, so it must not be read as a record that counts. If the process ends before the line is cut off, the line
+// counts as any whole line does. So until then no byte that the record names is removed (errors.ts, InDoubt).
 //
-// Promises: `finishUndo` resolves when the ledger is durably as long as what counts of it. One that is cut to nothing is gone. The memory
-// that this takes is bounded.
-// Must not know: lines.
+// Promises: when `finishUndo` resolves, the ledger is durably cut to the part that counts. A ledger of which nothing counts is
+// removed. The memory for this is bounded.
+// It does not know the format of lines.
 import { fdatasync } from 'node:fs';
 import { promisify } from 'node:util';
 import { FifoMap } from 'toad-cache';
@@ -16,43 +16,46 @@ import { isAbsent } from '../../core/system-errors.ts';
 
 const fdatasyncFd = promisify(fdatasync);
 
-/** Of 200 bytes each. The oldest is forgotten: its line is one that counts then, which nothing that is stored contradicts. */
+/**
+ * Number of ledgers that are remembered, 200 bytes each. Beyond it, the oldest is forgotten, and its line then counts. No
+ * stored data contradicts that line.
+ */
 const MAX_REMEMBERED = 10_000;
 
 interface Undo {
   readonly bytes: number;
-  /** It is durable that nothing counts. Only a file without content may be left. */
+  /** It is durable that nothing in the file counts. Only an empty file may be left. */
   isEmptied: boolean;
 }
 
 export class LedgerUndos {
   readonly #durability: Durability;
   readonly #undos = new FifoMap<Undo>(MAX_REMEMBERED);
-  /** Who asks meanwhile waits for the same one: a second one would cut off what is appended after the first. */
+  /** By path. A second call waits for the running undo: another undo would cut off what is appended after the first one. */
   readonly #running = new Map<string, Promise<void>>();
 
   constructor(durability: Durability) {
     this.#durability = durability;
   }
 
-  /** @param isEmptied nothing was ever written to it */
+  /** @param isEmptied nothing was ever written to the file */
   remember(path: string, bytes: number, isEmptied = false): void {
     const known = this.#undos.get(path)?.bytes ?? bytes;
     this.#undos.delete(path);
     this.#undos.set(path, { bytes: Math.min(bytes, known), isEmptied });
   }
 
-  /** It is removed: there is nothing to be undone. */
+  /** The ledger is removed, so there is nothing to undo. */
   forget(path: string): void {
     this.#undos.delete(path);
   }
 
-  /** Whether more of it may be read after a restart than counts. */
+  /** Whether a restart may read more of the ledger than counts. */
   isInDoubt(path: string): boolean {
     return this.#undos.get(path)?.isEmptied === false;
   }
 
-  /** @throws the error of the system when it still cannot be undone */
+  /** @throws the error of the system when the undo still fails */
   finishUndo(path: string): Promise<void> {
     const running = this.#running.get(path);
     if (running !== undefined) return running;
@@ -60,9 +63,9 @@ export class LedgerUndos {
     return undo === undefined ? NOTHING_TO_DO : this.#start(path, undo);
   }
 
-  /** All of them, as far as they can be. */
+  /** Tries every undo. Those that fail stay remembered. */
   async finishUndos(): Promise<void> {
-    for (const path of this.#undos.keys()) await this.finishUndo(path).catch(() => undefined); // It stays remembered.
+    for (const path of this.#undos.keys()) await this.finishUndo(path).catch(() => undefined); // The undo stays remembered.
   }
 
   #start(path: string, undo: Undo): Promise<void> {
@@ -75,7 +78,7 @@ export class LedgerUndos {
     if (!undo.isEmptied) await cut(path, undo.bytes, this.#durability);
     if (undo.bytes === 0) {
       undo.isEmptied = true;
-      // Looked at once more: nothing that holds anything is ever removed here.
+      // The size is checked again, so that a file with content is never removed here.
       if ((await statIfThere(path))?.size === 0) await rm(path, { force: true });
     }
     if (this.#undos.get(path) === undo) this.#undos.delete(path);

@@ -1,10 +1,11 @@
 // storage/disk/ledger.ts: the Ledgers port on a local disk: one append-only text file per upload or entry.
 //
-// What is in it: ledger-lines.ts. A write that never finished is dropped and reported as torn. Damage is refused: the file stays
-// as it is, and every other ledger goes on (rule D2).
+// The format is in ledger-lines.ts. A write that never finished is dropped and reported as torn. A damaged ledger is refused:
+// its file stays as it is, and every other ledger goes on (rule D2).
 //
-// Promises: an append is whole or not at all (ledger-file.ts); with `fsync` it is synced, and so is the name of a new file (D1).
-// A ledger that is refused is not there; one that could not be withdrawn is withdrawn before it is opened or made again.
+// Promises: an append is stored whole or not at all (ledger-file.ts). With `fsync` it is synced, and so is the name of a new
+// file (D1). A ledger whose creation was refused does not exist. If it could not be removed at once, it is removed before it is
+// opened or made again.
 import { fdatasync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -49,7 +50,7 @@ interface DiskLedgersOptions extends Partial<Omit<DiskNotes, 'onCopied'>> {
   readonly copies?: CopiesOptions;
 }
 
-/** Of tests, that own the folder without a lock. */
+/** For tests, which own the folder without a lock. */
 const NOBODY_ELSE: LedgerOwner = { isLost: false, confirm: () => undefined };
 const NO_COPIES: CopiesOptions = { number: 0, aside: '' };
 
@@ -60,7 +61,7 @@ export class DiskLedgers implements Ledgers {
   readonly #writes = new FileWrites();
   readonly #folders: DiskFolders;
   readonly #undos: LedgerUndos;
-  /** Ledgers whose content is durable, since this process made it, or synced it when it was read. */
+  /** Ledgers whose content is durable: this process made them, or synced them when it read them. */
   readonly #durable = new FifoMap<true>(MAX_DURABLE);
   readonly #owner: LedgerOwner;
   readonly #copies: LedgerCopies;
@@ -91,11 +92,13 @@ export class DiskLedgers implements Ledgers {
     await this.#undos.finishUndo(path);
     const file = await openFile(path);
     if (file === null) {
-      await this.#syncFound(path); // Removed, perhaps, by a process that did not live to sync it; its bytes go next.
+      // An earlier process may have removed the file and died before the sync. The caller removes the bytes next, so the
+      // removal must be durable.
+      await this.#syncFound(path);
       return null;
     }
     try {
-      // By the one descriptor: somebody may remove the file meanwhile.
+      // All reads use this descriptor, because the file may be removed from the folder meanwhile.
       const content = await file.readFile();
       const read = readLines(content, place);
       const { records, end, owner } = read;
@@ -105,7 +108,7 @@ export class DiskLedgers implements Ledgers {
         this.#durable.delete(path);
       }
       if (records.length === 0) {
-        await rm(path, { force: true }); // The very first write never finished: there is no such ledger.
+        await rm(path, { force: true }); // The very first write never finished, so there is no such ledger.
         await this.#close(file);
         return null;
       }
@@ -138,14 +141,14 @@ export class DiskLedgers implements Ledgers {
     }
   }
 
-  /** The refusal of a ledger that could not be made: it is not there any more, unless the refusal is InDoubt. */
+  /** Removes a ledger that could not be made. Resolves to the refusal. The ledger is gone unless the refusal is InDoubt. */
   async #withdrawn(path: string, file: FileHandle | null, cause: unknown): Promise<unknown> {
     if (this.#owner.isLost) {
       await file?.close().catch(this.#onCloseError);
-      return cause; // What is at that path is the new owner's.
+      return cause; // The file at that path belongs to the new owner.
     }
     this.#undos.remember(path, 0, file === null);
-    await this.#undos.finishUndo(path).catch(() => undefined); // It stays remembered.
+    await this.#undos.finishUndo(path).catch(() => undefined); // The undo stays remembered.
     if (file !== null) await this.#close(file);
     const why = cause instanceof InDoubt ? cause.cause : cause;
     return this.#undos.isInDoubt(path) ? asDoubt(why) : why;
@@ -157,7 +160,7 @@ export class DiskLedgers implements Ledgers {
     const removing = this.#folders.holding(dirname(path), async () => {
       await rm(path, { force: true });
       this.#undos.forget(path);
-      // A ledger that comes back without its bytes, which are removed after it, would be damage.
+      // The caller removes the bytes next. If a power loss brought the ledger back without them, it would be damaged.
       await this.#syncName(path).catch(unlessAbsent);
     });
     await removing.catch((error: unknown) => {
@@ -174,13 +177,13 @@ export class DiskLedgers implements Ledgers {
     return datedPlacesIn({ root, kind, namespace, suffix: '.log', report, onSkipped });
   }
 
-  /** Removes the folders of namespaces that hold nothing any more, and what could not be withdrawn before. */
+  /** Removes the folders of namespaces that hold nothing any more, and the ledgers that could not be removed before. */
   async tidy(): Promise<void> {
     await this.#undos.finishUndos();
     await this.#folders.tidy(this.#root, FOLDERS_OF_A_PLACE);
   }
 
-  /** What could not be withdrawn is tried once more: the next process would take it for what it says. */
+  /** Tries the remaining undos once more: the next process would take refused records for records that count. */
   async close(): Promise<void> {
     if (!this.#owner.isLost) await this.#undos.finishUndos();
   }
@@ -210,7 +213,7 @@ export class DiskLedgers implements Ledgers {
     return `${placePath(this.#root, place)}.log`;
   }
 
-  /** Most ledgers are made in a folder that is there: it is made only when the file cannot be. */
+  /** Most ledgers are made in a folder that exists. So the folder is made only when the file cannot be made. */
   async #createFile(path: string): Promise<FileHandle> {
     try {
       return await open(path, 'wx');
@@ -220,7 +223,7 @@ export class DiskLedgers implements Ledgers {
     }
   }
 
-  /** What was read is durable when this resolves: it may be of a process that wrote it and did not live to sync it. */
+  /** Makes durable what was read: the process that wrote it may have died before the sync. */
   async #syncRead(path: string, file: FileHandle): Promise<void> {
     if (this.#durability === 'none') return;
     if (this.#durable.get(path) === undefined) {
@@ -230,7 +233,7 @@ export class DiskLedgers implements Ledgers {
     await this.#syncFound(path);
   }
 
-  /** One that is forgotten is synced once more than it needs to be. */
+  /** The oldest path is forgotten when there are too many. It is then synced once more than needed. */
   #rememberDurable(path: string): void {
     if (this.#durability === 'none') return;
     this.#durable.set(path, true);
@@ -254,7 +257,7 @@ export class DiskLedgers implements Ledgers {
   }
 }
 
-/** Where there is no room for a copy it stays as it is: it can be read, and before anything is added it is tried again. */
+/** When there is no room for a copy, the ledger stays as it is. It can be read, and the next append tries the copy again. */
 async function takenOver(ledger: LedgerFile): Promise<void> {
   try {
     await ledger.takeOver();
@@ -263,12 +266,12 @@ async function takenOver(ledger: LedgerFile): Promise<void> {
   }
 }
 
-/** No such folder: there never was a ledger in it, or it was synced without one and removed. */
+/** The folder does not exist: it never held a ledger, or it was synced when it was empty and then removed. */
 function unlessAbsent(error: unknown): void {
   if (!isAbsent(error)) throw error;
 }
 
-/** For reading and writing. Null: it is not there. */
+/** Opens the file for reading and writing. Null when it does not exist. */
 async function openFile(path: string): Promise<FileHandle | null> {
   return open(path, 'r+').catch((error: unknown) => {
     if (isAbsent(error)) return null;
@@ -276,5 +279,5 @@ async function openFile(path: string): Promise<FileHandle | null> {
   });
 }
 
-/** Of 100 bytes each. */
+/** Number of paths that are remembered, 100 bytes each. */
 const MAX_DURABLE = 20_000;

@@ -1,25 +1,25 @@
-// storage/disk/lock-file.ts: the lock of a data folder as it is found, and what a person is told of it.
+// storage/disk/lock-file.ts: reads the lock of a data folder, and makes the messages about it.
 //
-// Promises: a lock that cannot be read, or names nobody, is told as that.
-// Must not know: who is alive, what is done about it.
+// Promises: a lock that cannot be read, or names nobody, gives a message that says so.
+// It does not know who is alive, or what is done about the lock.
 import { dirname } from 'node:path';
 import { open } from './files.ts';
 import { fileIdOf, parseHolder, type Holder } from './lock-holder.ts';
 import type { LockTimes, Sign } from './lock-watch.ts';
 import { isAbsent, systemErrorName } from '../../core/system-errors.ts';
 
-/** The folder is in use, or may be. The message names the holder and says what to do. */
+/** The folder is in use, or may be in use. The message names the holder and says what to do. */
 export class FolderInUse extends Error {
   override readonly name = 'FolderInUse';
 }
 
 export interface FoundLock extends Sign {
   readonly path: string;
-  /** Null: what is in the file names nobody. */
+  /** Null when the content of the file names nobody. */
   readonly holder: Holder | null;
 }
 
-/** A lock that nobody may hold any more: watching it longer tells. */
+/** It is not known whether the holder is alive. The caller has to watch the lock for longer. */
 export class Undecided extends Error {
   override readonly name = 'Undecided';
   readonly found: FoundLock;
@@ -32,10 +32,10 @@ export class Undecided extends Error {
   }
 }
 
-/** Null: there is none. @throws FolderInUse when it cannot be read: nobody knows whose it is */
+/** Null: there is no lock. @throws FolderInUse when it cannot be read, because nobody knows whose lock it is */
 export async function readLock(path: string): Promise<FoundLock | null> {
   try {
-    // Opened anew each time: a network filesystem looks at the server then, and not into its cache.
+    // The file is opened anew each time: a network filesystem then asks the server and does not use its cache.
     const file = await open(path, 'r');
     try {
       const stats = await file.stat();
@@ -75,7 +75,7 @@ export function waitingFor(path: string, found: FoundLock, times: LockTimes): st
   return `${whoseLock(path, found)}; the lock is taken over when it does not move for ${neededMs / 1_000} s`;
 }
 
-/** @param reason for which our own lock could not be removed */
+/** @param reason why our own lock could not be removed */
 export function leftBehind(path: string, reason: unknown): string {
   const why = reason instanceof Error ? reason.message : String(reason);
   return (

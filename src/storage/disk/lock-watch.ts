@@ -1,19 +1,22 @@
-// storage/disk/lock-watch.ts: whether a lock moves, by the watcher's own time (rule D3).
+// storage/disk/lock-watch.ts: watches whether a lock moves, measured by the time of the watcher (rule D3).
 //
-// A holder changes the time of its lock once a beat. Which time that is does not matter: clocks of two machines are minutes
-// apart, and a dead holder's may have been hours ahead. It matters that it changes while somebody looks.
+// A holder changes the time of its lock once a beat. The value of that time does not matter: the clocks of two machines can be
+// minutes apart, and the clock of a dead holder may have been hours ahead. Only a change during the watching matters.
 //
-// Promises: time counts only while the watcher really looks. One that was stopped together with the holder (a paused host,
-// a suspended VM) does not take the pause for stillness.
-// Must not know: what is in a lock, what is done about it.
+// Promises: only time during which the watcher really looks counts. A watcher that was stopped together with the holder (a
+// paused host, a suspended VM) does not count the pause as time without movement.
+// It does not know the content of a lock, or what is done about it.
 export interface LockTimes {
-  /** A holder touches its lock, and looks whether it is still its own, this often. */
+  /** How often a holder touches its lock and checks that it is still its own. */
   readonly beatMs: number;
-  /** A lock that did not move for this long is taken over: far longer than a late beat, and than a lease (folder-guard.ts). */
+  /**
+   * A lock that did not move for this long is taken over. It is far longer than a late beat, and than LEASE_MS
+   * (folder-guard.ts).
+   */
   readonly takeoverAfterMs: number;
-  /** As `takeoverAfterMs`, of a lock that names nobody: writing one takes milliseconds. */
+  /** As `takeoverAfterMs`, for a lock that names nobody. To write a lock takes milliseconds. */
   readonly namelessMs: number;
-  /** A starter that waits looks this often. */
+  /** How often a waiting starter looks at the lock. */
   readonly lookMs: number;
 }
 
@@ -24,7 +27,7 @@ export const LOCK_TIMES: LockTimes = {
   lookMs: 200,
 };
 
-/** A lock as it was found, and when it was last touched by whatever clock. */
+/** A lock as it was found, and the time of its last touch by the clock of its holder. */
 export interface Sign {
   readonly text: string;
   readonly file: string;
@@ -32,9 +35,9 @@ export interface Sign {
 }
 
 export interface Stillness {
-  /** How long it was watched and did not change. */
+  /** How long the lock was watched without a change, in milliseconds. */
   readonly stillMs: number;
-  /** The same holder touched it while it was watched: it is alive, wherever it is. */
+  /** The same holder touched the lock during the watching. It is alive, wherever it runs. */
   readonly hasMoved: boolean;
 }
 
@@ -48,7 +51,7 @@ export class LockWatch {
   readonly #now: () => number;
   readonly #watched = new Map<string, Watched>();
 
-  /** @param now is monotonic, in milliseconds */
+  /** @param now monotonic time in milliseconds */
   constructor(lookMs: number, now: () => number) {
     this.#lookMs = lookMs;
     this.#now = now;

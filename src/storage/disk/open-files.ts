@@ -1,9 +1,9 @@
-// storage/disk/open-files.ts: the segment files that are open right now.
+// storage/disk/open-files.ts: keeps the segment files that are in use open.
 //
-// Promises: opening costs once per segment, not once per write; at most `maxOpen` descriptors are kept, the longest
-// unused ones go first; a file in use is never closed under its user. A network filesystem writes when a file is closed, and says
-// then that it could not: `ensureKept` tells who relies on what was written, so that it is not acknowledged; else it is noted.
-// Must not know: what is in the files.
+// Promises: a file is opened once per segment and not once per write. At most `maxOpen` unused descriptors are kept, and the
+// files that were unused for longest are closed first. A file in use is never closed. A network filesystem may write only when
+// a file is closed, and report an error then. `ensureKept` throws that error to the caller that relies on the bytes, so that
+// they are not acknowledged. Other errors of a close are reported to `onCloseError`.
 import { close, open } from 'node:fs';
 import { promisify } from 'node:util';
 import { onNoDescriptors, opening } from './descriptors.ts';
@@ -15,9 +15,9 @@ interface OpenFile {
   readonly path: string;
   readonly fd: Promise<number>;
   users: number;
-  /** Something may have been written to it of which nobody was told that it is kept. */
+  /** The file may hold written bytes that no call of `ensureKept` has confirmed. */
   mayBeLost: boolean;
-  /** Set when it was asked to close while in use: the last user closes it. */
+  /** Set when the file is to be closed while it is in use. The last user calls it. */
   whenFree: (() => void) | null;
 }
 
@@ -27,12 +27,12 @@ export class OpenFiles {
   readonly #files = new Map<string, OpenFile>();
   readonly #endRelief: () => void;
   readonly #onCloseError: (error: unknown) => void;
-  /** By path: being closed. */
+  /** By path: the running close. */
   readonly #closing = new Map<string, Promise<void>>();
-  /** By path: what the system said when a file was closed, of which something may be lost by that. */
+  /** By path: the error of a close after which written bytes may be lost. */
   readonly #inDoubt = new Map<string, Error>();
 
-  /** @param onCloseError is told of what is closed to make room */
+  /** @param onCloseError called for errors of files that are closed to make room */
   constructor(maxOpen: number, onCloseError: (error: unknown) => void) {
     this.#maxOpen = maxOpen;
     this.#onCloseError = onCloseError;
@@ -43,7 +43,7 @@ export class OpenFiles {
     return this.#files.has(path);
   }
 
-  /** Runs `work` with the file open for reading and writing. @throws ENOENT unless `create` */
+  /** Runs `work` with the file open for reading and writing. @throws ENOENT when the file is absent and `create` is false */
   async use<T>(path: string, create: boolean, work: (fd: number) => Promise<T>): Promise<T> {
     const file = this.#take(path, create);
     file.mayBeLost = true;
@@ -55,12 +55,12 @@ export class OpenFiles {
   }
 
   /**
-   * What was written to the file is relied on from here on.
-   * @param sync makes it durable; without it, it is as safe as the system keeps it
-   * @throws the error of `sync`, or the one with which the file was closed since
+   * Confirms that the bytes written to the file can be relied on from here on.
+   * @param sync makes the bytes durable; without it they are only as safe as the system keeps them
+   * @throws the error of `sync`, or the error of an earlier close of this file
    */
   async ensureKept(path: string, sync?: (fd: number) => Promise<void>): Promise<void> {
-    await this.#closing.get(path)?.catch(() => undefined); // It is remembered as in doubt.
+    await this.#closing.get(path)?.catch(() => undefined); // Its error is in `#inDoubt`.
     if (sync !== undefined) await this.#sync(path, sync);
     else this.#markKept(path);
     const error = this.#inDoubt.get(path);
@@ -69,7 +69,7 @@ export class OpenFiles {
     throw error;
   }
 
-  /** Nobody relies any more on what was written to the file. */
+  /** Nobody relies on the bytes of the file any more. */
   forget(path: string): void {
     this.#inDoubt.delete(path);
   }
@@ -77,7 +77,7 @@ export class OpenFiles {
   async #sync(path: string, sync: (fd: number) => Promise<void>): Promise<void> {
     const file = this.#take(path, false);
     const couldBeLost = file.mayBeLost;
-    file.mayBeLost = false; // Before: what is written meanwhile may be lost all the same.
+    file.mayBeLost = false; // Before the sync, because bytes that are written during the sync may still be lost.
     try {
       await sync(await file.fd);
     } catch (error) {
@@ -105,7 +105,7 @@ export class OpenFiles {
     });
   }
 
-  /** Closes every open file in this folder. What was written to it, and never kept for sure, nobody relies on. */
+  /** Closes every open file in this folder. Nobody relies on bytes in it that `ensureKept` has not confirmed. */
   async closeFolder(folder: string): Promise<void> {
     const isIn = (path: string): boolean => path.startsWith(`${folder}/`);
     const paths = [...this.#files.keys()].filter(isIn);
@@ -141,7 +141,7 @@ export class OpenFiles {
     if (file.users === 0) file.whenFree?.();
   }
 
-  /** It counts as in use from here on: making room must not close the very file that is wanted. */
+  /** Counts the file as in use at once, so that `#closeUnused` does not close the file that is wanted. */
   #take(path: string, create: boolean): OpenFile {
     const known = this.#files.get(path);
     if (known !== undefined) {
@@ -165,12 +165,12 @@ export class OpenFiles {
     return file;
   }
 
-  /** Until no more than so many are left. Never rejects. */
+  /** Closes unused files until at most `most` files are left. Never rejects. */
   async #closeUnused(most: number): Promise<void> {
     const closing: Promise<void>[] = [];
     for (const file of this.#files.values()) {
       if (this.#files.size <= most) break;
-      // A descriptor that cannot be closed is gone all the same: the kernel frees it whatever close(2) says.
+      // When a close fails, the descriptor is free all the same: the kernel frees it whatever close(2) returns.
       if (file.users === 0) closing.push(this.close(file.path).catch(this.#onCloseError));
     }
     await Promise.all(closing);

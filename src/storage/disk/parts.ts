@@ -1,16 +1,18 @@
-// storage/disk/parts.ts: where in the data folder its parts lie, and how they are taken from an owner whose end nobody saw (rule D3).
+// storage/disk/parts.ts: where the parts of the data folder lie, and how a new owner renames them when nobody saw the end of
+// the old owner (rule D3).
 //
-// A lock that did not move for long enough is taken over (folder-lock.ts), but who held it may only have been stopped. It acknowledges
-// nothing when it goes on (folder-guard.ts). Still, the calls that it had begun are done then, in whatever the new owner has made of
-// the folder. So after such a take-over every part gets another name, with a higher number: `ledgers.1`. A call that names a path
-// finds nothing any more. One that has a file open writes to that file: so a ledger becomes another file before anything is added to it
-// (ledger-copies.ts), and to a segment nothing is added at all (uploads/open-upload.ts). As nobody knows when the old owner will end,
-// this holds for good: the highest number is the folder's.
+// A lock that did not move for long enough is taken over (folder-lock.ts), but its holder may only have been stopped. When the
+// old owner goes on, it acknowledges nothing (folder-guard.ts), but it does finish the calls that it had begun, in the folder
+// of the new owner. So after such a take-over every part gets a new name with a higher number, for example `ledgers.1`. A call
+// of the old owner that names a path then finds nothing. A call that has a file open still writes to that file. So a ledger is
+// copied to another file before anything is added to it (ledger-copies.ts), and nothing is added to a stored segment
+// (uploads/open-upload.ts). Nobody knows when the old owner will end, so the new names stay for good. The highest number is the
+// current one.
 //
-// Promises: without such a take-over the parts have no number, and nothing here costs anything. Broken off half-way, it is done anew by
-// the next owner, whom the lock tells so. A part that cannot be renamed (a mount of its own, a lower layer of an overlay) stays where it
-// is, and a ledger that there is no room to copy can be read: there a call of the old owner can still do harm (README, limits).
-// Must not know: what is in the parts.
+// Promises: without such a take-over the parts have no number, and nothing here costs anything. When the renaming is
+// interrupted, the next owner does it again, because the lock says so. Two cases are not protected (README, limits): a part
+// that cannot be renamed (a mount of its own, or a lower layer of an overlay) stays where it is, and a ledger without room for
+// its copy can only be read. There a call of the old owner can still do harm.
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readdir, rm } from './files.ts';
@@ -33,17 +35,17 @@ export async function findParts(folder: string): Promise<Parts> {
     if (part !== undefined) highest[part] = Math.max(highest[part], Number(digits ?? 0));
   }
   const number = Math.max(0, ...Object.values(highest));
-  // What is not there is made with the number of the others.
+  // A part that does not exist is made with the number of the other parts.
   const pathOf = (part: PartName): string =>
     pathWith(folder, part, highest[part] < 0 ? number : highest[part]);
   return { number, ledgers: pathOf('ledgers'), bytes: pathOf('bytes'), spool: pathOf('spool') };
 }
 
-/** Gives every part its next number. Durably: or a loss of power would bring back the names that the old owner knows. */
+/** Gives every part its next number, durably: otherwise a power loss would bring back the names that the old owner knows. */
 export async function renameParts(folder: string, durability: Durability): Promise<Parts> {
   const before = await findParts(folder);
   const number = before.number + 1;
-  // First, and made anew: with it the number is taken, also where nothing can be renamed.
+  // The spool folder is made anew, and first: it records the number even if no other part can be renamed.
   await makeFolders(pathWith(folder, 'spool', number));
   for (const part of ['bytes', 'ledgers'] as const) await renamePart(folder, part, number);
   if (durability === 'fsync') await syncFolder(folder);
@@ -60,12 +62,13 @@ async function renamePart(folder: string, part: PartName, number: number): Promi
   const to = pathWith(folder, part, number);
   for (;;) {
     const from = (await findParts(folder))[part];
-    if (from === to) return void (await makeFolders(to)); // There was none.
+    if (from === to) return void (await makeFolders(to)); // The part did not exist.
     try {
       return await rename(from, to);
     } catch (error) {
       if (isAcrossLayers(error) || isBusy(error)) return;
-      // The old owner was doing the same, and did this one now: what is in it has yet another name.
+      // The old owner was renaming, too, and has just renamed this part. Its content now has another name, which is looked up
+      // again.
       if (!isAbsent(error)) throw error;
     }
   }

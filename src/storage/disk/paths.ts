@@ -1,16 +1,16 @@
-// storage/disk/paths.ts: the folder of a disk storage, and the few things that both of its ports do with paths.
+// storage/disk/paths.ts: the layout of the folder of a disk storage, and helpers for paths that both ports use.
 //
 //   <data>/lock                                        who owns the folder (folder-lock.ts)
-//   <data>/format                                      what is in it (disk.ts)
+//   <data>/format                                      which layout it has (disk-storage.ts)
 //   <data>/ledgers/<kind>/<namespace>/<ab>/<name>.log  a ledger (ledger-lines.ts)
-//   <data>/bytes/<kind>/<namespace>/<ab>/<name>/<segment>   its bytes (disk-bytes.ts)
+//   <data>/bytes/<kind>/<namespace>/<ab>/<name>/<segment>   its bytes (bytes.ts)
 //   <data>/spool/<n>                                   bytes whose owner is not known yet; emptied at start
-//   <data>/reserve/<n>                                  room to start in when the disk is full (reserve.ts)
+//   <data>/reserve/<n>                                 room for a start when the disk is full (reserve.ts)
 //
 // After a take-over from an owner whose end nobody saw, three of them have a number: ledgers.1, bytes.1, spool.1 (parts.ts).
 //
-// Promises: every name in a path is ours (a hash, an id, `public` or `ns_…`). What else lies in the folder, and what of it cannot
-// be read, is told (`onSkipped`), left alone, and keeps nobody from seeing the rest (rule D5).
+// Promises: the server makes every name in a path (a hash, an id, `public` or `ns_…`). Other files in the folder, and files
+// that cannot be read, are reported (`onSkipped`) and left alone. They do not hide the rest (rule D5).
 import { NAMESPACE_FOLDER } from '../../core/namespace.ts';
 import { lstat, mkdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -22,21 +22,21 @@ import { open, opendir } from './files.ts';
 
 export type Durability = 'fsync' | 'none';
 
-/** What is worth a line of the log, and no reason to refuse anything. */
+/** Events that are written to the log and are no reason to refuse a request. */
 export interface DiskNotes {
   readonly onCloseError: (error: unknown) => void;
   /** Bytes could not be moved and were copied (rule F7). @param path where they are now */
   readonly onCopied: (path: string) => void;
-  /** Something in the folder is not the server's, or cannot be read, and is left alone (rule D5). */
+  /** A file in the folder is not the server's, or cannot be read. It is left alone (rule D5). */
   readonly onSkipped: ReportSkipped;
 }
 
-/** `<namespace>/<ab>/<name>`: spread, because a folder with 100,000 names is slow to list. */
+/** `<namespace>/<ab>/<name>`. The level `<ab>` is there because a folder with 100,000 names is slow to list. */
 export function placePath(root: string, place: StorageKey): string {
   return join(root, place.kind, place.namespace, place.name.slice(0, 2), place.name);
 }
 
-/** Kind, namespace, `<ab>`: the folders that stay when their last place is gone. */
+/** Kind, namespace and `<ab>`: the folders that stay when their last place is removed. */
 export const FOLDERS_OF_A_PLACE = 3;
 
 export async function syncFolder(path: string): Promise<void> {
@@ -49,8 +49,9 @@ export async function syncFolder(path: string): Promise<void> {
 }
 
 /**
- * Makes the folder and those above it that are not there, but neither `root` nor one above it. By hand: Node's own says "no such
- * file" when the disk is full or read-only, and never returns when its root is gone.
+ * Makes the folder and the missing folders above it, but neither `root` nor a folder above `root`. `mkdir` of Node with
+ * `recursive` is not used: it says "no such file" when the disk is full or read-only, and never returns when the root of the
+ * path is gone.
  * @returns the uppermost folder that was made
  */
 export async function makeFolders(
@@ -77,7 +78,10 @@ export async function makeFolders(
   }
 }
 
-/** What of one place cannot be read, or removed, is damage of that place (rule D5); every other error is as it was. */
+/**
+ * When data of one place cannot be read or removed, the error becomes damage of that place (rule D5). Other errors stay as they
+ * are.
+ */
 export function asDamage(error: unknown, place: StorageKey, done: 'read' | 'removed' = 'read'): unknown {
   const systemError = nameIfOfOneFile(error);
   return systemError === null ? error : fileDamage(place, systemError, done);
@@ -92,12 +96,12 @@ function fileDamage(place: StorageKey, systemError: string, done: 'read' | 'remo
   );
 }
 
-/** Is told of what is left alone: where, and what is the matter with it. */
+/** Called for a path that is left alone, with the problem. */
 export type ReportSkipped = (path: string, problem: string) => void;
 
 const NOT_OURS = 'it is none of the files of this server, and is left alone';
 
-/** Entries of a folder; none when there is no such folder. */
+/** The entries of a folder. There are none when the folder does not exist. */
 export async function* entriesOf(path: string): AsyncIterable<Dirent> {
   const folder = await opendir(path).catch((error: unknown) => {
     if (isAbsent(error)) return null;
@@ -106,14 +110,14 @@ export async function* entriesOf(path: string): AsyncIterable<Dirent> {
   if (folder !== null) yield* folder;
 }
 
-/** A folder of places, and which of them are in it. */
+/** A folder of places, and which places are in it. */
 interface FolderOfPlaces {
   readonly path: string;
-  /** `*` in the place of a namespace, or of a name, or of the rest of it: all of them. */
+  /** A `*` in place of a namespace, of a name, or of the rest of a name means all of them. */
   readonly holds: StorageKey;
 }
 
-/** As `entriesOf`. A folder that cannot be read is reported, and has none. */
+/** As `entriesOf`. A folder that cannot be read is reported and counts as empty. */
 async function* readableEntriesOf(
   { path, holds }: FolderOfPlaces,
   { report, onSkipped }: Places,
@@ -136,7 +140,7 @@ function unlistable(holds: StorageKey, systemError: string): AppError {
   );
 }
 
-/** The folders in it whose names are ours. */
+/** The folders in this folder whose names the server has made. */
 async function* ownFoldersIn(
   folder: FolderOfPlaces,
   isOwn: RegExp,
@@ -154,9 +158,9 @@ const SHARD = /^\w{1,2}$/;
 export interface Places {
   readonly root: string;
   readonly kind: StorageKey['kind'];
-  /** Only of this one, if there is one. */
+  /** Only the places of this namespace, when it is given. */
   readonly namespace?: string | undefined;
-  /** What follows the name of a place. */
+  /** The part of the file name after the name of the place. */
   readonly suffix: '' | '.log';
   readonly report: ReportSkipped;
   readonly onSkipped?: OnSkipped | undefined;
@@ -177,7 +181,7 @@ async function* placesIn(places: Places): AsyncIterable<{ place: StorageKey; pat
   }
 }
 
-/** The names of places in a folder. Each begins as the folder is called. */
+/** The names of places in a folder. Each name begins with the name of the folder. */
 async function* namesIn(
   folder: FolderOfPlaces,
   shard: string,
@@ -192,12 +196,12 @@ async function* namesIn(
   }
 }
 
-/** Milliseconds since 1970 when the file was last written; undefined when it is gone. */
+/** Epoch milliseconds of the last write to the file; undefined when the file is gone. */
 export async function modifiedAt(path: string): Promise<number | undefined> {
   return (await statIfThere(path))?.mtimeMs;
 }
 
-/** The places of `placesIn`, each with when its file or folder was last written. What the system does not tell of is reported. */
+/** The places of `placesIn`, each with the time of the last write. A place whose time cannot be read is reported. */
 export async function* datedPlacesIn(
   places: Places,
 ): AsyncIterable<{ place: StorageKey; modifiedAt: number }> {
@@ -214,7 +218,7 @@ export async function* datedPlacesIn(
   }
 }
 
-/** Undefined: it is gone. */
+/** Undefined when the file is gone. */
 export async function statIfThere(path: string): Promise<Stats | undefined> {
   return stat(path).catch((error: unknown) => {
     if (isAbsent(error)) return undefined;

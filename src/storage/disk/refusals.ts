@@ -1,7 +1,6 @@
-// storage/disk/refusals.ts: a disk storage whose failed system calls come out as refusals.
+// storage/disk/refusals.ts: wraps the ports of a disk storage: errors of system calls become refusals.
 //
-// Promises: every way out of both ports goes through the table of system-errors.ts, so that no call can be forgotten (rule C16).
-// Must not know: files.
+// Promises: every error of both ports goes through the table of system-errors.ts, so that no call can be forgotten (rule C16).
 import type { Bytes, Ledgers } from '../../uploads/ports.ts';
 import { asRefusal } from '../../core/system-errors.ts';
 
@@ -18,7 +17,8 @@ export function bytesWithRefusals(bytes: Bytes): Bytes {
   return {
     write: (place, extent, buffers) => refusing(bytes.write(place, extent, buffers)),
     sync: (place, segment) => refusing(bytes.sync(place, segment)),
-    spool: () => bytes.spool(), // Its own calls refuse by themselves: what is adopted must be the spool that was given.
+    // The spool is not wrapped, because `adopt` needs the original object. Its own calls make refusals by themselves.
+    spool: () => bytes.spool(),
     adopt: (spool, place, segment) => refusing(bytes.adopt(spool, place, segment)),
     reconcile: (place, extents) => refusing(bytes.reconcile(place, extents)),
     sizes: (place, only) => refusing(bytes.sizes(place, only)),

@@ -1,20 +1,20 @@
-// storage/disk/reserve.ts: a little room that is kept back, so that a server can start on a full disk (rule C16): through it room is made.
+// storage/disk/reserve.ts: keeps a little room back, so that a server can start on a full disk (rule C16), where its clients
+// can then delete uploads.
 //
-// Promises: what a start needs (a lock, an inode for it) fits into what `withReserve` frees. That there is no room for a new reserve
-// keeps nobody from starting.
-// Must not know: who needs it.
+// Promises: what a start needs (a lock and an inode for it) fits into the room that `withReserve` frees. A start does not fail
+// because there is no room for a new reserve.
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { makeFolders, statIfThere } from './paths.ts';
 import { rm, writeFile } from './files.ts';
 import { systemErrorKind } from '../../core/system-errors.ts';
 
-/** As many files as the lock of a killed server takes to be replaced: on some filesystems a second name costs an inode, too. */
+/** As many files as a starter needs to replace the lock of a killed server. On some filesystems a hard link costs an inode, too. */
 const FILES = ['0', '1', '2', '3'];
-/** Together a few blocks of any filesystem. */
+/** The files together take a few blocks on any filesystem. */
 const FILE_BYTES = 8 * 1024;
 
-/** Does `work`; once more with the room of the reserve when there was none for it. */
+/** Does `work`. When there was no room for it, frees the reserve and does `work` once more. */
 export async function withReserve<T>(folder: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -25,7 +25,7 @@ export async function withReserve<T>(folder: string, work: () => Promise<T>): Pr
   }
 }
 
-/** Keeps the room back, for the next start, unless it is. */
+/** Makes the reserve for the next start, unless it exists. */
 export async function keepReserve(folder: string): Promise<void> {
   const path = pathOf(folder);
   try {
@@ -33,13 +33,13 @@ export async function keepReserve(folder: string): Promise<void> {
     for (const name of FILES) await keepFile(join(path, name));
   } catch (error) {
     if (systemErrorKind(error) !== 'no-room') throw error;
-    await rm(path, { force: true, recursive: true }); // Half of one would take the last room from whoever wants to go on.
+    await rm(path, { force: true, recursive: true }); // Half a reserve would take the last room from the server.
   }
 }
 
 async function keepFile(path: string): Promise<void> {
   if ((await statIfThere(path))?.size === FILE_BYTES) return;
-  // Random: a filesystem that compresses would keep no room for anything else.
+  // The content is random, because a filesystem that compresses would keep too little room for other content.
   await writeFile(path, randomBytes(FILE_BYTES));
 }
 

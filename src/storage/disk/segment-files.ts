@@ -1,6 +1,4 @@
-// storage/disk/segment-files.ts: the files of segments as they lie in a folder: which there are, how long they are, what is in them.
-//
-// Must not know: what the bytes are, which of them count.
+// storage/disk/segment-files.ts: lists, measures and reads the files of segments in a folder.
 import { createReadStream, open } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -24,11 +22,14 @@ export async function* readExtent(path: string, { segment, offset, bytes }: Exte
   if (read < bytes) throw new Error(`segment ${segment} ends ${bytes - read} bytes early`);
 }
 
-/** @throws Error also when there is no such segment: of the one that is read it is missing, whatever the rest of the disk does */
+/**
+ * @throws Error also when the segment does not exist: the bytes of the upload are then missing, whatever the state of the disk
+ */
 async function* pieces(path: string, start: number, end: number): AsyncIterable<Buffer> {
   try {
-    const fd = await opening(() => openFd(path, 'r')); // Here, not by the stream: it would not try again.
-    // `end` is counted in.
+    // Opened here and not by the stream, because the stream would not try again when no descriptor is left.
+    const fd = await opening(() => openFd(path, 'r'));
+    // `end` is inclusive.
     for await (const piece of createReadStream(path, { fd, start, end, highWaterMark: READ_BYTES }))
       yield piece as Buffer;
   } catch (cause) {
@@ -36,7 +37,7 @@ async function* pieces(path: string, start: number, end: number): AsyncIterable<
   }
 }
 
-/** Names of segments, as uploads/chunk-table.ts makes them. What else lies beside them is nobody's, and is left alone. */
+/** The names of segments, as uploads/chunk-table.ts makes them. Other files in the folder belong to nobody and are left alone. */
 const SEGMENT = /^(main|c\d+)$/;
 
 export async function segmentsIn(folder: string): Promise<string[]> {
@@ -50,21 +51,21 @@ export async function segmentsIn(folder: string): Promise<string[]> {
 export async function sizesOf(folder: string, segments: ReadonlySet<string>): Promise<Map<string, number>> {
   const sizes = new Map<string, number>();
   for (const segment of segments) {
-    // A removal that failed is over for its caller while others of its files are still going.
+    // A removal that failed for its caller may still be removing other files, so a file can disappear here.
     const found = await statIfThere(join(folder, segment));
     if (found?.isFile() === true) sizes.set(segment, found.size);
   }
   return sizes;
 }
 
-/** What cannot be read is reported, and counts as nothing: a quota or a metric without it is better than none (rule D5). */
+/** A file that cannot be read is reported and counts as 0 bytes: a quota or metric without it is better than none (rule D5). */
 export async function folderBytes(path: string, report: ReportSkipped): Promise<number> {
   let bytes = 0;
   try {
     for await (const entry of entriesOf(path)) {
       const entryPath = join(path, basename(entry.name));
       if (entry.isDirectory()) bytes += await folderBytes(entryPath, report);
-      else bytes += (await lstat(entryPath).catch(() => ({ size: 0 }))).size; // Gone meanwhile: no bytes.
+      else bytes += (await lstat(entryPath).catch(() => ({ size: 0 }))).size; // An entry that is gone meanwhile has no bytes.
     }
   } catch (error) {
     const name = nameIfOfOneFile(error);

@@ -1,7 +1,6 @@
-// storage/disk/spool.ts: bytes whose owner is not known yet, in a file that becomes one of the owner's by a rename.
+// storage/disk/spool.ts: stores bytes whose owner is not known yet. Their file becomes a file of the owner by a rename.
 //
-// Promises: nothing is copied; a full disk is a refusal (C16); of a spool that was discarded nothing stays beyond the next start.
-// Must not know: whose bytes they are, where they go.
+// Promises: no byte is copied. A full disk is a refusal (C16). Of a discarded spool nothing is left after the next start.
 import { rename } from 'node:fs/promises';
 import type { Spool } from '../../uploads/ports.ts';
 import type { FileWrites } from './file-writes.ts';
@@ -14,7 +13,7 @@ export class DiskSpool implements Spool {
   readonly #files: OpenFiles;
   readonly #writes: FileWrites;
   #bytes = 0;
-  /** There may be a file: also when the disk was too full for its first byte. */
+  /** The file may exist, also when the disk was too full for its first byte. */
   #hasFile = false;
 
   constructor(path: string, files: OpenFiles, writes: FileWrites) {
@@ -40,7 +39,8 @@ export class DiskSpool implements Spool {
 
   async moveTo(path: string): Promise<void> {
     await this.#files.close(this.#path);
-    await this.#files.ensureKept(this.#path); // It may have been closed before, to make room.
+    // The file may have been closed before to make room, and that close may have failed.
+    await this.#files.ensureKept(this.#path);
     await rename(this.#path, path);
     this.#hasFile = false;
   }
@@ -52,7 +52,7 @@ export class DiskSpool implements Spool {
       await this.#files.close(this.#path).finally(() => this.#files.forget(this.#path));
       await rm(this.#path, { force: true });
     } catch {
-      // What stays behind is removed at the next start; the request has its answer already.
+      // The next start removes what stays behind. The request has its answer already.
     }
   }
 }

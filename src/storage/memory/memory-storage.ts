@@ -1,6 +1,6 @@
-// storage/memory/memory-storage.ts: both ports in memory, for tests and for doubles that leave nothing behind.
+// storage/memory/memory-storage.ts: both ports in memory, for tests and for servers that leave nothing behind.
 //
-// Promises: what the disk storage promises, but for surviving the process.
+// Promises: the same as the disk storage, but nothing survives the process.
 import { AppError } from '../../core/errors.ts';
 import { wallMs } from '../../core/machine-time.ts';
 import type {
@@ -30,7 +30,7 @@ export function createMemoryStorage(): Storage {
 
 interface StoredLedger {
   readonly place: StorageKey;
-  /** As text, like on a disk: a record that is changed after it was appended changes nothing here. */
+  /** Stored as text, as on a disk, so that a later change of an appended record object changes nothing here. */
   readonly lines: string[];
   modifiedAt: number;
 }
@@ -219,7 +219,7 @@ class MemorySegment {
     if (offset > this.bytes) throw new AppError('internal_error', 'a write must not leave a hole');
     if (offset < this.bytes) this.truncate(offset);
     for (const buffer of buffers) {
-      this.buffers.push(Buffer.copyBytesFrom(buffer)); // The caller's own may be freed right after this.
+      this.buffers.push(Buffer.copyBytesFrom(buffer)); // A copy, because the caller may free its buffer right after this.
       this.bytes += buffer.length;
     }
   }
