@@ -106,10 +106,7 @@ export class EntryMaker {
     return refused.reason;
   }
 
-  /**
-   * When this resolves, the entry does not exist and the bytes are where they came from. The caller repeats it until it
-   * resolves.
-   */
+  /** When this resolves, the entry does not exist, and the bytes are where they came from. After an error it is called again. */
   async #undo({ place, from, extents, reason }: Refused): Promise<void> {
     const { bytes, ledgers } = this.#storage;
     await ledgers.remove(place);

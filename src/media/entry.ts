@@ -181,10 +181,7 @@ function outcomeOf(entry: Entry): EntryStatus {
   return entry.spec.platforms.some((platform) => hasFailed(entry, platform)) ? 'failed' : 'completed';
 }
 
-/**
- * While the entry is `scheduled`, its platforms are `pending` (assumed). A failure wins over `manual`, because a rule asked for
- * it.
- */
+/** While the entry is `scheduled`, its platforms are `pending` (assumed). A failure that a rule asked for wins over `manual`. */
 function viewPlatform(entry: Entry, platform: Platform, phase: Phase): PlatformView {
   if (phase === 'draft') return { status: 'idle' };
   if (phase === 'scheduled') return { status: 'pending' };

@@ -9,10 +9,7 @@ import { isObject } from '../core/shape.ts';
 
 const MAX_SHOWN_CHARACTERS = 60;
 
-/**
- * A short description for an error message. For a structure it gives only the kind: printing a deep one could overflow the
- * stack.
- */
+/** A short description for an error message. A structure is only named: printing a deep one could overflow the stack. */
 export function describeValue(value: unknown): string {
   if (typeof value === 'string') {
     const shown = JSON.stringify(value.slice(0, MAX_SHOWN_CHARACTERS));
@@ -23,10 +20,7 @@ export function describeValue(value: unknown): string {
   return value === undefined ? 'nothing' : JSON.stringify(value);
 }
 
-/**
- * Whether the text has at most so many code points, as `maxLength` of the contract counts. Only a text that may be short enough
- * is split.
- */
+/** Whether the text has at most `maxCharacters` code points. The contract counts code points in `maxLength`, too. */
 export function isWithin(text: string, maxCharacters: number): boolean {
   if (text.length <= maxCharacters) return true;
   return text.length <= 2 * maxCharacters && Array.from(text).length <= maxCharacters;
@@ -42,10 +36,7 @@ export function jsonValue(value: unknown): unknown {
   }
 }
 
-/**
- * A copy without `__proto__` keys, which would survive `Object.assign`. Undefined when the value is nested deeper than
- * `maxDepth`.
- */
+/** A copy without `__proto__` keys, which would survive `Object.assign`. Undefined when it is deeper than `maxDepth`. */
 export function cleanCopy(value: unknown, maxDepth: number): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (maxDepth === 0) return undefined;

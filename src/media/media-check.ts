@@ -30,10 +30,7 @@ export function checkName(type: MediaType, filename: string): void {
 
 let library: Promise<typeof import('file-type')> | null = null;
 
-/**
- * Loads the library before a server is ready (D8). Called only when the server checks contents, because loading delays the
- * start.
- */
+/** Loads the library before a server is ready (D8). Called only if the server checks contents, because it delays the start. */
 export async function loadContentCheck(): Promise<void> {
   await (library ??= import('file-type'));
 }

@@ -173,10 +173,7 @@ export function readFlatSettings(platform: Platform, get: (field: string) => unk
   return check(platform, source, (key) => names.get(key) ?? key);
 }
 
-/**
- * Converts the text of a form. A text that cannot be converted stays as it is, and the schema refuses it with the text that was
- * sent.
- */
+/** Converts the text of a form. A text that cannot be converted stays as it is, so that the schema refuses it as sent. */
 function fromForm(value: unknown, kind: FlatKind): unknown {
   if (typeof value !== 'string') return value;
   if (kind === 'flag' && (value === 'true' || value === 'false')) return value === 'true';

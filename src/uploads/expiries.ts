@@ -18,10 +18,7 @@ export class Expiries {
       if (count.namespace === ALL_NAMESPACES || count.namespace === namespace) count.expired += 1;
   }
 
-  /**
-   * Does `work`. Resolves to its result and to the number of uploads of the namespace, or of all namespaces (`*`), that expired
-   * meanwhile.
-   */
+  /** Does `work`. Counts the uploads of the namespace, or of all namespaces (`*`), that expire meanwhile. */
   async during<T>(namespace: string, work: () => Promise<T>): Promise<{ result: T; expired: number }> {
     const count: Count = { namespace, expired: 0 };
     this.#counts.add(count);

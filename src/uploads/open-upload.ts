@@ -104,10 +104,7 @@ export class OpenUpload {
     return this.state;
   }
 
-  /**
-   * Undoes the finalisation, because no entry came of it. Called in the queue of the upload. When it rejects, the upload is
-   * spoilt.
-   */
+  /** Undoes a finalisation of which no entry came. Called in the queue of the upload. When it rejects, the upload is spoilt. */
   async revokeFinalization(): Promise<void> {
     const { state } = this;
     if (state === null || state.finalization === null) return;

@@ -33,10 +33,7 @@ export interface OpenUploadsOptions {
   readonly onOpened: (place: StorageKey) => void;
   readonly onRepair: (repair: Repair) => void;
   readonly onExpired: (place: StorageKey, state: UploadState) => void;
-  /**
-   * An upload is about to be erased. If the erasure fails, and the upload is unfinished when it is read again, `onOpened` is
-   * called.
-   */
+  /** An upload is about to be erased. If this fails, and the upload is unfinished when it is read again, `onOpened` is called. */
   readonly onErasing: (place: StorageKey) => void;
   /**
    * A file could not be closed. Nothing is lost, because every record is stored before it counts, but somebody should look at

@@ -34,10 +34,7 @@ export type Finalization = {
   readonly fingerprint: string;
   readonly spec: Readonly<Record<string, unknown>>;
   readonly at: number;
-  /**
-   * The time of the finalise on the clock of `namespace`, which the entry uses. `at` is the same instant on the clock of the
-   * upload.
-   */
+  /** The time of the finalise on the clock of `namespace`, which the entry uses. `at` is on the clock of the upload. */
   readonly entryAt?: number;
 };
 

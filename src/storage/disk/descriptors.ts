@@ -13,10 +13,7 @@ const MIN_CACHED = 4;
 /** Descriptors that Node and the server need for themselves, and for files that are open during one call. */
 const RESERVED = 48;
 
-/**
- * The limit of descriptors. `limits`: the text of `/proc/self/limits`. Infinity: there is no limit, or the text does not tell
- * it.
- */
+/** The limit of descriptors in `limits`, the text of `/proc/self/limits`. Infinity: there is no limit, or it is not told. */
 export function descriptorLimitIn(limits: string): number {
   const [, soft] = /^Max open files\s+(\d+|unlimited)/m.exec(limits) ?? [];
   return soft === undefined || soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft);

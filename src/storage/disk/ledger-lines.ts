@@ -93,10 +93,7 @@ function decodeLine(line: Buffer, number: number): LedgerRecord[] | null {
     : null;
 }
 
-/**
- * Whether the line at `start` is an unfinished write: it is cut short, or has a hole because its size was stored before its
- * data.
- */
+/** Whether the line at `start` is an unfinished write: cut short, or with a hole because its size was stored before its data. */
 function isTorn(content: Buffer, start: number, number: number): boolean {
   const newline = content.indexOf(NEWLINE, start);
   if (newline !== -1) return newline === content.length - 1 && hasHole(content, start);

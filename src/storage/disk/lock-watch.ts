@@ -9,10 +9,7 @@
 export interface LockTimes {
   /** How often a holder touches its lock and checks that it is still its own. */
   readonly beatMs: number;
-  /**
-   * A lock that did not move for this long is taken over. It is far longer than a late beat, and than LEASE_MS
-   * (folder-guard.ts).
-   */
+  /** A lock that did not move for this long is taken over. Far longer than a late beat, and than LEASE_MS (folder-guard.ts). */
   readonly takeoverAfterMs: number;
   /** As `takeoverAfterMs`, for a lock that names nobody. To write a lock takes milliseconds. */
   readonly namelessMs: number;

@@ -1,9 +1,9 @@
-// storage/disk/open-files.ts: keeps the segment files that are in use open.
+// storage/disk/open-files.ts: the segment files that are open.
 //
-// Promises: a file is opened once per segment and not once per write. At most `maxOpen` unused descriptors are kept, and the
-// files that were unused for longest are closed first. A file in use is never closed. A network filesystem may write only when
-// a file is closed, and report an error then. `ensureKept` throws that error to the caller that relies on the bytes, so that
-// they are not acknowledged. Other errors of a close are reported to `onCloseError`.
+// Promises: a file is opened once per segment and not once per write. At most `maxOpen` files stay open, unless more are in use
+// at the same time. The files that were unused for longest are closed first, and a file in use is never closed. A network
+// filesystem may write only when a file is closed, and report an error then. `ensureKept` throws that error to the caller that
+// relies on the bytes, so that they are not acknowledged. If nobody relies on them, the error is only reported.
 import { close, open } from 'node:fs';
 import { promisify } from 'node:util';
 import { onNoDescriptors, opening } from './descriptors.ts';

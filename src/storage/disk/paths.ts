@@ -78,10 +78,7 @@ export async function makeFolders(
   }
 }
 
-/**
- * When data of one place cannot be read or removed, the error becomes damage of that place (rule D5). Other errors stay as they
- * are.
- */
+/** An error that concerns the data of one place becomes damage of that place (rule D5). Other errors stay as they are. */
 export function asDamage(error: unknown, place: StorageKey, done: 'read' | 'removed' = 'read'): unknown {
   const systemError = nameIfOfOneFile(error);
   return systemError === null ? error : fileDamage(place, systemError, done);
