@@ -115,14 +115,17 @@ describe('a request that a rule holds (§9.12)', () => {
   it.each([
     ['stall@pre-commit', null],
     ['stall@post-commit', 5],
-  ] as const)('%s, is told to ask for the status when only the rules are reset: its upload stays', async (fault, size) => {
-    const { sending, test } = await resetWhileHeld(fault, { scope: ['rules'] });
-    const { body } = (await sending) as { body: { message?: string } };
-    expect(body.message).toBe(
-      'a reset of rules ended this request; ask for the status of its upload, and go on from there',
-    );
-    expect(await test.size()).toBe(size);
-  });
+  ] as const)(
+    '%s, is told to ask for the status when only the rules are reset: its upload stays',
+    async (fault, size) => {
+      const { sending, test } = await resetWhileHeld(fault, { scope: ['rules'] });
+      const { body } = (await sending) as { body: { message?: string } };
+      expect(body.message).toBe(
+        'a reset of rules ended this request; ask for the status of its upload, and go on from there',
+      );
+      expect(await test.size()).toBe(size);
+    },
+  );
 
   it.each(['stall@response:5', 'delay@response:10m'])('%s, is ended', async (fault) => {
     const { sending, test } = await resetWhileHeld(fault);

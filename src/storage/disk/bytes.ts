@@ -81,7 +81,9 @@ export class DiskBytes implements Bytes {
     const path = this.#segmentPath(place, at.segment);
     const isNew = !this.#files.has(path) && !(await exists(path));
     if (isNew) await this.#prepareNew(path);
-    await this.#files.use(path, isNew, (fd) => this.#writes.all(fd, buffers, at.offset));
+    await this.#files.use(path, { create: isNew, from: at.offset }, (fd) =>
+      this.#writes.all(fd, buffers, at.offset),
+    );
   }
 
   async sync(place: StorageKey, segment: string): Promise<void> {

@@ -15,10 +15,16 @@ interface OpenFile {
   readonly path: string;
   readonly fd: Promise<number>;
   users: number;
-  /** The file may hold written bytes that no call of `ensureKept` has confirmed. */
-  mayBeLost: boolean;
+  /** The lowest offset of written bytes that no call of `ensureKept` has confirmed. Null: there are none. */
+  unconfirmedFrom: number | null;
   /** Set when the file is to be closed while it is in use. The last user calls it. */
   whenFree: (() => void) | null;
+}
+
+interface Use {
+  readonly create: boolean;
+  /** The offset of the first byte that is written. */
+  readonly from: number;
 }
 
 export class OpenFiles {
@@ -29,8 +35,8 @@ export class OpenFiles {
   readonly #onCloseError: (error: unknown) => void;
   /** By path: the running close. */
   readonly #closing = new Map<string, Promise<void>>();
-  /** By path: the error of a close after which written bytes may be lost. */
-  readonly #inDoubt = new Map<string, Error>();
+  /** By path: the error of a close after which the bytes from an offset on may be lost. */
+  readonly #inDoubt = new Map<string, { readonly error: Error; readonly from: number }>();
 
   /** @param onCloseError called for errors of files that are closed to make room */
   constructor(maxOpen: number, onCloseError: (error: unknown) => void) {
@@ -43,10 +49,15 @@ export class OpenFiles {
     return this.#files.has(path);
   }
 
-  /** Runs `work` with the file open for reading and writing. @throws ENOENT when the file is absent and `create` is false */
-  async use<T>(path: string, create: boolean, work: (fd: number) => Promise<T>): Promise<T> {
+  /**
+   * Runs `work`, which writes from an offset on, with the file open. Bytes that an earlier close may have lost are written anew when
+   * the work begins at or before them: the doubt about them is over.
+   * @throws ENOENT when the file is absent and `create` is false
+   */
+  async use<T>(path: string, { create, from }: Use, work: (fd: number) => Promise<T>): Promise<T> {
     const file = this.#take(path, create);
-    file.mayBeLost = true;
+    if (from <= (this.#inDoubt.get(path)?.from ?? -1)) this.#inDoubt.delete(path);
+    file.unconfirmedFrom = Math.min(file.unconfirmedFrom ?? from, from);
     try {
       return await work(await file.fd);
     } finally {
@@ -63,10 +74,10 @@ export class OpenFiles {
     await this.#closing.get(path)?.catch(() => undefined); // Its error is in `#inDoubt`.
     if (sync !== undefined) await this.#sync(path, sync);
     else this.#markKept(path);
-    const error = this.#inDoubt.get(path);
-    if (error === undefined) return;
+    const doubt = this.#inDoubt.get(path);
+    if (doubt === undefined) return;
     this.#inDoubt.delete(path);
-    throw error;
+    throw doubt.error;
   }
 
   /** Nobody relies on the bytes of the file any more. */
@@ -76,12 +87,12 @@ export class OpenFiles {
 
   async #sync(path: string, sync: (fd: number) => Promise<void>): Promise<void> {
     const file = this.#take(path, false);
-    const couldBeLost = file.mayBeLost;
-    file.mayBeLost = false; // Before the sync, because bytes that are written during the sync may still be lost.
+    const before = file.unconfirmedFrom;
+    file.unconfirmedFrom = null; // Before the sync, because bytes that are written during the sync may still be lost.
     try {
       await sync(await file.fd);
     } catch (error) {
-      file.mayBeLost ||= couldBeLost;
+      file.unconfirmedFrom = lower(file.unconfirmedFrom, before);
       throw error;
     } finally {
       this.#give(file);
@@ -90,7 +101,7 @@ export class OpenFiles {
 
   #markKept(path: string): void {
     const file = this.#files.get(path);
-    if (file !== undefined) file.mayBeLost = false;
+    if (file !== undefined) file.unconfirmedFrom = null;
   }
 
   /** Closes the file if it is open. Resolves when it is closed. */
@@ -131,7 +142,8 @@ export class OpenFiles {
     try {
       await closeFd(fd);
     } catch (error) {
-      if (file.mayBeLost && error instanceof Error) this.#inDoubt.set(file.path, error);
+      const from = file.unconfirmedFrom;
+      if (from !== null && error instanceof Error) this.#inDoubt.set(file.path, { error, from });
       throw error;
     }
   }
@@ -154,7 +166,7 @@ export class OpenFiles {
       path,
       fd: opening(() => openFd(path, create ? 'wx+' : 'r+')),
       users: 1,
-      mayBeLost: false,
+      unconfirmedFrom: null,
       whenFree: null,
     };
     file.fd.catch(() => {
@@ -175,4 +187,9 @@ export class OpenFiles {
     }
     await Promise.all(closing);
   }
+}
+
+function lower(one: number | null, other: number | null): number | null {
+  if (one === null || other === null) return one ?? other;
+  return Math.min(one, other);
 }

@@ -30,7 +30,9 @@ export class DiskSpool implements Spool {
     const isNew = !this.#hasFile;
     this.#hasFile = true;
     try {
-      await this.#files.use(this.#path, isNew, (fd) => this.#writes.all(fd, buffers, this.#bytes));
+      await this.#files.use(this.#path, { create: isNew, from: this.#bytes }, (fd) =>
+        this.#writes.all(fd, buffers, this.#bytes),
+      );
     } catch (error) {
       throw asRefusal(error);
     }

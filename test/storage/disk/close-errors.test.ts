@@ -85,6 +85,17 @@ describe.each<Durability>(['fsync', 'none'])(
       await bytes.close();
     });
 
+    it('is relied on when all of what may be lost was written anew: a chunk that is sent again', async () => {
+      const bytes = await openBytes(durability);
+      await write(bytes, ours);
+      await bytes.sync(ours, 'main');
+      await write(bytes, ours, 10);
+      await closeFailing(bytes);
+      await write(bytes, ours, 10);
+      await bytes.sync(ours, 'main');
+      await bytes.close();
+    });
+
     it('is not relied on while it is still being closed', async () => {
       const bytes = await openBytes(durability);
       await write(bytes, ours);

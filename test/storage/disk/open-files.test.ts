@@ -19,7 +19,7 @@ afterEach(async () => {
 
 const path = (name: string): string => join(folder, name);
 const touch = (name: string): Promise<number> =>
-  files.use(path(name), true, (fd) => Promise.resolve(writeSync(fd, name, 0)));
+  files.use(path(name), { create: true, from: 0 }, (fd) => Promise.resolve(writeSync(fd, name, 0)));
 
 /** Names of the files in the folder that this process has open. */
 async function openNames(): Promise<string[]> {
@@ -38,7 +38,7 @@ function hold(name: string): { fd: Promise<number>; letGo: () => Promise<void> }
   const ended = new Promise<void>((resolve) => (end = resolve));
   let resolveFd: (fd: number) => void = () => undefined;
   const fd = new Promise<number>((resolve) => (resolveFd = resolve));
-  const using = files.use(path(name), true, (opened) => {
+  const using = files.use(path(name), { create: true, from: 0 }, (opened) => {
     resolveFd(opened);
     return ended;
   });
@@ -52,7 +52,7 @@ function hold(name: string): { fd: Promise<number>; letGo: () => Promise<void> }
 it('a file is opened once for all of its uses', async () => {
   const seen = new Set<number>();
   for (let i = 0; i < 5; i += 1) {
-    await files.use(path('a'), i === 0, (fd) => Promise.resolve(seen.add(fd)));
+    await files.use(path('a'), { create: i === 0, from: 0 }, (fd) => Promise.resolve(seen.add(fd)));
   }
   expect(seen.size).toBe(1);
   expect(files.has(path('a'))).toBe(true);
@@ -61,7 +61,7 @@ it('a file is opened once for all of its uses', async () => {
 it('uses at the same time share one descriptor', async () => {
   await writeFile(path('a'), 'content');
   const reads = Array.from({ length: 10 }, (_, i) =>
-    files.use(path('a'), false, (fd) => {
+    files.use(path('a'), { create: false, from: 0 }, (fd) => {
       const buffer = Buffer.alloc(1);
       readSync(fd, buffer, 0, 1, i % 7);
       return Promise.resolve([fd, buffer.toString()] as const);
@@ -73,7 +73,9 @@ it('uses at the same time share one descriptor', async () => {
 });
 
 it('a file that is not there is refused, and can be made afterwards', async () => {
-  await expect(files.use(path('a'), false, () => Promise.resolve())).rejects.toMatchObject({
+  await expect(
+    files.use(path('a'), { create: false, from: 0 }, () => Promise.resolve()),
+  ).rejects.toMatchObject({
     code: 'ENOENT',
   });
   await touch('a');
@@ -87,15 +89,17 @@ it('a file that is to be new is refused when it is there, and is not changed', a
 });
 
 it('an error of the work is passed on and the file can be used and closed afterwards', async () => {
-  await expect(files.use(path('a'), true, () => Promise.reject(new Error('broke')))).rejects.toThrow('broke');
-  await files.use(path('a'), false, () => Promise.resolve());
+  await expect(
+    files.use(path('a'), { create: true, from: 0 }, () => Promise.reject(new Error('broke'))),
+  ).rejects.toThrow('broke');
+  await files.use(path('a'), { create: false, from: 0 }, () => Promise.resolve());
   await files.close(path('a'));
 });
 
 describe.runIf(process.platform === 'linux')('descriptors', () => {
   it('are at most so many, and those unused for longest go first', async () => {
     for (const name of ['a', 'b', 'c']) await touch(name);
-    await files.use(path('a'), false, () => Promise.resolve());
+    await files.use(path('a'), { create: false, from: 0 }, () => Promise.resolve());
     await touch('d');
     await expect.poll(openNames).toEqual(['a', 'c', 'd']);
     await touch('e');
@@ -128,7 +132,7 @@ describe.runIf(process.platform === 'linux')('descriptors', () => {
     const { fd, letGo } = hold('a');
     const first = await fd;
     const closing = files.close(path('a'));
-    const second = await files.use(path('a'), false, (other) => Promise.resolve(other));
+    const second = await files.use(path('a'), { create: false, from: 0 }, (other) => Promise.resolve(other));
     expect(second).not.toBe(first);
     await letGo();
     await closing;
