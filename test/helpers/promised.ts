@@ -243,7 +243,7 @@ const isOfStarter = (name: string): boolean => name.startsWith('lock.');
 
 /** Many power losses leave a lock that names no owner. A start watches such a lock for a second. */
 const SHORT_WATCH = {
-  times: { beatMs: 1_000, takeoverAfterMs: 100, namelessMs: 10, lookMs: 5 },
+  times: { beatMs: 1_000, lockStillMs: 100, namelessMs: 10, lookMs: 5 },
   onCloseError: () => undefined,
   onCopied: () => undefined,
   onSkipped: () => undefined,

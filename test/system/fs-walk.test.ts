@@ -16,7 +16,7 @@ vi.mock('node:fs/promises', async (original) => {
   return failingPromises(await original<typeof promises>());
 });
 
-const sample = 2;
+const sample = 1;
 const pairs = 1;
 
 /** A call that was counted may not come again, for example when a stream closes after its answer has ended. */

@@ -2,7 +2,7 @@
 //
 // The file `lock` names its holder (lock-holder.ts), who touches it once a beat. If the holder has our boot and pid namespace,
 // its process is looked up, and the lock of a dead process is taken over at once. Any other holder is alive if and only if its
-// lock moves. When the lock does not move for `takeoverAfterMs` (lock-watch.ts), it is taken over, and its old holder stores
+// lock moves. When the lock does not move for `lockStillMs` (lock-watch.ts), it is taken over, and its old holder stores
 // nothing more (folder-guard.ts). `followsUnseen` records that nobody saw the end of the old holder, until the folder is safe
 // from its last calls (parts.ts).
 //
@@ -26,7 +26,7 @@ import {
   waitingFor,
   type FoundLock,
 } from './lock-file.ts';
-import { fileIdOf, judge, thisProcess, type Holder, type Verdict } from './lock-holder.ts';
+import { fileIdOf, lookUpHolder, thisProcess, type Holder, type Verdict } from './lock-holder.ts';
 import { LOCK_TIMES, LockWatch, type LockTimes } from './lock-watch.ts';
 import { isAbsent, isTaken } from '../../core/system-errors.ts';
 
@@ -197,7 +197,7 @@ class Starter {
   async #removeLeft(left: string): Promise<boolean> {
     const found = await readLock(left);
     if (found === null) return true;
-    if (this.#isDead(left, found) !== true) return false;
+    if (this.#deadOrWhyNot(left, found) !== true) return false;
     await rm(left, { force: true });
     return true;
   }
@@ -276,22 +276,22 @@ class Starter {
   }
 
   #refuseUnlessDead(found: FoundLock): void {
-    const verdict = this.#isDead(found.path, found);
+    const verdict = this.#deadOrWhyNot(found.path, found);
     if (verdict !== true) throw verdict;
     const isSeen = found.holder !== null && verdictOn(found.holder, found.file) === 'dead';
     if (!isSeen || found.holder?.followsUnseen === true) this.#followsUnseen = true;
   }
 
-  #isDead(path: string, found: FoundLock): true | FolderInUse | Undecided {
+  #deadOrWhyNot(path: string, found: FoundLock): true | FolderInUse | Undecided {
     const verdict = found.holder === null ? 'unknown' : verdictOn(found.holder, found.file);
     if (verdict === 'dead') return true;
     const { stillMs, hasMoved } = this.#watch.look(path, found);
     if (found.holder !== null && (verdict === 'alive' || hasMoved)) return inUse(path, found.holder);
-    const neededMs = found.holder === null ? this.#times.namelessMs : this.#times.takeoverAfterMs;
+    const neededMs = found.holder === null ? this.#times.namelessMs : this.#times.lockStillMs;
     return stillMs >= neededMs ? true : new Undecided(found, stillMs);
   }
 }
 
 function verdictOn(holder: Holder, file: string): Verdict {
-  return givenUp.has(holder.token) ? 'dead' : judge(holder, file);
+  return givenUp.has(holder.token) ? 'dead' : lookUpHolder(holder, file);
 }

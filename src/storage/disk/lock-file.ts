@@ -71,7 +71,7 @@ function whoseLock(path: string, { holder }: FoundLock): string {
 }
 
 export function waitingFor(path: string, found: FoundLock, times: LockTimes): string {
-  const neededMs = found.holder === null ? times.namelessMs : times.takeoverAfterMs;
+  const neededMs = found.holder === null ? times.namelessMs : times.lockStillMs;
   return `${whoseLock(path, found)}; the lock is taken over when it does not move for ${neededMs / 1_000} s`;
 }
 
@@ -85,7 +85,7 @@ export function leftBehind(path: string, reason: unknown): string {
 }
 
 export function gaveUp(path: string, { found, stillMs }: Undecided, times: LockTimes): FolderInUse {
-  const neededMs = found.holder === null ? times.namelessMs : times.takeoverAfterMs;
+  const neededMs = found.holder === null ? times.namelessMs : times.lockStillMs;
   const neededSeconds = Math.ceil((neededMs + times.beatMs) / 1_000);
   return new FolderInUse(
     `${whoseLock(path, found)}; it did not move for ${Math.round(stillMs / 100) / 10} s, which is too short to tell that nobody holds it. ` +

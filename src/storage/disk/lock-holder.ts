@@ -68,7 +68,7 @@ export function fileIdOf({ dev, ino }: Pick<Stats, 'dev' | 'ino'>): string {
  */
 export type Verdict = 'alive' | 'dead' | 'unknown';
 
-export function judge(holder: Holder, file: string): Verdict {
+export function lookUpHolder(holder: Holder, file: string): Verdict {
   if (!isLookedUpHere(holder)) return 'unknown';
   if (!isProcessAlive(holder)) return 'dead';
   return holder.file === file ? 'alive' : 'unknown';

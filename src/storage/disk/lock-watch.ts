@@ -10,8 +10,8 @@ export interface LockTimes {
   /** How often a holder touches its lock and checks that it is still its own. */
   readonly beatMs: number;
   /** A lock that did not move for this long is taken over. Far longer than a late beat, and than LEASE_MS (folder-guard.ts). */
-  readonly takeoverAfterMs: number;
-  /** As `takeoverAfterMs`, for a lock that names nobody. To write a lock takes milliseconds. */
+  readonly lockStillMs: number;
+  /** As `lockStillMs`, for a lock that names nobody. To write a lock takes milliseconds. */
   readonly namelessMs: number;
   /** How often a waiting starter looks at the lock. */
   readonly lookMs: number;
@@ -19,7 +19,7 @@ export interface LockTimes {
 
 export const LOCK_TIMES: LockTimes = {
   beatMs: 1_000,
-  takeoverAfterMs: 10_000,
+  lockStillMs: 10_000,
   namelessMs: 1_000,
   lookMs: 200,
 };

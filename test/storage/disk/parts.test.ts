@@ -19,7 +19,7 @@ vi.mock('node:fs/promises', async (importOriginal) =>
   (await import('../../helpers/failing-fs.ts')).failingPromises(await importOriginal()),
 );
 
-const times = { beatMs: 40, takeoverAfterMs: 300, namelessMs: 60, lookMs: 20 };
+const times = { beatMs: 40, lockStillMs: 300, namelessMs: 60, lookMs: 20 };
 const ignore = (): void => undefined;
 
 let folder: string;
